@@ -1,0 +1,1 @@
+"""The harness: backbone, inputs, protocols, runner, record, tables and command line."""

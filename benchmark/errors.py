@@ -1,0 +1,16 @@
+"""Errors that are the user's to mend: the command line prints them in one line and exits with code 2."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Bad input: the message says what is wrong, where, and what to do."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """A UserError for a name that is not among `known`, with near names suggested."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"
+    return UserError(f"unknown {kind} {name!r}; {hint}")

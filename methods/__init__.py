@@ -1,0 +1,1 @@
+"""Prompt learners, one file per method."""
