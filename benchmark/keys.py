@@ -1,6 +1,7 @@
 """Content keys and keyed randomness.
 
-A random draw here is a pure function of what it is for, never of what was drawn before: `generator(seed, "batches", epoch)`
+A random draw here is a pure function of what it is for, never of what was drawn before: `generator(seed, "batches",
+epoch)`
 gives the same stream whatever ran earlier, in whichever process, after whichever interruption.
 """
 
@@ -30,5 +31,6 @@ def file_digest(path: Path) -> str:
 
 
 def generator(*purpose: Any) -> np.random.Generator:
-    """A NumPy PCG64 generator seeded by its purpose: any JSON-serialisable parts, e.g. (seed, "augment", image, epoch)."""
+    """A NumPy PCG64 generator seeded by its purpose: any JSON-serialisable parts, e.g. (seed, "augment", image,
+    epoch)."""
     return np.random.Generator(np.random.PCG64(int(digest(*purpose)[:32], 16)))

@@ -1,4 +1,5 @@
-"""The values that travel through the harness: what to run (RunSpec), what it is exactly (PlannedRun), what came out (RunResult).
+"""The values that travel through the harness: what to run (RunSpec), what it is exactly (PlannedRun), what came out
+(RunResult).
 
 All are frozen and made of plain types, so the planner, the runner, the record and a cluster speak of the same thing.
 """
@@ -17,7 +18,8 @@ PROTOCOLS: tuple[Protocol, ...] = ("base-to-novel", "cross-dataset", "domain-gen
 
 @dataclass(frozen=True, order=True)
 class Target:
-    """Test images a trained learner is scored on: those of `dataset` whose class is in `subset`, classified among it."""
+    """Test images a trained learner is scored on: those of `dataset` whose class is in `subset`, classified among
+    it."""
 
     dataset: str
     subset: Subset
@@ -59,7 +61,8 @@ class PlannedRun:
     """A RunSpec with all that decides its figures.
 
     `key` covers everything below; `train_key` only what the trained parameters depend on, so that two protocols
-    which train alike share one training. `config` is the method's resolved configuration, `recipe` the resolved training
+    which train alike share one training. `config` is the method's resolved configuration, `recipe` the resolved
+    training
     recipe, `provenance` the digests (backbone, training split, method source, targets) and versions.
     """
 
@@ -82,7 +85,8 @@ class Score:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run cost. Seconds are wall-clock, training without evaluation; memory is the process's (or device's) peak."""
+    """What a run cost. Seconds are wall-clock, training without evaluation; memory is the process's (or device's)
+    peak."""
 
     trainable_parameters: int
     train_seconds: float
@@ -96,8 +100,10 @@ class Cost:
 class RunResult:
     """What a finished run produced.
 
-    `curves` has one mapping per epoch, all with the key "epoch" (from 1) beside the mean of each loss term, "train_accuracy"
-    (0..1) where defined, and "lr". `unscored` says for each target that could not be scored why (a linear head has no novel classes).
+    `curves` has one mapping per epoch, all with the key "epoch" (from 1) beside the mean of each loss term,
+    "train_accuracy"
+    (0..1) where defined, and "lr". `unscored` says for each target that could not be scored why (a linear head has no
+    novel classes).
     `files` are artifacts to keep, by name (e.g. "learned.safetensors").
     """
 

@@ -1,0 +1,45 @@
+"""The leaderboards of a suite, from the record."""
+
+from collections.abc import Collection, Sequence
+
+from promptarena.benchmark.board import Board
+from promptarena.benchmark.frame import tidy
+from promptarena.benchmark.leaderboard import leaderboard
+from promptarena.benchmark.record import Record
+from promptarena.benchmark.spec import PROTOCOLS, Protocol
+from promptarena.benchmark.suites import Suite
+
+
+def boards(
+    suite: Suite,
+    record: Record,
+    *,
+    keys: Collection[str] | None = None,
+    protocols: Sequence[Protocol] = (),
+    labels: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    datasets: Sequence[str] = (),
+    shots: Sequence[int] = (),
+) -> list[Board]:
+    """One board for each protocol that has results (or is named in `protocols`), from the runs with these keys or all.
+
+    `datasets` and, for few-shot, `shots` restrict the columns; `labels` and `seeds` say which rows and seeds to expect,
+    so that holes show.
+    """
+    frame = tidy(record.results(suite.name, keys))
+    shown = protocols or [protocol for protocol in PROTOCOLS if (frame["protocol"] == protocol).any()]
+    made = []
+    for protocol in shown:
+        columns = [(name, suite.card(name).title) for name in _columns(suite, protocol, datasets)]
+        if columns:
+            few = shots or suite.few_shot_shots
+            made.append(leaderboard(frame, protocol, columns, labels=labels, seeds=seeds, shots=few))
+    return made
+
+
+def _columns(suite: Suite, protocol: Protocol, datasets: Sequence[str]) -> list[str]:
+    targets = {"cross-dataset": suite.targets, "domain-generalization": suite.variants}.get(protocol)
+    if targets is None:
+        return [name for name in suite.datasets if not datasets or name in datasets]
+    wanted = [name for name in targets if not datasets or name in datasets]
+    return [suite.source, *wanted] if suite.source and wanted else []

@@ -1,0 +1,122 @@
+"""Dataset cards: one TOML file per dataset, saying how it is read, what its classes are called, what it should hold.
+
+A card is data: a new dataset in a known layout is a new card and no code. docs/datasets.md describes the fields.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator
+
+from promptarena import benchmark
+from promptarena.benchmark.errors import UserError, unknown
+from promptarena.benchmark.keys import digest
+from promptarena.benchmark.modelfiles import check, read_toml
+
+SplitName = Literal["train", "val", "test"]
+ReaderName = Literal["miniature", "folder", "split_json"]
+SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
+
+DATASETS = Path(benchmark.__file__).resolve().parent.parent / "datasets"
+"""The package's data folder, in an editable install as in a wheel."""
+
+_CARDS = DATASETS / "cards"
+_DESCRIPTIVE = {"title", "mirrors", "licence", "citation", "description"}
+
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+
+
+class Card(BaseModel):
+    """What one dataset is.
+
+    `name` equals the file's stem. `template` is the zero-shot prompt, `{}` standing for the class name. `class_names`
+    are in label order with `_` turned into a space; empty means that the reader takes them from the data. `counts` are
+    the expected images per split: a split left out does not exist, and no counts at all means nothing is checked.
+    `options` is the reader's own table. `mirrors` names the public dataset a miniature stands in for.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$")]
+    title: Text
+    mirrors: Text | None = None
+    reader: ReaderName
+    template: str
+    class_names: tuple[Text, ...] = ()
+    licence: str
+    citation: str
+    description: str
+    counts: dict[SplitName, Annotated[int, Field(ge=1, strict=True)]] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    _path: Path = PrivateAttr(default=Path())
+
+    @property
+    def path(self) -> Path:
+        """The file the card was read from."""
+        return self._path
+
+    @property
+    def built_in(self) -> bool:
+        """Whether the card comes with the package, so that its pictures are looked for under the data root."""
+        return self._path.resolve().parent == _CARDS
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all fields that decide figures; titles, licence, citation and description do not."""
+        return digest(self.model_dump(mode="json", exclude=_DESCRIPTIVE))
+
+    def has_split(self, split: SplitName) -> bool:
+        """Whether the card lets `split` exist; without counts, only the data can tell and the answer is yes."""
+        return not self.counts or split in self.counts
+
+    @field_validator("template")
+    @classmethod
+    def _one_blank(cls, template: str) -> str:
+        if template.count("{}") != 1 or re.search(r"[{}]", template.replace("{}", "")):
+            raise ValueError("must hold exactly one {} and no other brace, for example 'a photo of a {}.'")
+        return template
+
+    @field_validator("class_names")
+    @classmethod
+    def _spaced(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(names) == 1:
+            raise ValueError("must be left out or name at least two classes")
+        return tuple(readable(name) for name in names)
+
+
+def readable(name: str) -> str:
+    """A class name as it goes into a prompt: every `_` becomes a space."""
+    return name.replace("_", " ")
+
+
+def load_card(name_or_path: str | Path) -> Card:
+    """A built-in card by its name, or a user's own by the path of its `.toml` file.
+
+    Raises UserError, in one line, for an unknown name (with near ones), an unreadable file or a wrong field.
+    """
+    if not names_a_file(name_or_path):
+        name = str(name_or_path)
+        if name not in list_cards():
+            raise unknown("dataset", name, list_cards())
+        return _read(_CARDS / f"{name}.toml")
+    return _read(Path(name_or_path).absolute())
+
+
+def list_cards() -> tuple[str, ...]:
+    """The names of the built-in cards, sorted."""
+    return tuple(sorted(path.stem for path in _CARDS.glob("*.toml")))
+
+
+def names_a_file(name_or_path: str | Path) -> bool:
+    """Whether this is the path of a TOML file rather than a built-in name."""
+    return isinstance(name_or_path, Path) or name_or_path.endswith(".toml")
+
+
+def _read(path: Path) -> Card:
+    card = check(str(path), read_toml(path), Card)
+    if card.name != path.stem:
+        raise UserError(f"{path}: field 'name' is {card.name!r}, but the file is called {path.stem!r}; make them equal")
+    card._path = path
+    return card

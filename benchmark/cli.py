@@ -1,0 +1,187 @@
+"""The command line: parses, calls, and turns a user's mistake into one line and exit code 2."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.spaced import SpacedLists
+
+app = typer.Typer(
+    help="Compare prompt learners for CLIP: one backbone, three protocols, every figure in MLflow.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    epilog="Start here: promptarena compare --seeds 1 --datasets food flags",
+)
+methods_app = typer.Typer(help="The prompt learners that can be compared.", no_args_is_help=True)
+datasets_app = typer.Typer(help="The datasets and whether they are whole.", no_args_is_help=True)
+app.add_typer(methods_app, name="methods")
+app.add_typer(datasets_app, name="datasets")
+
+SuiteArgument = Annotated[str, typer.Argument(help="A built-in suite, or the path of a suite's TOML file.")]
+Results = Annotated[Path, typer.Option(help="Folder of the record, its artifacts and unfinished trainings.")]
+TrackingUri = Annotated[
+    str | None, typer.Option(help="Record to this MLflow store instead (also MLFLOW_TRACKING_URI).", show_default=False)
+]
+Root = Annotated[
+    Path | None, typer.Option(envvar="PROMPTARENA_DATA", help="Folder of the public datasets.", show_default=False)
+]
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python files with further methods.")]
+Methods = Annotated[list[str] | None, typer.Option(help="Methods to compare [default: all].", show_default=False)]
+Protocols = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="base-to-novel, cross-dataset, domain-generalization, few-shot [default: the suite's].", show_default=False
+    ),
+]
+Datasets = Annotated[list[str] | None, typer.Option(help="Datasets [default: the suite's].", show_default=False)]
+Seeds = Annotated[list[int] | None, typer.Option(help="Seeds [default: the suite's].", show_default=False)]
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    try:
+        app()
+    except UserError as error:
+        if debug:
+            raise
+        typer.secho(f"promptarena: {error}", fg="red", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("promptarena: interrupted; the same command goes on from here", err=True)
+        sys.exit(130)
+
+
+@app.command(cls=SpacedLists)
+def compare(
+    suite: SuiteArgument = "mini",
+    methods: Methods = None,
+    protocols: Protocols = None,
+    datasets: Datasets = None,
+    seeds: Seeds = None,
+    shots: Annotated[list[int] | None, typer.Option(help="Training images per class.", show_default=False)] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="METHOD.NAME=VALUE or METHOD.recipe.NAME=VALUE.")
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would run, and for how long; run nothing.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Runs at the same time [default: one per core].")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    precision: Annotated[Literal["fp32", "bf16", "fp16"], typer.Option(help="Mixed precision below fp32.")] = "fp32",
+    plugins: Plugins = None,
+    root: Root = None,
+    results: Results = Path("results"),
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Run what the record lacks of a comparison, then print its leaderboards.
+
+    Interrupted at any moment, the same command goes on where it stood. Lists are given as `--seeds 1 2 3`; name the
+    suite before them.
+    """
+    from promptarena.benchmark.cache import default_cache_folder
+    from promptarena.benchmark.commands import run_compare
+    from promptarena.benchmark.comparison import Request
+    from promptarena.benchmark.execution import Workplace
+
+    request = Request(
+        methods=methods or (),
+        protocols=protocols or (),
+        datasets=datasets or (),
+        seeds=seeds or (),
+        shots=shots or (),
+        settings=settings or (),
+    )
+    workplace = Workplace(
+        suite=suite,
+        results=results.absolute(),
+        cache=default_cache_folder(),
+        data_root=root,
+        plugins=tuple(path.absolute() for path in plugins or ()),
+        device=device,
+        precision=precision,
+    )
+    sys.exit(run_compare(request, workplace, tracking_uri, workers or default_workers(), plan_only=plan))
+
+
+@app.command(cls=SpacedLists)
+def leaderboard(
+    suite: SuiteArgument = "mini",
+    protocols: Protocols = None,
+    methods: Methods = None,
+    format: Annotated[
+        Literal["rich", "md", "latex", "html", "csv", "json"], typer.Option(help="Layout of the tables.")
+    ] = "rich",
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead.", show_default=False)] = None,
+    results: Results = Path("results"),
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Print the leaderboards of everything recorded for a suite."""
+    from promptarena.benchmark.commands import show_leaderboard
+
+    show_leaderboard(suite, protocols or (), methods or (), format, out, results.absolute(), tracking_uri)
+
+
+@methods_app.command("list")
+def list_methods(plugins: Plugins = None) -> None:
+    """All methods: built-in, of installed packages, and of the files given."""
+    from promptarena.benchmark.commands import print_methods
+
+    print_methods(plugins or ())
+
+
+@methods_app.command("show")
+def show_method(name: str, plugins: Plugins = None) -> None:
+    """A method's paper, settings and recipes."""
+    from promptarena.benchmark.commands import print_method
+
+    print_method(name, plugins or ())
+
+
+@datasets_app.command("list")
+def list_datasets(suite: SuiteArgument = "mini") -> None:
+    """The datasets of a suite."""
+    from promptarena.benchmark.commands import print_datasets
+
+    print_datasets(suite)
+
+
+@datasets_app.command("verify")
+def verify_datasets(
+    names: Annotated[list[str] | None, typer.Argument(help="Datasets [default: all of the suite].")] = None,
+    suite: Annotated[str, typer.Option(help="A built-in suite, or the path of a suite's TOML file.")] = "mini",
+    root: Root = None,
+) -> None:
+    """Check that datasets are present and whole; exit code 2 when one is not."""
+    from promptarena.benchmark.commands import print_verification
+
+    sys.exit(print_verification(names or (), suite, root))
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000,
+    results: Results = Path("results"),
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Open MLflow's own user interface on the record."""
+    from promptarena.benchmark.commands import serve_ui
+
+    sys.exit(serve_ui(results.absolute(), tracking_uri, port))
+
+
+def default_workers() -> int:
+    """One run per GPU, or per CPU core this process may use."""
+    import psutil
+    import torch
+
+    if torch.cuda.is_available():
+        return 1
+    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1
+
+
+if __name__ == "__main__":
+    main()

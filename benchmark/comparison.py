@@ -1,0 +1,193 @@
+"""A comparison from end to end: plan the runs, carry out those the record lacks, record them, and tell what
+happened."""
+
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from promptarena.benchmark.draws import restrict
+from promptarena.benchmark.estimate import Estimator, Workload
+from promptarena.benchmark.examples import Data
+from promptarena.benchmark.execution import Workplace, training_folder
+from promptarena.benchmark.keys import digest
+from promptarena.benchmark.plan import Planner, parse_overrides
+from promptarena.benchmark.protocols import enumerate_runs
+from promptarena.benchmark.record import Parents, Record
+from promptarena.benchmark.record_index import RecordedRun
+from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.spec import PlannedRun, RunResult
+from promptarena.benchmark.suites import Suite, load_suite
+from promptarena.benchmark.training import batches
+from promptarena.benchmark.weights import digest_of
+from promptarena.benchmark.workers import Done, EpochDone, RunFailedError, Started, carry_out
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked to compare; an empty sequence stands for the suite's default (methods: all built-in
+    ones)."""
+
+    methods: Sequence[str] = ()
+    protocols: Sequence[str] = ()
+    datasets: Sequence[str] = ()
+    seeds: Sequence[int] = ()
+    shots: Sequence[int] = ()
+    settings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A planned comparison and what the record already has of it."""
+
+    suite: Suite
+    runs: tuple[PlannedRun, ...]
+    notes: tuple[str, ...]
+    recorded: Mapping[str, RecordedRun]
+    workloads: Mapping[str, Workload]
+    estimator: Estimator
+
+    @property
+    def key(self) -> str:
+        """Content key: the same runs make the same comparison."""
+        return digest(sorted(run.key for run in self.runs))
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys of its runs."""
+        return frozenset(run.key for run in self.runs)
+
+    def done(self) -> list[PlannedRun]:
+        """Runs that the record has finished."""
+        return [run for run in self.runs if self._status(run) == "finished"]
+
+    def elsewhere(self) -> list[PlannedRun]:
+        """Runs that another living process is at work on."""
+        return [run for run in self.runs if self._status(run) == "running" and self.recorded[run.key].owner_alive]
+
+    def missing(self) -> list[PlannedRun]:
+        """Runs to carry out now, those that failed or were interrupted among them."""
+        left_out = {run.key for run in (*self.done(), *self.elsewhere())}
+        return [run for run in self.runs if run.key not in left_out]
+
+    def seconds(self, run: PlannedRun) -> float:
+        """Expected seconds of a run."""
+        return self.estimator.seconds(run.spec.label, self.workloads[run.key])
+
+    def _status(self, run: PlannedRun) -> str:
+        return self.recorded[run.key].status if run.key in self.recorded else "missing"
+
+
+def plan_comparison(request: Request, workplace: Workplace, record: Record) -> Comparison:
+    """Everything about a comparison that can be known before anything is computed. Raises UserError for bad input."""
+    suite = load_suite(workplace.suite)
+    registry = load_registry(workplace.plugins)
+    names = list(dict.fromkeys(request.methods)) or list(registry.methods)
+    seeded = {name: registry.get(name).learner.seeded for name in names}
+    enumerated = enumerate_runs(
+        suite,
+        seeded,
+        protocols=request.protocols,
+        seeds=request.seeds,
+        datasets=request.datasets,
+        shots=request.shots,
+        overrides=parse_overrides(request.settings, names),
+    )
+    data = Data(workplace.data_root)
+    source = suite.backbone
+    backbone = digest_of(source.config or source.architecture or "", source.weights or source.pretrained or "")
+    planner = Planner(suite, registry, data, backbone, workplace.precision)
+    runs = tuple(planner.plan(spec) for spec in enumerated.runs)
+    estimator = Estimator()
+    for stored in record.results(suite.name):
+        estimator.learn(stored.label, asdict(stored.cost))
+    workloads = {run.key: _workload(run, suite, data) for run in runs}
+    return Comparison(suite, runs, enumerated.notes, record.index(suite.name), workloads, estimator)
+
+
+def _workload(run: PlannedRun, suite: Suite, data: Data) -> Workload:
+    spec = run.spec
+    drawn, _ = data.few_shot(suite.card(spec.dataset), spec.subset, spec.shots, spec.seed or 0)
+    steps = sum(map(len, batches(len(drawn.labels), int(run.recipe["batch_size"]), 0, 1)))
+    scored = 0
+    for target in spec.targets:
+        test = data.split(suite.card(target.dataset), "test")
+        scored += len(restrict(test.labels, target.subset, len(test.class_names)).rows)
+    return Workload(steps * int(run.recipe["epochs"]), scored)
+
+
+class Reporter(Protocol):
+    """Hears what happens in a comparison, to show it."""
+
+    def started(self, run: PlannedRun) -> None:
+        """A worker took up a run."""
+
+    def epoch(self, run: PlannedRun, curve: Mapping[str, float]) -> None:
+        """A run finished an epoch."""
+
+    def finished(self, run: PlannedRun, result: RunResult) -> None:
+        """A run is recorded."""
+
+    def failed(self, run: PlannedRun, error: RunFailedError) -> None:
+        """A run ended with an error, which is recorded."""
+
+
+def carry_out_comparison(
+    comparison: Comparison, workplace: Workplace, record: Record, workers: int, reporter: Reporter
+) -> list[tuple[PlannedRun, RunFailedError]]:
+    """Carry out what the record lacks and record each run as it ends; returns the failed runs with their errors.
+
+    Runs that share a training are given to one worker in order. Interrupted at any moment, the same call goes on where
+    it stood: at the last finished epoch of each run.
+    """
+    suite = comparison.suite
+    comparison_id = record.comparison(suite.name, comparison.key, _description(comparison))
+    parents = {
+        label: Parents(comparison_id, record.method_run(comparison_id, label))
+        for label in dict.fromkeys(run.spec.label for run in comparison.runs)
+    }
+    backbone = suite.backbone.architecture or Path(suite.backbone.weights or "").stem
+    failures: list[tuple[PlannedRun, RunFailedError]] = []
+    ids: dict[str, str] = {}
+    groups = _groups(comparison)
+    unfinished = Counter(run.train_key for group in groups for run in group)
+    with closing(carry_out(groups, workplace, workers)) as events:
+        for event in events:
+            run = event.run
+            match event:
+                case Started():
+                    ids[run.key] = record.begin(run, parents[run.spec.label], backbone, suite.miniature)
+                    reporter.started(run)
+                case EpochDone():
+                    record.log_epochs(ids[run.key], [event.curve])
+                    reporter.epoch(run, event.curve)
+                case Done(outcome=RunFailedError() as error):
+                    failures.append((run, error))
+                    record.fail(ids[run.key], error)
+                    reporter.failed(run, error)
+                case Done(outcome=RunResult() as result):
+                    record.finish(ids[run.key], result)
+                    comparison.estimator.learn(run.spec.label, asdict(result.cost))
+                    reporter.finished(run, result)
+                    unfinished[run.train_key] -= 1
+                    if not unfinished[run.train_key]:
+                        shutil.rmtree(training_folder(workplace.results, run), ignore_errors=True)
+    return failures
+
+
+def _groups(comparison: Comparison) -> list[list[PlannedRun]]:
+    """The missing runs, those of one training together, ordered by what is trained on so that neighbours share
+    inputs."""
+    groups: dict[str, list[PlannedRun]] = {}
+    for run in comparison.missing():
+        groups.setdefault(run.train_key, []).append(run)
+    return list(groups.values())
+
+
+def _description(comparison: Comparison) -> str:
+    labels = dict.fromkeys(run.spec.label for run in comparison.runs)
+    protocols = dict.fromkeys(run.spec.protocol for run in comparison.runs)
+    return f"{', '.join(labels)} on {comparison.suite.title}: {', '.join(protocols)}; {len(comparison.runs)} runs"

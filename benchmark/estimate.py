@@ -1,0 +1,53 @@
+"""How long runs will take, from what earlier runs took."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a run asks for: images seen in training and images scored."""
+
+    train_images: int
+    eval_images: int
+
+
+@dataclass
+class _Spent:
+    train_seconds: float = 0.0
+    train_images: int = 0
+    eval_seconds: float = 0.0
+    eval_images: int = 0
+
+
+@dataclass
+class Estimator:
+    """Seconds per training image and per scored image for each method label, learned from finished runs."""
+
+    _spent: dict[str, _Spent] = field(default_factory=dict)
+
+    def learn(self, label: str, cost: Mapping[str, float]) -> None:
+        """Take in a finished run; `cost` has the fields of `spec.Cost`."""
+        spent = self._spent.setdefault(label, _Spent())
+        spent.train_seconds += cost["train_seconds"]
+        spent.train_images += int(cost["train_images"])
+        spent.eval_seconds += cost["eval_seconds"]
+        spent.eval_images += int(cost["eval_images"])
+
+    def knows(self, label: str) -> bool:
+        """Whether a run of this label has been measured."""
+        return label in self._spent
+
+    def seconds(self, label: str, load: Workload) -> float:
+        """Expected seconds of a run; a label never measured is taken to cost as the mean of the measured ones, or
+        0."""
+        spent = self._spent.get(label)
+        if spent is None:
+            others = list(self._spent.values())
+            return sum(_scaled(other, load) for other in others) / len(others) if others else 0.0
+        return _scaled(spent, load)
+
+
+def _scaled(spent: _Spent, load: Workload) -> float:
+    train = spent.train_seconds / spent.train_images * load.train_images if spent.train_images else 0.0
+    return train + (spent.eval_seconds / spent.eval_images * load.eval_images if spent.eval_images else 0.0)

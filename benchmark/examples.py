@@ -1,0 +1,88 @@
+"""From cards and a seed to the labelled images a learner trains on and is scored on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from promptarena.benchmark.cards import Card, SplitName
+from promptarena.benchmark.draws import draw_few_shot, restrict
+from promptarena.benchmark.keys import digest
+from promptarena.benchmark.method import Classes
+from promptarena.benchmark.protocols import subset_labels
+from promptarena.benchmark.spec import Subset
+from promptarena.benchmark.splits import Split, find_split, load_split
+
+
+class Pictures:
+    """The pictures of some rows of a split, in order: an `ImageList`."""
+
+    def __init__(self, card: Card, split: Split, rows: np.ndarray) -> None:
+        self._split = split
+        self._rows = rows
+        self.digest = digest(card.digest, split.name, split.digest, rows.tolist())
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def key(self, index: int) -> str:
+        """The picture's identity among all datasets."""
+        return f"{self._split.dataset}/{self._split.keys[self._rows[index]]}"
+
+    def image(self, index: int) -> Image.Image:
+        """The picture as RGB. Raises UserError when its file cannot be decoded."""
+        return self._split.images.pixels(int(self._rows[index]))
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N labelled images; labels: (N,) int64 in 0 .. C - 1 of the subset."""
+
+    images: Pictures
+    labels: np.ndarray
+
+
+class Data:
+    """The splits of a suite's datasets, listed when first asked for."""
+
+    def __init__(self, root: Path | None) -> None:
+        self._root = root
+        self._splits: dict[tuple[str, SplitName], Split | None] = {}
+
+    def split(self, card: Card, name: SplitName) -> Split:
+        """A split, listed but not decoded. Raises UserError when it is missing or not as its card says."""
+        return self.find(card, name) or load_split(card, name, self._root)
+
+    def find(self, card: Card, name: SplitName) -> Split | None:
+        """The same, or None for a split that the dataset does not have."""
+        if (card.name, name) not in self._splits:
+            self._splits[card.name, name] = find_split(card, name, self._root)
+        return self._splits[card.name, name]
+
+    def few_shot(self, card: Card, subset: Subset, shots: int, seed: int) -> tuple[Examples, Examples]:
+        """The drawn training and validation images of the classes in `subset`; validation is empty where there is
+        none.
+
+        The draw is made over all classes and then restricted, so it does not depend on the protocol.
+        """
+        train = self.split(card, "train")
+        val = self.find(card, "val")
+        drawn = draw_few_shot(train.labels, () if val is None else val.labels, shots, seed)
+        return _drawn(card, train, drawn.train, subset), _drawn(card, val or train, drawn.val, subset)
+
+    def test(self, card: Card) -> Examples:
+        """All test images with their labels among all classes."""
+        split = self.split(card, "test")
+        return Examples(Pictures(card, split, np.arange(len(split))), split.labels)
+
+    def classes(self, card: Card, subset: Subset, name: SplitName) -> Classes:
+        """The class names of `subset` in label order, with the dataset's template."""
+        names = self.split(card, name).class_names
+        kept = subset_labels(subset, len(names))
+        return Classes(names[kept.start : kept.stop], card.template)
+
+
+def _drawn(card: Card, split: Split, rows: np.ndarray, subset: Subset) -> Examples:
+    kept = restrict(split.labels[rows], subset, len(split.class_names))
+    return Examples(Pictures(card, split, rows[kept.rows]), kept.labels)

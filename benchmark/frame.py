@@ -1,0 +1,113 @@
+"""The tidy frame: one row per run, target and metric. Every table is made from it, and nothing in it is rounded."""
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.record_index import StoredResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DTYPES = {
+    "suite": "str",
+    "protocol": "str",
+    "method": "str",
+    "label": "str",
+    "dataset": "str",
+    "shots": "int64",
+    "seed": "Int64",
+    "target_dataset": "str",
+    "target_subset": "str",
+    "metric": "str",
+    "correct": "int64",
+    "total": "int64",
+    "value": "float64",
+    "trainable_parameters": "int64",
+    "train_seconds": "float64",
+    "train_images": "int64",
+    "eval_seconds": "float64",
+    "eval_images": "int64",
+    "peak_memory_mib": "float64",
+    "backbone": "str",
+    "miniature": "bool",
+    "run_key": "str",
+    "run_id": "str",
+    "finished_at": "datetime64[us, UTC]",
+    "duplicates": "int64",
+}
+# What a score is of; two runs that agree in all of it, and in the target, are rivals.
+CELL = ("suite", "backbone", "protocol", "label", "dataset", "shots", "seed")
+
+
+def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
+    """One row per run, target and metric, with columns and types as in `DTYPES`; `value` is the accuracy (0..1).
+
+    Where several runs scored one cell (same label, protocol, dataset, shots, seed and target) the newest is kept, and
+    `attrs["notes"]` says so: dicts with "protocol" and a line of "text". `attrs["holes"]` lists the targets that runs
+    could not score: dicts with "protocol", "label", "shots", "dataset", "target_dataset", "target_subset", "reason".
+    Raises UserError naming the run when a figure is missing, infinite, or of no images.
+    """
+    import pandas as pd
+
+    oldest_first = sorted(results, key=lambda result: (result.finished_at, result.run_id))
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    holes: list[dict[str, Any]] = []
+    rivals: dict[tuple[str, str], set[str]] = {}
+    for result in oldest_first:
+        place = tuple(getattr(result, name) for name in CELL)
+        for row in _rows(result):
+            cell = (*place, row["target_dataset"], row["target_subset"])
+            if cell in rows:
+                rival = (result.protocol, _where(result))
+                rivals.setdefault(rival, set()).update((rows[cell]["run_id"], result.run_id))
+            rows[cell] = row
+        holes.extend(_holes(result))
+    frame = pd.DataFrame(list(rows.values()), columns=list(DTYPES)).astype(DTYPES)
+    kept = set(frame["run_id"])
+    frame.attrs["notes"] = [
+        {"protocol": protocol, "text": f"{where}: {len(runs)} runs of different settings or code; the newest is shown"}
+        for (protocol, where), runs in rivals.items()
+    ] + [
+        {"protocol": result.protocol, "text": f"{_where(result)}: finished {result.duplicates + 1} times; newest shown"}
+        for result in oldest_first
+        if result.duplicates and result.run_id in kept
+    ]
+    frame.attrs["holes"] = holes
+    return frame
+
+
+def _rows(result: StoredResult) -> list[dict[str, Any]]:
+    shared = {name: getattr(result, name) for name in DTYPES if hasattr(result, name)}
+    shared |= {name: getattr(result.cost, name) for name in DTYPES if hasattr(result.cost, name)}
+    for name, value in shared.items():
+        if name != "seed" and (value is None or (isinstance(value, float) and not math.isfinite(value))):
+            raise _refusal(result, f"{name} = {value}")
+    rows = []
+    for score in result.scores:
+        right, seen = score.correct, score.total
+        if seen <= 0 or not 0 <= right <= seen:
+            raise _refusal(result, f"{right} of {seen} right on {score.target.dataset}/{score.target.subset}")
+        measured = {"target_dataset": score.target.dataset, "target_subset": score.target.subset, "metric": "accuracy"}
+        rows.append(shared | measured | {"correct": right, "total": seen, "value": right / seen})
+    return rows
+
+
+def _holes(result: StoredResult) -> list[dict[str, Any]]:
+    place = {name: getattr(result, name) for name in ("protocol", "label", "shots", "dataset")}
+    return [
+        place | {"target_dataset": target.dataset, "target_subset": target.subset, "reason": reason}
+        for target, reason in result.unscored.items()
+    ]
+
+
+def _refusal(result: StoredResult, fault: str) -> UserError:
+    return UserError(
+        f"{_where(result)} has {fault}; delete run {result.run_id} in MLflow to have it run again, or leave it out"
+    )
+
+
+def _where(result: StoredResult) -> str:
+    seed = "" if result.seed is None else f", seed {result.seed}"
+    return f"{result.label} on {result.dataset} ({result.protocol}, {result.shots} shots{seed})"

@@ -1,0 +1,163 @@
+"""What a method sees of images: lazy pixels, frozen features and frozen tokens, the frozen ones shared through a
+cache.
+
+A view is a list of images under one transform: the test transform, or the augmentation of one (seed, epoch). The
+augmentation of
+an image is a pure function of (seed, image, epoch), so frozen features of augmented views can be cached exactly, and
+all
+methods see the same pictures. Frozen features are always computed over the whole list in chunks of a fixed size, so
+that
+their last bits do not depend on who asks first.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.cache import ArrayCache
+from promptarena.benchmark.keys import digest, generator
+from promptarena.benchmark.transforms import TRANSFORM_VERSION, test_view, training_view
+
+CHUNK = 128
+
+
+class ImageList(Protocol):
+    """N decoded pictures in a fixed order."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 identity of the pictures and their order."""
+
+    def __len__(self) -> int: ...
+
+    def key(self, index: int) -> str:
+        """A picture's identity within its dataset, independent of the list it stands in."""
+
+    def image(self, index: int) -> Image.Image:
+        """The picture as RGB. Raises UserError when it cannot be decoded."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Which random view: the draws of `seed` for `epoch`, cropping within `crop_scale`."""
+
+    seed: int
+    epoch: int
+    crop_scale: tuple[float, float]
+
+
+class PixelBatch:
+    """B images given by their pixels; features and tokens are computed on demand."""
+
+    def __init__(self, pixels: Tensor, backbone: Backbone) -> None:
+        self._pixels = pixels
+        self._backbone = backbone
+
+    def __len__(self) -> int:
+        return len(self._pixels)
+
+    @property
+    def pixels(self) -> Tensor:
+        """(B, 3, H, H) normalised."""
+        return self._pixels
+
+    @property
+    def features(self) -> Tensor:
+        """(B, D), frozen, not normalised."""
+        with torch.no_grad(), self._backbone.autocast():
+            return self._backbone.encode_image(self._pixels).float()
+
+    def tokens_at(self, block: int) -> Tensor:
+        """(B, 1 + P, W) in front of `block`, frozen."""
+        with torch.no_grad(), self._backbone.autocast():
+            return self._backbone.image_tokens(self._pixels, stop=block).float()
+
+
+class View:
+    """A list of images under one transform, for one backbone."""
+
+    def __init__(
+        self, images: ImageList, backbone: Backbone, cache: ArrayCache, augmentation: Augmentation | None = None
+    ) -> None:
+        self.images = images
+        self.backbone = backbone
+        self._cache = cache
+        self._augmentation = augmentation
+        drawn = None if augmentation is None else [augmentation.seed, augmentation.epoch, *augmentation.crop_scale]
+        self._key = digest(images.digest, backbone.image_size, TRANSFORM_VERSION, drawn)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def pictures(self, rows: Sequence[int]) -> np.ndarray:
+        """(B, H, H, 3) uint8: the transformed pictures of these rows."""
+        return np.stack([np.asarray(self._picture(int(row))) for row in rows])
+
+    def _picture(self, row: int) -> Image.Image:
+        image, size, augmentation = self.images.image(row), self.backbone.image_size, self._augmentation
+        if augmentation is None:
+            return test_view(image, size)
+        random = generator("augment", augmentation.seed, self.images.key(row), augmentation.epoch)
+        return training_view(image, size, augmentation.crop_scale, random)
+
+    def pixels(self, rows: Sequence[int]) -> Tensor:
+        """(B, 3, H, H) float32 on the backbone's device, normalised with its mean and standard deviation."""
+        device = self.backbone.device
+        bytes_ = torch.from_numpy(self.pictures(rows)).to(device).permute(0, 3, 1, 2)
+        mean = torch.tensor(self.backbone.mean, device=device).view(3, 1, 1)
+        std = torch.tensor(self.backbone.std, device=device).view(3, 1, 1)
+        return (bytes_.float().div(255) - mean).div(std).contiguous()
+
+    def features(self, rows: Sequence[int]) -> Tensor:
+        """(B, D) frozen features of these rows, not normalised; the whole view's are computed at the first call."""
+        return self._frozen("features", lambda batch: batch.features, rows)
+
+    def tokens_at(self, block: int, rows: Sequence[int]) -> Tensor:
+        """(B, 1 + P, W) frozen tokens in front of `block`; the whole view's are computed at the first call."""
+        return self._frozen(f"tokens/{block}", lambda batch: batch.tokens_at(block), rows)
+
+    def _frozen(self, what: str, compute: Callable[[PixelBatch], Tensor], rows: Sequence[int]) -> Tensor:
+        def whole() -> np.ndarray:
+            chunks = [range(start, min(start + CHUNK, len(self))) for start in range(0, len(self), CHUNK)]
+            return np.concatenate(
+                [compute(PixelBatch(self.pixels(chunk), self.backbone)).cpu().numpy() for chunk in chunks]
+            )
+
+        key = digest(self._key, what, self.backbone.digest, self.backbone.precision)
+        array = self._cache.get(key, whole)
+        return torch.from_numpy(array[np.asarray(rows)]).to(self.backbone.device)
+
+    def batch(self, rows: Sequence[int]) -> "ViewBatch":
+        """These rows as a lazy batch."""
+        return ViewBatch(self, rows)
+
+
+class ViewBatch:
+    """Some rows of a view; nothing is decoded or encoded before it is asked for."""
+
+    def __init__(self, view: View, rows: Sequence[int]) -> None:
+        self._view = view
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def pixels(self) -> Tensor:
+        """(B, 3, H, H) normalised."""
+        return self._view.pixels(self._rows)
+
+    @property
+    def features(self) -> Tensor:
+        """(B, D), frozen, not normalised."""
+        return self._view.features(self._rows)
+
+    def tokens_at(self, block: int) -> Tensor:
+        """(B, 1 + P, W) in front of `block`, frozen."""
+        return self._view.tokens_at(block, self._rows)

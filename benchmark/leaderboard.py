@@ -1,0 +1,266 @@
+"""From the tidy frame to the leaderboard of a protocol, in the layout the field prints. Pure functions, no I/O.
+
+A figure is the mean over seeds. An average over datasets exists only when all of its figures do, and its spread is that
+of the per-seed averages. A harmonic mean is taken of seed means; beside an average, of the two averages.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from promptarena.benchmark.board import Board, Cell, Column, Mark, Row, Table
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.figures import Figure, Method, Place, Seed, average, harmonic
+from promptarena.benchmark.leaderboard_text import TITLES, caption, missing_notes
+from promptarena.benchmark.spec import Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEW_SHOTS = (1, 2, 4, 8, 16)
+
+Titled = Sequence[tuple[str, str]]
+
+_SIDES = (Column("base_pct", "Base"), Column("novel_pct", "Novel"), Column("hm_pct", "HM"))
+_COSTS = (
+    Column("trainable_parameters", "Parameters", "parameters"),
+    Column("train_seconds", "Training s", "seconds"),
+    Column("train_images_per_second", "Training images/s", "images/s"),
+    Column("eval_images_per_second", "Evaluation images/s", "images/s"),
+    Column("peak_memory_mib", "Peak memory MiB", "MiB"),
+)
+
+
+def leaderboard(
+    frame: "pd.DataFrame",
+    protocol: Protocol,
+    datasets: Titled,
+    *,
+    labels: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    shots: Sequence[int] = FEW_SHOTS,
+) -> Board:
+    """The leaderboard of a protocol from a tidy frame, whose rows of other protocols are left aside.
+
+    `datasets` are (card name, title) in table order; in the transfer protocols the first is the source. `labels` orders
+    the methods and may name some without results; without it they go from the weakest to the strongest. `seeds` are
+    those a seeded method should have (default: all that occur). `shots` are the columns of the few-shot protocol; in
+    the others a method run with several numbers of shots has a row for each.
+
+    Raises UserError when there is nothing to average over, or when the frame mixes suites or backbones.
+    """
+    transfer = protocol in ("cross-dataset", "domain-generalization")
+    if len(datasets) < (2 if transfer else 1):
+        raise UserError(f"a {protocol} leaderboard needs {'a source and a target' if transfer else 'a dataset'}")
+    ours = frame[(frame["protocol"] == protocol) & (frame["metric"] == "accuracy")]
+    few = protocol == "few-shot"
+    ours = ours[ours["shots"].isin(list(shots))] if few else ours
+    ours = ours[ours["dataset"] == datasets[0][0]] if transfer else ours
+    suite, backbone = _only(ours, "suite"), _only(ours, "backbone")
+    holes = [hole for hole in frame.attrs.get("holes", []) if hole["protocol"] == protocol]
+    taught = sorted({int(count) for count in ours["shots"].unique()})
+    if len(taught) > 1 and not few:
+        ours = ours.assign(label=[_with_shots(*pair) for pair in zip(ours["label"], ours["shots"], strict=True)])
+        holes = [hole | {"label": _with_shots(hole["label"], hole["shots"])} for hole in holes]
+        labels = [_with_shots(label, count) for label in labels for count in taught]
+
+    expected = tuple(sorted(set(seeds) or {int(seed) for seed in ours["seed"].dropna().unique()}))
+    methods = _methods(ours, holes, expected, labels, few)
+    columns = tuple(shots)
+    methods.sort(key=lambda method: _rank(method, labels, protocol, datasets, columns))
+    tables = tuple(_marked(table) for table in _layout(methods, protocol, datasets, columns))
+    remarks = [note["text"] for note in frame.attrs.get("notes", []) if note["protocol"] == protocol]
+    miniature = bool(ours["miniature"].any())
+    return Board(
+        suite=suite or "",
+        protocol=protocol,
+        title=TITLES[protocol],
+        caption=caption(protocol, suite or "", backbone or "", expected, taught, miniature, len(datasets)),
+        backbone=backbone or "",
+        miniature=miniature,
+        seeds=expected,
+        tables=(*tables, _cost_table(ours, methods)),
+        notes=(*missing_notes(methods, _places(protocol, datasets, columns)), *remarks),
+    )
+
+
+def _with_shots(label: str, count: int) -> str:
+    return f"{label} ({_shots(count)})"
+
+
+def _only(ours: "pd.DataFrame", column: str) -> Any:
+    """The one value of a column, None in an empty frame."""
+    values = sorted(ours[column].unique())
+    if len(values) > 1:
+        listed = ", ".join(map(str, values))
+        raise UserError(f"one leaderboard cannot mix several values of {column}: {listed}; select one of them")
+    return values[0] if values else None
+
+
+def _methods(
+    ours: "pd.DataFrame", holes: Iterable[dict[str, Any]], expected: Sequence[int], labels: Sequence[str], few: bool
+) -> list[Method]:
+    scores: dict[str, dict[Place, dict[Seed, tuple[int, int]]]] = {label: {} for label in labels}
+    reasons: dict[str, dict[Place, str]] = {}
+    for row in ours.to_dict("records"):
+        place = Place(row["target_dataset"], row["target_subset"], row["shots"] if few else 0)
+        by_seed = scores.setdefault(row["label"], {}).setdefault(place, {})
+        by_seed[_seed(row["seed"])] = (int(row["correct"]), int(row["total"]))
+    for hole in holes:
+        place = Place(hole["target_dataset"], hole["target_subset"], hole["shots"] if few else 0)
+        reasons.setdefault(hole["label"], {})[place] = hole["reason"]
+        scores.setdefault(hole["label"], {})
+    return [
+        Method(label, _wanted(by_place.values(), expected), by_place, reasons.get(label, {}))
+        for label, by_place in scores.items()
+        if not labels or label in labels
+    ]
+
+
+def _seed(value: Any) -> Seed:
+    import pandas as pd
+
+    return None if pd.isna(value) else int(value)
+
+
+def _wanted(by_seeds: Iterable[Mapping[Seed, Any]], expected: Sequence[int]) -> frozenset[Seed]:
+    drawn: set[Seed] = {seed for by_seed in by_seeds for seed in by_seed}
+    return frozenset({None}) if drawn == {None} or not expected else frozenset(expected)
+
+
+def _rank(
+    method: Method, labels: Sequence[str], protocol: Protocol, datasets: Titled, shots: tuple[int, ...]
+) -> tuple[float, str]:
+    if labels:
+        return (labels.index(method.label), method.label)
+    table = _layout([method], protocol, datasets, shots)[0]
+    headline = [cell.value for column, cell in zip(table.columns, table.rows[0].cells, strict=True) if column.headline]
+    return (-1.0 if headline[-1] is None else headline[-1], method.label)
+
+
+def _layout(methods: Sequence[Method], protocol: Protocol, datasets: Titled, shots: tuple[int, ...]) -> list[Table]:
+    match protocol:
+        case "base-to-novel":
+            return _base_to_novel(methods, datasets)
+        case "few-shot":
+            return _few_shot(methods, datasets, shots)
+        case _:
+            return [_transfer(methods, datasets)]
+
+
+def _places(protocol: Protocol, datasets: Titled, shots: tuple[int, ...]) -> list[tuple[Place, str]]:
+    match protocol:
+        case "base-to-novel":
+            return [(Place(name, side), f"{title} {side}") for name, title in datasets for side in ("base", "novel")]
+        case "few-shot":
+            return [
+                (Place(name, "all", count), f"{title} {_shots(count)}") for name, title in datasets for count in shots
+            ]
+        case _:
+            return [(Place(name, "all"), title) for name, title in datasets]
+
+
+def _base_to_novel(methods: Sequence[Method], datasets: Titled) -> list[Table]:
+    def sides(method: Method, dataset: str) -> tuple[Figure, Figure, Figure]:
+        base, novel = method.figure(Place(dataset, "base")), method.figure(Place(dataset, "novel"))
+        return base, novel, harmonic(base, novel)
+
+    def averages(method: Method) -> list[Figure]:
+        base, novel, hms = (
+            average(figures) for figures in zip(*(sides(method, name) for name, _ in datasets), strict=True)
+        )
+        return [base, novel, harmonic(base, novel) if base.full and novel.full else hms, hms]
+
+    columns = (
+        *(replace(side, headline=True) for side in _SIDES),
+        Column("mean_of_hms_pct", "Mean of HMs", shown=False),
+    )
+    return [
+        _table("average", _average_title(datasets), columns, methods, averages),
+        *(_table(name, title, _SIDES, methods, partial(sides, dataset=name)) for name, title in datasets),
+    ]
+
+
+def _transfer(methods: Sequence[Method], datasets: Titled) -> Table:
+    def figures(method: Method) -> list[Figure]:
+        each = [method.figure(Place(name, "all")) for name, _ in datasets]
+        return [*each, average(each[1:])]
+
+    groups = ["Source"] + ["Target"] * (len(datasets) - 1)
+    columns = [Column(f"{name}_pct", title, group=group) for (name, title), group in zip(datasets, groups, strict=True)]
+    columns.append(Column("average_pct", "Average", headline=True))
+    return _table("targets", "Source and targets", tuple(columns), methods, figures)
+
+
+def _few_shot(methods: Sequence[Method], datasets: Titled, shots: tuple[int, ...]) -> list[Table]:
+    def averages(method: Method) -> list[Figure]:
+        return [average([method.figure(Place(name, "all", count)) for name, _ in datasets]) for count in shots]
+
+    def each(method: Method, dataset: str) -> list[Figure]:
+        return [method.figure(Place(dataset, "all", count)) for count in shots]
+
+    columns = tuple(Column(f"shots_{count}_pct", _shots(count)) for count in shots)
+    headlines = tuple(replace(column, headline=True) for column in columns)
+    return [
+        _table("average", _average_title(datasets), headlines, methods, averages),
+        *(_table(name, title, columns, methods, partial(each, dataset=name)) for name, title in datasets),
+    ]
+
+
+def _table(
+    key: str,
+    title: str,
+    columns: tuple[Column, ...],
+    methods: Sequence[Method],
+    figures: Callable[[Method], Sequence[Figure]],
+) -> Table:
+    rows = tuple(Row(method.label, tuple(figure.cell() for figure in figures(method))) for method in methods)
+    return Table(key, title, columns, rows)
+
+
+def _cost_table(ours: "pd.DataFrame", methods: Sequence[Method]) -> Table:
+    runs = ours.drop_duplicates("run_id")
+    rows = []
+    for method in methods:
+        mine = runs[runs["label"] == method.label]
+        count = len(mine)
+        speeds = [
+            mine[f"{phase}_images"].sum() / seconds if (seconds := mine[f"{phase}_seconds"].sum()) > 0 else None
+            for phase in ("train", "eval")
+        ]
+        means = [mine[name].mean() if count else None for name in ("trainable_parameters", "train_seconds")]
+        values = [*means, *speeds, mine["peak_memory_mib"].mean() if count else None]
+        cells = (
+            Cell(n=count, parts="runs") if value is None else Cell(float(value), n=count, filled=1, parts="runs")
+            for value in values
+        )
+        rows.append(Row(method.label, tuple(cells)))
+    return Table("cost", "Cost, mean over runs", _COSTS, tuple(rows))
+
+
+def _marked(table: Table) -> Table:
+    """The table with the best and second-best complete figures marked; equal when shown to two decimals is a tie."""
+    marks = [_marks([row.cells[place] for row in table.rows]) for place in range(len(table.columns))]
+    rows = (
+        Row(row.label, tuple(replace(cell, mark=marks[place][line]) for place, cell in enumerate(row.cells)))
+        for line, row in enumerate(table.rows)
+    )
+    return replace(table, rows=tuple(rows))
+
+
+def _marks(cells: Sequence[Cell]) -> list[Mark | None]:
+    shown = [f"{cell.value:.2f}" if cell.full else None for cell in cells]
+    ranked = sorted({float(value) for value in shown if value}, reverse=True)
+    if sum(value is not None for value in shown) < 2:
+        return [None] * len(cells)
+    names: dict[float, Mark] = dict(zip(ranked, ("best", "second"), strict=False))
+    return [names.get(float(value)) if value else None for value in shown]
+
+
+def _average_title(datasets: Titled) -> str:
+    return f"Average over {len(datasets)} dataset{'' if len(datasets) == 1 else 's'}"
+
+
+def _shots(count: int) -> str:
+    return f"{count} shot{'' if count == 1 else 's'}"

@@ -1,0 +1,1 @@
+"""The embedded miniature: its picture pack, renderer, pretraining and zero-shot table."""

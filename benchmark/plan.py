@@ -1,0 +1,141 @@
+"""From run specs to planned runs: resolves each method's configuration and recipe, and keys the run by all that
+decides it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from promptarena.benchmark.cards import Card
+from promptarena.benchmark.errors import UserError, unknown
+from promptarena.benchmark.examples import Data
+from promptarena.benchmark.keys import digest
+from promptarena.benchmark.method import Config
+from promptarena.benchmark.recipe import Recipe, TrainingTask, scaled
+from promptarena.benchmark.registry import Registry
+from promptarena.benchmark.spec import PlannedRun, RunSpec, Subset, Target
+from promptarena.benchmark.suites import Suite
+from promptarena.benchmark.transforms import TRANSFORM_VERSION
+
+TRAINING_VERSION = 1
+"""Raised whenever a change of the harness changes figures, so that older runs are not taken for new ones."""
+
+Model = TypeVar("Model", bound=BaseModel)
+RECIPE_PREFIX = "recipe."
+
+
+def parse_overrides(settings: Iterable[str], methods: Iterable[str]) -> dict[str, dict[str, str]]:
+    """`METHOD.NAME=VALUE` and `METHOD.recipe.NAME=VALUE` by method and name. Raises UserError for any other form."""
+    known = list(methods)
+    overrides: dict[str, dict[str, str]] = {}
+    for setting in settings:
+        target, equals, value = setting.partition("=")
+        method, dot, name = target.strip().partition(".")
+        if not (equals and dot and name):
+            raise UserError(f"--set {setting!r} is not of the form METHOD.NAME=VALUE, for example coop.n_ctx=8")
+        if method not in known:
+            raise unknown("method in --set", method, known)
+        overrides.setdefault(method, {})[name] = value.strip()
+    return overrides
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans runs of one suite; every digest is computed once."""
+
+    suite: Suite
+    registry: Registry
+    data: Data
+    backbone_digest: str
+    precision: str
+
+    def plan(self, spec: RunSpec) -> PlannedRun:
+        """The run with its resolved configuration, recipe and keys. Raises UserError for a bad setting or missing
+        data."""
+        method = self.registry.get(spec.method)
+        card = self.suite.card(spec.dataset)
+        task = TrainingTask(protocol=spec.protocol, shots=spec.shots, is_source=spec.dataset == self.suite.source)
+        preset_config, preset_recipe = method.learner.preset(task)
+        training = self.suite.training
+        recipe = scaled(preset_recipe, training.lr_multiplier, training.max_epochs)
+        config, recipe = _overridden(spec, preset_config, recipe)
+        examples = self._train_digest(card, spec.subset, spec.shots, spec.seed or 0)
+        classes = self.data.classes(card, spec.subset, "train")
+        resolved = {"config": config.model_dump(mode="json"), "recipe": recipe.model_dump(mode="json")}
+        training_identity = {
+            "training_version": TRAINING_VERSION,
+            "transform_version": TRANSFORM_VERSION,
+            "method": spec.method,
+            "method_source": method.source,
+            "backbone": self.backbone_digest,
+            "precision": self.precision,
+            "train_split": examples,
+            "classes": classes.names,
+            "template": classes.template,
+            "seed": spec.seed,
+            **resolved,
+        }
+        train_key = digest(training_identity)
+        targets = {f"{target.dataset}/{target.subset}": self._target_digest(target) for target in spec.targets}
+        return PlannedRun(
+            spec=spec,
+            key=digest(train_key, spec.protocol, spec.shots, targets),
+            train_key=train_key,
+            config=resolved["config"],
+            recipe=resolved["recipe"],
+            provenance={
+                "backbone": self.backbone_digest,
+                "precision": self.precision,
+                "train_split": examples,
+                "method_source": method.source,
+                "method_origin": method.origin,
+                "training_version": TRAINING_VERSION,
+                "transform_version": TRANSFORM_VERSION,
+                "targets": targets,
+            },
+        )
+
+    def _train_digest(self, card: Card, subset: Subset, shots: int, seed: int) -> str:
+        train, val = self.data.few_shot(card, subset, shots, seed)
+        return digest(train.images.digest, val.images.digest)
+
+    def _target_digest(self, target: Target) -> str:
+        card = self.suite.card(target.dataset)
+        classes = self.data.classes(card, target.subset, "test")
+        return digest(self.data.test(card).images.digest, target.subset, classes.names, classes.template)
+
+
+def _overridden(spec: RunSpec, config: Config, recipe: Recipe) -> tuple[Config, Recipe]:
+    values = {name: _value(text) for name, text in spec.overrides}
+    for_recipe = {
+        name.removeprefix(RECIPE_PREFIX): value for name, value in values.items() if name.startswith(RECIPE_PREFIX)
+    }
+    for_config = {name: value for name, value in values.items() if not name.startswith(RECIPE_PREFIX)}
+    return (
+        _updated(config, for_config, f"{spec.method}."),
+        _updated(recipe, for_recipe, f"{spec.method}.{RECIPE_PREFIX}"),
+    )
+
+
+def _updated(model: Model, changes: Mapping[str, Any], prefix: str) -> Model:
+    for name in changes:
+        if name not in type(model).model_fields:
+            raise unknown(f"setting of {prefix.rstrip(chr(46))}", name, type(model).model_fields)
+    if not changes:
+        return model
+    try:
+        return type(model).model_validate(model.model_dump() | dict(changes))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or next(iter(changes))
+        reason = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"--set {prefix}{where}={changes.get(where, '')}: {reason}") from error
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

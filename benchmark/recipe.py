@@ -1,0 +1,56 @@
+"""Training recipes: everything the harness's training loop obeys, and the closed form of the learning rate."""
+
+import math
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from promptarena.benchmark.spec import Protocol
+
+
+class Recipe(BaseModel):
+    """How a method is trained. Every value is recorded with the run; a user changes one with `--set
+    METHOD.recipe.NAME=VALUE`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(ge=0, description="passes over the training images; 0 trains nothing")
+    batch_size: int = Field(ge=1, description="images a step; an epoch has floor(N / batch_size) steps, at least one")
+    lr: float = Field(ge=0, description="learning rate after the warm-up")
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
+    weight_decay: float = Field(5e-4, ge=0, description="added to the gradient (SGD, Adam) or decoupled (AdamW)")
+    warmup_epochs: int = Field(1, ge=0, description="first epochs at the constant warmup_lr")
+    warmup_lr: float = Field(1e-5, ge=0)
+    clip_gradient: float | None = Field(
+        None, gt=0, description="largest L2 norm of all gradients together; None: no limit"
+    )
+    augment: bool = Field(True, description="random resized crop and horizontal flip; off: the test transform")
+    crop_scale: tuple[float, float] = Field((0.08, 1.0), description="share of the area that a random crop keeps")
+
+
+class TrainingTask(BaseModel):
+    """What a method may know when it states its recipe."""
+
+    model_config = ConfigDict(frozen=True)
+
+    protocol: Protocol
+    shots: int
+    is_source: bool = Field(description="whether the trained dataset is the suite's source, ImageNet in the field")
+
+
+def learning_rate(recipe: Recipe, epoch: int) -> float:
+    """The rate throughout epoch 1 .. recipe.epochs: warm-up at a constant, then a cosine that starts anew behind it
+    and
+    whose period is the total number of epochs, so that the last epoch's rate is small but not 0 (Dassl's schedule).
+    """
+    if epoch <= recipe.warmup_epochs:
+        return recipe.warmup_lr
+    return 0.5 * recipe.lr * (1 + math.cos(math.pi * (epoch - 1 - recipe.warmup_epochs) / recipe.epochs))
+
+
+def scaled(recipe: Recipe, lr_multiplier: float, max_epochs: int | None) -> Recipe:
+    """The recipe under a suite's training table: every learning rate multiplied, the number of epochs capped."""
+    epochs = recipe.epochs if max_epochs is None else min(recipe.epochs, max_epochs)
+    rates = {"lr": recipe.lr * lr_multiplier, "warmup_lr": recipe.warmup_lr * lr_multiplier}
+    return recipe.model_copy(update={"epochs": epochs, **rates})

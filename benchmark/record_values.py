@@ -1,0 +1,106 @@
+"""How a plan and a result are spelt in MLflow: tags, params and metrics by name; `record_index` reads them back."""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from promptarena.benchmark.record_index import NO_SEED
+from promptarena.benchmark.spec import PlannedRun, RunResult, RunSpec, Score
+
+PARAM_CHARACTERS = 6000
+
+
+def run_name(spec: RunSpec) -> str:
+    """What the run is called in MLflow's lists."""
+    seed = "" if spec.seed is None else f" seed {spec.seed}"
+    return f"{spec.label} {spec.protocol} {spec.dataset} {spec.shots} shots{seed}"
+
+
+def facets(spec: RunSpec, backbone_name: str, miniature: bool) -> dict[str, str]:
+    """The tags to filter runs by."""
+    return {
+        "suite": spec.suite,
+        "protocol": spec.protocol,
+        "method": spec.method,
+        "label": spec.label,
+        "dataset": spec.dataset,
+        "subset": spec.subset,
+        "shots": str(spec.shots),
+        "seed": NO_SEED if spec.seed is None else str(spec.seed),
+        "backbone": backbone_name,
+        "miniature": "true" if miniature else "false",
+    }
+
+
+def plan_document(planned: PlannedRun) -> dict[str, Any]:
+    """The plan as plain values for JSON."""
+    return {
+        "spec": asdict(planned.spec),
+        "key": planned.key,
+        "train_key": planned.train_key,
+        "config": dict(planned.config),
+        "recipe": dict(planned.recipe),
+        "provenance": dict(planned.provenance),
+    }
+
+
+def params_of(planned: PlannedRun) -> dict[str, str]:
+    """Configuration, recipe and provenance by dotted name; a value past MLflow's limit is cut, and says so."""
+    parts = {"config": planned.config, "recipe": planned.recipe, "provenance": planned.provenance}
+    return {re.sub(r"[^\w./ -]", "_", name)[:250]: _param(value) for name, value in _flat(parts)}
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _param(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    if len(text) <= PARAM_CHARACTERS:
+        return text
+    note = f"... ({len(text)} characters, whole in config.json)"
+    return text[: PARAM_CHARACTERS - len(note)] + note
+
+
+def check_result(result: RunResult) -> None:
+    """Raise ValueError when scores or costs make no sense: no images, more right than seen, NaN."""
+    faults = [fault for score in result.scores if (fault := _fault(score))]
+    targets = [score.target for score in result.scores]
+    faults += [f"{target} is scored twice" for target in sorted({t for t in targets if targets.count(t) > 1})]
+    faults += [
+        f"cost {item.name} is {value}"
+        for item in fields(result.cost)
+        if not math.isfinite(value := getattr(result.cost, item.name)) or value < 0
+    ]
+    if faults:
+        raise ValueError(f"this result cannot be recorded: {'; '.join(faults)}")
+
+
+def _fault(score: Score) -> str | None:
+    where = f"{score.target.dataset}/{score.target.subset}"
+    if len(score.correct) != len(score.total):
+        return f"{where} counts {len(score.correct)} classes right but {len(score.total)} seen"
+    if any(not 0 <= right <= seen for right, seen in zip(score.correct, score.total, strict=True)):
+        return f"{where} has a class with more right answers than images"
+    return None if sum(score.total) else f"{where} has no images"
+
+
+def metrics_of(result: RunResult) -> dict[str, float]:
+    """The figures of a result: integers per target, cost, and percentages (0..100) for MLflow's own charts."""
+    metrics: dict[str, float] = {}
+    for score in result.scores:
+        place = f"{score.target.dataset}/{score.target.subset}"
+        metrics[f"correct/{place}"] = sum(score.correct)
+        metrics[f"total/{place}"] = sum(score.total)
+        alone = sum(other.target.subset == score.target.subset for other in result.scores) == 1
+        headline = f"accuracy_{score.target.subset}" + ("" if alone else f"/{score.target.dataset}")
+        metrics[headline] = 100 * sum(score.correct) / sum(score.total)
+    metrics |= {f"cost/{item.name}": float(getattr(result.cost, item.name)) for item in fields(result.cost)}
+    return metrics

@@ -1,0 +1,143 @@
+"""Finds method plugins: those of installed packages (entry-point group `promptarena.methods`) and single files.
+
+Built-in methods register as any other package does. A plugin that cannot be loaded, or whose name is taken, is kept
+in the
+list as broken with its reason, and never stands in the way of the others.
+"""
+
+import importlib.metadata
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from promptarena.benchmark.errors import UserError, unknown
+from promptarena.benchmark.keys import digest, file_digest
+from promptarena.benchmark.method import Learner
+
+GROUP = "promptarena.methods"
+OURS = "promptarena"
+
+
+@dataclass(frozen=True)
+class Method:
+    """A registered method. `origin` is "distribution version" or the plugin's file; `source` the SHA-256 of its
+    file."""
+
+    name: str
+    learner: type[Learner]
+    origin: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that cannot be used, and why (one line)."""
+
+    name: str
+    origin: str
+    reason: str
+
+
+class Registry:
+    """Methods by name, from the oldest to the newest."""
+
+    def __init__(self, methods: Iterable[Method], broken: Iterable[Broken]) -> None:
+        self.methods = {method.name: method for method in sorted(methods, key=_by_year)}
+        self.broken = {entry.name: entry for entry in broken}
+
+    def get(self, name: str) -> Method:
+        """The method called `name`. Raises UserError when it is unknown (near names suggested) or broken (its
+        reason)."""
+        if name in self.methods:
+            return self.methods[name]
+        if name in self.broken:
+            entry = self.broken[name]
+            raise UserError(f"method {name!r} of {entry.origin} cannot be used: {entry.reason}")
+        raise unknown("method", name, self.methods)
+
+
+def load_registry(plugins: Sequence[Path] = ()) -> Registry:
+    """All methods: the built-in ones, other installed packages', and those in the files `plugins`.
+
+    Raises UserError when a file in `plugins` cannot be used, since the user named it.
+    """
+    methods: dict[str, Method] = {}
+    broken: list[Broken] = []
+    points = importlib.metadata.entry_points(group=GROUP)
+    for point in sorted(points, key=lambda point: not _is_ours(point)):
+        origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+        try:
+            loaded = point.load()
+            method = _method(point.name, loaded, origin)
+        except Exception as error:  # whatever a stranger's module raises when imported
+            broken.append(Broken(point.name, origin, _one_line(error)))
+            continue
+        if point.name in methods:
+            broken.append(Broken(point.name, origin, f"the name is taken by {methods[point.name].origin}"))
+        else:
+            methods[point.name] = method
+    for path in plugins:
+        for method in _from_file(path):
+            if method.name in methods:
+                raise UserError(f"{path}: method {method.name!r} is taken by {methods[method.name].origin}; rename it")
+            methods[method.name] = method
+    return Registry(methods.values(), broken)
+
+
+def _by_year(method: Method) -> tuple[int, str]:
+    return method.learner.about.year, "" if not method.learner.seeded else method.name
+
+
+def _is_ours(point: importlib.metadata.EntryPoint) -> bool:
+    return point.dist is not None and point.dist.name == OURS
+
+
+def _method(name: str, learner: object, origin: str) -> Method:
+    if not (isinstance(learner, type) and issubclass(learner, Learner)):
+        raise TypeError(f"{learner!r} is not a subclass of promptarena.benchmark.method.Learner")
+    if not hasattr(learner, "about"):
+        raise TypeError(f"{learner.__name__} has no `about` card")
+    return Method(name, learner, origin, file_digest(Path(inspect.getfile(learner))))
+
+
+def _from_file(path: Path) -> list[Method]:
+    """The learners defined in a file; one is named like the file, several like their classes in lower case."""
+    module = _import_file(path)
+    learners = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Learner) and value.__module__ == module.__name__
+    ]
+    if not learners:
+        raise UserError(f"{path}: defines no subclass of promptarena.benchmark.method.Learner")
+    try:
+        if len(learners) == 1:
+            return [_method(path.stem.replace("_", "-"), learners[0], str(path))]
+        return [_method(learner.__name__.lower(), learner, str(path)) for learner in learners]
+    except TypeError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UserError(f"no plugin file {path}")
+    name = f"promptarena_plugin_{digest(str(path.resolve()))[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever a stranger's file raises when imported
+        del sys.modules[name]
+        raise UserError(f"{path}: cannot be imported: {_one_line(error)}") from error
+    return module
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]

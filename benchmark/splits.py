@@ -1,0 +1,96 @@
+"""A split of a dataset as a value: which images, with which labels, among which classes, and a digest of all that."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from promptarena.benchmark.cards import Card, SplitName
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.images import ImageStore
+from promptarena.benchmark.keys import digest
+from promptarena.benchmark.readers import Listing, list_split
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The images of one split in their listed order, which the few-shot draw depends on.
+
+    `keys` (N,): the identity of each image, the same on every machine. `labels` (N,) int64 in 0..C-1, read-only.
+    `class_names` (C,) by label. `digest`: SHA-256 over all three, not over the pictures' bytes.
+    """
+
+    dataset: str
+    name: SplitName
+    keys: tuple[str, ...]
+    labels: npt.NDArray[np.int64]
+    class_names: tuple[str, ...]
+    digest: str
+    open_images: Callable[[], ImageStore] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @cached_property
+    def images(self) -> ImageStore:
+        """The pixels by position, opened at the first use and then shared."""
+        return self.open_images()
+
+
+def load_split(card: Card, split: SplitName, root: Path | None = None) -> Split:
+    """The `split` of a card's dataset, listed but not decoded, and checked against the card's counts.
+
+    `root` is the folder of the public datasets; None takes it from the environment variable PROMPTARENA_DATA. Raises
+    UserError when the split does not exist, the files are missing or their number differs from the card's, or a class
+    has no image in a train or test split.
+    """
+    found = find_split(card, split, root)
+    if found is None:
+        counted = f"; {card.path} counts {', '.join(card.counts)}" if card.counts else ""
+        raise UserError(f"dataset {card.name!r} has no {split} images{counted}")
+    return found
+
+
+def find_split(card: Card, split: SplitName, root: Path | None = None) -> Split | None:
+    """As `load_split`, but None when the dataset does not have the split: validation images are optional."""
+    if not card.has_split(split):
+        return None
+    listing = list_split(card, split, root)
+    if not listing.keys and not card.counts:
+        return None
+    return checked_split(card, split, listing)
+
+
+def checked_split(card: Card, split: SplitName, listing: Listing) -> Split:
+    """A reader's listing as a Split, or a UserError when it does not fit the card (see `load_split`)."""
+    _check(card, split, listing)
+    labels = np.array(listing.labels, dtype=np.int64)
+    labels.setflags(write=False)
+    return Split(
+        dataset=card.name,
+        name=split,
+        keys=listing.keys,
+        labels=labels,
+        class_names=listing.class_names,
+        digest=digest(listing.keys, listing.labels, listing.class_names),
+        open_images=listing.open_images,
+    )
+
+
+def _check(card: Card, split: SplitName, listing: Listing) -> None:
+    expected = card.counts.get(split, len(listing.keys))
+    if len(listing.keys) != expected:
+        raise UserError(
+            f"dataset {card.name!r}: found {len(listing.keys)} {split} images, but {card.path} counts {expected}; "
+            "complete the files or correct [counts]"
+        )
+    if not listing.keys:
+        raise UserError(f"dataset {card.name!r} has no {split} images")
+    if len(listing.class_names) < 2:
+        raise UserError(f"dataset {card.name!r} has {len(listing.class_names)} class; at least two are needed")
+    empty = sorted(set(range(len(listing.class_names))) - set(listing.labels))
+    if empty and split != "val":
+        raise UserError(f"dataset {card.name!r}: class {listing.class_names[empty[0]]!r} has no {split} images")

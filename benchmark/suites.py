@@ -1,0 +1,196 @@
+"""Suites: a TOML file that names a backbone, the datasets in table order, and what is run on them by default."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from promptarena.benchmark.cards import DATASETS, Card, SplitName, Text, load_card, names_a_file
+from promptarena.benchmark.errors import UserError, unknown
+from promptarena.benchmark.modelfiles import check, read_toml
+from promptarena.benchmark.spec import Protocol
+
+_SUITES = DATASETS / "suites"
+
+Shots = Annotated[int, Field(ge=1, strict=True)]
+Seed = Annotated[int, Field(ge=0, strict=True)]
+
+
+class BackboneSource(BaseModel):
+    """Where the one CLIP of a suite comes from.
+
+    The architecture is open_clip's name (`architecture`) or a JSON file (`config`), the weights open_clip's tag
+    (`pretrained`) or a file (`weights`). Paths are written relative to the suite's file, absolute once loaded.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: Text | None = None
+    config: Path | None = None
+    pretrained: Text | None = None
+    weights: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        if (self.architecture is None) == (self.config is None):
+            raise ValueError("give either architecture (open_clip's name) or config (a JSON file)")
+        if (self.pretrained is None) == (self.weights is None):
+            raise ValueError("give either pretrained (open_clip's tag) or weights (a safetensors file)")
+        if self.pretrained is not None and self.architecture is None:
+            raise ValueError("pretrained needs architecture, open_clip's name of the model the tag belongs to")
+        return self
+
+
+class TrainingDefaults(BaseModel):
+    """What a suite changes in every method's recipe, alike for all.
+
+    `lr_multiplier` scales all learning rates: published ones are tuned for CLIP's logit scale of 100, and a backbone
+    with another scale needs other steps. `max_epochs` caps the epochs of every recipe; None leaves them as they are.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lr_multiplier: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    max_epochs: Annotated[int, Field(ge=1, strict=True)] | None = None
+
+
+class Suite(BaseModel):
+    """A comparison: one backbone, its datasets and the defaults of a run.
+
+    `datasets` are trained and scored on one by one (base-to-novel, few-shot). Transfer protocols train on `source`:
+    cross-dataset scores `targets`, domain-generalization scores `variants`. All are names of cards, in table order.
+    `protocols` and `seeds` are what runs when the user names none; `shots` is the number of training images per class,
+    `few_shot_shots` the numbers of the few-shot protocol. Figures of a `miniature` suite are labelled as such.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
+    title: Text
+    miniature: bool = False
+    backbone: BackboneSource
+    datasets: tuple[Text, ...] = ()
+    source: Text | None = None
+    targets: tuple[Text, ...] = ()
+    variants: tuple[Text, ...] = ()
+    protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("base-to-novel",)
+    shots: Shots = 16
+    few_shot_shots: Annotated[tuple[Shots, ...], Field(min_length=1)] = (1, 2, 4, 8, 16)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (1, 2, 3)
+    training: TrainingDefaults = TrainingDefaults()
+
+    _cards: dict[str, Card] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _protocols_have_datasets(self) -> Self:
+        for name in ("datasets", "targets", "variants", "protocols", "few_shot_shots", "seeds"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"field {name!r} names one thing twice: {list(values)}")
+        if self.source is not None and self.source in self.targets + self.variants:
+            raise ValueError("the source is scored anyway; leave it out of targets and variants")
+        for protocol in self.protocols:
+            missing = [field for field in self.needed(protocol) if not getattr(self, field)]
+            if missing:
+                raise ValueError(f"protocol {protocol!r} needs the field {missing[0]!r}")
+        return self
+
+    @staticmethod
+    def needed(protocol: Protocol) -> tuple[str, ...]:
+        """The fields a suite must fill for a protocol to run."""
+        match protocol:
+            case "base-to-novel" | "few-shot":
+                return ("datasets",)
+            case "cross-dataset":
+                return ("source", "targets")
+            case "domain-generalization":
+                return ("source", "variants")
+
+    @property
+    def dataset_names(self) -> tuple[str, ...]:
+        """Every dataset of the suite once: datasets, source, targets, variants."""
+        source = () if self.source is None else (self.source,)
+        return tuple(dict.fromkeys((*self.datasets, *source, *self.targets, *self.variants)))
+
+    def card(self, name: str) -> Card:
+        """The card of one of `dataset_names`. Raises UserError for another name."""
+        if name not in self._cards:
+            raise unknown("dataset", name, self._cards)
+        return self._cards[name]
+
+
+def load_suite(name_or_path: str | Path) -> Suite:
+    """A built-in suite by its name, or a user's own by the path of its `.toml` file, with all its cards read.
+
+    A card is named by its name (looked for beside the suite's file, then among the built-in ones) or by its path
+    relative to the suite's file. Raises UserError, in one line, for anything wrong in the suite or a card.
+    """
+    if not names_a_file(name_or_path):
+        name = str(name_or_path)
+        if name not in list_suites():
+            raise unknown("suite", name, list_suites())
+        path = _SUITES / f"{name}.toml"
+    else:
+        path = Path(name_or_path).absolute()
+    suite = check(str(path), read_toml(path), Suite)
+    if suite.name != path.stem:
+        raise UserError(
+            f"{path}: field 'name' is {suite.name!r}, but the file is called {path.stem!r}; make them equal"
+        )
+    return _with_cards(suite, path)
+
+
+def list_suites() -> tuple[str, ...]:
+    """The names of the built-in suites, sorted."""
+    return tuple(sorted(path.stem for path in _SUITES.glob("*.toml")))
+
+
+def _with_cards(suite: Suite, path: Path) -> Suite:
+    cards = {reference: _find_card(reference, path) for reference in suite.dataset_names}
+    by_name: dict[str, Card] = {}
+    for card in cards.values():
+        other = by_name.setdefault(card.name, card)
+        if other.path != card.path:
+            raise UserError(f"{path}: two cards are called {card.name!r}: {other.path} and {card.path}; rename one")
+    loaded = suite.model_copy(
+        update={
+            "backbone": _absolute(suite.backbone, path.parent),
+            "datasets": tuple(cards[reference].name for reference in suite.datasets),
+            "source": None if suite.source is None else cards[suite.source].name,
+            "targets": tuple(cards[reference].name for reference in suite.targets),
+            "variants": tuple(cards[reference].name for reference in suite.variants),
+        }
+    )
+    loaded._cards = by_name
+    _check_splits(loaded, path)
+    return loaded
+
+
+def _find_card(reference: str, suite_path: Path) -> Card:
+    if names_a_file(reference):
+        return load_card(suite_path.parent / reference)
+    beside = suite_path.parent / f"{reference}.toml"
+    if beside.is_file() and beside != suite_path:
+        return load_card(beside)
+    try:
+        return load_card(reference)
+    except UserError as error:
+        raise UserError(f"{suite_path}: {error}") from error
+
+
+def _absolute(backbone: BackboneSource, folder: Path) -> BackboneSource:
+    def join(path: Path | None) -> Path | None:
+        return None if path is None else (folder / path.expanduser()).resolve()
+
+    return backbone.model_copy(update={"config": join(backbone.config), "weights": join(backbone.weights)})
+
+
+def _check_splits(suite: Suite, path: Path) -> None:
+    trained = {*suite.datasets, suite.source} - {None}
+    for name in suite.dataset_names:
+        needed: tuple[SplitName, ...] = ("train", "test") if name in trained else ("test",)
+        for split in needed:
+            if not suite.card(name).has_split(split):
+                raise UserError(
+                    f"{path}: dataset {name!r} has no {split} images (its card's [counts]), which its role needs"
+                )

@@ -1,0 +1,42 @@
+"""Leaderboards in Markdown."""
+
+from tabulate import tabulate
+
+from promptarena.benchmark.board import Board, Table
+from promptarena.benchmark.tables_text import group_starts, shown, visible
+
+
+def markdown(board: Board) -> str:
+    """Pipe tables under headings: best figures bold, second best underlined."""
+    parts = [f"## {board.title}"]
+    for table in map(visible, board.tables):
+        parts += [f"### {_escaped(table.title)}", _pipe_table(table)]
+    parts.append(_escaped(board.caption))
+    if board.notes:
+        parts.append("\n".join(f"- {_escaped(note)}" for note in board.notes))
+    return "\n\n".join(parts) + "\n"
+
+
+def _pipe_table(table: Table) -> str:
+    wraps = {"best": "**{}**", "second": "<u>{}</u>", None: "{}"}
+    starts = group_starts(table.columns)
+    heads = [
+        _escaped(f"{group}: {column.title}" if group else column.title)
+        for column, group in zip(table.columns, starts, strict=True)
+    ]
+    lines = [
+        [_escaped(row.label)]
+        + [
+            wraps[cell.mark].format(shown(cell, column.unit))
+            for cell, column in zip(row.cells, table.columns, strict=True)
+        ]
+        for row in table.rows
+    ]
+    align = ["left"] + ["right"] * len(heads)
+    return tabulate(
+        lines, ["Method", *heads], tablefmt="pipe", colalign=align if lines else None, disable_numparse=True
+    )
+
+
+def _escaped(text: str) -> str:
+    return text.translate({ord(char): f"\\{char}" for char in "\\|*_<>`[]#"})

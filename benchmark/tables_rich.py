@@ -1,0 +1,100 @@
+"""Leaderboards on a terminal."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from promptarena.benchmark.board import Board, Cell, Table, Unit
+from promptarena.benchmark.tables_text import group_starts, shown, visible
+
+WIDTH = 100
+LABEL_WIDTH = 40
+GAP = 2
+
+
+def rich_text(board: Board) -> str:
+    """What `print_rich` prints, without colours and 100 columns wide."""
+    stream = io.StringIO()
+    print_rich(Console(file=stream, width=WIDTH, color_system=None, force_terminal=False), board)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+
+def print_rich(console: Console, board: Board) -> None:
+    """Print the board to a rich console: best figures bold, second best underlined, laid out for its width."""
+    console.print(Text(board.title, style="bold"))
+    for block in _blocks(board, console.width):
+        console.print()
+        console.print(block)
+    console.print()
+    console.print(board.caption, style="dim", markup=False, highlight=False)
+    for note in board.notes:
+        console.print(f"- {note}", markup=False, highlight=False)
+
+
+def _blocks(board: Board, width: int) -> Iterator[RichTable]:
+    """The first and the cost table by themselves, those of the datasets side by side as far as the width allows."""
+    first, *middle, cost = (list(_parts(visible(table), width)) for table in board.tables)
+    blocks = [part for parts in middle for part in parts]
+    beside = max(1, (width + GAP) // (GAP + max((_width(block) for block in blocks), default=width)))
+    rows = [[part] for part in first]
+    rows += [blocks[start : start + beside] for start in range(0, len(blocks), beside)]
+    rows += [[part] for part in cost]
+    for row in rows:
+        line = RichTable.grid(padding=(0, GAP, 0, 0))
+        line.add_row(*map(_rich_table, row))
+        yield line
+
+
+def _parts(table: Table, width: int) -> Iterator[Table]:
+    """The table cut by columns into ones that fit the width, each with at least one column."""
+    start = 0
+    while start < len(table.columns):
+        end = start + 1
+        while end < len(table.columns) and _width(_cut(table, start, end + 1)) <= width:
+            end += 1
+        yield _cut(table, start, end)
+        start = end
+
+
+def _cut(table: Table, start: int, end: int) -> Table:
+    rows = tuple(replace(row, cells=row.cells[start:end]) for row in table.rows)
+    title = table.title if start == 0 else f"{table.title}, continued"
+    return replace(table, title=title, columns=table.columns[start:end], rows=rows)
+
+
+def _width(table: Table) -> int:
+    """Characters the table takes in a line."""
+    labels = max((len(row.label) for row in table.rows), default=0)
+    columns = (
+        max(len(column.title), len(column.group), *(len(_compact(row.cells[place], column.unit)) for row in table.rows))
+        for place, column in enumerate(table.columns)
+    )
+    return max(len("Method"), min(labels, LABEL_WIDTH)) + sum(GAP + width for width in columns)
+
+
+def _rich_table(table: Table) -> RichTable:
+    styles = {"best": "bold", "second": "underline", None: ""}
+    grid = RichTable(title=Text(table.title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
+    grid.pad_edge = False
+    grid.padding = (0, 0, 0, GAP - 1)
+    grid.add_column("Method", max_width=LABEL_WIDTH, overflow="fold")
+    starts = group_starts(table.columns)
+    for column, group in zip(table.columns, starts, strict=True):
+        title = f"{group}\n{column.title}" if any(starts) else column.title
+        grid.add_column(Text(title), justify="right", no_wrap=True)
+    for row in table.rows:
+        cells = (
+            Text.assemble((_compact(cell, column.unit), styles[cell.mark]))
+            for cell, column in zip(row.cells, table.columns, strict=True)
+        )
+        grid.add_row(Text(row.label), *cells)
+    return grid
+
+
+def _compact(cell: Cell, unit: Unit) -> str:
+    return shown(cell, unit).replace(" ±", "±").replace(" (", "(")

@@ -1,0 +1,37 @@
+"""What every printed format shares: the text of a cell, and which columns are shown."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from promptarena.benchmark.board import Cell, Column, Table, Unit
+
+HOLE = "–"
+
+
+def shown(cell: Cell, unit: Unit) -> str:
+    """A cell in print: `84.26 ±0.35`, `84.26 (2/3)` with seeds missing, `9 of 11` for an average not there yet, `–`."""
+    if cell.value is None:
+        return f"{cell.filled} of {cell.wanted}" if cell.parts == "datasets" and cell.filled else HOLE
+    match unit:
+        case "percent":
+            text = f"{cell.value:.2f}"
+        case "parameters" | "MiB":
+            text = f"{cell.value:,.0f}"
+        case "seconds" | "images/s":
+            text = f"{cell.value:,.1f}"
+    if not cell.full:
+        return f"{text} ({cell.filled}/{cell.wanted})"
+    return text if cell.std is None else f"{text} ±{cell.std:.2f}"
+
+
+def visible(table: Table) -> Table:
+    """The table without the columns that are for data formats only."""
+    keep = [place for place, column in enumerate(table.columns) if column.shown]
+    rows = tuple(replace(row, cells=tuple(row.cells[place] for place in keep)) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[place] for place in keep), rows=rows)
+
+
+def group_starts(columns: Sequence[Column]) -> list[str]:
+    """For each column its group's name where the group begins, else the empty string."""
+    before = ["", *(column.group for column in columns)]
+    return [column.group if column.group != last else "" for column, last in zip(columns, before, strict=False)]

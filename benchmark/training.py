@@ -1,0 +1,182 @@
+"""The training loop of every method: optimiser, warm-up, schedule, precision, clipping, a checkpoint per epoch."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from promptarena.benchmark.cache import ArrayCache
+from promptarena.benchmark.checkpoint import Checkpoint
+from promptarena.benchmark.examples import Examples
+from promptarena.benchmark.inputs import Augmentation, View
+from promptarena.benchmark.keys import generator
+from promptarena.benchmark.method import Classes, Learner
+from promptarena.benchmark.recipe import Recipe, learning_rate
+
+Curve = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learned: classes, training and validation examples, and the seed that keys every draw."""
+
+    classes: Classes
+    train: Examples
+    val: Examples
+    seed: int
+
+
+class NotFiniteError(ArithmeticError):
+    """A loss became NaN or infinite."""
+
+
+def batches(count: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """The rows of each step of an epoch: a permutation of 0 .. count - 1 keyed by (seed, epoch), its remainder
+    dropped.
+
+    floor(count / batch_size) steps; fewer images than a batch make one short step.
+    """
+    order = generator("batches", seed, epoch).permutation(count)
+    steps = max(1, count // batch_size)
+    return [order[step * batch_size : (step + 1) * batch_size] for step in range(steps)]
+
+
+def train(
+    learner: Learner,
+    recipe: Recipe,
+    task: Task,
+    *,
+    cache: ArrayCache,
+    checkpoint: Path,
+    train_key: str,
+    on_epoch: Callable[[Curve], None],
+) -> Checkpoint:
+    """Train the learner in place, going on from the file `checkpoint` when it exists; return the final state kept
+    there.
+
+    `on_epoch` hears every epoch's curve, those of earlier sittings too. Raises NotFiniteError when a loss is not
+    finite,
+    UserError when the checkpoint is damaged or cannot be written.
+    """
+    learner.to(learner.backbone.device)
+    loop = _Loop(learner, recipe, task, cache)
+    state = Checkpoint.load(checkpoint, train_key)
+    if state is None:
+        started = time.perf_counter()
+        if recipe.epochs == 0:
+            loop.fit()
+        state = loop.state(train_key, 0, (), time.perf_counter() - started)
+        state.save(checkpoint)
+    loop.restore(state)
+    for curve in state.curves:
+        on_epoch(curve)
+    for epoch in range(state.epoch + 1, recipe.epochs + 1):
+        started = time.perf_counter()
+        curve = loop.epoch(epoch)
+        seconds = state.train_seconds + time.perf_counter() - started
+        state = loop.state(train_key, epoch, (*state.curves, curve), seconds)
+        state.save(checkpoint)
+        on_epoch(curve)
+    return state
+
+
+class _Loop:
+    def __init__(self, learner: Learner, recipe: Recipe, task: Task, cache: ArrayCache) -> None:
+        self.learner = learner
+        self.recipe = recipe
+        self.task = task
+        self.cache = cache
+        self.device = learner.backbone.device
+        self.optimizer = _optimizer(learner, recipe)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=learner.backbone.precision == "fp16")
+        self.labels = torch.from_numpy(task.train.labels).to(self.device)
+        self.prompts: Any = None
+
+    def view(self, examples: Examples, epoch: int | None = None) -> View:
+        augmentation = None
+        if epoch is not None and self.recipe.augment:
+            augmentation = Augmentation(self.task.seed, epoch, self.recipe.crop_scale)
+        return View(examples.images, self.learner.backbone, self.cache, augmentation)
+
+    def fit(self) -> None:
+        train, val = self.view(self.task.train), self.view(self.task.val)
+        self.learner.fit(
+            train.batch(range(len(train))),
+            self.labels,
+            val.batch(range(len(val))),
+            torch.from_numpy(self.task.val.labels).to(self.device),
+        )
+
+    def epoch(self, epoch: int) -> Curve:
+        if self.prompts is None:
+            self.prompts = self.learner.prompts(self.task.classes)
+        rate = learning_rate(self.recipe, epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        view = self.view(self.task.train, epoch)
+        steps = batches(len(view), self.recipe.batch_size, self.task.seed, epoch)
+        sums: dict[str, Tensor] = {}
+        for rows in steps:
+            for name, value in self.step(view, rows).items():
+                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
+        self.learner.end_epoch(epoch, self.recipe)
+        means = {name: float(value) / len(steps) for name, value in sums.items()}
+        if not all(map(math.isfinite, means.values())):
+            raise NotFiniteError(f"the loss is not finite in epoch {epoch}: {means}")
+        return {"epoch": float(epoch), "lr": rate, **means}
+
+    def step(self, view: View, rows: np.ndarray) -> dict[str, Tensor]:
+        labels = self.labels[torch.from_numpy(rows).to(self.device)]
+        with self.learner.backbone.autocast():
+            logits, losses = self.learner.training_step(view.batch(rows.tolist()), labels, self.prompts)
+            loss = sum(losses.values(), torch.zeros((), device=self.device))
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        if self.recipe.clip_gradient is not None:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.recipe.clip_gradient)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        accuracy = (logits.detach().argmax(-1) == labels).float().mean()
+        return {"loss": loss.detach(), "train_accuracy": accuracy} | {
+            name: value.detach() for name, value in losses.items()
+        }
+
+    def state(self, train_key: str, epoch: int, curves: tuple[Curve, ...], seconds: float) -> Checkpoint:
+        optimizer = {
+            f"{index}.{name}": value if isinstance(value, Tensor) else torch.tensor(value)
+            for index, state in self.optimizer.state_dict()["state"].items()
+            for name, value in state.items()
+            if value is not None
+        }
+        scaler = self.scaler.state_dict()
+        return Checkpoint(train_key, epoch, self.learner.state_dict(), optimizer, scaler, curves, seconds)
+
+    def restore(self, state: Checkpoint) -> None:
+        self.learner.load_state_dict({name: value.to(self.device) for name, value in state.learner.items()})
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, value in state.optimizer.items():
+            index, name = key.split(".", 1)
+            states.setdefault(int(index), {})[name] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": states, "param_groups": groups})
+        if state.scaler:
+            self.scaler.load_state_dict(dict(state.scaler))
+
+
+def _optimizer(learner: Learner, recipe: Recipe) -> torch.optim.Optimizer:
+    parameters = [{"params": [parameter for parameter in learner.parameters() if parameter.requires_grad]}]
+    lr, weight_decay = recipe.lr, recipe.weight_decay
+    match recipe.optimizer:
+        case "sgd":
+            return torch.optim.SGD(parameters, lr=lr, momentum=recipe.momentum, weight_decay=weight_decay)
+        case "adam":
+            return torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay)
+        case "adamw":
+            return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay)

@@ -1,0 +1,46 @@
+"""Image preprocessing as in the field: PIL bicubic resizing, centre crop for tests, random resized crop and flip for
+training."""
+
+import math
+
+import numpy as np
+from PIL import Image
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as tvf
+
+TRANSFORM_VERSION = 1
+_RATIO = (3 / 4, 4 / 3)
+
+
+def test_view(image: Image.Image, size: int) -> Image.Image:
+    """Shorter side to `size` pixels (bicubic), centre crop of `size` x `size`."""
+    view: Image.Image = tvf.center_crop(tvf.resize(image, size, InterpolationMode.BICUBIC), [size, size])
+    return view
+
+
+def training_view(
+    image: Image.Image, size: int, crop_scale: tuple[float, float], random: np.random.Generator
+) -> Image.Image:
+    """Random resized crop (area share within `crop_scale`, aspect ratio 3/4 to 4/3, bicubic), then a flip half of the
+    time.
+
+    The distribution is that of torchvision's RandomResizedCrop; all draws come from `random`.
+    """
+    top, left, height, width = _crop_box(image.width, image.height, crop_scale, random)
+    box = top, left, height, width
+    crop: Image.Image = tvf.resized_crop(image, *box, [size, size], InterpolationMode.BICUBIC)
+    return crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if random.random() < 0.5 else crop
+
+
+def _crop_box(
+    width: int, height: int, scale: tuple[float, float], random: np.random.Generator
+) -> tuple[int, int, int, int]:
+    for _ in range(10):
+        area = width * height * random.uniform(*scale)
+        aspect = math.exp(random.uniform(math.log(_RATIO[0]), math.log(_RATIO[1])))
+        w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < w <= width and 0 < h <= height:
+            return int(random.integers(height - h + 1)), int(random.integers(width - w + 1)), h, w
+    aspect = min(max(width / height, _RATIO[0]), _RATIO[1])
+    w, h = min(width, round(height * aspect)), min(height, round(width / aspect))
+    return (height - h) // 2, (width - w) // 2, h, w

@@ -1,0 +1,95 @@
+"""Linear probe: logistic regression on frozen image features."""
+
+import warnings
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.method import About, CannotTransferError, Classes, Config, Images, Learner
+
+
+class LinearProbeConfig(Config):
+    """Regularisation search."""
+
+    strengths: tuple[float, ...] = Field(
+        (1e-6, 1e-4, 1e-2, 1.0, 1e2, 1e4, 1e6), min_length=1, description="inverse L2 strengths tried first, ascending"
+    )
+    steps: int = Field(8, ge=0, description="refinements, each trying half a step below and above the best (log scale)")
+    max_iter: int = Field(1000, ge=1, description="of L-BFGS")
+
+
+class LinearProbe(Learner):
+    """Linear probe.
+
+    Radford et al., ICML 2021 (section 3.2), few-shot protocol of CoOp's appendix.
+
+    logits = f W^T + b with f (B, D) the frozen image features (not normalised), W (C, D), b (C,): multinomial logistic
+    regression by L-BFGS whose inverse L2 strength is searched on the validation shots, never on test images. It has no
+    classifier for classes it was not trained on.
+    """
+
+    about = About(
+        "Linear probe",
+        "Learning Transferable Visual Models From Natural Language Supervision",
+        "ICML",
+        2021,
+        "https://arxiv.org/abs/2103.00020",
+    )
+    config_type = LinearProbeConfig
+    config: LinearProbeConfig
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(
+        self, backbone: Backbone, config: LinearProbeConfig, classes: Classes, generator: torch.Generator
+    ) -> None:
+        super().__init__(backbone, config, classes, generator)
+        self.trained_on = classes.names
+        self.register_buffer("weight", torch.zeros(len(classes), backbone.embed_dim))
+        self.register_buffer("bias", torch.zeros(len(classes)))
+
+    def fit(self, train: Images, train_labels: Tensor, val: Images, val_labels: Tensor) -> None:
+        """Search the strength on the validation shots; the smallest of equally good ones wins."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+
+        x, y = train.features.cpu().numpy(), train_labels.cpu().numpy()
+        val_x, val_y = val.features.cpu().numpy(), val_labels.cpu().numpy()
+
+        def fitted(strength: float) -> tuple[float, float, Any]:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model = LogisticRegression(C=strength, max_iter=self.config.max_iter).fit(x, y)
+            return float(model.score(val_x, val_y)), -strength, model
+
+        def best(strengths: tuple[float, ...], known: list[tuple[float, float, Any]]) -> Any:
+            return max([*known, *(fitted(strength) for strength in strengths)], key=lambda found: found[:2])
+
+        found = best(self.config.strengths, [])
+        factor = 10.0
+        for _ in range(self.config.steps):
+            centre = -found[1]
+            found = best((centre / factor, centre * factor), [found])
+            factor **= 0.5
+        model = found[2]
+        self.weight.copy_(torch.from_numpy(model.coef_))
+        self.bias.copy_(torch.from_numpy(model.intercept_))
+
+    def prompts(self, classes: Classes) -> Classes:
+        """The classes themselves; raises CannotTransferError for any but those it was trained on."""
+        if classes.names != self.trained_on:
+            raise CannotTransferError("a linear head has no row for classes it was not trained on")
+        return classes
+
+    def classifier(self, prompts: Any) -> tuple[Tensor, Tensor]:
+        """(W, b)."""
+        return self.weight, self.bias
+
+    def logits(self, images: Images, classifier: Any) -> Tensor:
+        """(B, C): f W^T + b."""
+        weight, bias = classifier
+        logits: Tensor = images.features @ weight.T + bias
+        return logits

@@ -1,0 +1,115 @@
+"""MaPLe: deep prompts in both towers, the vision prompts being projections of the text prompts."""
+
+import copy
+from typing import Any, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from promptarena.benchmark.backbone import Backbone, Prompts
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.method import About, Classes, Config, Images, Learner, context_words
+from promptarena.benchmark.recipe import Recipe, TrainingTask
+from promptarena.benchmark.towers import Edit
+
+
+class MaPLeConfig(Config):
+    """Prompts of MaPLe."""
+
+    n_ctx: int = Field(2, ge=1, description="b, prompt tokens of each prompted layer")
+    ctx_init: str = Field(
+        "a photo of a", description="initial words, used when n_ctx <= 4; words beyond n_ctx stay in the prompt, frozen"
+    )
+    prompt_depth: int = Field(9, ge=1, description="J, prompted layers, counting the input as the first")
+
+    @model_validator(mode="after")
+    def _enough_words(self) -> Self:
+        words = len(context_words(self.ctx_init))
+        if 0 < words < self.n_ctx <= 4:
+            raise ValueError(f"ctx_init has {words} words for n_ctx = {self.n_ctx} tokens; give more words or none")
+        return self
+
+
+class MaPLe(Learner):
+    """Multi-modal Prompt Learning.
+
+    Khattak et al., "MaPLe: Multi-modal Prompt Learning", CVPR 2023.
+
+    Text prompts P_k: (b, W_text), k = 1 .. J, stand behind the start token in front of block k. Coupling functions
+    F_k: R^W_text -> R^W_vision (linear) give the vision prompts P~_k = F_k(P_k), placed behind the patches:
+
+        [_, W_k] = L_k([P_k, W_{k-1}]),    [c_k, E_k, _] = V_k([c_{k-1}, E_{k-1}, F_k(P_k)]),    k <= J
+
+    and beyond J the prompts propagate. Cross-entropy on s n(f) n(g)^T.
+    """
+
+    about = About("MaPLe", "MaPLe: Multi-modal Prompt Learning", "CVPR", 2023, "https://arxiv.org/abs/2210.03117")
+    config_type = MaPLeConfig
+    config: MaPLeConfig
+
+    def __init__(self, backbone: Backbone, config: MaPLeConfig, classes: Classes, generator: torch.Generator) -> None:
+        super().__init__(backbone, config, classes, generator)
+        depth = config.prompt_depth
+        if depth > min(backbone.text.depth, backbone.vision.depth):
+            raise UserError(f"prompt_depth {depth} exceeds the backbone's {backbone.text.depth} layers")
+        words = context_words(config.ctx_init) if config.n_ctx <= 4 else []
+        self.phrase = " ".join(words) or " ".join(["X"] * config.n_ctx)
+
+        def drawn() -> Tensor:
+            return 0.02 * torch.randn(config.n_ctx, backbone.text.width, generator=generator)
+
+        def coupling() -> nn.Linear:
+            layer = nn.Linear(backbone.text.width, backbone.vision.width)
+            bound = backbone.text.width**-0.5
+            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+            nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+            return layer
+
+        first = drawn()
+        if words:
+            embedded = backbone.embed(backbone.tokenize([self.phrase])).embeddings
+            first = embedded[0, 1 : 1 + config.n_ctx].clone()
+        self.p = nn.ParameterList([first, *(drawn() for _ in range(depth - 1))])
+        deep = coupling()
+        self.f = nn.ModuleList([coupling(), *(copy.deepcopy(deep) for _ in range(depth - 1))])
+
+    @classmethod
+    def preset(cls, task: TrainingTask) -> tuple[MaPLeConfig, Recipe]:
+        """As released; few-shot has no released recipe and takes the base-to-novel one (assumed)."""
+        if task.protocol in ("cross-dataset", "domain-generalization"):
+            return MaPLeConfig(prompt_depth=3), Recipe(epochs=2, batch_size=4, lr=0.0026)
+        return MaPLeConfig(), Recipe(epochs=5, batch_size=4, lr=0.0035)
+
+    def prompts(self, classes: Classes) -> Prompts:
+        """Tokenised "phrase name." with frozen embeddings, (C, L, W_text); positions 1 .. b are overwritten when
+        encoded."""
+        prompts = self.backbone.embed(self.backbone.tokenize(classes.filled(f"{self.phrase} {{}}.")))
+        if int(prompts.eot.min()) <= self.config.n_ctx:
+            raise UserError(f"{self.config.n_ctx} prompt tokens leave no room for the class name")
+        return prompts
+
+    def text_features(self, prompts: Any) -> Tensor:
+        """(C, D): P_1 among the input embeddings (so it gets positions), P_k in place of rows 1 .. b before block
+        k."""
+
+        def place(prompt: Tensor) -> Edit:
+            return lambda x: torch.cat([x[:, :1], prompt.expand(len(x), -1, -1), x[:, 1 + len(prompt) :]], dim=1)
+
+        first, *deep = self.p
+        edits = {k: place(prompt) for k, prompt in enumerate(deep, start=1)}
+        return self.backbone.encode_text(Prompts(place(first)(prompts.embeddings), prompts.eot), edits=edits)
+
+    def image_features(self, images: Images) -> Tensor:
+        """(B, D): F_1(P_1) behind the patches at the input, F_k(P_k) in place of the last b rows before block k."""
+        first, *deep = (couple(prompt) for couple, prompt in zip(self.f, self.p, strict=True))
+
+        def append(x: Tensor) -> Tensor:
+            return torch.cat([x, first.expand(len(x), -1, -1).to(x.dtype)], dim=1)
+
+        def place(prompt: Tensor) -> Edit:
+            return lambda x: torch.cat([x[:, : -len(prompt)], prompt.expand(len(x), -1, -1).to(x.dtype)], dim=1)
+
+        edits = {k: place(prompt) for k, prompt in enumerate(deep, start=1)}
+        tokens = self.backbone.image_tokens(images.pixels, at_input=append)
+        return self.backbone.image_features_from(tokens, edits=edits)

@@ -1,0 +1,346 @@
+"""The leaderboard against plain recomputation, published averages, and the rules for holes, ties and spreads."""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import t as student_t
+
+from promptarena.benchmark.board import Board, Cell
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.figures import Figure, average, harmonic
+from promptarena.benchmark.frame import tidy
+from promptarena.benchmark.leaderboard import leaderboard
+from promptarena.benchmark.record_index import StoredResult, StoredScore
+from promptarena.benchmark.spec import Cost, Target
+
+DATASETS = [("imagenet", "ImageNet"), ("dtd", "DTD"), ("eurosat", "EuroSAT")]
+Scores = Mapping[tuple[str, str], tuple[int, int]]
+
+
+def results_of(
+    runs: Iterable[tuple[str, str, int | None, Scores]], protocol: str = "base-to-novel", **common: Any
+) -> list[StoredResult]:
+    """Results of (label, trained dataset, seed, {(dataset, subset): (correct, total)}), each newer than the last."""
+    return [
+        StoredResult(
+            **{
+                "run_id": f"r{number}",
+                "run_key": f"k{number}",
+                "suite": "mini",
+                "protocol": protocol,
+                "method": label,
+                "label": label,
+                "dataset": dataset,
+                "shots": 16,
+                "seed": seed,
+                "backbone": "mini-clip",
+                "miniature": False,
+                "scores": tuple(StoredScore(Target(*target), *counts) for target, counts in scores.items()),  # type: ignore[arg-type]
+                "cost": Cost(100, 2.0, 300, 4.0, 1000, 50.0),
+                "finished_at": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number),
+            }
+            | common
+        )
+        for number, (label, dataset, seed, scores) in enumerate(runs)
+    ]
+
+
+def sides(dataset: str, base: int, novel: int, total: int = 1000) -> Scores:
+    return {(dataset, "base"): (base, total), (dataset, "novel"): (novel, total)}
+
+
+def cell(board: Board, table: str, label: str, column: str) -> Cell:
+    (found,) = [each for each in board.tables if each.key == table]
+    (row,) = [each for each in found.rows if each.label == label]
+    return row.cells[[each.key for each in found.columns].index(column)]
+
+
+def naive_harmonic(base: float, novel: float) -> float:
+    return 0.0 if base == 0 or novel == 0 else 2 / (1 / base + 1 / novel)
+
+
+counts = st.integers(0, 200)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.lists(st.tuples(counts, counts), min_size=3, max_size=3), min_size=2, max_size=4), st.randoms())
+def test_base_to_novel_against_plain_recomputation(grid: list[list[tuple[int, int]]], random: Any) -> None:
+    """`grid[seed][dataset]` = right answers of 200 on (base, novel)."""
+    runs = results_of(
+        ("coop", name, seed, sides(name, *grid[seed][place], total=200))
+        for seed in range(len(grid))
+        for place, (name, _) in enumerate(DATASETS)
+    )
+    random.shuffle(runs)
+    board = leaderboard(tidy(runs), "base-to-novel", DATASETS)
+
+    seeds = range(len(grid))
+    base = [[grid[seed][place][0] / 2 for seed in seeds] for place in range(3)]
+    novel = [[grid[seed][place][1] / 2 for seed in seeds] for place in range(3)]
+    for place, (name, _) in enumerate(DATASETS):
+        shown = cell(board, name, "coop", "base_pct")
+        assert shown.value == pytest.approx(statistics.mean(base[place]))
+        assert shown.std == pytest.approx(statistics.stdev(base[place]))
+        half = student_t.ppf(0.975, len(grid) - 1) * statistics.stdev(base[place]) / math.sqrt(len(grid))
+        assert (shown.low, shown.high) == pytest.approx((shown.value - half, shown.value + half))
+        assert (shown.n, shown.total) == (len(grid), 200 * len(grid))
+        mean = naive_harmonic(statistics.mean(base[place]), statistics.mean(novel[place]))
+        assert cell(board, name, "coop", "hm_pct").value == pytest.approx(mean)
+    by_seed = [statistics.mean(base[place][seed] for place in range(3)) for seed in seeds]
+    averaged = cell(board, "average", "coop", "base_pct")
+    assert (averaged.value, averaged.std) == pytest.approx((statistics.mean(by_seed), statistics.stdev(by_seed)))
+    novel_average = statistics.mean(value for row in novel for value in row)
+    assert cell(board, "average", "coop", "hm_pct").value == pytest.approx(
+        naive_harmonic(averaged.value, novel_average)
+    )
+    hms = [naive_harmonic(statistics.mean(base[place]), statistics.mean(novel[place])) for place in range(3)]
+    assert cell(board, "average", "coop", "mean_of_hms_pct").value == pytest.approx(statistics.mean(hms))
+
+
+@pytest.mark.parametrize(
+    ("base", "novel", "published"),
+    [
+        (69.34, 74.22, 71.70),
+        (82.69, 63.22, 71.66),
+        (80.47, 71.69, 75.83),
+        (82.28, 75.14, 78.55),
+        (84.26, 76.10, 79.97),
+        (80.24, 73.43, 76.68),
+        (81.72, 73.81, 77.56),
+        (82.15, 74.07, 77.90),
+        (84.21, 71.79, 77.51),
+    ],
+)
+def test_published_averages_are_harmonic_means_of_averages(base: float, novel: float, published: float) -> None:
+    wanted: frozenset[int | None] = frozenset({None})
+    combined = harmonic(average([Figure({None: base}, wanted)]), average([Figure({None: novel}, wanted)]))
+    assert combined.value == pytest.approx(published, abs=0.005 + 1e-9)
+
+
+def test_order_of_rows_changes_nothing() -> None:
+    runs = results_of(
+        (label, name, seed, sides(name, 500 + 10 * seed + place, 400 + place))
+        for place, (name, _) in enumerate(DATASETS)
+        for label in ("coop", "maple")
+        for seed in (1, 2, 3)
+    )
+    frame = tidy(runs)
+    board = leaderboard(frame, "base-to-novel", DATASETS)
+    for seed in range(3):
+        assert leaderboard(frame.sample(frac=1, random_state=seed), "base-to-novel", DATASETS) == board
+
+
+def test_tables_follow_the_order_of_the_suite_average_first_and_cost_last() -> None:
+    board = leaderboard(tidy([]), "base-to-novel", DATASETS, labels=["coop"])
+    assert [table.key for table in board.tables] == ["average", "imagenet", "dtd", "eurosat", "cost"]
+    assert [table.title for table in board.tables][:2] == ["Average over 3 datasets", "ImageNet"]
+
+
+def test_a_hole_stays_a_hole() -> None:
+    complete = [
+        (label, name, seed, sides(name, 500, 400))
+        for label in ("coop", "maple")
+        for name, _ in DATASETS
+        for seed in (1, 2, 3)
+    ]
+    frame = tidy(results_of(run for run in complete if run[:3] != ("coop", "dtd", 2)))
+    board = leaderboard(frame, "base-to-novel", DATASETS)
+    partial = cell(board, "dtd", "coop", "base_pct")
+    assert (partial.value, partial.n, partial.filled, partial.wanted, partial.full) == (50.0, 2, 2, 3, False)
+    assert partial.mark is None
+    for column in ("base_pct", "novel_pct", "hm_pct", "mean_of_hms_pct"):
+        hole = cell(board, "average", "coop", column)
+        assert (hole.value, hole.filled, hole.wanted, hole.parts) == (None, 2, 3, "datasets")
+    assert cell(board, "average", "maple", "base_pct").full
+    assert board.notes == ("coop: 2 of 6 figures incomplete (DTD base, DTD novel): runs are missing",)
+    assert set(board.headline()) == {"maple"}
+
+
+def test_a_hole_may_say_why() -> None:
+    reason = "a linear head has no novel classes"
+    runs = [(name, {Target(name, "novel"): reason}) for name, _ in DATASETS]
+    results = [
+        result
+        for name, unscored in runs
+        for result in results_of([("linear-probe", name, 1, {(name, "base"): (5, 10)})], run_id=name, unscored=unscored)
+    ]
+    board = leaderboard(tidy(results), "base-to-novel", DATASETS)
+    assert cell(board, "average", "linear-probe", "base_pct").value == 50.0
+    for column in ("novel_pct", "hm_pct"):
+        assert cell(board, "average", "linear-probe", column).reason == reason
+    (note,) = board.notes
+    assert note == f"linear-probe: 3 of 6 figures incomplete (ImageNet novel, DTD novel, EuroSAT novel): {reason}"
+    assert board.headline() == {"linear-probe": {"base-to-novel/base_pct": 50.0}}
+
+
+def test_a_method_without_results_is_a_row_of_holes() -> None:
+    frame = tidy(results_of(("coop", name, 1, sides(name, 500, 400)) for name, _ in DATASETS))
+    board = leaderboard(frame, "base-to-novel", DATASETS, labels=["maple", "coop"])
+    assert [row.label for row in board.tables[0].rows] == ["maple", "coop"]
+    assert cell(board, "average", "maple", "base_pct").value is None
+    assert "maple: 6 of 6 figures incomplete" in board.notes[0]
+
+
+def test_one_seed_or_none_has_no_spread() -> None:
+    runs = [("zeroshot", name, None, sides(name, 500, 400)) for name, _ in DATASETS]
+    runs += [("coop", name, seed, sides(name, 500, 400)) for name, _ in DATASETS for seed in (1, 2)]  # type: ignore[list-item]
+    board = leaderboard(tidy(results_of(runs)), "base-to-novel", DATASETS)  # type: ignore[arg-type]
+    still = cell(board, "average", "zeroshot", "base_pct")
+    assert (still.value, still.n, still.std, still.low, still.full) == (50.0, 1, None, None, True)
+    assert board.seeds == (1, 2)
+
+
+def test_seeds_asked_for_are_wanted_and_others_left_aside() -> None:
+    frame = tidy(
+        results_of(("coop", name, seed, sides(name, 100 * seed, 400)) for name, _ in DATASETS for seed in (1, 2))
+    )
+    only_first = leaderboard(frame, "base-to-novel", DATASETS, seeds=[1])
+    assert cell(only_first, "average", "coop", "base_pct").value == 10.0
+    three = leaderboard(frame, "base-to-novel", DATASETS, seeds=[1, 2, 3])
+    assert cell(three, "dtd", "coop", "base_pct").filled == 2
+
+
+@pytest.mark.parametrize(
+    ("right", "marks"),
+    [
+        ([900, 800, 700], ["best", "second", None]),
+        ([900, 900, 700], ["best", "best", "second"]),
+        ([900, 800, 800], ["best", "second", "second"]),
+        ([900, 900, 900], ["best", "best", "best"]),
+        ([900], [None]),
+    ],
+)
+def test_marks_share_ties(right: list[int], marks: list[str | None]) -> None:
+    frame = tidy(results_of((f"m{place}", "dtd", 1, sides("dtd", count, 500)) for place, count in enumerate(right)))
+    board = leaderboard(frame, "base-to-novel", [("dtd", "DTD")])
+    assert [cell(board, "dtd", f"m{place}", "base_pct").mark for place in range(len(right))] == marks
+
+
+def test_equal_to_two_decimals_is_a_tie() -> None:
+    frame = tidy(
+        results_of((label, "dtd", 1, sides("dtd", count, 1, 10**6)) for label, count in (("a", 500010), ("b", 500014)))
+    )
+    board = leaderboard(frame, "base-to-novel", [("dtd", "DTD")])
+    assert [cell(board, "dtd", label, "base_pct").mark for label in "ab"] == ["best", "best"]
+
+
+def test_without_labels_the_strongest_comes_last_and_holes_first() -> None:
+    runs = [("weak", sides("dtd", 1, 1)), ("strong", sides("dtd", 9, 9)), ("gone", {("dtd", "base"): (1, 1)})]
+    results = results_of((label, "dtd", 1, scores) for label, scores in runs)
+    board = leaderboard(tidy(results), "base-to-novel", [("dtd", "DTD")])
+    assert [row.label for row in board.tables[0].rows] == ["gone", "weak", "strong"]
+
+
+@pytest.mark.parametrize("protocol", ["cross-dataset", "domain-generalization"])
+def test_transfer_averages_leave_the_source_out(protocol: Any) -> None:
+    scores = {(name, "all"): (right, 100) for (name, _), right in zip(DATASETS, (90, 40, 60), strict=True)}
+    frame = tidy(results_of([("coop", "imagenet", seed, scores) for seed in (1, 2, 3)], protocol))
+    board = leaderboard(frame, protocol, DATASETS)
+    (table, _) = board.tables
+    assert [column.title for column in table.columns] == ["ImageNet", "DTD", "EuroSAT", "Average"]
+    assert [column.group for column in table.columns] == ["Source", "Target", "Target", ""]
+    assert [shown.value for shown in table.rows[0].cells] == [90.0, 40.0, 60.0, 50.0]
+    assert board.headline() == {"coop": {f"{protocol}/average_pct": 50.0}}
+
+
+def test_few_shot_has_a_column_per_number_of_shots() -> None:
+    runs = [
+        result
+        for shots in (1, 4)
+        for result in results_of(
+            [("coop", name, 1, {(name, "all"): (shots * 10 + place, 100)}) for place, (name, _) in enumerate(DATASETS)],
+            "few-shot",
+            shots=shots,
+            run_id=f"run{shots}",
+        )
+    ]
+    board = leaderboard(tidy(runs), "few-shot", DATASETS, shots=(1, 2, 4))
+    assert [column.title for column in board.tables[0].columns] == ["1 shot", "2 shots", "4 shots"]
+    assert [shown.value for shown in board.tables[0].rows[0].cells] == [11.0, None, 41.0]
+    assert cell(board, "dtd", "coop", "shots_4_pct").value == 41.0
+
+
+def test_costs_are_means_over_runs_each_counted_once() -> None:
+    runs = results_of([("coop", "dtd", seed, sides("dtd", 1, 1)) for seed in (1, 2)])
+    still = Cost(0, 0.0, 0, 5.0, 1000, 10.0)
+    runs += results_of([("zeroshot", "dtd", None, sides("dtd", 1, 1))], cost=still, run_id="z")
+    board = leaderboard(tidy(runs), "base-to-novel", [("dtd", "DTD")])
+    expected = {
+        "trainable_parameters": 100,
+        "train_seconds": 2,
+        "train_images_per_second": 150,
+        "eval_images_per_second": 250,
+        "peak_memory_mib": 50,
+    }
+    for column, value in expected.items():
+        assert (cell(board, "cost", "coop", column).value, cell(board, "cost", "coop", column).n) == (value, 2)
+    assert cell(board, "cost", "zeroshot", "train_images_per_second").value is None
+
+
+def test_the_caption_says_how_the_figures_came_about() -> None:
+    runs = results_of([("coop", "dtd", seed, sides("dtd", 1, 1)) for seed in (1, 2, 3)])
+    caption = leaderboard(tidy(runs), "base-to-novel", [("dtd", "DTD")]).caption
+    for words in (
+        "mini-clip",
+        "seeds 1, 2, 3 (n = 3)",
+        "sample standard deviation",
+        "Student t",
+        "last-step",
+        "16 training",
+    ):
+        assert words in caption
+    assert "never be compared" not in caption
+    small = results_of([("coop", "dtd", 1, sides("dtd", 1, 1))], miniature=True)
+    assert "never be compared with published" in leaderboard(tidy(small), "base-to-novel", [("dtd", "DTD")]).caption
+
+
+def test_notes_of_the_frame_stay_with_their_protocol() -> None:
+    runs = results_of([("coop", "dtd", 1, sides("dtd", 1, 1))], duplicates=2)
+    frame = tidy(runs)
+    assert "finished 3 times" in leaderboard(frame, "base-to-novel", [("dtd", "DTD")]).notes[0]
+    assert not any("finished" in note for note in leaderboard(frame, "few-shot", [("dtd", "DTD")]).notes)
+
+
+@pytest.mark.parametrize("column", ["suite", "backbone"])
+def test_what_cannot_be_compared_is_not_mixed(column: str) -> None:
+    runs = [
+        result
+        for value in ("a", "b")
+        for result in results_of([("coop", "dtd", 1, sides("dtd", 1, 1))], run_id=str(value), **{column: value})
+    ]
+    with pytest.raises(UserError, match=f"mix several values of {column}"):
+        leaderboard(tidy(runs), "base-to-novel", [("dtd", "DTD")])
+
+
+def test_numbers_of_shots_are_rows_of_their_own_outside_few_shot() -> None:
+    runs = [
+        result
+        for shots, right in ((4, 50), (16, 70))
+        for result in results_of([("coop", "dtd", 1, sides("dtd", right, 10, 100))], shots=shots, run_id=f"run{shots}")
+    ]
+    board = leaderboard(tidy(runs), "base-to-novel", [("dtd", "DTD")], labels=["coop"])
+    assert [row.label for row in board.tables[0].rows] == ["coop (4 shots)", "coop (16 shots)"]
+    assert cell(board, "dtd", "coop (4 shots)", "base_pct").value == 50.0
+    assert "4, 16 training images per class" in board.caption
+
+
+def test_there_must_be_something_to_average() -> None:
+    with pytest.raises(UserError, match="a source and a target"):
+        leaderboard(tidy([]), "cross-dataset", DATASETS[:1])
+    with pytest.raises(UserError, match="needs a dataset"):
+        leaderboard(tidy([]), "base-to-novel", [])
+
+
+def test_a_frame_read_back_from_csv_gives_the_same_figures(tmp_path: Any) -> None:
+    runs = [("zeroshot", "dtd", None, sides("dtd", 5, 4)), ("coop", "dtd", 1, sides("dtd", 7, 3))]
+    frame = tidy(results_of(runs))
+    frame.to_csv(tmp_path / "frame.csv", index=False)
+    read = pd.read_csv(tmp_path / "frame.csv")
+    assert leaderboard(read, "base-to-novel", [("dtd", "DTD")]) == leaderboard(frame, "base-to-novel", [("dtd", "DTD")])

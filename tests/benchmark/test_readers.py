@@ -1,0 +1,256 @@
+"""Readers: what is listed from folders and split files in the real formats, and what is said when they are wrong."""
+
+import hashlib
+import json
+import lzma
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from promptarena.benchmark.cards import Card, SplitName, load_card
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.readers import DATA_VARIABLE, Listing, MissingDataError, list_split
+
+SHARED = Path(os.environ.get("PROMPTARENA_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+
+CARD = """
+name = "birds"
+title = "Birds"
+reader = "{reader}"
+template = "a photo of a {{}}."
+{names}
+licence = "CC0-1.0"
+citation = "none"
+description = "none"
+[options]
+{options}
+"""
+
+
+def write_card(folder: Path, reader: str = "folder", options: str = 'folder = "pictures"', names: str = "") -> Card:
+    path = folder / "birds.toml"
+    path.write_text(CARD.format(reader=reader, options=options, names=names), encoding="utf-8")
+    return load_card(path)
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+
+
+def rows(listing: Listing) -> list[tuple[str, int]]:
+    return list(zip(listing.keys, listing.labels, strict=True))
+
+
+def write_split(folder: Path, **splits: list[list[object]]) -> Path:
+    path = folder / "split.json"
+    path.write_text(json.dumps(splits), encoding="utf-8")
+    return path
+
+
+class TestFolder:
+    def test_classes_and_files_are_sorted_and_all_endings_count(self, tmp_path: Path) -> None:
+        touch(
+            tmp_path / "pictures",
+            "train/grey_heron/b.JPG",
+            "train/grey_heron/a.webp",
+            "train/grey_heron/notes.txt",
+            "train/grey_heron/.hidden.jpg",
+            "train/Blue_jay/x.PNG",
+            "train/Blue_jay/y.bmp",
+            "train/Blue_jay/z.jpeg",
+            "train/.cache/x.jpg",
+            "train/readme.md",
+            "test/grey_heron/c.jpg",
+            "test/Blue_jay/d.jpg",
+        )
+        card = write_card(tmp_path)
+        train = list_split(card, "train", None)
+        assert train.class_names == ("Blue jay", "grey heron")
+        assert rows(train) == [
+            ("train/Blue_jay/x.PNG", 0),
+            ("train/Blue_jay/y.bmp", 0),
+            ("train/Blue_jay/z.jpeg", 0),
+            ("train/grey_heron/a.webp", 1),
+            ("train/grey_heron/b.JPG", 1),
+        ]
+        assert rows(list_split(card, "test", None)) == [("test/Blue_jay/d.jpg", 0), ("test/grey_heron/c.jpg", 1)]
+        assert rows(list_split(card, "val", None)) == []
+
+    def test_pixels_are_those_of_the_files(self, tmp_path: Path) -> None:
+        for name, colour in (("heron", (0, 0, 255)), ("jay", (255, 0, 0))):
+            (tmp_path / "pictures" / "test" / name).mkdir(parents=True)
+            Image.new("RGB", (3, 2), colour).save(tmp_path / "pictures" / "test" / name / "a.png")
+        images = list_split(write_card(tmp_path), "test", None).open_images()
+        assert len(images) == 2
+        assert (images.pixels(1).size, images.pixels(1).getpixel((0, 0))) == ((3, 2), (255, 0, 0))
+
+    def test_split_folders_may_have_other_names(self, tmp_path: Path) -> None:
+        touch(tmp_path / "pictures", "images/training/a/1.jpg", "images/held out/a/2.jpg")
+        options = 'folder = "pictures"\nsplits = { train = "images/training", test = "images/held out" }'
+        card = write_card(tmp_path, options=options)
+        assert rows(list_split(card, "test", None)) == [("images/held out/a/2.jpg", 0)]
+        assert rows(list_split(card, "val", None)) == []
+
+    def test_names_in_the_card_go_with_the_sorted_folders(self, tmp_path: Path) -> None:
+        touch(tmp_path / "pictures", "test/n01/1.jpg", "test/n02/2.jpg")
+        card = write_card(tmp_path, names='class_names = ["tench", "great_white shark"]')
+        assert list_split(card, "test", None).class_names == ("tench", "great white shark")
+        card = write_card(tmp_path, names='class_names = ["tench", "shark", "ray"]')
+        with pytest.raises(UserError, match=r"field 'class_names' has 3 names, but .*pictures has 2 class folders"):
+            list_split(card, "test", None)
+
+    def test_a_class_must_be_in_train_and_test_but_not_in_val(self, tmp_path: Path) -> None:
+        touch(tmp_path / "pictures", "train/a/1.jpg", "train/b/2.jpg", "test/a/1.jpg", "test/b/2.jpg", "val/b/1.jpg")
+        card = write_card(tmp_path)
+        assert rows(list_split(card, "val", None)) == [("val/b/1.jpg", 1)]
+        touch(tmp_path / "pictures", "train/c/1.jpg")
+        with pytest.raises(UserError, match=r"pictures/test lacks the class folder 'c'; every split needs the same"):
+            list_split(card, "train", None)
+
+    def test_an_own_split_divides_each_class_by_50_20_30(self, tmp_path: Path) -> None:
+        touch(tmp_path / "pictures", *(f"{name}/{index:02}.jpg" for name in ("a", "b") for index in range(20)))
+        card = write_card(tmp_path, options='folder = "pictures"\nown_split = true')
+        splits = {name: rows(list_split(card, name, None)) for name in ("train", "val", "test")}
+        for name, size in (("train", 10), ("val", 4), ("test", 6)):
+            assert Counter(label for _, label in splits[name]) == {0: size, 1: size}
+        paths = [path for listed in splits.values() for path, _ in listed]
+        assert len(set(paths)) == 40
+        assert splits == {name: rows(list_split(card, name, None)) for name in ("train", "val", "test")}
+
+    def test_an_own_split_needs_four_pictures_a_class(self, tmp_path: Path) -> None:
+        touch(tmp_path / "pictures", "a/1.jpg", "a/2.jpg", "a/3.jpg")
+        card = write_card(tmp_path, options='folder = "pictures"\nown_split = true')
+        with pytest.raises(UserError, match="holds 3 pictures; own_split needs at least 4"):
+            list_split(card, "train", None)
+
+    def test_class_folders_without_splits_bring_the_hint(self, tmp_path: Path) -> None:
+        touch(tmp_path / "pictures", "a/1.jpg", "b/1.jpg")
+        with pytest.raises(UserError, match="has no train, val, test folder; set own_split = true"):
+            list_split(write_card(tmp_path), "train", None)
+
+    def test_wrong_options_name_the_card(self, tmp_path: Path) -> None:
+        card = write_card(tmp_path, options='folders = "pictures"')
+        with pytest.raises(
+            UserError, match=r"birds\.toml: \[options\]: unknown field 'folders'; did you mean 'folder'"
+        ):
+            list_split(card, "train", None)
+
+
+class TestWhereTheFilesAre:
+    def test_a_missing_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(MissingDataError, match=r"folder .*pictures does not exist; put the images there"):
+            list_split(write_card(tmp_path), "train", None)
+
+    def test_an_absolute_folder(self, tmp_path: Path) -> None:
+        touch(tmp_path / "elsewhere", "test/a/1.jpg", "test/b/1.jpg")
+        (tmp_path / "cards").mkdir()
+        card = write_card(tmp_path / "cards", options=f'folder = "{tmp_path / "elsewhere"}"')
+        assert len(list_split(card, "test", None).keys) == 2
+
+    def test_a_built_in_card_looks_under_the_data_root(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "cards").mkdir()
+        monkeypatch.setattr("promptarena.benchmark.cards._CARDS", tmp_path / "cards")
+        monkeypatch.delenv(DATA_VARIABLE, raising=False)
+        card = write_card(tmp_path / "cards")
+        touch(tmp_path / "given" / "pictures", "test/a/1.jpg")
+        touch(tmp_path / "set" / "pictures", "test/a/2.jpg")
+        with pytest.raises(MissingDataError, match="with --root or the environment variable PROMPTARENA_DATA"):
+            list_split(card, "test", None)
+        monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "set"))
+        assert list_split(card, "test", None).keys == ("test/a/2.jpg",)
+        assert list_split(card, "test", tmp_path / "given").keys == ("test/a/1.jpg",)
+
+
+class TestSplitJson:
+    OPTIONS = 'folder = "."\nsplit_file = "split.json"\nimage_dir = "jpg"'
+
+    def read(self, folder: Path, split: SplitName = "train", options: str = OPTIONS, names: str = "") -> Listing:
+        return list_split(write_card(folder, "split_json", options, names), split, None)
+
+    def test_rows_keep_the_files_order(self, tmp_path: Path) -> None:
+        write_split(tmp_path, train=[["b/2.jpg", 1, "grey_heron"], ["a/1.jpg", 0, "jay"]], test=[["c.jpg", 0, "jay"]])
+        train = self.read(tmp_path)
+        assert train.class_names == ("jay", "grey heron")
+        assert rows(train) == [("b/2.jpg", 1), ("a/1.jpg", 0)]
+        assert rows(self.read(tmp_path, "test")) == [("c.jpg", 0)]
+        assert rows(self.read(tmp_path, "val")) == []
+
+    def test_pixels_are_found_in_the_image_folder(self, tmp_path: Path) -> None:
+        write_split(tmp_path, test=[["x.png", 0, "jay"], ["y.png", 1, "heron"]])
+        (tmp_path / "jpg").mkdir()
+        Image.new("RGB", (2, 2), (1, 2, 3)).save(tmp_path / "jpg" / "y.png")
+        images = self.read(tmp_path, "test").open_images()
+        assert images.pixels(1).getpixel((0, 0)) == (1, 2, 3)
+        with pytest.raises(UserError, match=r"jpg/x\.png does not exist"):
+            images.pixels(0)
+
+    @pytest.mark.parametrize(
+        ("train", "message"),
+        [
+            ([["a.jpg", 0, "jay"], ["b.jpg", 2, "heron"]], "label 1 is missing"),
+            ([["a.jpg", 0, "jay"], ["b.jpg", 0, "heron"]], "label 0 is called 'jay' and, at 'b.jpg', 'heron'"),
+            ([["a.jpg", 0, "jay"], ["a.jpg", 0, "jay"]], "image 'a.jpg' is listed 2 times"),
+            ([["../a.jpg", 0, "jay"]], "image '../a.jpg' lies outside"),
+            ([["/a.jpg", 0, "jay"]], "image '/a.jpg' lies outside"),
+            ([["a.jpg", "0", "jay"]], "field 'train.0.1' is \"0\": input should be a valid integer"),
+            ([["a.jpg", 0]], "field 'train.0.2' is missing"),
+        ],
+    )
+    def test_a_wrong_row_is_told_with_the_file(self, tmp_path: Path, train: list[list[object]], message: str) -> None:
+        path = write_split(tmp_path, train=train)
+        with pytest.raises(UserError) as error:
+            self.read(tmp_path)
+        assert str(error.value).startswith(f"{path}: ")
+        assert message in str(error.value)
+
+    def test_broken_json_and_a_missing_file(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match=r"cannot read .*split\.json"):
+            self.read(tmp_path)
+        (tmp_path / "split.json").write_text('{"train": [', encoding="utf-8")
+        with pytest.raises(UserError, match=r"split\.json: Invalid JSON"):
+            self.read(tmp_path)
+
+    def test_a_changed_split_file_is_refused(self, tmp_path: Path) -> None:
+        path = write_split(tmp_path, train=[["a.jpg", 0, "jay"]])
+        (tmp_path / "jpg").mkdir()
+        right = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert len(self.read(tmp_path, options=f'{self.OPTIONS}\nsplit_sha256 = "{right}"').keys) == 1
+        with pytest.raises(UserError, match=f"has SHA-256 {right}, expected {'0' * 64}"):
+            self.read(tmp_path, options=f'{self.OPTIONS}\nsplit_sha256 = "{"0" * 64}"')
+
+    def test_names_in_the_card_must_agree_with_the_file(self, tmp_path: Path) -> None:
+        write_split(tmp_path, train=[["a.jpg", 0, "jay"], ["b.jpg", 1, "grey_heron"]])
+        assert self.read(tmp_path, names='class_names = ["jay", "grey heron"]').class_names[1] == "grey heron"
+        with pytest.raises(UserError, match=r"field 'class_names' differs from .* at label 1"):
+            self.read(tmp_path, names='class_names = ["jay", "heron"]')
+
+    @pytest.mark.parametrize(
+        ("name", "train", "val", "test", "classes"),
+        [
+            ("Caltech101", 4128, 1649, 2465, 100),
+            ("OxfordPets", 2944, 736, 3669, 37),
+            ("StanfordCars", 6509, 1635, 8041, 196),
+            ("OxfordFlowers", 4093, 1633, 2463, 102),
+            ("Food101", 50500, 20200, 30300, 101),
+            ("SUN397", 15880, 3970, 19850, 397),
+            ("DescribableTextures", 2820, 1128, 1692, 47),
+            ("EuroSAT", 13500, 5400, 8100, 10),
+            ("UCF101", 7639, 1898, 3783, 101),
+        ],
+    )
+    def test_reads_the_published_files(
+        self, tmp_path: Path, name: str, train: int, val: int, test: int, classes: int
+    ) -> None:
+        packed = SHARED / "data" / "splits" / f"split_zhou_{name}.json.xz"
+        if not packed.is_file():
+            pytest.skip(f"{packed} is not there; set PROMPTARENA_SHARED")
+        (tmp_path / "split.json").write_bytes(lzma.decompress(packed.read_bytes()))
+        listed: dict[Any, Listing] = {split: self.read(tmp_path, split) for split in ("train", "val", "test")}
+        assert [len(listing.keys) for listing in listed.values()] == [train, val, test]
+        assert len(listed["test"].class_names) == classes

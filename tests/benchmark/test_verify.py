@@ -1,0 +1,94 @@
+"""Verifying a dataset: present, whole, counted; or what is wrong with it."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from promptarena.benchmark.cards import Card, load_card
+from promptarena.benchmark.dataset_verify import verify
+from promptarena.benchmark.splits import load_split
+
+CARD = """
+name = "birds"
+title = "Birds"
+reader = "folder"
+template = "a photo of a {}."
+licence = "CC0-1.0"
+citation = "none"
+description = "none"
+[counts]
+train = 4
+test = 2
+[options]
+folder = "pictures"
+"""
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Card:
+    for split, names in (("train", ("1", "2")), ("test", ("3",))):
+        for bird in ("heron", "jay"):
+            (tmp_path / "pictures" / split / bird).mkdir(parents=True)
+            for name in names:
+                Image.new("RGB", (4, 4)).save(tmp_path / "pictures" / split / bird / f"{name}.png")
+    return write(tmp_path, CARD)
+
+
+def write(folder: Path, text: str) -> Card:
+    (folder / "birds.toml").write_text(text, encoding="utf-8")
+    return load_card(folder / "birds.toml")
+
+
+def test_a_whole_dataset(card: Card) -> None:
+    seen: list[int] = []
+    report = verify(card, progress=seen.append)
+    assert (report.dataset, report.present, report.whole, report.problems) == ("birds", True, True, ())
+    assert [(split.split, split.found, split.expected) for split in report.splits] == [("train", 4, 4), ("test", 2, 2)]
+    assert [split.digest for split in report.splits] == [load_split(card, name).digest for name in ("train", "test")]
+    assert sum(seen) == 6
+
+
+def test_a_dataset_that_is_not_there(tmp_path: Path) -> None:
+    report = verify(write(tmp_path, CARD))
+    assert (report.present, report.whole, report.splits) == (False, False, ())
+    assert "does not exist" in report.problems[0]
+
+
+def test_a_missing_image_is_a_wrong_count(card: Card, tmp_path: Path) -> None:
+    (tmp_path / "pictures" / "train" / "jay" / "2.png").unlink()
+    report = verify(card)
+    assert (report.present, report.whole) == (True, False)
+    assert report.splits[0].digest is None
+    assert (report.splits[0].found, report.splits[0].expected) == (3, 4)
+    assert "found 3 train images" in report.problems[0]
+
+
+def test_the_first_damaged_image_is_named(card: Card, tmp_path: Path) -> None:
+    for bird in ("heron", "jay"):
+        (tmp_path / "pictures" / "train" / bird / "2.png").write_bytes(b"\x89PNG")
+    report = verify(card)
+    assert len(report.problems) == 1
+    assert "heron/2.png cannot be decoded" in report.problems[0].replace("\\", "/")
+    assert report.splits[0].digest is not None
+
+
+def test_wrong_folders_are_told_not_raised(card: Card, tmp_path: Path) -> None:
+    (tmp_path / "pictures" / "train" / "crow").mkdir()
+    report = verify(card)
+    assert (report.present, report.whole) == (True, False)
+    assert "lacks the class folder 'crow'" in report.problems[0]
+
+
+def test_without_counts_val_may_be_absent_but_train_and_test_are_told(card: Card, tmp_path: Path) -> None:
+    open_card = write(tmp_path, CARD.replace("[counts]\ntrain = 4\ntest = 2\n", ""))
+    report = verify(open_card)
+    assert report.whole
+    assert [(split.split, split.expected) for split in report.splits] == [("train", None), ("test", None)]
+
+
+def test_a_miniature_dataset_is_rendered_and_counted() -> None:
+    card = load_card("digits")
+    report = verify(card)
+    assert report.whole
+    assert {split.split: split.found for split in report.splits} == card.counts
