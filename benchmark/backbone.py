@@ -21,6 +21,7 @@ from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.towers import NO_BIAS, NO_EDITS, Edit, Tower
 
 Precision = Literal["fp32", "bf16", "fp16"]
+Channels = tuple[float, float, float]
 OPENAI_DATASET_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_DATASET_STD = (0.26862954, 0.26130258, 0.27577711)
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -31,10 +32,13 @@ class Prompts:
     """Text inputs of C classes behind the token embedding and before the positions are added.
 
     embeddings: (C, L, W) token embeddings. eot: (C,) int64, the position of each end-of-text token, whose row is read.
+    shared: how many first rows are the same in all prompts and stay so under every edit; they are encoded once for all.
+    It must stay below the smallest `eot`. With shared > 0, edits are given these rows only, as (1, shared, W).
     """
 
     embeddings: Tensor
     eot: Tensor
+    shared: int = 0
 
     def __post_init__(self) -> None:
         if len(self.embeddings) != len(self.eot):
@@ -48,7 +52,16 @@ class Backbone:
     `context_length` text positions, `scale` = exp(logit_scale), `name` and `digest` (SHA-256 of the weights).
     """
 
-    def __init__(self, model: Any, name: str, digest: str, device: torch.device, precision: Precision) -> None:
+    def __init__(
+        self,
+        model: Any,
+        name: str,
+        digest: str,
+        device: torch.device,
+        precision: Precision,
+        mean: Channels = OPENAI_DATASET_MEAN,
+        std: Channels = OPENAI_DATASET_STD,
+    ) -> None:
         self.model = model.to(device).eval().requires_grad_(False)
         self.name = name
         self.digest = digest
@@ -60,8 +73,8 @@ class Backbone:
         self.scale: Tensor = model.logit_scale.detach().exp()
         size = model.visual.image_size
         self.image_size = int(size[0] if isinstance(size, tuple) else size)
-        self.mean = OPENAI_DATASET_MEAN
-        self.std = OPENAI_DATASET_STD
+        self.mean = mean
+        self.std = std
 
     @cached_property
     def vision(self) -> Tower:
@@ -171,11 +184,13 @@ class Backbone:
 
         Positions are added to the embeddings in front of the first block. Raises UserError when L exceeds the context.
         """
+        return self.text.run(self._positioned(prompts), edits=edits, bias=bias, stop=stop)
+
+    def _positioned(self, prompts: Prompts) -> Tensor:
         length = prompts.embeddings.shape[1]
         if length > self.context_length:
             raise UserError(f"prompts of {length} tokens exceed the backbone's context of {self.context_length}")
-        positions = self.model.positional_embedding[:length].to(prompts.embeddings.dtype)
-        return self.text.run(prompts.embeddings + positions, edits=edits, bias=bias, stop=stop)
+        return prompts.embeddings + self.model.positional_embedding[:length].to(prompts.embeddings.dtype)
 
     def project_text(self, rows: Tensor) -> Tensor:
         """Token rows (..., W) behind the last block -> (..., D): the last layer norm and the projection."""
@@ -189,7 +204,11 @@ class Backbone:
         edits: Mapping[int, Edit] = NO_EDITS,
         bias: Mapping[int, Tensor] = NO_BIAS,
     ) -> Tensor:
-        """Prompts -> text features (C, D), not normalised, read at each end-of-text token. Edits must not move that
-        row."""
-        tokens = self.text_tokens(prompts, edits=edits, bias=bias)
-        return self.project_text(tokens[torch.arange(len(tokens), device=tokens.device), prompts.eot])
+        """Prompts -> text features (C, D), not normalised, read at each end-of-text token, which no edit may move."""
+        classes = torch.arange(len(prompts.eot), device=prompts.eot.device)
+        if prompts.shared and not bias:
+            embedded = self._positioned(prompts)
+            common, own = embedded[:1, : prompts.shared], embedded[:, prompts.shared :]
+            _, tokens = self.text.run_behind(common, own, edits=edits)
+            return self.project_text(tokens[classes, prompts.eot - prompts.shared])
+        return self.project_text(self.text_tokens(prompts, edits=edits, bias=bias)[classes, prompts.eot])

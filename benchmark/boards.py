@@ -3,9 +3,11 @@
 from collections.abc import Collection, Sequence
 
 from promptarena.benchmark.board import Board
+from promptarena.benchmark.errors import unknown
 from promptarena.benchmark.frame import tidy
 from promptarena.benchmark.leaderboard import leaderboard
 from promptarena.benchmark.record import Record
+from promptarena.benchmark.record_index import StoredResult
 from promptarena.benchmark.spec import PROTOCOLS, Protocol
 from promptarena.benchmark.suites import Suite
 
@@ -16,6 +18,7 @@ def boards(
     *,
     keys: Collection[str] | None = None,
     protocols: Sequence[Protocol] = (),
+    methods: Sequence[str] = (),
     labels: Sequence[str] = (),
     seeds: Sequence[int] = (),
     datasets: Sequence[str] = (),
@@ -23,10 +26,11 @@ def boards(
 ) -> list[Board]:
     """One board for each protocol that has results (or is named in `protocols`), from the runs with these keys or all.
 
-    `datasets` and, for few-shot, `shots` restrict the columns; `labels` and `seeds` say which rows and seeds to expect,
-    so that holes show.
+    `methods` restricts the rows, by name or label; `datasets` and, for few-shot, `shots` the columns. `labels` and
+    `seeds` say which rows and seeds to expect, so that holes show. Raises UserError for a method without results.
     """
-    frame = tidy(record.results(suite.name, keys))
+    results = record.results(suite.name, keys)
+    frame = tidy(_of(methods, results) if methods and results else results)
     shown = protocols or [protocol for protocol in PROTOCOLS if (frame["protocol"] == protocol).any()]
     made = []
     for protocol in shown:
@@ -43,3 +47,11 @@ def _columns(suite: Suite, protocol: Protocol, datasets: Sequence[str]) -> list[
         return [name for name in suite.datasets if not datasets or name in datasets]
     wanted = [name for name in targets if not datasets or name in datasets]
     return [suite.source, *wanted] if suite.source and wanted else []
+
+
+def _of(methods: Sequence[str], results: Sequence[StoredResult]) -> list[StoredResult]:
+    known = {result.method for result in results} | {result.label for result in results}
+    for name in methods:
+        if name not in known:
+            raise unknown("recorded method", name, known)
+    return [result for result in results if result.method in methods or result.label in methods]

@@ -1,5 +1,6 @@
 """A cache of arrays on disk and in memory, keyed by content, bounded, and safe under concurrent processes."""
 
+import contextlib
 import logging
 import os
 import tempfile
@@ -100,12 +101,13 @@ class ArrayCache:
 def _read(path: Path) -> Array | None:
     try:
         array: Array = np.load(path, allow_pickle=False)
-        os.utime(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, EOFError) as error:
         log.warning("cache entry %s is unreadable (%s): computing it again", path, error)
         return None
+    with contextlib.suppress(OSError):  # a folder that may only be read
+        os.utime(path)
     return array
 
 

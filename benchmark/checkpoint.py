@@ -5,6 +5,7 @@ one's.
 Everything random in training is keyed by epoch, so nothing else is needed to go on exactly.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -51,7 +52,8 @@ class Checkpoint:
             save_file(tensors, temporary, {"train_key": self.train_key, "state": json.dumps(state)})
             os.replace(temporary, path)
         except (OSError, SafetensorError) as error:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
             raise UserError(f"cannot write the checkpoint {path}: {error}; free space or choose --results") from error
 
     @staticmethod
@@ -67,7 +69,9 @@ class Checkpoint:
                 metadata: dict[str, str] = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             state: dict[str, Any] = json.loads(metadata["state"])
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            epoch, seconds = int(state["epoch"]), float(state["train_seconds"])
+            curves, scaler = tuple(state["curves"]), dict(state["scaler"])
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
             raise UserError(f"checkpoint {path} is damaged ({error}); delete it to train this run again") from error
         if metadata.get("train_key") != train_key:
             raise UserError(f"checkpoint {path} belongs to another training; delete it to train this run again")
@@ -77,10 +81,10 @@ class Checkpoint:
 
         return Checkpoint(
             train_key=train_key,
-            epoch=int(state["epoch"]),
+            epoch=epoch,
             learner=part("learner/"),
             optimizer=part("optimizer/"),
-            scaler=state["scaler"],
-            curves=tuple(state["curves"]),
-            train_seconds=float(state["train_seconds"]),
+            scaler=scaler,
+            curves=curves,
+            train_seconds=seconds,
         )

@@ -1,8 +1,10 @@
 """The command line: parses, calls, and turns a user's mistake into one line and exit code 2."""
 
+import os
+import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -11,12 +13,13 @@ from promptarena.benchmark.spaced import SpacedLists
 
 app = typer.Typer(
     help="Compare prompt learners for CLIP: one backbone, three protocols, every figure in MLflow.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
-    epilog="Start here: promptarena compare --seeds 1 --datasets food flags",
+    add_completion=False,
+    epilog="Start here: promptarena compare --seeds 1 --datasets food flags. "
+    "With --debug, any command shows the traceback of an error.",
 )
-methods_app = typer.Typer(help="The prompt learners that can be compared.", no_args_is_help=True)
-datasets_app = typer.Typer(help="The datasets and whether they are whole.", no_args_is_help=True)
+methods_app = typer.Typer(help="The prompt learners that can be compared.")
+datasets_app = typer.Typer(help="The datasets and whether they are whole.")
 app.add_typer(methods_app, name="methods")
 app.add_typer(datasets_app, name="datasets")
 
@@ -40,21 +43,41 @@ Datasets = Annotated[list[str] | None, typer.Option(help="Datasets [default: the
 Seeds = Annotated[list[int] | None, typer.Option(help="Seeds [default: the suite's].", show_default=False)]
 
 
-def main() -> None:
+WrongUsage: Any = typer.BadParameter.__mro__[1]
+"""The parser's error class; typer brings a parser of its own or uses click, depending on its version."""
+
+
+def main() -> NoReturn:
     """Entry point of the console script."""
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     try:
-        app()
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        sys.stdout.flush()
+    except WrongUsage as error:
+        where = error.ctx.command_path if error.ctx else "promptarena"
+        code = _complain(f"{error.format_message().rstrip('.')}; see {where} --help")
     except UserError as error:
         if debug:
             raise
-        typer.secho(f"promptarena: {error}", fg="red", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("promptarena: interrupted; the same command goes on from here", err=True)
-        sys.exit(130)
+        code = _complain(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains as it ends
+        code = 128 + signal.SIGPIPE
+    sys.exit(code)
+
+
+def _complain(message: str) -> int:
+    typer.secho(f"promptarena: {' '.join(message.split())}", fg="red", err=True)
+    return 2
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    """Let every `finally` run, so that workers end and terminals are restored."""
+    sys.exit(128 + number)
 
 
 @app.command(cls=SpacedLists)
@@ -76,7 +99,7 @@ def compare(
     root: Root = None,
     results: Results = Path("results"),
     tracking_uri: TrackingUri = None,
-) -> None:
+) -> int:
     """Run what the record lacks of a comparison, then print its leaderboards.
 
     Interrupted at any moment, the same command goes on where it stood. Lists are given as `--seeds 1 2 3`; name the
@@ -104,7 +127,7 @@ def compare(
         device=device,
         precision=precision,
     )
-    sys.exit(run_compare(request, workplace, tracking_uri, workers or default_workers(), plan_only=plan))
+    return run_compare(request, workplace, tracking_uri, workers or default_workers(), plan_only=plan)
 
 
 @app.command(cls=SpacedLists)
@@ -154,23 +177,23 @@ def verify_datasets(
     names: Annotated[list[str] | None, typer.Argument(help="Datasets [default: all of the suite].")] = None,
     suite: Annotated[str, typer.Option(help="A built-in suite, or the path of a suite's TOML file.")] = "mini",
     root: Root = None,
-) -> None:
+) -> int:
     """Check that datasets are present and whole; exit code 2 when one is not."""
     from promptarena.benchmark.commands import print_verification
 
-    sys.exit(print_verification(names or (), suite, root))
+    return print_verification(names or (), suite, root)
 
 
 @app.command()
 def ui(
-    port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
     results: Results = Path("results"),
     tracking_uri: TrackingUri = None,
-) -> None:
+) -> int:
     """Open MLflow's own user interface on the record."""
     from promptarena.benchmark.commands import serve_ui
 
-    sys.exit(serve_ui(results.absolute(), tracking_uri, port))
+    return serve_ui(results.absolute(), tracking_uri, port)
 
 
 def default_workers() -> int:

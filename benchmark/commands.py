@@ -1,51 +1,88 @@
 """What the commands do, over plain functions; all that is printed to standard output is printed here."""
 
+import inspect
+import os
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import cast
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from promptarena.benchmark.boards import boards
-from promptarena.benchmark.cards import Card, load_card
-from promptarena.benchmark.comparison import Comparison, Request, carry_out_comparison, plan_comparison
+from promptarena.benchmark.cards import SPLITS, Card, load_card
+from promptarena.benchmark.comparison import (
+    Comparison,
+    Request,
+    carry_out_comparison,
+    plan_comparison,
+    record_comparison,
+)
 from promptarena.benchmark.dataset_verify import verify
 from promptarena.benchmark.errors import UserError, unknown
 from promptarena.benchmark.execution import Workplace
+from promptarena.benchmark.method import Learner
 from promptarena.benchmark.progress import ProgressReporter, duration, name_of
-from promptarena.benchmark.recipe import TrainingTask
+from promptarena.benchmark.recipe import Recipe, TrainingTask
 from promptarena.benchmark.record import Record
+from promptarena.benchmark.record_store import shown
 from promptarena.benchmark.registry import load_registry
-from promptarena.benchmark.spec import PROTOCOLS, Protocol
+from promptarena.benchmark.spec import PROTOCOLS, PlannedRun, Protocol
 from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.tables import Format, print_rich, render, render_all
+from promptarena.benchmark.workers import RunFailedError
 
 FILE_ENDINGS: dict[Format, str] = {"md": "md", "latex": "tex", "html": "html", "csv": "csv", "json": "json"}
+LOCALHOST = "127.0.0.1"
+SECONDS_TO_END = 10.0
 
 
 def run_compare(
     request: Request, workplace: Workplace, tracking_uri: str | None, workers: int, *, plan_only: bool
 ) -> int:
     """Carry out a comparison and print its leaderboards; the exit code: 0, or 2 (bad input) or 1 when a run failed."""
-    console = Console(soft_wrap=True)
+    console = _console()
     record = Record.open(workplace.results, tracking_uri)
     comparison = plan_comparison(request, workplace, record)
     _print_plan(console, comparison, workers)
     if plan_only:
         return 0
-    failures = []
+    failures: list[tuple[PlannedRun, RunFailedError]] = []
     if comparison.missing():
-        with ProgressReporter(console, comparison, workers) as reporter:
-            failures = carry_out_comparison(comparison, workplace, record, workers, reporter)
+        try:
+            with ProgressReporter(console, comparison, workers) as reporter:
+                failures = carry_out_comparison(comparison, workplace, record, workers, reporter)
+        except SystemExit:
+            _console(stderr=True).print("promptarena: stopped; the same command goes on from here")
+            raise
     _print_and_keep_tables(console, comparison, record, request)
-    for run, error in failures:
-        Console(stderr=True, soft_wrap=True).print(f"[red]promptarena:[/red] {name_of(run)} failed: {error}")
+    console.print(f"Recorded in {shown(record.uri)}; look at it with: {_ui_command(workplace.results, tracking_uri)}")
+    _print_failures(failures)
     if not failures:
         return 0
     return 2 if all(error.users_fault for _, error in failures) else 1
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """A console that prints text as it is: names, paths and errors may hold anything."""
+    return Console(stderr=stderr, soft_wrap=True, markup=False, emoji=False, highlight=False)
+
+
+def _table(*headers: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    table.add_row(*map(Text, cells))
 
 
 def _print_plan(console: Console, comparison: Comparison, workers: int) -> None:
@@ -57,20 +94,35 @@ def _print_plan(console: Console, comparison: Comparison, workers: int) -> None:
     console.print(f"{comparison.suite.title}: {', '.join(parts)}.")
     for note in comparison.notes:
         console.print(note)
-    if not missing:
-        return
-    table = Table("method", "protocol", "to run", "expected", box=None, pad_edge=False)
-    for label, protocol in dict.fromkeys((run.spec.label, run.spec.protocol) for run in missing):
-        runs = [run for run in missing if (run.spec.label, run.spec.protocol) == (label, protocol)]
-        seconds = sum(map(comparison.seconds, runs))
+    if missing:
+        console.print(_plan_table(comparison), soft_wrap=False)
+        console.print(_expectation(comparison, workers))
+
+
+def _plan_table(comparison: Comparison) -> Table:
+    """Runs to carry out by method and protocol."""
+    missing = comparison.missing()
+    protocols = list(dict.fromkeys(run.spec.protocol for run in missing))
+    table = _table("to run", *protocols, "expected")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for label in dict.fromkeys(run.spec.label for run in missing):
+        runs = [run for run in missing if run.spec.label == label]
+        counts = [sum(run.spec.protocol == protocol for run in runs) for protocol in protocols]
         known = comparison.estimator.knows(label)
-        table.add_row(label, protocol, str(len(runs)), duration(seconds) if known else "not measured yet")
-    console.print(table)
-    unmeasured = [run for run in missing if not comparison.estimator.knows(run.spec.label)]
-    total = sum(map(comparison.seconds, missing)) / workers
-    if len(unmeasured) < len(missing):
-        about = "at a guess, since not all methods are measured yet" if unmeasured else "from measured throughput"
-        console.print(f"Expected with {workers} workers: {duration(total)} ({about}).")
+        expected = duration(sum(map(comparison.seconds, runs))) if known else "unknown"
+        _add(table, label, *map(str, counts), expected)
+    return table
+
+
+def _expectation(comparison: Comparison, workers: int) -> str:
+    missing = comparison.missing()
+    unmeasured = sum(not comparison.estimator.knows(run.spec.label) for run in missing)
+    if unmeasured == len(missing):
+        return "How long it takes is known once the first runs have ended."
+    seconds = sum(map(comparison.seconds, missing)) / min(workers, len(missing))
+    basis = "a guess: not all methods are measured yet" if unmeasured else "from measured throughput"
+    return f"Expected in all: {duration(seconds)} with {workers} worker{'s' * (workers > 1)} ({basis})."
 
 
 def _print_and_keep_tables(console: Console, comparison: Comparison, record: Record, request: Request) -> None:
@@ -90,14 +142,30 @@ def _print_and_keep_tables(console: Console, comparison: Comparison, record: Rec
     tables: dict[str, str | bytes] = {}
     headline: dict[str, dict[str, float]] = {}
     for board in made:
+        console.print()
         print_rich(Console(), board)
         for format, ending in FILE_ENDINGS.items():
             tables[f"{board.protocol}.{ending}"] = render(board, format)
         for label, means in board.headline().items():
             headline.setdefault(label, {}).update(means)
-    comparison_id = record.comparison(comparison.suite.name, comparison.key, "")
-    record.log_tables(comparison_id, tables, headline)
-    console.print(f"Recorded in {record.uri}; look at it with: promptarena ui")
+    console.print()
+    record.log_tables(record_comparison(comparison, record), tables, headline)
+
+
+def _print_failures(failures: Sequence[tuple[PlannedRun, RunFailedError]]) -> None:
+    """A line on standard error for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for run, error in failures:
+        by_reason.setdefault(str(error), []).append(name_of(run))
+    for reason, names in by_reason.items():
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        _console(stderr=True).print(f"promptarena: {names[0]}{others} failed: {reason}")
+
+
+def _ui_command(results: Path, tracking_uri: str | None) -> str:
+    if tracking_uri:
+        return f"promptarena ui --tracking-uri {shown(tracking_uri)}"
+    return "promptarena ui" if results == Path("results").absolute() else f"promptarena ui --results {results}"
 
 
 def show_leaderboard(
@@ -114,19 +182,25 @@ def show_leaderboard(
         if protocol not in PROTOCOLS:
             raise unknown("protocol", protocol, PROTOCOLS)
     suite = load_suite(suite_name)
-    record = Record.open(results, tracking_uri)
-    made = boards(suite, record, protocols=cast(Sequence[Protocol], protocols), labels=methods)
+    record = _existing_record(results, tracking_uri)
+    made = boards(suite, record, protocols=cast(Sequence[Protocol], protocols), methods=methods)
+    made = [board for board in made if board.tables[0].rows]
     if not made:
-        raise UserError(f"nothing is recorded for suite {suite.name} in {record.uri}; run: promptarena compare")
+        what = f" under {' or '.join(protocols)}" if protocols else ""
+        raise UserError(
+            f"nothing is recorded for suite {suite.name}{what} in {shown(record.uri)}; run: promptarena compare"
+        )
     if format == "rich" and out is None:
         for board in made:
             print_rich(Console(), board)
+            print()
         return
     text = render_all(made, format)
     if out is None:
         print(text)
         return
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from error
@@ -135,51 +209,57 @@ def show_leaderboard(
 def print_methods(plugins: Sequence[Path]) -> None:
     """A table of all methods, and the reasons of those that are broken."""
     registry = load_registry(plugins)
-    table = Table("method", "title", "venue", "paper", "from", box=None, pad_edge=False)
+    table = _table("method", "title", "venue", "from")
     for method in registry.methods.values():
         about = method.learner.about
-        table.add_row(method.name, about.title, f"{about.venue} {about.year}", about.paper, method.origin)
-    console = Console()
-    console.print(table)
+        _add(table, method.name, about.title, f"{about.venue} {about.year}", method.origin)
+    console = _console()
+    console.print(table, soft_wrap=False)
     for entry in registry.broken.values():
-        console.print(f"[red]broken[/red] {entry.name} ({entry.origin}): {entry.reason}")
+        console.print(f"broken: {entry.name} ({entry.origin}): {entry.reason}")
 
 
 def print_method(name: str, plugins: Sequence[Path]) -> None:
     """A method's docstring, settings, and recipe per protocol."""
     method = load_registry(plugins).get(name)
-    about, learner, console = method.learner.about, method.learner, Console()
-    console.print(f"[bold]{about.title}[/bold]  {about.venue} {about.year}  {about.url}  ({method.origin})\n")
-    console.print((learner.__doc__ or "").strip() + "\n", markup=False)
-    fields = Table("setting", "default", "meaning", box=None, pad_edge=False)
+    about, learner, console = method.learner.about, method.learner, _console()
+    console.print(Text(about.title, style="bold"))
+    console.print(f"{about.paper}\n{about.venue} {about.year}, {about.url}\nfrom {method.origin}\n")
+    console.print(inspect.cleandoc(learner.__doc__ or "") + "\n")
+    settings = _table("setting", "default", "meaning")
     for field_name, field in learner.config_type.model_fields.items():
-        fields.add_row(f"{name}.{field_name}", repr(field.default), field.description or "")
-    console.print(fields)
-    recipes = Table("protocol", "recipe (source dataset)", "recipe (other datasets)", box=None, pad_edge=False)
+        _add(settings, f"{name}.{field_name}", repr(field.default), field.description or "")
+    for field_name, field in Recipe.model_fields.items():
+        default = "see below" if field.is_required() else repr(field.default)
+        _add(settings, f"{name}.recipe.{field_name}", default, field.description or "")
+    console.print(settings, soft_wrap=False)
+    console.print()
+    recipes = _table("protocol", "source dataset", "other datasets")
     for protocol in PROTOCOLS:
-        described = []
-        for is_source in (True, False):
-            config, recipe = learner.preset(TrainingTask(protocol=protocol, shots=16, is_source=is_source))
-            changed = config.model_dump(exclude_defaults=True)
-            described.append(
-                f"{recipe.epochs} epochs, batch {recipe.batch_size}, {recipe.optimizer} {recipe.lr:g} {changed or ''}"
-            )
         transfer = protocol in ("cross-dataset", "domain-generalization")
-        recipes.add_row(protocol, described[0], "" if transfer else described[1])
-    console.print(recipes)
+        other = "" if transfer else _preset(learner, protocol, is_source=False)
+        _add(recipes, protocol, _preset(learner, protocol, is_source=True), other)
+    console.print(recipes, soft_wrap=False)
+
+
+def _preset(learner: type[Learner], protocol: Protocol, *, is_source: bool) -> str:
+    config, recipe = learner.preset(TrainingTask(protocol=protocol, shots=16, is_source=is_source))
+    if not learner.seeded:
+        return "no training"
+    changed = recipe.model_dump(exclude_defaults=True) | config.model_dump(exclude_defaults=True)
+    return ", ".join(f"{name} {value!r}" for name, value in changed.items())
 
 
 def print_datasets(suite_name: str) -> None:
     """A table of a suite's datasets."""
     suite = load_suite(suite_name)
-    table = Table(
-        "dataset", "title", "mirrors", "classes", "train", "val", "test", "template", box=None, pad_edge=False
-    )
+    table = _table("dataset", "title", "mirrors", "classes", "train", "val", "test", "template")
     for name in suite.dataset_names:
         card = suite.card(name)
-        counts = [str(card.counts.get(split, "–")) for split in ("train", "val", "test")]
-        table.add_row(name, card.title, card.mirrors or "", str(len(card.class_names)), *counts, card.template)
-    Console().print(table)
+        classes = str(len(card.class_names) or "–")
+        counts = [str(card.counts.get(split, "–")) for split in SPLITS]
+        _add(table, name, card.title, card.mirrors or "", classes, *counts, card.template)
+    _console().print(table, soft_wrap=False)
 
 
 def print_verification(names: Sequence[str], suite_name: str, root: Path | None) -> int:
@@ -188,23 +268,51 @@ def print_verification(names: Sequence[str], suite_name: str, root: Path | None)
     cards: list[Card] = [
         suite.card(name) if name in suite.dataset_names else load_card(name) for name in names or suite.dataset_names
     ]
-    console, whole = Console(soft_wrap=True), True
+    console, whole = _console(), True
     for card in cards:
         report = verify(card, root)
         whole &= report.whole
+        state = Text("whole", style="green") if report.whole else Text("not whole", style="red")
         counts = ", ".join(f"{split.found} {split.split}" for split in report.splits)
-        state = "[green]whole[/green]" if report.whole else "[red]not whole[/red]"
-        console.print(f"{card.name}: {state}" + (f" ({counts})" if counts else ""))
+        console.print(Text.assemble(f"{card.name}: ", state, f" ({counts})" if counts else ""))
         for problem in report.problems:
-            console.print(f"  {problem}", markup=False)
+            console.print(f"  {problem}")
     return 0 if whole else 2
 
 
 def serve_ui(results: Path, tracking_uri: str | None, port: int) -> int:
-    """Run MLflow's server on the record until interrupted; its exit code."""
-    record = Record.open(results, tracking_uri)
+    """Run MLflow's server on the record until it is stopped; its exit code."""
+    record = _existing_record(results, tracking_uri)
     if record.uri.startswith(("http://", "https://")):
-        raise UserError(f"the record is served already: open {record.uri} in a browser")
-    print(f"http://127.0.0.1:{port} shows {record.uri}; stop with Ctrl-C")
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", record.uri, "--port", str(port)]
-    return subprocess.run(command, check=False).returncode
+        raise UserError(f"the record is served already: open {shown(record.uri)} in a browser")
+    with closing(socket.socket()) as probe:
+        if probe.connect_ex((LOCALHOST, port)) == 0:
+            raise UserError(f"port {port} is taken; choose another with --port")
+    print(f"http://{LOCALHOST}:{port} shows {shown(record.uri)}; stop with Ctrl-C", flush=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", record.uri, "--workers", "1"]
+    server = subprocess.Popen(
+        [*command, "--host", LOCALHOST, "--port", str(port)],
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        start_new_session=True,
+    )
+    try:
+        return server.wait()
+    finally:
+        _end_group(server)
+
+
+def _end_group(server: subprocess.Popen[bytes]) -> None:
+    """End a server with the processes it started, which it would leave behind."""
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(SECONDS_TO_END)
+        os.killpg(server.pid, signal.SIGKILL)
+
+
+def _existing_record(results: Path, tracking_uri: str | None) -> Record:
+    """The record, when there is one: nothing is created for a look at the wrong folder."""
+    elsewhere = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not elsewhere and not (results / "mlflow.db").exists():
+        raise UserError(f"no record in {results}; run promptarena compare first, or name its folder with --results")
+    return Record.open(results, tracking_uri)

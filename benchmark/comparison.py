@@ -2,6 +2,7 @@
 happened."""
 
 import shutil
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -16,14 +17,17 @@ from promptarena.benchmark.execution import Workplace, training_folder
 from promptarena.benchmark.keys import digest
 from promptarena.benchmark.plan import Planner, parse_overrides
 from promptarena.benchmark.protocols import enumerate_runs
+from promptarena.benchmark.recipe import Recipe
 from promptarena.benchmark.record import Parents, Record
 from promptarena.benchmark.record_index import RecordedRun
 from promptarena.benchmark.registry import load_registry
 from promptarena.benchmark.spec import PlannedRun, RunResult
 from promptarena.benchmark.suites import Suite, load_suite
-from promptarena.benchmark.training import batches
-from promptarena.benchmark.weights import digest_of
-from promptarena.benchmark.workers import Done, EpochDone, RunFailedError, Started, carry_out
+from promptarena.benchmark.training import images_seen
+from promptarena.benchmark.weights import choose_device, digest_of
+from promptarena.benchmark.workers import Done, EpochDone, Quiet, RunFailedError, Started, carry_out
+
+SECONDS_BETWEEN_HEARTBEATS = 60.0
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ def plan_comparison(request: Request, workplace: Workplace, record: Record) -> C
     """Everything about a comparison that can be known before anything is computed. Raises UserError for bad input."""
     suite = load_suite(workplace.suite)
     registry = load_registry(workplace.plugins)
+    choose_device(workplace.device)
     names = list(dict.fromkeys(request.methods)) or list(registry.methods)
     seeded = {name: registry.get(name).learner.seeded for name in names}
     enumerated = enumerate_runs(
@@ -104,19 +109,34 @@ def plan_comparison(request: Request, workplace: Workplace, record: Record) -> C
     estimator = Estimator()
     for stored in record.results(suite.name):
         estimator.learn(stored.label, asdict(stored.cost))
-    workloads = {run.key: _workload(run, suite, data) for run in runs}
-    return Comparison(suite, runs, enumerated.notes, record.index(suite.name), workloads, estimator)
+    recorded = record.index(suite.name)
+    return Comparison(suite, runs, enumerated.notes, recorded, _workloads(runs, recorded, suite, data), estimator)
 
 
-def _workload(run: PlannedRun, suite: Suite, data: Data) -> Workload:
+def _workloads(
+    runs: Sequence[PlannedRun], recorded: Mapping[str, RecordedRun], suite: Suite, data: Data
+) -> dict[str, Workload]:
+    """What each run asks for; of several unfinished runs that share a training, the first is charged with it."""
+    trained: set[str] = set()
+    loads: dict[str, Workload] = {}
+    for run in runs:
+        loads[run.key] = _workload(run, suite, data, trains=run.train_key not in trained)
+        if run.key not in recorded or recorded[run.key].status != "finished":
+            trained.add(run.train_key)
+    return loads
+
+
+def _workload(run: PlannedRun, suite: Suite, data: Data, trains: bool) -> Workload:
     spec = run.spec
     drawn, _ = data.few_shot(suite.card(spec.dataset), spec.subset, spec.shots, spec.seed or 0)
-    steps = sum(map(len, batches(len(drawn.labels), int(run.recipe["batch_size"]), 0, 1)))
     scored = 0
     for target in spec.targets:
         test = data.split(suite.card(target.dataset), "test")
         scored += len(restrict(test.labels, target.subset, len(test.class_names)).rows)
-    return Workload(steps * int(run.recipe["epochs"]), scored)
+    recipe = Recipe(**run.recipe)
+    seen = images_seen(recipe, len(drawn.labels)) if trains else 0
+    classes = len(data.classes(suite.card(spec.dataset), spec.subset, "train"))
+    return Workload(seen, seen // recipe.batch_size * classes, scored)
 
 
 class Reporter(Protocol):
@@ -144,7 +164,7 @@ def carry_out_comparison(
     it stood: at the last finished epoch of each run.
     """
     suite = comparison.suite
-    comparison_id = record.comparison(suite.name, comparison.key, _description(comparison))
+    comparison_id = record_comparison(comparison, record)
     parents = {
         label: Parents(comparison_id, record.method_run(comparison_id, label))
         for label in dict.fromkeys(run.spec.label for run in comparison.runs)
@@ -154,37 +174,47 @@ def carry_out_comparison(
     ids: dict[str, str] = {}
     groups = _groups(comparison)
     unfinished = Counter(run.train_key for group in groups for run in group)
+    beaten = time.monotonic()
     with closing(carry_out(groups, workplace, workers)) as events:
         for event in events:
-            run = event.run
             match event:
-                case Started():
+                case Started(run):
                     ids[run.key] = record.begin(run, parents[run.spec.label], backbone, suite.miniature)
                     reporter.started(run)
-                case EpochDone():
-                    record.log_epochs(ids[run.key], [event.curve])
-                    reporter.epoch(run, event.curve)
-                case Done(outcome=RunFailedError() as error):
+                case EpochDone(run, curve):
+                    record.log_epochs(ids[run.key], [curve])
+                    reporter.epoch(run, curve)
+                case Done(run, RunFailedError() as error):
                     failures.append((run, error))
-                    record.fail(ids[run.key], error)
+                    record.fail(ids.pop(run.key), error)
                     reporter.failed(run, error)
-                case Done(outcome=RunResult() as result):
-                    record.finish(ids[run.key], result)
+                case Done(run, RunResult() as result):
+                    record.finish(ids.pop(run.key), result)
                     comparison.estimator.learn(run.spec.label, asdict(result.cost))
                     reporter.finished(run, result)
                     unfinished[run.train_key] -= 1
                     if not unfinished[run.train_key]:
                         shutil.rmtree(training_folder(workplace.results, run), ignore_errors=True)
+                case Quiet():
+                    pass
+            if time.monotonic() - beaten > SECONDS_BETWEEN_HEARTBEATS:
+                beaten = time.monotonic()
+                for run_id in ids.values():
+                    record.heartbeat(run_id)
     return failures
 
 
+def record_comparison(comparison: Comparison, record: Record) -> str:
+    """Run id of the comparison in the record, made on first use."""
+    return record.comparison(comparison.suite.name, comparison.key, _description(comparison))
+
+
 def _groups(comparison: Comparison) -> list[list[PlannedRun]]:
-    """The missing runs, those of one training together, ordered by what is trained on so that neighbours share
-    inputs."""
+    """The missing runs, those of one training together, the longest first so that none is left over at the end."""
     groups: dict[str, list[PlannedRun]] = {}
     for run in comparison.missing():
         groups.setdefault(run.train_key, []).append(run)
-    return list(groups.values())
+    return sorted(groups.values(), key=lambda group: -sum(comparison.workloads[run.key].passes for run in group))
 
 
 def _description(comparison: Comparison) -> str:

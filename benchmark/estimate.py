@@ -6,10 +6,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Workload:
-    """What a run asks for: images seen in training and images scored."""
+    """What a run asks for: images seen in training, class prompts encoded on the way, images scored."""
 
     train_images: int
+    train_prompts: int
     eval_images: int
+
+    @property
+    def passes(self) -> int:
+        """Images and prompts together: a rough size, to start the longest runs first."""
+        return self.train_images + self.train_prompts + self.eval_images
 
 
 @dataclass

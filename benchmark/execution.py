@@ -25,7 +25,7 @@ from promptarena.benchmark.recipe import Recipe
 from promptarena.benchmark.registry import load_registry
 from promptarena.benchmark.spec import Cost, PlannedRun, RunResult, Score, Target
 from promptarena.benchmark.suites import load_suite
-from promptarena.benchmark.training import Curve, Task, batches, train
+from promptarena.benchmark.training import Curve, Task, images_seen, train
 from promptarena.benchmark.weights import load_backbone
 
 PACKAGES = ("promptarena", "torch", "torchvision", "open_clip_torch", "numpy", "pillow", "mlflow")
@@ -120,13 +120,12 @@ class Executor:
             scores.append(evaluated.score)
             seconds += evaluated.seconds
             images += evaluated.images
-        steps = sum(map(len, batches(len(drawn.labels), recipe.batch_size, seed, 1)))
         return RunResult(
             scores=tuple(scores),
             cost=Cost(
                 trainable_parameters=sum(parameter.numel() for parameter in learner.parameters()),
                 train_seconds=trained.train_seconds,
-                train_images=steps * recipe.epochs,
+                train_images=images_seen(recipe, len(drawn.labels)) if learner.seeded else 0,
                 eval_seconds=seconds,
                 eval_images=images,
                 peak_memory_mib=memory.mib(),

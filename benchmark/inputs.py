@@ -25,6 +25,8 @@ from promptarena.benchmark.keys import digest, generator
 from promptarena.benchmark.transforms import TRANSFORM_VERSION, test_view, training_view
 
 CHUNK = 128
+LARGEST_CACHED_MIB = 1024
+"""Frozen tokens of a view are cached up to this size; a constant, so that the way of computing never varies."""
 
 
 class ImageList(Protocol):
@@ -90,14 +92,17 @@ class View:
         self._cache = cache
         self._augmentation = augmentation
         drawn = None if augmentation is None else [augmentation.seed, augmentation.epoch, *augmentation.crop_scale]
-        self._key = digest(images.digest, backbone.image_size, TRANSFORM_VERSION, drawn)
+        normalised = [*backbone.mean, *backbone.std]
+        self._key = digest(images.digest, backbone.image_size, normalised, TRANSFORM_VERSION, drawn)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def pictures(self, rows: Sequence[int]) -> np.ndarray:
         """(B, H, H, 3) uint8: the transformed pictures of these rows."""
-        return np.stack([np.asarray(self._picture(int(row))) for row in rows])
+        size = self.backbone.image_size
+        pictures = [np.asarray(self._picture(int(row))) for row in rows]
+        return np.stack(pictures) if pictures else np.empty((0, size, size, 3), dtype=np.uint8)
 
     def _picture(self, row: int) -> Image.Image:
         image, size, augmentation = self.images.image(row), self.backbone.image_size, self._augmentation
@@ -119,19 +124,28 @@ class View:
         return self._frozen("features", lambda batch: batch.features, rows)
 
     def tokens_at(self, block: int, rows: Sequence[int]) -> Tensor:
-        """(B, 1 + P, W) frozen tokens in front of `block`; the whole view's are computed at the first call."""
+        """(B, 1 + P, W) frozen tokens in front of `block`.
+
+        The whole view's are computed at the first call and cached, unless they exceed LARGEST_CACHED_MIB.
+        """
+        visual, width = self.backbone.model.visual, self.backbone.vision.width
+        bytes_each = 4 * len(visual.positional_embedding) * width
+        if len(self) * bytes_each > LARGEST_CACHED_MIB << 20:
+            return self.plain(rows).tokens_at(block)
         return self._frozen(f"tokens/{block}", lambda batch: batch.tokens_at(block), rows)
 
     def _frozen(self, what: str, compute: Callable[[PixelBatch], Tensor], rows: Sequence[int]) -> Tensor:
         def whole() -> np.ndarray:
-            chunks = [range(start, min(start + CHUNK, len(self))) for start in range(0, len(self), CHUNK)]
-            return np.concatenate(
-                [compute(PixelBatch(self.pixels(chunk), self.backbone)).cpu().numpy() for chunk in chunks]
-            )
+            chunks = [range(start, min(start + CHUNK, len(self))) for start in range(0, max(len(self), 1), CHUNK)]
+            return np.concatenate([compute(self.plain(chunk)).cpu().numpy() for chunk in chunks])
 
         key = digest(self._key, what, self.backbone.digest, self.backbone.precision)
         array = self._cache.get(key, whole)
-        return torch.from_numpy(array[np.asarray(rows)]).to(self.backbone.device)
+        return torch.from_numpy(array[np.asarray(rows, dtype=np.int64)]).to(self.backbone.device)
+
+    def plain(self, rows: Sequence[int]) -> PixelBatch:
+        """These rows by their pixels, nothing cached."""
+        return PixelBatch(self.pixels(rows), self.backbone)
 
     def batch(self, rows: Sequence[int]) -> "ViewBatch":
         """These rows as a lazy batch."""

@@ -1,5 +1,6 @@
 """Peak memory of a stretch of work: the device's allocations on CUDA, the process's resident set on the CPU."""
 
+import contextlib
 import resource
 import sys
 from pathlib import Path
@@ -19,7 +20,8 @@ class PeakMemory:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         elif _RESET.exists():
-            _RESET.write_text("5")
+            with contextlib.suppress(OSError):
+                _RESET.write_text("5")
 
     def mib(self) -> float:
         """The peak so far, MiB."""

@@ -24,7 +24,7 @@ class Config(BaseModel):
     """Base of a method's configuration: frozen, unknown keys refused. A field that its paper leaves open says
     "assumed"."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)

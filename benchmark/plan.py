@@ -13,7 +13,7 @@ from promptarena.benchmark.errors import UserError, unknown
 from promptarena.benchmark.examples import Data
 from promptarena.benchmark.keys import digest
 from promptarena.benchmark.method import Config
-from promptarena.benchmark.recipe import Recipe, TrainingTask, scaled
+from promptarena.benchmark.recipe import Recipe, TrainingTask, adapted
 from promptarena.benchmark.registry import Registry
 from promptarena.benchmark.spec import PlannedRun, RunSpec, Subset, Target
 from promptarena.benchmark.suites import Suite
@@ -58,8 +58,7 @@ class Planner:
         card = self.suite.card(spec.dataset)
         task = TrainingTask(protocol=spec.protocol, shots=spec.shots, is_source=spec.dataset == self.suite.source)
         preset_config, preset_recipe = method.learner.preset(task)
-        training = self.suite.training
-        recipe = scaled(preset_recipe, training.lr_multiplier, training.max_epochs)
+        recipe = adapted(preset_recipe, **self.suite.training.model_dump())
         config, recipe = _overridden(spec, preset_config, recipe)
         examples = self._train_digest(card, spec.subset, spec.shots, spec.seed or 0)
         classes = self.data.classes(card, spec.subset, "train")
@@ -129,7 +128,7 @@ def _updated(model: Model, changes: Mapping[str, Any], prefix: str) -> Model:
         return type(model).model_validate(model.model_dump() | dict(changes))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or next(iter(changes))
+        where = str(first["loc"][0]) if first["loc"] else next(iter(changes))
         reason = first["msg"].removeprefix("Value error, ")
         raise UserError(f"--set {prefix}{where}={changes.get(where, '')}: {reason}") from error
 

@@ -6,6 +6,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from promptarena.benchmark.comparison import Comparison
 from promptarena.benchmark.spec import PlannedRun, RunResult
@@ -20,14 +21,15 @@ class ProgressReporter:
         self._comparison = comparison
         self._workers = workers
         self._open = {run.key: run for run in comparison.missing()}
+        self._trained: dict[str, float] = {}
         self._total = len(self._open)
         self._tasks: dict[str, TaskID] = {}
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -52,6 +54,8 @@ class ProgressReporter:
         """The run's bar moves on."""
         note = f"loss {curve['loss']:.3f}" if "loss" in curve else ""
         self._progress.update(self._tasks[run.key], completed=int(curve["epoch"]), note=note)
+        self._trained[run.key] = curve["epoch"] / int(run.recipe["epochs"])
+        self._progress.update(self._overall, note=self._left())
 
     def finished(self, run: PlannedRun, result: RunResult) -> None:
         """The run's line: its accuracies and seconds, and what is left of the whole comparison."""
@@ -66,22 +70,23 @@ class ProgressReporter:
 
     def failed(self, run: PlannedRun, error: RunFailedError) -> None:
         """The run's line: why it failed."""
-        self._end(run, f"[red]failed[/red]: {error}")
+        self._end(run, Text.assemble(("failed", "red"), f": {error}"))
 
-    def _end(self, run: PlannedRun, outcome: str) -> None:
+    def _end(self, run: PlannedRun, outcome: str | Text) -> None:
         del self._open[run.key]
         if run.key in self._tasks:
             self._progress.remove_task(self._tasks.pop(run.key))
         done = self._total - len(self._open)
         left = self._left()
         self._progress.update(self._overall, completed=done, note=left)
-        self._console.print(f"[{done}/{self._total}] {name_of(run)}: {outcome}" + (f", {left}" if left else ""))
+        line = Text.assemble(f"[{done}/{self._total}] {name_of(run)}: ", outcome, f", {left}" if left else "")
+        self._console.print(line)
 
     def _left(self) -> str:
-        if not self._open:
-            return ""
-        seconds = sum(self._comparison.seconds(run) for run in self._open.values()) / self._workers
-        return f"about {duration(seconds)} left"
+        """The expected rest, training being taken for all of a run; empty while nothing is known."""
+        rest = [self._comparison.seconds(run) * (1 - self._trained.get(run.key, 0.0)) for run in self._open.values()]
+        seconds = sum(rest) / max(1, min(self._workers, len(rest)))
+        return f"about {duration(seconds)} left" if seconds else ""
 
 
 def name_of(run: PlannedRun) -> str:

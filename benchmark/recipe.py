@@ -12,7 +12,7 @@ class Recipe(BaseModel):
     """How a method is trained. Every value is recorded with the run; a user changes one with `--set
     METHOD.recipe.NAME=VALUE`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: int = Field(ge=0, description="passes over the training images; 0 trains nothing")
     batch_size: int = Field(ge=1, description="images a step; an epoch has floor(N / batch_size) steps, at least one")
@@ -49,8 +49,13 @@ def learning_rate(recipe: Recipe, epoch: int) -> float:
     return 0.5 * recipe.lr * (1 + math.cos(math.pi * (epoch - 1 - recipe.warmup_epochs) / recipe.epochs))
 
 
-def scaled(recipe: Recipe, lr_multiplier: float, max_epochs: int | None) -> Recipe:
-    """The recipe under a suite's training table: every learning rate multiplied, the number of epochs capped."""
-    epochs = recipe.epochs if max_epochs is None else min(recipe.epochs, max_epochs)
-    rates = {"lr": recipe.lr * lr_multiplier, "warmup_lr": recipe.warmup_lr * lr_multiplier}
-    return recipe.model_copy(update={"epochs": epochs, **rates})
+def adapted(recipe: Recipe, *, lr_multiplier: float, max_epochs: int | None, augment: bool) -> Recipe:
+    """The recipe under a suite's training table: learning rates multiplied, epochs capped, augmentation left or off."""
+    return recipe.model_copy(
+        update={
+            "lr": recipe.lr * lr_multiplier,
+            "warmup_lr": recipe.warmup_lr * lr_multiplier,
+            "epochs": recipe.epochs if max_epochs is None else min(recipe.epochs, max_epochs),
+            "augment": recipe.augment and augment,
+        }
+    )

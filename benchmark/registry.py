@@ -16,7 +16,7 @@ from types import ModuleType
 
 from promptarena.benchmark.errors import UserError, unknown
 from promptarena.benchmark.keys import digest, file_digest
-from promptarena.benchmark.method import Learner
+from promptarena.benchmark.method import About, Learner
 
 GROUP = "promptarena.methods"
 OURS = "promptarena"
@@ -73,7 +73,7 @@ def load_registry(plugins: Sequence[Path] = ()) -> Registry:
         try:
             loaded = point.load()
             method = _method(point.name, loaded, origin)
-        except Exception as error:  # whatever a stranger's module raises when imported
+        except (Exception, SystemExit) as error:  # whatever a stranger's module raises when imported
             broken.append(Broken(point.name, origin, _one_line(error)))
             continue
         if point.name in methods:
@@ -99,8 +99,9 @@ def _is_ours(point: importlib.metadata.EntryPoint) -> bool:
 def _method(name: str, learner: object, origin: str) -> Method:
     if not (isinstance(learner, type) and issubclass(learner, Learner)):
         raise TypeError(f"{learner!r} is not a subclass of promptarena.benchmark.method.Learner")
-    if not hasattr(learner, "about"):
-        raise TypeError(f"{learner.__name__} has no `about` card")
+    about = getattr(learner, "about", None)
+    if not (isinstance(about, About) and isinstance(about.year, int)):
+        raise TypeError(f"{learner.__name__} has no `about` card (an About with a year)")
     return Method(name, learner, origin, file_digest(Path(inspect.getfile(learner))))
 
 
@@ -109,8 +110,8 @@ def _from_file(path: Path) -> list[Method]:
     module = _import_file(path)
     learners = [
         value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Learner) and value.__module__ == module.__name__
+        for value in dict.fromkeys(filter(inspect.isclass, vars(module).values()))
+        if issubclass(value, Learner) and value.__module__ == module.__name__
     ]
     if not learners:
         raise UserError(f"{path}: defines no subclass of promptarena.benchmark.method.Learner")
@@ -133,11 +134,11 @@ def _import_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever a stranger's file raises when imported
+    except (Exception, SystemExit) as error:  # whatever a stranger's file raises when imported
         del sys.modules[name]
         raise UserError(f"{path}: cannot be imported: {_one_line(error)}") from error
     return module
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -1,5 +1,6 @@
 """Options of several words: `--seeds 1 2 3`, `--seeds 1,2,3` and `--seeds 1 --seeds 2 --seeds 3` mean the same."""
 
+from itertools import pairwise
 from typing import Any
 
 from typer.core import TyperCommand
@@ -15,18 +16,22 @@ class SpacedLists(TyperCommand):
         }
         rewritten: list[str] = []
         option = ""
-        for word in args:
+        for word, following in pairwise([*args, "--"]):
             if word.startswith("--"):
                 option, _, value = word.partition("=")
-                words = [value] if value and option in repeatable else []
                 if option not in repeatable:
                     rewritten.append(word)
+                elif value:
+                    rewritten += _repeated(option, value)
+                elif following.startswith("--"):
+                    ctx.fail(f"Option '{option}' requires an argument.")
+            elif option in repeatable:
+                rewritten += _repeated(option, word)
             else:
-                words = [word]
-            if option not in repeatable:
-                rewritten.extend(words if not word.startswith("--") else [])
-                continue
-            for item in words:
-                values = [item] if "=" in item else [part for part in item.split(",") if part]
-                rewritten.extend(part for value in values for part in (option, value))
+                rewritten.append(word)
         return super().parse_args(ctx, rewritten)
+
+
+def _repeated(option: str, word: str) -> list[str]:
+    values = [word] if "=" in word else [value for value in word.split(",") if value]
+    return [part for value in values for part in (option, value)]

@@ -46,12 +46,14 @@ class TrainingDefaults(BaseModel):
 
     `lr_multiplier` scales all learning rates: published ones are tuned for CLIP's logit scale of 100, and a backbone
     with another scale needs other steps. `max_epochs` caps the epochs of every recipe; None leaves them as they are.
+    `augment` = false turns random crops and flips off in every recipe, so that frozen features repeat from epoch to epoch.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     lr_multiplier: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     max_epochs: Annotated[int, Field(ge=1, strict=True)] | None = None
+    augment: bool = True
 
 
 class Suite(BaseModel):

@@ -51,18 +51,47 @@ class Tower:
             tokens = self._block(self.blocks[index], tokens, bias.get(index))
         return tokens
 
-    def _block(self, block: Any, x: Tensor, bias: Tensor | None) -> Tensor:
-        x = x + block.ls_1(self._attention(block.attn, block.ln_1(x), bias))
-        out: Tensor = x + block.ls_2(block.mlp(block.ln_2(x)))
-        return out
+    def run_behind(self, shared: Tensor, own: Tensor, *, edits: Mapping[int, Edit] = NO_EDITS) -> tuple[Tensor, Tensor]:
+        """As `run` on sequences that all begin alike: the common rows pass the tower once, not once per sequence.
 
-    def _attention(self, attention: Any, x: Tensor, bias: Tensor | None) -> Tensor:
-        batch, length, width = x.shape
-        projected = F.linear(x, attention.in_proj_weight, attention.in_proj_bias)
-        q, k, v = projected.view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        shared: (1, S, W), the rows that all sequences begin with. own: (B, L, W), those that follow. edits see and may
+        change the shared rows only. Returns both behind the last block. Exact (up to rounding) because in a causal tower
+        a row depends on itself and on what precedes it. Raises ValueError for a tower that is not causal.
+        """
+        if not self.causal:
+            raise ValueError("only a causal tower can share the beginning of its sequences")
+        batch, length, _ = own.shape
+        for index, block in enumerate(self.blocks):
+            if index in edits:
+                shared = edits[index](shared)
+            q, k, v = self._project(block.attn, block.ln_1(shared))
+            q_own, k_own, v_own = self._project(block.attn, block.ln_1(own))
+            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            keys = torch.cat([k.expand(batch, -1, -1, -1), k_own], dim=2)
+            values = torch.cat([v.expand(batch, -1, -1, -1), v_own], dim=2)
+            seen = torch.ones(length, keys.shape[2], dtype=torch.bool, device=own.device).tril(keys.shape[2] - length)
+            mixed_own = F.scaled_dot_product_attention(q_own, keys, values, attn_mask=seen)
+            shared = self._finish(block, shared, mixed)
+            own = self._finish(block, own, mixed_own)
+        return shared, own
+
+    def _block(self, block: Any, x: Tensor, bias: Tensor | None) -> Tensor:
+        q, k, v = self._project(block.attn, block.ln_1(x))
         if bias is not None and self.causal:
+            length = x.shape[1]
             bias = bias + torch.full((length, length), float("-inf"), device=x.device, dtype=x.dtype).triu(1)
         mask = None if bias is None else bias.to(q.dtype)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=self.causal and mask is None)
-        out: Tensor = attention.out_proj(mixed.transpose(1, 2).reshape(batch, length, width))
+        return self._finish(block, x, mixed)
+
+    def _project(self, attention: Any, x: Tensor) -> Tensor:
+        """Queries, keys and values (3, B, heads, L, W / heads) of normalised tokens (B, L, W)."""
+        batch, length, width = x.shape
+        projected = F.linear(x, attention.in_proj_weight, attention.in_proj_bias)
+        return projected.view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+
+    def _finish(self, block: Any, x: Tensor, mixed: Tensor) -> Tensor:
+        """The rest of a block: what attention mixed (B, heads, L, W / heads) is projected and added, then the MLP."""
+        x = x + block.ls_1(block.attn.out_proj(mixed.transpose(1, 2).reshape(x.shape)))
+        out: Tensor = x + block.ls_2(block.mlp(block.ln_2(x)))
         return out

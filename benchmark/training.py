@@ -47,6 +47,11 @@ def batches(count: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarr
     return [order[step * batch_size : (step + 1) * batch_size] for step in range(steps)]
 
 
+def images_seen(recipe: Recipe, count: int) -> int:
+    """Images that all epochs together go through, of `count` training images; a closed form sees each once."""
+    return sum(map(len, batches(count, recipe.batch_size, 0, 1))) * recipe.epochs or count
+
+
 def train(
     learner: Learner,
     recipe: Recipe,

@@ -4,6 +4,7 @@ safely."""
 import hashlib
 import json
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Backbone, Precision
+from promptarena.benchmark.backbone import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD, Backbone, Precision
 from promptarena.benchmark.errors import UserError, unknown
 from promptarena.benchmark.torchscript import is_torchscript, read_torchscript
 
-_DAMAGED = (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, LookupError, StopIteration)
+_DAMAGED = (
+    *(SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, OSError, LookupError),
+    *(StopIteration, ValueError, TypeError, AttributeError),  # a pickle that holds something else
+)
 _OPENAI_ONLY = ("input_resolution", "context_length", "vocab_size")
 
 
@@ -57,21 +61,25 @@ def load_backbone(
     from open_clip.model import CLIP
 
     config = _configuration(architecture)
-    path = weights if isinstance(weights, Path) else _download(str(architecture), config, weights)
+    mean, std = OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+    if isinstance(weights, Path):
+        path = weights
+    else:
+        pretrained = _pretrained(str(architecture), config, weights)
+        mean, std = pretrained.get("mean", mean), pretrained.get("std", std)
+        path = _download(str(architecture), weights, pretrained)
     state = _read(path)
     if any(name in state for name in _OPENAI_ONLY):
         _require_same_activation(str(architecture), config, path.name, trained_with_quick_gelu=True)
-        state = {name: tensor for name, tensor in state.items() if name not in _OPENAI_ONLY}
-    state.pop("attn_mask", None)
+    state = _parameters(state)
     model = CLIP(**config)
     try:
         model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise UserError(f"weights {path} do not fit architecture {architecture}: {reason}") from error
-    return Backbone(
-        model, Path(architecture).stem, weights_digest(model.state_dict()), choose_device(device), precision
-    )
+    digest = weights_digest(model.state_dict())
+    return Backbone(model, Path(architecture).stem, digest, choose_device(device), precision, mean, std)
 
 
 def _configuration(architecture: str | Path) -> dict[str, Any]:
@@ -92,20 +100,35 @@ def _configuration(architecture: str | Path) -> dict[str, Any]:
                 f"architecture {architecture} takes its {tower[:-4]} tower from another library; "
                 "use a CLIP of open_clip's own"
             )
-    if config.pop("custom_text", False):
+    text = config.get("text_cfg", {})
+    foreign = "hf_tokenizer_name" in text or text.get("no_causal_mask") or text.get("pool_type", "argmax") != "argmax"
+    if config.pop("custom_text", False) or foreign:
         raise UserError(
             f"architecture {architecture} has a text tower of another layout; use a CLIP of open_clip's own"
         )
     return dict(config)
 
 
-def _download(architecture: str, config: dict[str, Any], tag: str) -> Path:
+def _pretrained(architecture: str, config: dict[str, Any], tag: str) -> dict[str, Any]:
+    """open_clip's entry for a tag. Raises UserError when there is none or it cannot be used as it was trained."""
     import open_clip
 
     pretrained = open_clip.get_pretrained_cfg(architecture, tag)
     if not pretrained:
         raise unknown(f"pretrained tag of {architecture}", tag, open_clip.list_pretrained_tags_by_model(architecture))
     _require_same_activation(architecture, config, tag, bool(pretrained.get("quick_gelu", False)))
+    resizing = pretrained.get("resize_mode", "shortest"), pretrained.get("interpolation", "bicubic")
+    if resizing != ("shortest", "bicubic"):
+        raise UserError(
+            f"weights {tag!r} were trained on pictures resized by {' '.join(resizing)}; "
+            "only those trained on the shorter side, bicubic, are supported"
+        )
+    return dict(pretrained)
+
+
+def _download(architecture: str, tag: str, pretrained: dict[str, Any]) -> Path:
+    import open_clip
+
     try:
         return Path(open_clip.download_pretrained(pretrained))
     except Exception as error:  # the hub client raises many kinds
@@ -134,14 +157,24 @@ def _read(path: Path) -> dict[str, Tensor]:
             return dict(load_file(path))
         if is_torchscript(path):
             return read_torchscript(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return dict(state.get("state_dict", state))
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        state = dict(loaded.get("state_dict", loaded))
     except _DAMAGED as error:
-        raise UserError(f"weights file {path} is damaged or not a state dict: {str(error).splitlines()[0]}") from error
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"weights file {path} is damaged or not a state dict: {reason}") from error
+    for name, tensor in state.items():
+        if not isinstance(tensor, Tensor):
+            raise UserError(f"weights file {path} is not a state dict: {name!r} is not a tensor")
+    return state
+
+
+def _parameters(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without the constants that some files hold beside the parameters."""
+    return {name: tensor for name, tensor in state.items() if name not in (*_OPENAI_ONLY, "attn_mask")}
 
 
 def digest_of(architecture: str | Path, weights: str | Path) -> str:
     """The digest that the loaded backbone would have; a local safetensors file is not built into a model for it."""
     if isinstance(weights, Path) and weights.suffix == ".safetensors":
-        return weights_digest(_read(weights))
+        return weights_digest(_parameters(_read(weights)))
     return load_backbone(architecture, weights, device="cpu").digest

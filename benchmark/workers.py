@@ -1,14 +1,17 @@
 """Local execution: worker processes that each carry out one run at a time and report over a pipe.
 
-A worker whose parent is gone ends at its next report; a worker that dies takes down its own run only.
+A worker ends as soon as its parent is gone; a worker that dies takes down its own run only.
 """
 
 import multiprocessing
 import os
 import signal
+import threading
 import traceback
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -17,7 +20,8 @@ from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.execution import Executor, Workplace
 from promptarena.benchmark.spec import PlannedRun, RunResult
 
-ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+QUIET_SECONDS = 60.0
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class RunFailedError(RuntimeError):
@@ -25,9 +29,14 @@ class RunFailedError(RuntimeError):
     input."""
 
     def __init__(self, message: str, details: str, users_fault: bool) -> None:
-        super().__init__(message)
+        super().__init__(message, details, users_fault)
         self.details = details
         self.users_fault = users_fault
+        if details:
+            self.add_note(details)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,12 @@ class Done:
     outcome: RunResult | RunFailedError
 
 
-Event = Started | EpochDone | Done
+@dataclass(frozen=True)
+class Quiet:
+    """Nothing was heard for a while."""
+
+
+Event = Started | EpochDone | Done | Quiet
 
 
 @dataclass
@@ -76,43 +90,65 @@ def carry_out(
     try:
         while pending or active:
             while pending and len(active) < workers:
-                active.append(_start(context, workplace, pending.pop(0)))
-                yield Started(active[-1].queue[0])
-            for pipe in wait([worker.pipe for worker in active]):
-                worker = next(worker for worker in active if worker.pipe is pipe)
+                active.append(_start(context, workplace))
+                yield _give(active[-1], pending.pop(0))
+            ready = wait([worker.pipe for worker in active], QUIET_SECONDS)
+            if not ready:
+                yield Quiet()
+            for worker in [worker for worker in active if worker.pipe in ready]:
                 event = _receive(worker)
                 yield event
                 if isinstance(event, EpochDone):
                     continue
-                worker.queue.pop(0)
-                if not worker.process.is_alive() and (worker.queue or pending):
-                    active.remove(worker)
-                    pending[:0] = [worker.queue] if worker.queue else []
-                elif worker.queue or pending:
-                    worker.queue = worker.queue or pending.pop(0)
-                    worker.pipe.send(worker.queue[0])
-                    yield Started(worker.queue[0])
-                else:
-                    _end(worker)
-                    active.remove(worker)
+                rest = worker.queue[1:]
+                if worker.process.is_alive() and (rest or pending):
+                    yield _give(worker, rest or pending.pop(0))
+                    continue
+                if rest:
+                    pending.insert(0, rest)
+                active.remove(worker)
+                _end(worker)
     finally:
         for worker in active:
             _end(worker)
 
 
-def _start(context: Any, workplace: Workplace, group: list[PlannedRun]) -> _Worker:
+def _start(context: Any, workplace: Workplace) -> _Worker:
     ours, theirs = context.Pipe()
-    previous = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(dict.fromkeys(ONE_THREAD, str(workplace.threads)))
-    try:
+    with _environment(dict.fromkeys(THREADS, str(workplace.threads))), _without_interrupts():
         process = context.Process(target=_work, args=(theirs, workplace), daemon=True)
         process.start()
+    theirs.close()
+    return _Worker(process, ours)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    previous = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
     finally:
         for name, value in previous.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
-    theirs.close()
-    ours.send(group[0])
-    return _Worker(process, ours, group)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes started inside never see Ctrl-C, which a terminal sends to all: ending them is the parent's part."""
+    resource_tracker.ensure_running()  # started within, it would let interrupts in again
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+def _give(worker: _Worker, queue: list[PlannedRun]) -> Started:
+    worker.queue = queue
+    with suppress(ConnectionError):  # a worker that is gone is found out when its report is due
+        worker.pipe.send(queue[0])
+    return Started(queue[0])
 
 
 def _end(worker: _Worker) -> None:
@@ -125,16 +161,22 @@ def _receive(worker: _Worker) -> EpochDone | Done:
     run = worker.queue[0]
     try:
         message = worker.pipe.recv()
-    except (EOFError, ConnectionResetError):
+    except (EOFError, OSError):  # of a report cut short too
         worker.process.join()
-        code = worker.process.exitcode or 0
-        reason = f"killed by {signal.Signals(-code).name} (out of memory?)" if code < 0 else f"exit code {code}"
+        reason = _reason(worker.process.exitcode or 0)
         return Done(run, RunFailedError(f"the worker process died: {reason}", "", users_fault=False))
     return EpochDone(run, message) if isinstance(message, dict) else Done(run, message)
 
 
+def _reason(exit_code: int) -> str:
+    if exit_code >= 0:
+        return f"exit code {exit_code}"
+    hint = " (out of memory?)" if exit_code == -signal.SIGKILL else ""
+    return f"killed by {signal.Signals(-exit_code).name}{hint}"
+
+
 def _work(pipe: "Connection[Any, Any]", workplace: Workplace) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     executor: Executor | None = None
     while True:
         try:
@@ -150,5 +192,14 @@ def _work(pipe: "Connection[Any, Any]", workplace: Workplace) -> None:
         except UserError as error:
             outcome = RunFailedError(str(error), traceback.format_exc(), users_fault=True)
         except Exception as error:  # a method's own failure must not end the comparison
-            outcome = RunFailedError(f"{type(error).__name__}: {error}", traceback.format_exc(), users_fault=False)
+            line = " ".join(f"{type(error).__name__}: {error}".split())
+            outcome = RunFailedError(line, traceback.format_exc(), users_fault=False)
         pipe.send(outcome)
+
+
+def _end_with_parent() -> None:
+    """A killed parent cannot end its workers, and a run may not report for minutes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)

@@ -101,8 +101,10 @@ class CoOp(Learner):
     def text_features(self, prompts: Any) -> Tensor:
         """(C, D): encode [start] with context and class name in the configured order."""
         context = self.context if self.context.ndim == 3 else self.context.expand(len(prompts.eot), -1, -1)
+        shared = 0
         if self.config.class_token_position == "end":
             embeddings = torch.cat([prompts.start, context, prompts.rest], dim=1)
+            shared = 1 + self.m if self.context.ndim == 2 else 0
         else:
             before = self.m // 2 if self.config.class_token_position == "middle" else 0
             rows = [
@@ -112,4 +114,4 @@ class CoOp(Learner):
                 )
             ]
             embeddings = torch.stack(rows)
-        return self.backbone.encode_text(Prompts(embeddings, prompts.eot))
+        return self.backbone.encode_text(Prompts(embeddings, prompts.eot, shared))

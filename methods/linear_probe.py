@@ -27,8 +27,9 @@ class LinearProbe(Learner):
     Radford et al., ICML 2021 (section 3.2), few-shot protocol of CoOp's appendix.
 
     logits = f W^T + b with f (B, D) the frozen image features (not normalised), W (C, D), b (C,): multinomial logistic
-    regression by L-BFGS whose inverse L2 strength is searched on the validation shots, never on test images. It has no
-    classifier for classes it was not trained on.
+    regression by L-BFGS whose inverse L2 strength is searched on the validation shots, never on test images; a dataset
+    without validation images is searched on its training shots (assumed). It has no classifier for classes it was not
+    trained on.
     """
 
     about = About(
@@ -52,12 +53,14 @@ class LinearProbe(Learner):
         self.register_buffer("bias", torch.zeros(len(classes)))
 
     def fit(self, train: Images, train_labels: Tensor, val: Images, val_labels: Tensor) -> None:
-        """Search the strength on the validation shots; the smallest of equally good ones wins."""
+        """Search the strength on the validation shots; the smallest of equally good ones wins. One class needs none."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
         x, y = train.features.cpu().numpy(), train_labels.cpu().numpy()
-        val_x, val_y = val.features.cpu().numpy(), val_labels.cpu().numpy()
+        if len(train_labels.unique()) < 2:
+            return
+        val_x, val_y = (val.features.cpu().numpy(), val_labels.cpu().numpy()) if len(val) else (x, y)
 
         def fitted(strength: float) -> tuple[float, float, Any]:
             with warnings.catch_warnings():
@@ -74,9 +77,11 @@ class LinearProbe(Learner):
             centre = -found[1]
             found = best((centre / factor, centre * factor), [found])
             factor **= 0.5
-        model = found[2]
-        self.weight.copy_(torch.from_numpy(model.coef_))
-        self.bias.copy_(torch.from_numpy(model.intercept_))
+        weight, bias = torch.from_numpy(found[2].coef_), torch.from_numpy(found[2].intercept_)
+        if len(weight) == 1:  # of two classes the solver gives only the logit of the second against the first
+            weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+        self.weight.copy_(weight)
+        self.bias.copy_(bias)
 
     def prompts(self, classes: Classes) -> Classes:
         """The classes themselves; raises CannotTransferError for any but those it was trained on."""

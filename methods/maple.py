@@ -84,7 +84,8 @@ class MaPLe(Learner):
     def prompts(self, classes: Classes) -> Prompts:
         """Tokenised "phrase name." with frozen embeddings, (C, L, W_text); positions 1 .. b are overwritten when
         encoded."""
-        prompts = self.backbone.embed(self.backbone.tokenize(classes.filled(f"{self.phrase} {{}}.")))
+        plain = self.backbone.embed(self.backbone.tokenize(classes.filled(f"{self.phrase} {{}}.")))
+        prompts = Prompts(plain.embeddings, plain.eot, shared=1 + self.backbone.token_counts([self.phrase])[0])
         if int(prompts.eot.min()) <= self.config.n_ctx:
             raise UserError(f"{self.config.n_ctx} prompt tokens leave no room for the class name")
         return prompts
@@ -98,7 +99,8 @@ class MaPLe(Learner):
 
         first, *deep = self.p
         edits = {k: place(prompt) for k, prompt in enumerate(deep, start=1)}
-        return self.backbone.encode_text(Prompts(place(first)(prompts.embeddings), prompts.eot), edits=edits)
+        embeddings = place(first)(prompts.embeddings)
+        return self.backbone.encode_text(Prompts(embeddings, prompts.eot, prompts.shared), edits=edits)
 
     def image_features(self, images: Images) -> Tensor:
         """(B, D): F_1(P_1) behind the patches at the input, F_k(P_k) in place of the last b rows before block k."""

@@ -1,6 +1,6 @@
-"""Render the pack's atlases anew from the icon sets they come from. Used by hand, when a set or the size of sprites changes.
+"""Render the pack's atlases anew from the icon sets they come from. Used by hand, when a set changes.
 
-    npm install --ignore-scripts @iconify-json/noto@1.2.9 ... emojibase-data@17.0.0   (versions: ATTRIBUTION.md of the pack)
+    npm install --ignore-scripts @iconify-json/noto@1.2.9 ... emojibase-data@17.0.0   (all versions: ATTRIBUTION.md)
     pip install resvg-py
     python -m promptarena.benchmark.mini.build_pack node_modules OUT_FOLDER [--styles noto twemoji] [--compare]
 

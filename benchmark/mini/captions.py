@@ -71,7 +71,7 @@ def kind_of(concept: Concept) -> str:
 class Facts:
     """What a caption states of its pictures; None where it says nothing.
 
-    Indices into COLOUR_NAMES (background, ink), textures.NAMES (pattern) and PLACES; `large` True or False for stated sizes.
+    Indices into COLOUR_NAMES (background, ink), textures.NAMES (pattern) and PLACES; `large` is a stated size.
     """
 
     colour: int | None = None
@@ -107,7 +107,7 @@ def state(name: str, facts: Facts) -> str:
 
 
 def describe(rng: np.random.Generator, concept: Concept, patterned: float) -> tuple[str, Facts]:
-    """A caption for a concept, and the facts it states. `patterned` is the share of patterned backgrounds at this stage."""
+    """A caption for a concept, and the facts it states; `patterned` is the present share of patterned backgrounds."""
     name, roll = concept.name, rng.random()
     if roll < 0.52:
         return pick(rng, PLAIN).format(name), Facts()
@@ -145,13 +145,20 @@ def describe_texture(rng: np.random.Generator, name: str, colours: tuple[str, st
 def describe_digit(rng: np.random.Generator, name: str) -> str:
     """A caption for a digit, by its English name."""
     options = ("a photo of the digit {}.",) * 5
-    return pick(rng, (*options, "the digit {}.", "digit {}.", "a photo of a {}.", "a handwritten digit {}.", "{}")).format(name)
+    return pick(
+        rng, (*options, "the digit {}.", "digit {}.", "a photo of a {}.", "a handwritten digit {}.", "{}")
+    ).format(name)
 
 
 def vocabulary(concepts: Iterator[Concept]) -> Iterator[str]:
     """Every piece of text captions are made of, for finding the tokens that are ever used."""
     yield from (*PLAIN, *KIND, *SEEN, *PLACES, *COLOUR_NAMES, *PATTERN_NAMES, *_KIND_OF_GROUP.values())
-    yield from (*_KIND_OF_SUBGROUP.values(), "gesture", "body part", "zero one two three four five six seven eight nine")
+    yield from (
+        *_KIND_OF_SUBGROUP.values(),
+        "gesture",
+        "body part",
+        "zero one two three four five six seven eight nine",
+    )
     yield "a photo of a large small background on, and silhouette of a. handwritten the digit pattern surface texture"
     yield "a small picture of one single. one of many different pictures showing some."
     for concept in concepts:

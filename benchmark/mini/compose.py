@@ -35,7 +35,7 @@ PALETTE: Floats = np.array(list(COLOURS.values()), np.float32)
 _LUMA: Floats = np.array([0.299, 0.587, 0.114], np.float32)
 
 AS_IS, GREY, SILHOUETTE, DRAWING = range(4)
-"""How a colour sprite is drawn: with its colours, in grey, as a one-colour shape, or as one colour with light parts cut out."""
+"""How a colour sprite is drawn: as it is, in grey, as a one-colour shape, or in one colour with light parts cut out."""
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -78,7 +78,10 @@ class Knobs:
 
 @dataclass
 class Scenes:
-    """One row per picture. Centres in -1..1 of the frame, angle in degrees, colours RGB in 0..1, `pattern` -1 for plain."""
+    """One row per picture. Centres in -1..1 of the frame, angles in degrees, `pattern` -1 for none.
+
+    `ground` and `second` are colours of PALETTE, `tint` is an RGB colour in 0..1.
+    """
 
     scale: Floats
     centre: Floats
@@ -119,20 +122,17 @@ def draw_tints(rng: np.random.Generator, ground: npt.NDArray[np.int64]) -> Float
     return np.asarray(np.clip(PALETTE[chosen] + rng.normal(0, 0.03, (count, 3)), 0, 1), np.float32)
 
 
-def place(
-    sprites: npt.NDArray[np.uint8], scale: Floats, centre: Floats, angle: Floats, shear: Floats | None = None
-) -> Tensor:
-    """Sprites, uint8 (n, c, s, s) with alpha last, put into the frame: float (n, c, 48, 48), colours premultiplied by alpha.
+def place(sprites: npt.NDArray[np.uint8], scale: Floats, centre: Floats, angle: Floats) -> Tensor:
+    """Sprites, uint8 (n, c, s, s) with alpha last, in the frame: float (n, c, 48, 48), colours premultiplied by alpha.
 
-    `scale` is the sprite's side as a fraction of the frame's; `shear` slants it by that share of its height.
+    `scale` is the sprite's side as a fraction of the frame's, `centre` (n, 2) in -1..1, `angle` in degrees.
     """
     picture = torch.from_numpy(sprites).float().div_(255)
     if picture.shape[1] > 1:
         picture[:, :-1] *= picture[:, -1:]
     turn = np.deg2rad(angle.astype(np.float64))
-    slant = np.zeros_like(turn) if shear is None else shear.astype(np.float64)
     cos, sin = np.cos(turn) / scale, np.sin(turn) / scale
-    matrix = np.stack([np.stack([cos + slant * sin, sin - slant * cos], 1), np.stack([-sin, cos], 1)], 1)
+    matrix = np.stack([np.stack([cos, sin], 1), np.stack([-sin, cos], 1)], 1)
     offset = -np.einsum("nij,nj->ni", matrix, centre.astype(np.float64))
     theta = torch.from_numpy(np.concatenate([matrix, offset[:, :, None]], axis=2).astype(np.float32))
     grid = F.affine_grid(theta, [len(sprites), sprites.shape[1], SIZE, SIZE], align_corners=False)
@@ -201,7 +201,7 @@ def compose(
     rng: np.random.Generator,
     knobs: Knobs,
 ) -> Tensor:
-    """Pictures (n, 3, 48, 48), RGB in 0..1, of sprites uint8 (n, 4, 64, 64); one-colour sprites take the scene's tint."""
+    """Pictures (n, 3, 48, 48) in 0..1 of sprites uint8 (n, 4, 64, 64); one-colour sprites take the scene's tint."""
     layer = place(sprites, scenes.scale, scenes.centre, scenes.angle)
     tint = torch.from_numpy(np.where(one_colour[:, None], scenes.tint, 1).astype(np.float32))
     layer[:, :3] *= tint[:, :, None, None]
@@ -217,7 +217,7 @@ def compose(
 
 
 def finish(canvas: Tensor, rng: np.random.Generator, knobs: Knobs) -> Tensor:
-    """Camera effects on pictures (n, 3, 48, 48): channel mixing, tint, contrast, brightness, blur and noise; clipped to 0..1."""
+    """Camera effects on pictures (n, 3, 48, 48): channels mixed, tint, contrast, brightness, blur, noise; in 0..1."""
     count = len(canvas)
     if knobs.mixing > 0:
         mixer = np.eye(3) * (1 - knobs.mixing) + knobs.mixing * rng.dirichlet([0.5, 0.5, 0.5], (count, 3))

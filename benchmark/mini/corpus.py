@@ -1,4 +1,4 @@
-"""The endless pretraining corpus: batch `number` of worker `rank` is a pure function of both and of the progress made."""
+"""The endless pretraining corpus: a batch is a pure function of the step it is for and of its worker."""
 
 from dataclasses import dataclass, replace
 
@@ -17,13 +17,17 @@ VIEWS = 4
 """Pictures per caption."""
 TEXTURES, DIGITS = 4, 3
 """Caption slots of a batch given to pure textures and to digits."""
+_EASY_UNTIL, _HARD_FROM = 260, 1625
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """`captions[i]` describes pictures 4i .. 4i + 3 of `images`, float (n, 3, 48, 48) in 0..1; `targets[i]` is its concept's number."""
+    """`captions[i]` describes pictures 4i .. 4i + 3; `targets[i]` is its concept's number.
+
+    `images` are float (4n, 3, 48, 48) in 0..1, `targets` int64 (n,).
+    """
 
     captions: tuple[str, ...]
     images: Tensor
@@ -38,9 +42,9 @@ class Stage:
     pairs: float
 
 
-def stage(progress: float) -> Stage:
-    """The curriculum at `progress` in 0..1: easy until 4 % of the run, full difficulty from 25 % on."""
-    ramp = float(np.clip((progress - 0.04) / 0.21, 0, 1))
+def stage(step: int) -> Stage:
+    """The curriculum at `step`: easy until step 260, harder and harder until step 1625."""
+    ramp = float(np.clip((step - _EASY_UNTIL) / (_HARD_FROM - _EASY_UNTIL), 0, 1))
     knobs = Knobs(
         scale=(0.8 - 0.3 * ramp, 1.0),
         rotation=6 + 12 * ramp,
@@ -82,24 +86,24 @@ class Corpus:
         """The pack's concepts in order of their numbers."""
         return self._concepts
 
-    def _visited(self, number: int, rank: int, slots: int) -> npt.NDArray[np.int64]:
+    def _visited(self, step: int, rank: int, slots: int) -> npt.NDArray[np.int64]:
         """`slots` different concepts: a window of an endless sequence of passes, each in an order of its own."""
         expected = self._frequent.sum() + self._rare * (~self._frequent).sum()
         per_pass = max(1, int(expected) // slots)
-        rng = generator(self._seed, "pass", number // per_pass, rank)
+        rng = generator(self._seed, "pass", step // per_pass, rank)
         order = rng.permutation(len(self._keys))
         order = order[self._frequent[order] | (rng.random(len(order)) < self._rare)]
-        start = (number % per_pass) * slots
+        start = (step % per_pass) * slots
         return np.take(order, np.arange(start, start + slots), mode="wrap")
 
-    def batch(self, number: int, rank: int, slots: int, progress: float) -> Batch:
-        """Batch `number` of worker `rank`: `slots` captions with four pictures each."""
-        rng = generator(self._seed, "batch", number, rank)
-        now = stage(progress)
+    def batch(self, step: int, rank: int, slots: int) -> Batch:
+        """The batch of worker `rank` at `step`: `slots` captions with four pictures each."""
+        rng = generator(self._seed, "batch", step, rank)
+        now = stage(step)
         knobs = now.knobs
         if rng.random() < 0.15:
             knobs = replace(knobs, noise=float(rng.uniform(0, 0.08)), mixing=float(rng.uniform(0, 0.3)))
-        numbers = self._visited(number, rank, slots - TEXTURES - DIGITS)
+        numbers = self._visited(step, rank, slots - TEXTURES - DIGITS)
         pairs = int(rng.binomial(len(numbers) // 2, now.pairs * 2) // 2)
         texts: list[str] = []
         facts: list[Facts] = []
@@ -132,7 +136,9 @@ class Corpus:
         keys = np.log(rng.random((len(numbers), len(self._styles)))) / np.maximum(self._share[numbers], 1e-9)
         order = np.argsort(-keys, axis=1)[:, :VIEWS]
         known = self._has[numbers].sum(axis=1)
-        order = np.stack([np.take(row, np.arange(VIEWS) % min(VIEWS, count)) for row, count in zip(order, known, strict=True)])
+        order = np.stack(
+            [np.take(row, np.arange(VIEWS) % min(VIEWS, count)) for row, count in zip(order, known, strict=True)]
+        )
         sprites, one_colour, flags = [], [], []
         for number, chosen in zip(numbers, order, strict=True):
             key = self._keys[number]

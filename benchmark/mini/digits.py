@@ -31,14 +31,15 @@ def _handwriting() -> tuple[Tensor, npt.NDArray[np.int64]]:
 
 
 def handwritten(value: int, place: int) -> Sprites:
-    """A handwritten digit `value` (0..9) as a sprite, uint8 (4, 64, 64): number `place` (0..173) of its shuffled specimens."""
+    """A handwritten digit `value` (0..9), uint8 (4, 64, 64): number `place` (0..173) of its shuffled specimens."""
     masks, labels = _handwriting()
     specimens = generator("handwriting", value).permutation(np.flatnonzero(labels == value))
-    return sprites_from_masks(masks[specimens[place]][None])[0]
+    sprite: Sprites = sprites_from_masks(masks[specimens[place]][None])[0]
+    return sprite
 
 
 def distort(sprites: Sprites, rng: np.random.Generator, coarse: float = 0.65) -> Sprites:
-    """Printed digits (n, 4, 64, 64) slanted, stretched, bent, thickened or thinned; a share `coarse` is reduced to 8 x 8."""
+    """Printed digits (n, 4, 64, 64) slanted, stretched, bent, made thick or thin; a share `coarse` reduced to 8 x 8."""
     count, side = len(sprites), 32
     turn = np.deg2rad(rng.uniform(-14, 14, count))
     slant = rng.uniform(-0.35, 0.35, count)

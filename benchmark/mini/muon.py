@@ -16,7 +16,8 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     for _ in range(steps):
         gram = x @ x.mT
         x = _A * x + (_B * gram + _C * gram @ gram) @ x
-    return (x.mT if tall else x).float()
+    out: Tensor = (x.mT if tall else x).float()
+    return out
 
 
 class Muon(torch.optim.Optimizer):

@@ -1,7 +1,8 @@
-"""What pretraining minimises: a contrastive loss between captions and their pictures, plus naming the concept of each."""
+"""What pretraining minimises: a contrastive loss between captions and pictures, plus naming the concept of each."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,10 +20,11 @@ IMAGE_WEIGHT, TEXT_WEIGHT = 1.0, 0.5
 def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
     """Attention in plain matrix products: with heads this narrow, faster on a processor than the fused kernel."""
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-    return (scores if mask is None else scores + mask).softmax(-1) @ value
+    weights: Tensor = (scores if mask is None else scores + mask).softmax(-1)
+    return weights @ value
 
 
-def _block(block: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
+def _block(block: Any, x: Tensor, mask: Tensor | None) -> Tensor:
     count, length, width = x.shape
     heads = block.attn.num_heads
     y = F.layer_norm(x, (width,), block.ln_1.weight, block.ln_1.bias)
@@ -31,11 +33,12 @@ def _block(block: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
     y = _attend(query, key, value, mask).transpose(1, 2).reshape(count, length, width)
     x = x + F.linear(y, block.attn.out_proj.weight, block.attn.out_proj.bias)
     y = F.layer_norm(x, (width,), block.ln_2.weight, block.ln_2.bias)
-    return x + block.mlp.c_proj(F.gelu(block.mlp.c_fc(y)))
+    out: Tensor = x + block.mlp.c_proj(F.gelu(block.mlp.c_fc(y)))
+    return out
 
 
 def encode_images(clip: CLIP, images: Tensor) -> Tensor:
-    """Unit image features (n, d) of `images`, float (n, 3, 48, 48) in 0..1; the same function as `clip.encode_image`."""
+    """Unit image features (n, d) of `images`, float (n, 3, 48, 48) in 0..1; computes what `clip.encode_image` does."""
     tower = clip.visual
     count, _, side, _ = images.shape
     patch = tower.conv1.weight.shape[-1]
@@ -53,7 +56,7 @@ def encode_images(clip: CLIP, images: Tensor) -> Tensor:
 def encode_texts(clip: CLIP, embedded: Tensor, ends: Tensor) -> Tensor:
     """Unit text features (n, d) from token embeddings (n, length, width) cut to the longest caption.
 
-    `ends` (n,) are the places of the end tokens. Cutting is exact: attention is causal and nothing after the end counts.
+    `ends` (n,) are the places of the end tokens. Cutting is exact: attention is causal, what follows the end is unseen.
     """
     length = embedded.shape[1]
     x = embedded + clip.positional_embedding[:length]
@@ -100,9 +103,19 @@ class Loss:
     image_top1: float
     text_top1: float
 
+    def figures(self) -> dict[str, float]:
+        """All values by name, as plain numbers."""
+        return {
+            "loss": self.total.item(),
+            "contrastive": self.contrastive,
+            "caption_top1": self.caption_top1,
+            "image_top1": self.image_top1,
+            "text_top1": self.text_top1,
+        }
+
 
 def measure(images: Tensor, texts: Tensor, scale: Tensor, table: Tensor, targets: Tensor) -> Loss:
-    """Loss of unit features `images` (4n, d) and `texts` (n, d), four pictures per caption, against `table` (concepts, d)."""
+    """Loss of unit features `images` (4n, d) and `texts` (n, d), four pictures a caption, and `table` (concepts, d)."""
     logits = scale * images @ texts.T
     owner = torch.arange(len(texts)).repeat_interleave(VIEWS)
     to_text = F.cross_entropy(logits, owner)

@@ -1,4 +1,4 @@
-"""The picture pack: one atlas of 64 x 64 sprites per style, a manifest saying what each sprite shows, an index of checksums."""
+"""The picture pack: an atlas of 64 x 64 sprites per style, a manifest of what each shows, an index of checksums."""
 
 import csv
 import functools
@@ -36,7 +36,7 @@ def pack_dir() -> Path:
 
 
 def read_index(folder: Path) -> dict[str, str]:
-    """SHA-256 of every data file of the pack in `folder`, by file name. Raises UserError if the index is missing or unreadable."""
+    """SHA-256 of the pack's data files in `folder`, by name. Raises UserError if the index is missing or unreadable."""
     path = folder / _INDEX
     try:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
@@ -47,7 +47,11 @@ def read_index(folder: Path) -> dict[str, str]:
 
 def write_index(folder: Path) -> None:
     """Write the index over the atlases, the manifest and the concepts in `folder`."""
-    files = {path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.suffix in _DATA and path.name != _INDEX}
+    files = {
+        path.name: file_digest(path)
+        for path in sorted(folder.iterdir())
+        if path.suffix in _DATA and path.name != _INDEX
+    }
     (folder / _INDEX).write_text(json.dumps({"files": files}, indent=1) + "\n", encoding="utf-8")
 
 
@@ -100,7 +104,8 @@ class Pack:
             self._manifest = tuple(csv.DictReader(stream))
         raw = json.loads(verified(folder, "concepts.json").read_text(encoding="utf-8"))
         self.concepts: Mapping[str, Concept] = {
-            key: Concept(value["name"], value["group"], value["sub"], tuple(value["tags"])) for key, value in raw.items()
+            key: Concept(value["name"], value["group"], value["sub"], tuple(value["tags"]))
+            for key, value in raw.items()
         }
         self._styles: dict[str, Style] = {}
 

@@ -1,6 +1,6 @@
 """Pretrain the miniature's CLIP from scratch on the picture pack.
 
-    python -m promptarena.benchmark.mini.pretrain OUT_FOLDER --steps 9000 --workers 2
+    python -m promptarena.benchmark.mini.pretrain OUT_FOLDER
 
 Workers are processes of one thread each that average their gradients. A stopped run continues when the same command is
 given again. OUT_FOLDER receives `mini_clip.safetensors` (renewed at every checkpoint), `open_clip_config.json`,
@@ -8,7 +8,6 @@ given again. OUT_FOLDER receives `mini_clip.safetensors` (renewed at every check
 """
 
 import argparse
-import csv
 import json
 import os
 import time
@@ -22,9 +21,11 @@ import torch.multiprocessing as mp
 from open_clip.model import CLIP
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
 
 from promptarena.benchmark.mini import captions
-from promptarena.benchmark.mini.corpus import Corpus
+from promptarena.benchmark.mini.corpus import VIEWS, Corpus
+from promptarena.benchmark.mini.curve import Curve
 from promptarena.benchmark.mini.muon import Muon
 from promptarena.benchmark.mini.objective import Tokens, encode_images, encode_texts, measure
 from promptarena.benchmark.mini.pack import load_pack, mini_dir, pack_digest, pack_dir, verified
@@ -46,21 +47,21 @@ class Plan:
     """A pretraining run: everything but `out` and `save_minutes` decides its outcome."""
 
     out: Path
-    steps: int
+    steps: int = 3235
     workers: int = 2
     slots: int = 48
     seed: int = 0
     rare: float = 0.25
     warmup: int = 100
-    decay: float = 0.3
+    decay: float = 0.0
     muon_rate: float = 0.02
     adam_rate: float = 2e-3
     reduced: bool = True
     save_minutes: float = 5.0
 
     def rate(self, step: int) -> float:
-        """Factor of the learning rates at `step`: linear warm-up, constant, then linear to 2 % over the last `decay` share."""
-        falling = (self.steps - step) / max(1.0, self.decay * self.steps)
+        """Factor of the learning rates at `step`: warm-up, constant, then linear to 2 % over the last `decay` share."""
+        falling = (self.steps - step) / (self.decay * self.steps) if self.decay else 1.0
         return min(1.0, (step + 1) / self.warmup, max(0.02, falling))
 
 
@@ -111,13 +112,16 @@ class Learner(nn.Module):
             {"params": [self.table], "weight_decay": 0.0, "lr": 3 * plan.adam_rate},
         ]
         self.adam = torch.optim.AdamW(groups, betas=(0.9, 0.98), foreach=True)
-        self._rates = [(group, group["lr"]) for each in (self.muon, self.adam) for group in each.param_groups]
+        self._rates = [group["lr"] for group in self._groups()]
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return [*self.muon.param_groups, *self.adam.param_groups]
 
     def update(self, factor: float, rank: int, exchange: Exchange) -> None:
         """Average the workers' gradients, clip them to norm 1 and step both optimisers at `factor` of their rates."""
         exchange.average(rank, [p.grad for p in self.trained if p.grad is not None])
         nn.utils.clip_grad_norm_(self.trained, 1.0, foreach=True)
-        for group, rate in self._rates:
+        for group, rate in zip(self._groups(), self._rates, strict=True):
             group["lr"] = rate * factor
         self.muon.step()
         self.adam.step()
@@ -143,9 +147,11 @@ def _save(plan: Plan, learner: Learner, step: int, seconds: float) -> None:
     os.replace(plan.out / "state.tmp", plan.out / "state.pt")
     metadata = {
         "config": json.dumps(CONFIG),
-        "steps": f"{step} of {plan.steps}",
-        "images": str(step * plan.workers * plan.slots * 4),
-        "plan": json.dumps({name: value for name, value in asdict(plan).items() if name not in {"out", "save_minutes"}}),
+        "steps": str(step),
+        "images": str(step * plan.workers * plan.slots * VIEWS),
+        "plan": json.dumps(
+            {name: value for name, value in asdict(plan).items() if name not in {"out", "save_minutes"}}
+        ),
         "pack": pack_digest(),
         "credits": CREDITS,
     }
@@ -161,7 +167,6 @@ def _resume(plan: Plan, learner: Learner) -> tuple[int, float]:
     learner.load_state_dict(state["learner"])
     learner.muon.load_state_dict(state["muon"])
     learner.adam.load_state_dict(state["adam"])
-    learner._rates = [(group, rate) for (_, rate), group in zip(learner._rates, learner.muon.param_groups + learner.adam.param_groups, strict=True)]
     return int(state["step"]), float(state["seconds"])
 
 
@@ -178,9 +183,9 @@ def work(rank: int, plan: Plan, exchange: Exchange) -> None:
     corpus, learner = prepare(plan)
     step, before = _resume(plan, learner)
     began = saved = time.monotonic()
-    sums, fields = [0.0] * 5, ["loss", "contrastive", "caption_top1", "image_top1", "text_top1"]
+    curve = Curve(plan.out / "curve.csv", step) if rank == 0 else None
     while step < plan.steps:
-        batch = corpus.batch(step, rank, plan.slots, step / plan.steps)
+        batch = corpus.batch(step, rank, plan.slots)
         with torch.autocast("cpu", torch.bfloat16, enabled=plan.reduced):
             images = encode_images(learner.clip, batch.images)
             texts = encode_texts(learner.clip, *learner.tokens(batch.captions))
@@ -188,27 +193,12 @@ def work(rank: int, plan: Plan, exchange: Exchange) -> None:
         loss.total.backward()
         learner.update(plan.rate(step), rank, exchange)
         step += 1
-        seen = (loss.total.item(), loss.contrastive, loss.caption_top1, loss.image_top1, loss.text_top1)
-        sums = [total + value for total, value in zip(sums, seen, strict=True)]
         seconds = before + time.monotonic() - began
-        if rank == 0 and step % 50 == 0:
-            row = {"step": step, "images": step * plan.workers * plan.slots * 4, "seconds": round(seconds)}
-            _log(plan.out / "curve.csv", row | {name: f"{total / 50:.4f}" for name, total in zip(fields, sums, strict=True)})
-        if step % 50 == 0:
-            sums = [0.0] * 5
+        if curve:
+            curve.add(step, step * plan.workers * plan.slots * VIEWS, seconds, loss.figures())
         if rank == 0 and (time.monotonic() - saved > 60 * plan.save_minutes or step == plan.steps):
             _save(plan, learner, step, seconds)
             saved = time.monotonic()
-
-
-def _log(path: Path, row: dict[str, Any]) -> None:
-    fresh = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, list(row), lineterminator="\n")
-        if fresh:
-            writer.writeheader()
-        writer.writerow(row)
-    print(" ".join(f"{name} {value}" for name, value in row.items()), flush=True)
 
 
 def run(plan: Plan) -> None:
@@ -216,19 +206,29 @@ def run(plan: Plan) -> None:
     plan.out.mkdir(parents=True, exist_ok=True)
     (plan.out / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=1) + "\n", encoding="utf-8")
     numbers = sum(parameter.numel() for parameter in prepare(plan)[1].trained)
-    mp.spawn(work, (plan, Exchange(plan.workers, numbers)), nprocs=plan.workers)
+    spawn(work, (plan, Exchange(plan.workers, numbers)), nprocs=plan.workers)
 
 
 def main() -> None:
     """Command line: see the module's text."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--slots", type=int, default=48)
+    parser.add_argument("--steps", type=int, default=Plan.steps)
+    parser.add_argument("--workers", type=int, default=Plan.workers)
+    parser.add_argument("--slots", type=int, default=Plan.slots, help="captions per worker and step")
+    parser.add_argument("--decay", type=float, default=Plan.decay, help="share of the steps with a falling rate")
     parser.add_argument("--full-precision", action="store_true", help="no bfloat16, for processors without it")
     arguments = parser.parse_args()
-    run(Plan(arguments.out, arguments.steps, arguments.workers, arguments.slots, reduced=not arguments.full_precision))
+    run(
+        Plan(
+            arguments.out,
+            arguments.steps,
+            arguments.workers,
+            arguments.slots,
+            decay=arguments.decay,
+            reduced=not arguments.full_precision,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -32,8 +32,8 @@ _SPECIMENS: dict[Split, range] = {"train": range(100), "val": range(100, 110), "
 class Options(BaseModel):
     """The `[options]` of a miniature dataset's card.
 
-    `kind` says what is drawn: sprites of the pack (`concepts` are its keys, `styles` the icon sets to take in turn), pure
-    textures or handwritten digits (`concepts` are their names). `per_class` is the number of pictures by split.
+    `kind` says what is drawn: sprites of the pack (`concepts` are its keys, `styles` the icon sets to take in turn),
+    pure textures or handwritten digits (`concepts` are their names). `per_class` is the number of pictures by split.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,8 +54,8 @@ def labels(card_options: Mapping[str, Any], name: str, split: Split) -> Labels:
 def render(card_options: Mapping[str, Any], name: str, split: Split) -> tuple[Pixels, Labels]:
     """Pictures uint8 (N, 48, 48, 3), RGB, and labels int64 (N,) of a split, ordered by label, then instance.
 
-    A pure function of the pack, the options, the dataset's name and the split. Raises UserError for bad options, a split
-    the options do not have, and a missing or damaged pack.
+    A pure function of the pack, the options, the dataset's name and the split. Raises UserError for bad options, a
+    split the options do not have, and a missing or damaged pack.
     """
     options = _options(card_options, name)
     wanted = labels(card_options, name, split)
@@ -122,8 +122,12 @@ def _digits(
     values = np.array([_index(digits.NAMES, "digit", concept) for concept in options.concepts])[wanted]
     places = _SPECIMENS[split]
     if _per_class(options, name, split) > len(places):
-        raise UserError(f"dataset {name!r}: there are {len(places)} handwritten {split} specimens per digit; lower per_class")
-    specimens = [digits.handwritten(int(value), places[number]) for value, number in zip(values, instances, strict=True)]
+        raise UserError(
+            f"dataset {name!r}: there are {len(places)} handwritten {split} specimens per digit; lower per_class"
+        )
+    specimens = [
+        digits.handwritten(int(value), places[number]) for value, number in zip(values, instances, strict=True)
+    ]
     scenes = compose.draw_scenes(rng, len(wanted), options.knobs)
     return compose.compose(np.stack(specimens), np.ones(len(wanted), bool), scenes, rng, options.knobs)
 

@@ -116,16 +116,16 @@ def _rayed(u: Floats, v: Floats, sharp: Floats, rng: np.random.Generator) -> Flo
 
 def _bricked(u: Floats, v: Floats, sharp: Floats, rng: np.random.Generator) -> Floats:
     width = _column(rng.uniform(0.07, 0.13, len(u)))
-    along = u * 0.6 + 0.5 * (np.floor(v) % 2)
+    along = np.asarray(u * 0.6 + 0.5 * (np.floor(v) % 2), np.float32)
     return _step(np.minimum(0.5 - np.abs(_cell(along)), 0.5 - np.abs(_cell(v))) - width, sharp * 3)
 
 
 def _honeycombed(u: Floats, v: Floats, sharp: Floats, rng: np.random.Generator) -> Floats:
     tall = np.float32(np.sqrt(3))
     first = _hexagon(_cell(u), _cell(v / tall) * tall)
-    second = _hexagon(_cell(u + 0.5), _cell(v / tall + 0.5) * tall)
+    second = _hexagon(_cell(u + 0.5), _cell(v / tall + np.float32(0.5)) * tall)
     width = _column(rng.uniform(0.05, 0.1, len(u)))
-    return _step(0.5 - np.minimum(first, second) - width, sharp * 3)
+    return _step(np.asarray(0.5 - np.minimum(first, second) - width, np.float32), sharp * 3)
 
 
 def _hexagon(x: Floats, y: Floats) -> Floats:

@@ -134,7 +134,12 @@ def main() -> None:
     short = shortfalls(rows)
     print("\n".join(short) if short else "every acceptance limit is met")
     if arguments.json:
-        content = {"rows": [asdict(row) for row in rows.values()], "mean_base": base, "mean_novel": novel, "short": short}
+        content = {
+            "rows": [asdict(row) for row in rows.values()],
+            "mean_base": base,
+            "mean_novel": novel,
+            "short": short,
+        }
         arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,0 +1,90 @@
+"""Chooses the miniature's one learning-rate multiplier, by accuracy on validation images of base classes.
+
+    python -m promptarena.benchmark.mini.choose_rate --multipliers 5 10 25 50 100
+
+Published learning rates are tuned for CLIP's logit scale of 100, which the miniature's model does not have. Every
+trained method
+shares one multiplier; test images are never looked at.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from tabulate import tabulate
+
+from promptarena.benchmark.cache import ArrayCache, default_cache_folder
+from promptarena.benchmark.evaluation import evaluate
+from promptarena.benchmark.examples import Data, Examples, Pictures
+from promptarena.benchmark.recipe import TrainingTask, adapted
+from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.spec import Target
+from promptarena.benchmark.suites import load_suite
+from promptarena.benchmark.training import Task, train
+from promptarena.benchmark.weights import load_backbone
+
+Trial = tuple[float, str, str]
+SEED = 1
+
+
+def base_validation_accuracy(trial: Trial) -> float:
+    """Accuracy (0..1) on all validation images of the base classes; trial: multiplier, method, dataset."""
+    torch.set_num_threads(1)
+    multiplier, method, dataset = trial
+    suite, data, cache = load_suite("mini"), Data(None), ArrayCache(default_cache_folder())
+    source = suite.backbone
+    backbone = load_backbone(source.config or "", source.weights or "")
+    card = suite.card(dataset)
+    task = TrainingTask(protocol="base-to-novel", shots=suite.shots, is_source=dataset == suite.source)
+    learner_type = load_registry().get(method).learner
+    config, recipe = learner_type.preset(task)
+    drawn, val = data.few_shot(card, "base", suite.shots, SEED)
+    classes = data.classes(card, "base", "train")
+    learner = learner_type(backbone, config, classes, torch.Generator().manual_seed(SEED))
+    with tempfile.TemporaryDirectory() as folder:
+        train(
+            learner,
+            adapted(recipe, **suite.training.model_dump() | {"lr_multiplier": multiplier}),
+            Task(classes, drawn, val, SEED),
+            cache=cache,
+            checkpoint=Path(folder) / "checkpoint.safetensors",
+            train_key="choose_rate",
+            on_epoch=lambda curve: None,
+        )
+    split = data.split(card, "val")
+    everything = Examples(Pictures(card, split, np.arange(len(split))), split.labels)
+    target = Target(dataset, "base")
+    score = evaluate(learner, target, classes, everything, len(split.class_names), cache).score
+    return sum(score.correct) / sum(score.total)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the mean over datasets for every method and multiplier, and their mean over methods."""
+    suite = load_suite("mini")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--multipliers", type=float, nargs="+", required=True)
+    parser.add_argument("--methods", nargs="+", default=["coop", "maple"])
+    parser.add_argument("--datasets", nargs="+", default=list(suite.datasets))
+    parser.add_argument("--workers", type=int, default=2)
+    chosen = parser.parse_args(arguments)
+    trials = list(product(chosen.multipliers, chosen.methods, chosen.datasets))
+    with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
+        accuracy = dict(zip(trials, pool.map(base_validation_accuracy, trials), strict=True))
+    rows = []
+    for multiplier in chosen.multipliers:
+        means = [
+            100 * float(np.mean([accuracy[multiplier, method, dataset] for dataset in chosen.datasets]))
+            for method in chosen.methods
+        ]
+        rows.append([multiplier, *means, float(np.mean(means))])
+    print(tabulate(rows, headers=["multiplier", *chosen.methods, "mean"], floatfmt=".2f"))
+
+
+if __name__ == "__main__":
+    main()

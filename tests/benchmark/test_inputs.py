@@ -1,0 +1,127 @@
+"""What a method sees of images: keyed augmentation, frozen features shared through the cache, and nothing unasked."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from promptarena.benchmark import inputs
+from promptarena.benchmark.inputs import Augmentation, PixelBatch, View
+from promptarena.benchmark.training import train
+from promptarena.methods.coop import CoOp, CoOpConfig
+
+KEYS = ["a", "b", "c", "d", "e"]
+FIRST = Augmentation(seed=1, epoch=1, crop_scale=(0.08, 1.0))
+
+
+def view(keys: list[str], augmentation: Augmentation | None = FIRST) -> View:
+    return View(tiny.Drawings(keys), tiny.backbone(), tiny.NO_CACHE, augmentation)
+
+
+def test_an_augmented_picture_does_not_depend_on_list_order_or_batch() -> None:
+    whole = view(KEYS).pictures(range(5))
+    np.testing.assert_array_equal(view(KEYS).pictures([3, 1])[0], whole[3])
+    np.testing.assert_array_equal(view(["x", "d"]).pictures([1])[0], whole[3])
+    np.testing.assert_array_equal(view(KEYS[::-1]).pictures(range(5))[::-1], whole)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        None,
+        Augmentation(seed=2, epoch=1, crop_scale=(0.08, 1.0)),
+        Augmentation(seed=1, epoch=2, crop_scale=(0.08, 1.0)),
+        Augmentation(seed=1, epoch=1, crop_scale=(0.5, 0.9)),
+    ],
+)
+def test_it_depends_on_seed_epoch_and_scale(other: Augmentation | None, tmp_path: Path) -> None:
+    assert not np.array_equal(view(KEYS, other).pictures(range(5)), view(KEYS).pictures(range(5)))
+    cache, drawings = tiny.cache(tmp_path), tiny.Drawings(KEYS)
+    one, two = (View(drawings, tiny.backbone(), cache, augmentation).features([0]) for augmentation in (FIRST, other))
+    assert not torch.equal(one, two)
+
+
+def test_different_pictures_are_cropped_differently() -> None:
+    flat = tiny.Drawings(KEYS)
+    flat.image = lambda index: tiny.Drawings(["same"]).image(0)  # type: ignore[method-assign]
+    pictures = View(flat, tiny.backbone(), tiny.NO_CACHE, FIRST).pictures(range(5))
+    assert len({picture.tobytes() for picture in pictures}) == 5
+
+
+@pytest.mark.parametrize("augmentation", [None, FIRST])
+def test_features_are_those_of_the_pixels(augmentation: Augmentation | None, tmp_path: Path) -> None:
+    backbone = tiny.backbone()
+    shown = View(tiny.Drawings(KEYS), backbone, tiny.cache(tmp_path), augmentation)
+    batch = shown.batch([4, 0, 4])
+    assert len(batch) == 3
+    assert batch.pixels.shape == (3, 3, 16, 16)
+    torch.testing.assert_close(batch.features, backbone.encode_image(batch.pixels), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(batch.features, PixelBatch(batch.pixels, backbone).features, rtol=1e-5, atol=1e-5)
+    assert not batch.features.requires_grad
+
+
+def test_features_do_not_depend_on_who_asks_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "CHUNK", 2)
+    drawings = tiny.Drawings(KEYS)
+    one = View(drawings, tiny.backbone(), tiny.cache(tmp_path / "one"))
+    two = View(drawings, tiny.backbone(), tiny.cache(tmp_path / "two"))
+    last = two.features([4])
+    assert torch.equal(one.features(range(5))[4:], last)
+
+
+def test_nothing_is_decoded_before_it_is_asked_for_nor_twice(tmp_path: Path) -> None:
+    drawings, cache = tiny.Drawings(KEYS), tiny.cache(tmp_path)
+    batch = View(drawings, tiny.backbone(), cache).batch([0, 1])
+    assert drawings.decoded == 0
+    _ = batch.features
+    assert drawings.decoded == 5
+    _ = batch.features
+    _ = View(drawings, tiny.backbone(), tiny.cache(tmp_path)).features([3])
+    assert drawings.decoded == 5
+    _ = batch.pixels
+    assert drawings.decoded == 7
+
+
+def test_a_text_side_method_decodes_each_augmented_picture_once(tmp_path: Path) -> None:
+    task = tiny.task(count=6)
+    drawings: Any = task.train.images
+    _, recipe = CoOp.preset(tiny.training_task())
+    for attempt, decoded in (("first", 12), ("second", 12)):
+        learner = CoOp(tiny.backbone(), CoOpConfig(), task.classes, torch.Generator())
+        train(
+            learner,
+            recipe.model_copy(update={"epochs": 2, "batch_size": 3}),
+            task,
+            cache=tiny.cache(tmp_path),
+            checkpoint=tmp_path / attempt,
+            train_key="key",
+            on_epoch=lambda _: None,
+        )
+        assert drawings.decoded == decoded
+
+
+def test_backbones_do_not_share_features(tmp_path: Path) -> None:
+    cache, drawings = tiny.cache(tmp_path), tiny.Drawings(KEYS)
+    other = tiny.wrapped(tiny.model(seed=1))
+    shifted = tiny.wrapped(tiny.model())
+    shifted.mean = (0.5, 0.5, 0.5)
+    seen = [View(drawings, backbone, cache).features([0]) for backbone in (tiny.backbone(), other, shifted)]
+    assert not torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[0], seen[2])
+
+
+def test_what_is_handed_out_may_be_written_to(tmp_path: Path) -> None:
+    shown = View(tiny.Drawings(KEYS), tiny.backbone(), tiny.cache(tmp_path))
+    before = shown.features([0])
+    shown.features([0]).zero_()
+    assert torch.equal(shown.features([0]), before)
+
+
+def test_an_empty_list_has_empty_features(tmp_path: Path) -> None:
+    empty = View(tiny.Drawings([]), tiny.backbone(), tiny.cache(tmp_path))
+    assert empty.batch(range(0)).features.shape == (0, 20)
+    assert empty.batch(range(0)).tokens_at(1).shape == (0, 5, 48)
+    assert empty.pixels([]).shape == (0, 3, 16, 16)

@@ -1,0 +1,258 @@
+"""The training loop: the published schedule, the written-out steps, and resuming as if nothing had happened."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from promptarena.benchmark.checkpoint import Checkpoint
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.inputs import View
+from promptarena.benchmark.method import Learner
+from promptarena.benchmark.recipe import Recipe, adapted, learning_rate
+from promptarena.benchmark.training import NotFiniteError, batches, images_seen, train
+from promptarena.methods.coop import CoOp, CoOpConfig
+
+RECIPE = Recipe(epochs=4, batch_size=3, lr=0.1, warmup_lr=0.05)
+RATES = [
+    (2, 0.0026, {1: 1e-5, 2: 0.0026}),
+    (5, 0.0035, {1: 1e-5, 2: 0.0035, 3: 0.00316578, 4: 0.00229078, 5: 0.00120922}),
+    (10, 0.002, {2: 0.002, 3: 0.00195106, 4: 0.00180902, 5: 0.00158779, 6: 0.00130902, 7: 0.001}),
+    (10, 0.002, {8: 0.000690983, 9: 0.000412215, 10: 0.000190983}),
+    (20, 0.0025, {1: 1e-5, 20: 6.11794e-05}),
+    (50, 0.002, {1: 1e-5, 2: 0.002, 50: 7.8853e-06}),
+]
+
+
+def run(
+    learner: Learner,
+    folder: Path,
+    recipe: Recipe = RECIPE,
+    on_epoch: Callable[[Any], None] = lambda _: None,
+    key: str = "key",
+) -> Checkpoint:
+    return train(
+        learner,
+        recipe,
+        tiny.task(),
+        cache=tiny.cache(folder.parent),
+        checkpoint=folder / "checkpoint.safetensors",
+        train_key=key,
+        on_epoch=on_epoch,
+    )
+
+
+@pytest.mark.parametrize(("epochs", "lr", "published"), RATES)
+def test_the_published_learning_rates(epochs: int, lr: float, published: dict[int, float]) -> None:
+    """The table is printed with six digits: equal to 1e-9, or as far as it goes."""
+    recipe = Recipe(epochs=epochs, batch_size=1, lr=lr)
+    for epoch, rate in published.items():
+        assert learning_rate(recipe, epoch) == pytest.approx(rate, rel=5e-6, abs=1e-9)
+
+
+def test_without_warm_up_the_cosine_starts_at_once_and_never_ends_at_zero() -> None:
+    recipe = Recipe(epochs=3, batch_size=1, lr=1.0, warmup_epochs=0)
+    assert [learning_rate(recipe, epoch) for epoch in (1, 2, 3)] == pytest.approx([1.0, 0.75, 0.25])
+
+
+def test_a_suite_multiplies_all_rates_caps_the_epochs_and_may_forgo_augmentation() -> None:
+    changed = adapted(RECIPE, lr_multiplier=25.0, max_epochs=2, augment=False)
+    assert changed == RECIPE.model_copy(update={"lr": 2.5, "warmup_lr": 1.25, "epochs": 2, "augment": False})
+    assert adapted(RECIPE, lr_multiplier=1.0, max_epochs=None, augment=True) == RECIPE
+    assert adapted(RECIPE, lr_multiplier=1.0, max_epochs=10, augment=True).epochs == 4
+    plain = RECIPE.model_copy(update={"augment": False})
+    assert not adapted(plain, lr_multiplier=1.0, max_epochs=None, augment=True).augment
+
+
+@given(st.integers(1, 200), st.integers(1, 50), st.integers(0, 9), st.integers(1, 9))
+def test_an_epoch_is_a_permutation_without_its_remainder(count: int, size: int, seed: int, epoch: int) -> None:
+    steps = batches(count, size, seed, epoch)
+    rows = np.concatenate(steps).tolist()
+    assert len(steps) == max(1, count // size)
+    assert len(rows) == len(set(rows)) == (count if count < size else count - count % size)
+    assert set(rows) <= set(range(count))
+    assert all(np.array_equal(*pair) for pair in zip(steps, batches(count, size, seed, epoch), strict=True))
+
+
+def test_batches_change_with_seed_and_epoch() -> None:
+    orders = {np.concatenate(batches(50, 5, seed, epoch)).tobytes() for seed in range(3) for epoch in range(3)}
+    assert len(orders) == 9
+
+
+def test_images_seen_are_counted_by_step() -> None:
+    assert images_seen(RECIPE, 10) == 4 * 9
+    assert images_seen(RECIPE, 2) == 4 * 2
+    assert images_seen(RECIPE.model_copy(update={"epochs": 0}), 10) == 10
+
+
+def gradients(learner: tiny.Linear, features: Tensor, labels: Tensor, limit: float | None) -> list[Tensor]:
+    """Of the mean cross-entropy of a linear head, by hand."""
+    wrong = (features @ learner.weight.T + learner.bias).softmax(-1) - F.one_hot(labels, 3)
+    found = [wrong.T @ features / len(labels), wrong.mean(0)]
+    norm = torch.cat([part.flatten() for part in found]).norm()
+    return found if limit is None else [part * min(1.0, limit / float(norm)) for part in found]
+
+
+@pytest.mark.parametrize("limit", [None, 0.01])
+def test_sgd_takes_the_written_out_steps(tmp_path: Path, limit: float | None) -> None:
+    recipe = Recipe(
+        epochs=3,
+        batch_size=10,
+        lr=0.2,
+        warmup_lr=0.1,
+        momentum=0.8,
+        weight_decay=0.03,
+        augment=False,
+        clip_gradient=limit,
+    )
+    learner, task = tiny.linear(), tiny.task()
+    run(learner, tmp_path, recipe)
+    expected = tiny.linear()
+    features = View(task.train.images, tiny.backbone(), tiny.NO_CACHE).features(range(10))
+    velocity: list[Tensor] | None = None
+    with torch.no_grad():
+        for epoch in (1, 2, 3):
+            parameters = [expected.weight, expected.bias]
+            found = gradients(expected, features, torch.from_numpy(task.train.labels), limit)
+            decayed = [grad + 0.03 * value for grad, value in zip(found, parameters, strict=True)]
+            if velocity is None:
+                velocity = decayed
+            else:
+                velocity = [0.8 * old + new for old, new in zip(velocity, decayed, strict=True)]
+            for value, step in zip(parameters, velocity, strict=True):
+                value -= learning_rate(recipe, epoch) * step
+    torch.testing.assert_close(learner.weight, expected.weight, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(learner.bias, expected.bias, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("optimizer", "reference"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+def test_other_optimizers_are_torchs(tmp_path: Path, optimizer: Any, reference: Any) -> None:
+    recipe = Recipe(epochs=2, batch_size=10, lr=0.1, optimizer=optimizer, weight_decay=0.05, augment=False)
+    learner, expected, task = tiny.linear(), tiny.linear(), tiny.task()
+    run(learner, tmp_path, recipe)
+    features = View(task.train.images, tiny.backbone(), tiny.NO_CACHE).features(range(10))
+    theirs = reference(expected.parameters(), weight_decay=0.05)
+    for epoch in (1, 2):
+        theirs.param_groups[0]["lr"] = learning_rate(recipe, epoch)
+        theirs.zero_grad()
+        logits = features @ expected.weight.T + expected.bias
+        F.cross_entropy(logits, torch.from_numpy(task.train.labels)).backward()
+        theirs.step()
+    torch.testing.assert_close(learner.weight, expected.weight, rtol=1e-4, atol=1e-5)
+
+
+class StoppedError(Exception):
+    pass
+
+
+def interrupt_after(epoch: int) -> Callable[[Any], None]:
+    def stop(curve: Any) -> None:
+        if curve["epoch"] == epoch:
+            raise StoppedError
+
+    return stop
+
+
+def coop() -> CoOp:
+    task = tiny.task()
+    return CoOp(tiny.backbone(), CoOpConfig(ctx_init=""), task.classes, torch.Generator().manual_seed(3))
+
+
+def same(one: Learner, other: Learner) -> bool:
+    mine, theirs = one.state_dict(), other.state_dict()
+    return mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+INTERRUPTIONS = [(tiny.linear, optimizer, epoch) for optimizer in ("sgd", "adam", "adamw") for epoch in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize(("build", "optimizer", "epoch"), [*INTERRUPTIONS, (coop, "sgd", 2), (coop, "adam", 3)])
+def test_an_interrupted_training_ends_as_an_undisturbed_one(
+    tmp_path: Path, build: Callable[[], Learner], optimizer: Any, epoch: int
+) -> None:
+    recipe = RECIPE.model_copy(update={"optimizer": optimizer})
+    undisturbed, stopped, resumed = build(), build(), build()
+    expected = run(undisturbed, tmp_path / "whole", recipe)
+    with pytest.raises(StoppedError):
+        run(stopped, tmp_path / "halves", recipe, interrupt_after(epoch))
+    assert epoch == 4 or not same(stopped, undisturbed)
+    heard: list[Any] = []
+    found = run(resumed, tmp_path / "halves", recipe, heard.append)
+    assert same(resumed, undisturbed)
+    assert tuple(heard) == found.curves == expected.curves
+    assert [curve["epoch"] for curve in heard] == [1, 2, 3, 4]
+    assert found.optimizer.keys() == expected.optimizer.keys()
+    assert all(torch.equal(found.optimizer[name], expected.optimizer[name]) for name in found.optimizer)
+
+
+def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
+    first, again = tiny.linear(), tiny.linear(seed=5)
+    expected = run(first, tmp_path)
+    again.training_step = None  # type: ignore[assignment, method-assign]
+    assert run(again, tmp_path).train_seconds == expected.train_seconds
+    assert same(first, again)
+
+
+def test_curves_hold_the_rate_the_loss_and_the_accuracy(tmp_path: Path) -> None:
+    recipe = Recipe(epochs=4, batch_size=10, lr=0.02, warmup_lr=0.02, augment=False)
+    curves = run(tiny.linear(), tmp_path, recipe).curves
+    assert [curve["lr"] for curve in curves] == [learning_rate(recipe, epoch) for epoch in (1, 2, 3, 4)]
+    assert all(curve["loss"] == pytest.approx(curve["cross_entropy"]) for curve in curves)
+    assert all(0 <= curve["train_accuracy"] <= 1 for curve in curves)
+    assert curves[-1]["loss"] < curves[0]["loss"]
+
+
+def test_global_random_state_is_neither_read_nor_moved(tmp_path: Path) -> None:
+    one, two = coop(), coop()
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    run(one, tmp_path / "one")
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(1)
+    run(two, tmp_path / "two")
+    assert same(one, two)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_epoch_before(tmp_path: Path, value: float) -> None:
+    class Breaking(tiny.Linear):
+        steps = 0
+
+        def training_step(self, images: Any, labels: Tensor, prompts: Any) -> Any:
+            self.steps += 1
+            logits, losses = super().training_step(images, labels, prompts)
+            return logits, {name: loss * (value if self.steps > 3 else 1.0) for name, loss in losses.items()}
+
+    task = tiny.task()
+    learner = Breaking(tiny.backbone(), tiny.linear().config, task.classes, torch.Generator())
+    with pytest.raises(NotFiniteError, match="epoch 2"):
+        run(learner, tmp_path)
+    kept = Checkpoint.load(tmp_path / "checkpoint.safetensors", "key")
+    assert kept is not None
+    assert kept.epoch == 1
+    assert all(tensor.isfinite().all() for tensor in kept.learner.values())
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_mixed_precision_trains_float32_parameters(tmp_path: Path, precision: Any) -> None:
+    task = tiny.task()
+    learner = CoOp(tiny.backbone(precision=precision), CoOpConfig(), task.classes, torch.Generator())
+    before = learner.context.detach().clone()
+    run(learner, tmp_path, RECIPE.model_copy(update={"epochs": 2}))
+    assert learner.context.dtype is torch.float32
+    assert learner.context.isfinite().all()
+    assert not torch.equal(learner.context, before)
+
+
+def test_a_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
+    run(tiny.linear(), tmp_path)
+    with pytest.raises(UserError, match="belongs to another training; delete it"):
+        run(tiny.linear(), tmp_path, key="other")

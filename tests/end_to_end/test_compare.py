@@ -1,0 +1,157 @@
+"""One comparison of all methods under three protocols: what it prints, records, and does not do again."""
+
+import csv
+import io
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import e2e_record
+import pytest
+from e2e_command import Ended, succeed
+from e2e_inside import call
+from e2e_world import PROTOCOLS, make_world
+
+from promptarena.benchmark.registry import load_registry
+
+TITLES = ("Base-to-novel generalization", "Cross-dataset transfer", "Domain generalization")
+
+
+@dataclass(frozen=True)
+class Arena:
+    """A finished comparison, run in `folder`, which is not the suite's."""
+
+    suite: Path
+    folder: Path
+    planned: Ended
+    ended: Ended
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+
+@pytest.fixture(scope="module")
+def arena(tmp_path_factory: pytest.TempPathFactory) -> Arena:
+    suite = make_world(tmp_path_factory.mktemp("world"))
+    folder = tmp_path_factory.mktemp("elsewhere")
+    planned = succeed("compare", suite, "--plan", cwd=folder)
+    assert not e2e_record.runs(folder / "results")
+    return Arena(suite, folder, planned, succeed("compare", suite, "--workers", 2, cwd=folder))
+
+
+def test_a_plan_before_any_run_counts_runs_and_guesses_no_times(arena: Arena) -> None:
+    methods = load_registry().methods
+    assert f"{3 * len(methods)} runs, 0 already done, {3 * len(methods)} to run" in arena.planned.out
+    assert all(name in arena.planned.out for name in (*methods, *PROTOCOLS))
+    assert "known once the first runs have ended" in arena.planned.out
+    assert not arena.planned.err
+
+
+def test_it_prints_plain_lines_and_a_leaderboard_per_protocol(arena: Arena) -> None:
+    out, total = arena.ended.out, 3 * len(load_registry().methods)
+    assert arena.ended.err == ""
+    assert not {"\x1b", "\r"} & set(out)
+    for done in range(1, total + 1):
+        assert len(re.findall(rf"^\[{done}/{total}\] .+ \(\d+\.\d s\)", out, re.MULTILINE)) == 1
+    assert [out.count(title) >= 1 for title in TITLES] == [True] * 3
+    tables = arena.ended.table_text()
+    assert max(map(len, tables.splitlines()[:-1])) <= 80
+    first = re.findall(r"^(\S+) +[\d.]+", tables, re.MULTILINE)[: len(load_registry().methods)]
+    assert first == list(load_registry().methods)
+
+
+def test_the_record_nests_comparison_method_and_run(arena: Arena) -> None:
+    (comparison,) = e2e_record.runs(arena.results, "comparison")
+    methods = {run.info.run_id: run for run in e2e_record.runs(arena.results, "method")}
+    runs = e2e_record.runs(arena.results)
+    assert {run.data.tags["label"] for run in methods.values()} == set(load_registry().methods)
+    assert {run.data.tags["mlflow.parentRunId"] for run in methods.values()} == {comparison.info.run_id}
+    assert len(runs) == 3 * len(methods)
+    for run in (comparison, *methods.values(), *runs):
+        assert run.info.status == "FINISHED"
+    for run in runs:
+        assert methods[run.data.tags["mlflow.parentRunId"]].data.tags["label"] == run.data.tags["label"]
+    tables = e2e_record.artifacts(arena.results, comparison, "tables")
+    assert {f"tables/{name}.{ending}" for name in PROTOCOLS for ending in ("md", "tex", "html", "csv", "json")} < tables
+
+
+def test_a_run_keeps_its_parameters_curves_integers_and_files(arena: Arena) -> None:
+    for run in e2e_record.runs(arena.results):
+        assert {"config.json", "scores.json", "split.json", "learned.safetensors", "environment.json"} <= (
+            e2e_record.artifacts(arena.results, run)
+        )
+        assert float(run.data.params["recipe.lr"]) >= 0
+        for score in json.loads(e2e_record.read(arena.results, run, "scores.json")):
+            place = f"{score['target']['dataset']}/{score['target']['subset']}"
+            assert run.data.metrics[f"correct/{place}"] == sum(score["correct"])
+            assert run.data.metrics[f"total/{place}"] == sum(score["total"]) > 0
+        epochs = int(run.data.params["recipe.epochs"])
+        for points in e2e_record.curves(arena.results, run).values():
+            assert [step for step, _ in points] == list(range(1, epochs + 1))
+    coop = next(run for run in e2e_record.runs(arena.results) if run.data.tags["method"] == "coop")
+    assert {"curves/loss", "curves/lr", "curves/train_accuracy"} <= set(e2e_record.curves(arena.results, coop))
+
+
+def test_the_second_time_nothing_is_computed(arena: Arena) -> None:
+    before = {run.info.run_id: run.info.end_time for run in e2e_record.runs(arena.results)}
+    again = succeed("compare", arena.suite, cwd=arena.folder)
+    assert f"{len(before)} already done, 0 to run" in again.out
+    assert again.table_text() == arena.ended.table_text()
+    assert {run.info.run_id: run.info.end_time for run in e2e_record.runs(arena.results)} == before
+    assert len(e2e_record.runs(arena.results, "comparison")) == 1
+    assert not list((arena.results / "checkpoints").iterdir())
+
+
+def test_a_later_plan_estimates_from_what_was_measured(arena: Arena) -> None:
+    planned = succeed("compare", arena.suite, "--plan", "--seeds", 0, 1, cwd=arena.folder)
+    assert "from measured throughput" in planned.out
+    assert "unknown" not in planned.out
+    assert {run.data.tags["seed"] for run in e2e_record.runs(arena.results)} == {"none", "1"}
+
+
+def test_all_formats_of_the_leaderboard_agree(arena: Arena, tmp_path: Path) -> None:
+    def shown(format: str) -> str:
+        out = tmp_path / "new" / f"board.{format}"
+        words = ("leaderboard", arena.suite, "--results", arena.results, "--format", format)
+        printed, written = call(*words), call(*words, "--out", out)
+        assert (printed.code, printed.err, written.code, written.out, written.err) == (0, "", 0, "", "")
+        if format != "rich":  # which is laid out for the terminal's width
+            assert out.read_text().rstrip() == printed.out.rstrip()
+        return out.read_text()
+
+    boards = json.loads(shown("json"))
+    assert [board["protocol"] for board in boards] == list(PROTOCOLS)
+    rows = list(csv.DictReader(io.StringIO(shown("csv"))))
+    assert {row["protocol"] for row in rows} == set(PROTOCOLS)
+    figures = [
+        f"{100 * run.data.metrics[name] / run.data.metrics[name.replace('correct', 'total')]:.2f}"
+        for run in e2e_record.runs(arena.results)
+        for name in run.data.metrics
+        if name.startswith("correct/")
+    ]
+    for format in ("md", "latex", "html", "rich"):
+        text = shown(format)
+        assert all(figure in text for figure in figures), format
+
+
+def test_a_leaderboard_of_some_methods_and_protocols(arena: Arena) -> None:
+    chosen = ("--methods", "coop,maple", "--protocols", "cross-dataset")
+    shown = call("leaderboard", arena.suite, "--results", arena.results, *chosen)
+    assert "maple" in shown.out
+    assert "zeroshot" not in shown.out
+    assert "Cross-dataset" in shown.out
+    assert "Domain" not in shown.out
+
+
+@pytest.mark.parametrize("given_by", ["option", "variable"])
+def test_the_record_goes_where_the_user_says(arena: Arena, tmp_path: Path, given_by: str) -> None:
+    uri = f"sqlite:///{tmp_path / 'shared.db'}"
+    words = ["--tracking-uri", uri] if given_by == "option" else []
+    variables = {"MLFLOW_TRACKING_URI": uri} if given_by == "variable" else {}
+    chosen = ["--methods", "zeroshot", "--protocols", "base-to-novel"]
+    ended = succeed("compare", arena.suite, *chosen, *words, cwd=tmp_path, **variables)
+    assert f"Recorded in {uri}" in ended.out
+    assert (tmp_path / "shared.db").exists()
+    assert not (tmp_path / "results" / "mlflow.db").exists()

@@ -1,0 +1,114 @@
+"""Killed, stopped or interrupted at any moment, the same command ends with the figures of an undisturbed one."""
+
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import e2e_record
+import pytest
+from e2e_command import assert_gone, end, kill, run, start, succeed, wait_until, workers_of
+from e2e_world import make_world
+
+EPOCHS = 15
+ARGUMENTS = ("--methods", "coop", "maple", "--seeds", "1", "--workers", "2")
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_world(tmp_path_factory.mktemp("world"), epochs=EPOCHS)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    succeed("compare", suite, *ARGUMENTS, cwd=folder)
+    return e2e_record.figures(folder / "results")
+
+
+def begin(suite: Path, folder: Path) -> subprocess.Popen[str]:
+    """The command, with its workers at work: a checkpoint is newer than the command."""
+    began = time.time()
+    process = start("compare", suite, *ARGUMENTS, cwd=folder)
+    checkpoints = folder / "results" / "checkpoints"
+
+    def trains() -> bool:
+        written = [path.stat().st_mtime for path in checkpoints.glob("*/checkpoint.safetensors")]
+        return process.poll() is not None or any(moment > began for moment in written)
+
+    wait_until(trains)
+    return process
+
+
+def kill_often(suite: Path, folder: Path, times: int) -> None:
+    moments = random.Random(times)
+    for _ in range(times):
+        process = begin(suite, folder)
+        time.sleep(moments.uniform(0.0, 0.8))
+        kill(process)
+
+
+def assert_ends_alike(suite: Path, folder: Path, undisturbed: dict[str, Any]) -> None:
+    succeed("compare", suite, *ARGUMENTS, cwd=folder)
+    found = e2e_record.figures(folder / "results")
+    assert found.keys() == undisturbed.keys()
+    for name, figures in undisturbed.items():
+        assert found[name] == figures, name
+    assert len(e2e_record.runs(folder / "results")) == len(undisturbed)
+
+
+def test_killed_three_times(suite: Path, undisturbed: dict[str, Any], tmp_path: Path) -> None:
+    kill_often(suite, tmp_path, 3)
+    assert_ends_alike(suite, tmp_path, undisturbed)
+
+
+@pytest.mark.slow
+def test_killed_ten_times(suite: Path, undisturbed: dict[str, Any], tmp_path: Path) -> None:
+    kill_often(suite, tmp_path, 10)
+    assert_ends_alike(suite, tmp_path, undisturbed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_by_a_signal(number: int, suite: Path, undisturbed: dict[str, Any], tmp_path: Path) -> None:
+    process = begin(suite, tmp_path)
+    below = workers_of(process)
+    for target in (process, *below) if number == signal.SIGINT else (process,):  # a terminal's Ctrl-C reaches all
+        target.send_signal(number)
+    ended = end(process)
+    assert ended.code == 128 + number
+    assert ended.err == "promptarena: stopped; the same command goes on from here\n"
+    assert_gone(below)
+    assert_ends_alike(suite, tmp_path, undisturbed)
+
+
+def test_a_killed_worker_takes_down_its_own_run_only(suite: Path, undisturbed: dict[str, Any], tmp_path: Path) -> None:
+    process = begin(suite, tmp_path)
+    busy = [child for child in workers_of(process) if "spawn_main" in " ".join(child.cmdline())]
+    busy[0].kill()
+    ended = end(process)
+    assert ended.code == 1
+    assert "the worker process died: killed by SIGKILL" in ended.err
+    assert "Traceback" not in ended.err
+    statuses = [run.info.status for run in e2e_record.runs(tmp_path / "results")]
+    assert sorted(set(statuses)) == ["FAILED", "FINISHED"]
+    assert statuses.count("FAILED") == 1
+    assert_ends_alike(suite, tmp_path, undisturbed)
+
+
+def test_a_truncated_checkpoint_is_named_and_nothing_is_lost(
+    suite: Path, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    kill(begin(suite, tmp_path))
+    path = max(
+        (tmp_path / "results" / "checkpoints").glob("*/checkpoint.safetensors"), key=lambda path: path.stat().st_mtime
+    )
+    path.write_bytes(path.read_bytes()[:-100])
+    ended = run("compare", suite, *ARGUMENTS, cwd=tmp_path)
+    assert ended.code == 2
+    (line,) = ended.err.splitlines()
+    assert line.startswith("promptarena: ")
+    assert f"checkpoint {path} is damaged" in line
+    path.unlink()
+    assert_ends_alike(suite, tmp_path, undisturbed)

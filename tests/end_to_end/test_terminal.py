@@ -1,0 +1,171 @@
+"""The command at a terminal, in a pipe, and from a repository."""
+
+import fcntl
+import os
+import pty
+import re
+import shlex
+import socket
+import struct
+import subprocess
+import sys
+import termios
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from e2e_command import COMMAND, assert_gone, end, environment, start, succeed, wait_until, workers_of
+from e2e_inside import call
+from e2e_world import make_world
+
+from promptarena.benchmark.cards import DATASETS
+
+HEAVY = {"torch", "mlflow", "pandas", "open_clip", "sklearn", "sentence_transformers"}
+BASE_TO_NOVEL = ("--methods", "coop", "zeroshot", "--protocols", "base-to-novel", "--workers", "1")
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a suite and a small record."""
+    suite = make_world(tmp_path_factory.mktemp("world"))
+    succeed("compare", suite, *BASE_TO_NOVEL, cwd=suite.parent)
+    return suite.parent
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["compare", "--help"], ["methods", "--help"]])
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    code = (
+        "import sys\nfrom promptarena.benchmark.cli import main\n"
+        f"sys.argv = ['promptarena', *{words!r}]\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    print(stop.code, *sorted(sys.modules))\n"
+    )
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    code, *modules = out.splitlines()[-1].split()
+    assert code in ("0", "None")
+    assert not HEAVY & set(modules)
+    assert "Usage: promptarena" in out
+
+
+def at_terminal(*arguments: str | Path, cwd: Path, columns: int) -> str:
+    """All that the command writes to a terminal of this width."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        env=environment(TERM="xterm-256color"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    seen = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # Linux's way of saying that the other side is closed
+            break
+        if not piece:
+            break
+        seen += piece
+    os.close(ours)
+    assert process.wait() == 0
+    return seen.decode()
+
+
+def test_a_terminal_shows_bars_and_the_time_left(recorded: Path) -> None:
+    seen = at_terminal("compare", "small.toml", *BASE_TO_NOVEL, "--seeds", "5", "6", cwd=recorded, columns=120)
+    assert "\x1b[" in seen
+    assert "━" in seen
+    assert "all runs" in seen
+    assert re.search(r"about \d+ s left", seen)
+    assert "Base-to-novel generalization" in seen
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_lines_fit_the_terminal(recorded: Path, columns: int) -> None:
+    for words in (
+        ["leaderboard", "small.toml"],
+        ["methods", "list"],
+        ["methods", "show", "coop"],
+        ["datasets", "list"],
+    ):
+        seen = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", at_terminal(*words, cwd=recorded, columns=columns))
+        assert max(map(len, seen.splitlines())) <= max(columns, 115 if "show" in words else 0), words
+
+
+def test_a_reader_that_leaves_early(recorded: Path) -> None:
+    for format in ("rich", "md"):
+        command = f"{shlex.join(COMMAND)} leaderboard small.toml --format {format} | head -1"
+        ended = subprocess.run(
+            ["bash", "-c", command], cwd=recorded, env=environment(), check=True, capture_output=True, text=True
+        )
+        assert len(ended.stdout.splitlines()) == 1
+        assert ended.stderr == ""
+
+
+def test_methods_and_datasets(here: Path) -> None:
+    listed = call("methods", "list")
+    assert (listed.code, listed.err) == (0, "")
+    assert all(name in listed.out for name in ("zeroshot", "linear-probe", "coop", "maple"))
+    shown = call("methods", "show", "coop").out
+    assert all(word in shown for word in ("coop.n_ctx", "coop.recipe.epochs", "base-to-novel", "epochs 50"))
+    names = [path.stem for path in (DATASETS / "cards").glob("*.toml")]
+    assert all(name in call("datasets", "list").out for name in names)
+    verified = call("datasets", "verify", "digits", "textures")
+    assert (verified.code, verified.err) == (0, "")
+    assert "digits: whole (160 train, 40 val, 500 test)" in verified.out
+    assert not list(here.iterdir())
+
+
+def test_verifying_a_damaged_dataset(tmp_path: Path) -> None:
+    suite = make_world(tmp_path)
+    assert call("datasets", "verify", "--suite", suite).code == 0
+    (tmp_path / "pictures" / "faded" / "test" / "red" / "1.png").write_bytes(b"not a picture")
+    ended = call("datasets", "verify", "--suite", suite)
+    assert ended.code == 2
+    assert "plain: whole" in ended.out
+    assert "faded: not whole" in ended.out
+    assert "red/1.png" in ended.out
+
+
+def test_the_data_folder_does_not_hide_hugging_face_datasets(tmp_path: Path) -> None:
+    assert not (DATASETS / "__init__.py").exists()
+    other = tmp_path / "datasets" / "__init__.py"
+    other.parent.mkdir()
+    other.write_text("")
+    found = subprocess.run(
+        [sys.executable, "-c", "import datasets, promptarena.benchmark.cards; print(datasets.__file__)"],
+        cwd=DATASETS.parent,
+        env=environment(PYTHONPATH=str(tmp_path)),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout.strip() == str(other)
+
+
+@pytest.mark.slow
+def test_the_user_interface(recorded: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = start("ui", "--port", str(port), cwd=recorded)
+
+    def answers() -> bool:
+        assert process.poll() is None
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+    wait_until(answers, 240)
+    below = workers_of(process)
+    assert below
+    process.terminate()
+    ended = end(process)
+    assert ended.code == 143
+    assert f"http://127.0.0.1:{port}" in ended.out
+    assert_gone(below)
