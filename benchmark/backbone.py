@@ -32,8 +32,8 @@ class Prompts:
     """Text inputs of C classes behind the token embedding and before the positions are added.
 
     embeddings: (C, L, W) token embeddings. eot: (C,) int64, the position of each end-of-text token, whose row is read.
-    shared: how many first rows are the same in all prompts and stay so under every edit; they are encoded once for all.
-    It must stay below the smallest `eot`. With shared > 0, edits are given these rows only, as (1, shared, W).
+    shared: how many first rows are the same in all prompts and stay so under every edit, fewer than the smallest `eot`.
+    They are encoded once for all, and edits are then given these rows only, as (1, shared, W), unless there is a bias.
     """
 
     embeddings: Tensor
@@ -190,7 +190,8 @@ class Backbone:
         length = prompts.embeddings.shape[1]
         if length > self.context_length:
             raise UserError(f"prompts of {length} tokens exceed the backbone's context of {self.context_length}")
-        return prompts.embeddings + self.model.positional_embedding[:length].to(prompts.embeddings.dtype)
+        positions: Tensor = self.model.positional_embedding[:length]
+        return prompts.embeddings + positions.to(prompts.embeddings.dtype)
 
     def project_text(self, rows: Tensor) -> Tensor:
         """Token rows (..., W) behind the last block -> (..., D): the last layer norm and the projection."""

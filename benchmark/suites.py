@@ -46,7 +46,7 @@ class TrainingDefaults(BaseModel):
 
     `lr_multiplier` scales all learning rates: published ones are tuned for CLIP's logit scale of 100, and a backbone
     with another scale needs other steps. `max_epochs` caps the epochs of every recipe; None leaves them as they are.
-    `augment` = false turns random crops and flips off in every recipe, so that frozen features repeat from epoch to epoch.
+    `augment` = false turns random crops and flips off in every recipe; frozen features then repeat in every epoch.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -52,16 +52,17 @@ class Tower:
         return tokens
 
     def run_behind(self, shared: Tensor, own: Tensor, *, edits: Mapping[int, Edit] = NO_EDITS) -> tuple[Tensor, Tensor]:
-        """As `run` on sequences that all begin alike: the common rows pass the tower once, not once per sequence.
+        """As `run`, for sequences that begin alike: the common rows pass the tower once, not once per sequence.
 
         shared: (1, S, W), the rows that all sequences begin with. own: (B, L, W), those that follow. edits see and may
-        change the shared rows only. Returns both behind the last block. Exact (up to rounding) because in a causal tower
+        change the shared rows only. Returns both behind the last block. Exact up to rounding, because in a causal tower
         a row depends on itself and on what precedes it. Raises ValueError for a tower that is not causal.
         """
         if not self.causal:
             raise ValueError("only a causal tower can share the beginning of its sequences")
         batch, length, _ = own.shape
-        for index, block in enumerate(self.blocks):
+        for index in range(self.depth):
+            block: Any = self.blocks[index]
             if index in edits:
                 shared = edits[index](shared)
             q, k, v = self._project(block.attn, block.ln_1(shared))

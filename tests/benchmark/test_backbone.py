@@ -177,6 +177,47 @@ def test_a_bias_acts_on_its_own_head_and_block(tower: Tower, tokens: Tensor) -> 
         assert not close(biased, tower.run(tokens, stop=2), 1e-3)
 
 
+@pytest.mark.parametrize("shared", [1, 3, 6])
+def test_a_common_beginning_passes_the_tower_once_with_the_same_result(shared: int) -> None:
+    tower, tokens = towers()[1]
+    tokens = torch.cat([tokens[:1, :shared].expand(2, -1, -1), tokens[:, shared:]], dim=1).requires_grad_()
+    seen: list[int] = []
+
+    def edit(x: Tensor) -> Tensor:
+        seen.append(len(x))
+        return torch.cat([x[:, :shared] * 1.5, x[:, shared:]], dim=1)
+
+    edits = {0: edit, 2: edit}
+    whole = tower.run(tokens, edits=edits)
+    seen.clear()
+    common, own = tower.run_behind(tokens[:1, :shared], tokens[:, shared:], edits=edits)
+    assert seen == [1, 1]
+    assert close(common.expand(2, -1, -1), whole[:, :shared])
+    assert close(own, whole[:, shared:])
+    (expected,) = torch.autograd.grad(whole[:, shared:].square().sum(), tokens)
+    (found,) = torch.autograd.grad(own.square().sum(), tokens)
+    assert close(found[:, shared:], expected[:, shared:])
+    assert close(found[0, :shared], expected[:, :shared].sum(0))
+
+
+def test_shared_rows_change_no_text_feature() -> None:
+    backbone = tiny.backbone()
+    plain = backbone.embed(backbone.tokenize(["a photo of a zebra.", "a photo of a barn owl.", "a photo of an ox."]))
+    for shared in range(1, 5):
+        found = backbone.encode_text(Prompts(plain.embeddings, plain.eot, shared))
+        assert close(found, backbone.encode_text(plain))
+    length = plain.embeddings.shape[1]
+    bias = {1: torch.randn(backbone.text.heads, length, length, generator=torch.Generator().manual_seed(3))}
+    biased = backbone.encode_text(Prompts(plain.embeddings, plain.eot, 3), bias=bias)
+    assert torch.equal(biased, backbone.encode_text(plain, bias=bias))
+
+
+def test_only_a_causal_tower_can_share_a_beginning() -> None:
+    tower, tokens = towers()[0]
+    with pytest.raises(ValueError, match="only a causal tower"):
+        tower.run_behind(tokens[:1, :2], tokens[:, 2:])
+
+
 def test_a_bias_differs_from_image_to_image_when_asked() -> None:
     tower, tokens = towers()[0]
     bias = torch.randn(2, tower.heads, 7, 7, generator=torch.Generator().manual_seed(6))
@@ -247,35 +288,3 @@ def test_mixed_precision_stays_near_full_precision() -> None:
     assert mixed.dtype is torch.bfloat16
     assert close(mixed.float(), full.encode_image(tiny.pixels(2)), 0.05)
     assert PixelBatch(tiny.pixels(2), half).features.dtype is torch.float32
-
-
-@pytest.mark.parametrize("shared", [1, 3])
-def test_a_shared_beginning_is_encoded_once_with_the_same_features_and_gradients(shared: int) -> None:
-    backbone = tiny.backbone()
-    ids = backbone.tokenize(["a photo of a zebra.", "a photo of a red panda in a bamboo forest", "a photo of an owl"])
-    plain = backbone.embed(ids)
-    common = plain.embeddings[:1, :shared].clone().requires_grad_()
-    added = torch.randn(1, shared, backbone.text.width, generator=torch.Generator().manual_seed(0))
-    rows_seen = []
-
-    def features(declared: int) -> tuple[Tensor, Tensor]:
-        def edit(x: Tensor) -> Tensor:
-            rows_seen.append(tuple(x.shape[:2]))
-            return torch.cat([x[:, :shared] + added, x[:, shared:]], dim=1)
-
-        embeddings = torch.cat([common.expand(len(ids), -1, -1), plain.embeddings[:, shared:]], dim=1)
-        encoded = backbone.encode_text(Prompts(embeddings, plain.eot, declared), edits={1: edit})
-        (gradient,) = torch.autograd.grad(encoded.square().sum(), common)
-        return encoded.detach(), gradient
-
-    whole, split = features(0), features(shared)
-    assert close(split[0], whole[0])
-    assert close(split[1], whole[1], 1e-4)
-    assert rows_seen == [tuple(ids.shape), (1, shared)]
-
-
-def test_only_a_causal_tower_shares_beginnings() -> None:
-    backbone = tiny.backbone()
-    rows = torch.zeros(1, 2, backbone.vision.width)
-    with pytest.raises(ValueError, match="causal"):
-        backbone.vision.run_behind(rows, rows)

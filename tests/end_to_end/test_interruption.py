@@ -42,14 +42,6 @@ def begin(suite: Path, folder: Path) -> subprocess.Popen[str]:
     return process
 
 
-def kill_often(suite: Path, folder: Path, times: int) -> None:
-    moments = random.Random(times)
-    for _ in range(times):
-        process = begin(suite, folder)
-        time.sleep(moments.uniform(0.0, 0.8))
-        kill(process)
-
-
 def assert_ends_alike(suite: Path, folder: Path, undisturbed: dict[str, Any]) -> None:
     succeed("compare", suite, *ARGUMENTS, cwd=folder)
     found = e2e_record.figures(folder / "results")
@@ -59,27 +51,26 @@ def assert_ends_alike(suite: Path, folder: Path, undisturbed: dict[str, Any]) ->
     assert len(e2e_record.runs(folder / "results")) == len(undisturbed)
 
 
-def test_killed_three_times(suite: Path, undisturbed: dict[str, Any], tmp_path: Path) -> None:
-    kill_often(suite, tmp_path, 3)
+@pytest.mark.parametrize("times", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(times: int, suite: Path, undisturbed: dict[str, Any], tmp_path: Path) -> None:
+    moments = random.Random(times)
+    for _ in range(times):
+        process = begin(suite, tmp_path)
+        time.sleep(moments.uniform(0.0, 0.8))
+        kill(process)
     assert_ends_alike(suite, tmp_path, undisturbed)
 
 
-@pytest.mark.slow
-def test_killed_ten_times(suite: Path, undisturbed: dict[str, Any], tmp_path: Path) -> None:
-    kill_often(suite, tmp_path, 10)
-    assert_ends_alike(suite, tmp_path, undisturbed)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_by_a_signal(number: int, suite: Path, undisturbed: dict[str, Any], tmp_path: Path) -> None:
-    process = begin(suite, tmp_path)
-    below = workers_of(process)
-    for target in (process, *below) if number == signal.SIGINT else (process,):  # a terminal's Ctrl-C reaches all
-        target.send_signal(number)
-    ended = end(process)
-    assert ended.code == 128 + number
-    assert ended.err == "promptarena: stopped; the same command goes on from here\n"
-    assert_gone(below)
+def test_stopped_by_signals(suite: Path, undisturbed: dict[str, Any], tmp_path: Path) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = begin(suite, tmp_path)
+        below = workers_of(process)
+        for target in (process, *below) if number == signal.SIGINT else (process,):  # a terminal's Ctrl-C reaches all
+            target.send_signal(number)
+        ended = end(process)
+        assert ended.code == 128 + number
+        assert ended.err == "promptarena: stopped; the same command goes on from here\n"
+        assert_gone(below)
     assert_ends_alike(suite, tmp_path, undisturbed)
 
 
@@ -97,9 +88,7 @@ def test_a_killed_worker_takes_down_its_own_run_only(suite: Path, undisturbed: d
     assert_ends_alike(suite, tmp_path, undisturbed)
 
 
-def test_a_truncated_checkpoint_is_named_and_nothing_is_lost(
-    suite: Path, undisturbed: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_truncated_checkpoint_is_named(suite: Path, tmp_path: Path) -> None:
     kill(begin(suite, tmp_path))
     path = max(
         (tmp_path / "results" / "checkpoints").glob("*/checkpoint.safetensors"), key=lambda path: path.stat().st_mtime
@@ -111,4 +100,4 @@ def test_a_truncated_checkpoint_is_named_and_nothing_is_lost(
     assert line.startswith("promptarena: ")
     assert f"checkpoint {path} is damaged" in line
     path.unlink()
-    assert_ends_alike(suite, tmp_path, undisturbed)
+    assert "failed before" in succeed("compare", suite, *ARGUMENTS, "--plan", cwd=tmp_path).out

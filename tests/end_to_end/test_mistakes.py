@@ -174,7 +174,7 @@ def test_a_corrupt_picture_fails_the_runs_that_need_it(tmp_path: Path) -> None:
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1600k", "tmpfs", folder], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], capture_output=True)
     if mounted.returncode:
         pytest.skip("a small file system cannot be mounted here")
     yield folder

@@ -84,15 +84,15 @@ def test_a_terminal_shows_bars_and_the_time_left(recorded: Path) -> None:
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_lines_fit_the_terminal(recorded: Path, columns: int) -> None:
-    for words in (
-        ["leaderboard", "small.toml"],
-        ["methods", "list"],
-        ["methods", "show", "coop"],
-        ["datasets", "list"],
-    ):
-        seen = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", at_terminal(*words, cwd=recorded, columns=columns))
-        assert max(map(len, seen.splitlines())) <= max(columns, 115 if "show" in words else 0), words
+def test_lines_fit_the_terminal(columns: int, recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(recorded)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for words in (["leaderboard", "small.toml"], ["methods", "list"], ["datasets", "list"]):
+        ended = call(*words)
+        assert (ended.code, ended.err) == (0, "")
+        assert max(map(len, ended.out.splitlines())) <= columns, words
+    planned = call("compare", "small.toml", "--plan", "--seeds", "8", "9")
+    assert max(map(len, planned.out.splitlines())) <= 80
 
 
 def test_a_reader_that_leaves_early(recorded: Path) -> None:
