@@ -1,6 +1,7 @@
 """A tiny CLIP with drawn weights, drawn pictures and a toy learner: what the numerical core needs, in a moment."""
 
 import copy
+import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +23,9 @@ from promptarena.benchmark.spec import Protocol
 from promptarena.benchmark.training import Task
 from promptarena.benchmark.weights import weights_digest
 
-torch.set_num_threads(1)  # as the harness does: the last bits of a product depend on it
+# One thread, as the harness does: the last bits of a product depend on it, and threads only wait on a busy machine.
+torch.set_num_threads(1)
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # of scikit-learn, loaded later
 
 CPU = torch.device("cpu")
 NAMES = ("red fox", "barn owl", "zebra")
