@@ -253,12 +253,13 @@ def _preset(learner: type[Learner], protocol: Protocol, *, is_source: bool) -> s
 def print_datasets(suite_name: str) -> None:
     """A table of a suite's datasets."""
     suite = load_suite(suite_name)
-    table = _table("dataset", "title", "mirrors", "classes", "train", "val", "test", "template")
+    table = _table("dataset", "mirrors", "classes", "train", "val", "test", "template")
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True
     for name in suite.dataset_names:
         card = suite.card(name)
         classes = str(len(card.class_names) or "–")
         counts = [str(card.counts.get(split, "–")) for split in SPLITS]
-        _add(table, name, card.title, card.mirrors or "", classes, *counts, card.template)
+        _add(table, name, card.mirrors or "", classes, *counts, card.template)
     _console().print(table, soft_wrap=False)
 
 

@@ -9,9 +9,11 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
+from record_child import open_and_compare
 
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.keys import digest
@@ -172,7 +174,7 @@ def test_a_killed_process_leaves_a_run_to_resume(record: Record, results: Path, 
         textwrap.dedent(
             f"""
             import sys, time
-            sys.path.insert(0, {str(Path(__file__).parent)!r})
+            sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]!r}
             from pathlib import Path
             from test_record import Record, begin, plan
             record = Record.open(Path({str(results)!r}))
@@ -295,16 +297,9 @@ def test_tables_are_logged_once(record: Record, suite: str, tmp_path: Path) -> N
 
 
 def test_several_processes_may_start_at_once(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(2) as pool:
-        found = pool.map(_compare, [str(tmp_path)] * 2)
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        found = list(pool.map(open_and_compare, [str(tmp_path)] * 2))
     assert len(set(found)) == 1
-
-
-def _compare(results: str) -> tuple[str, str]:
-    record = Record.open(Path(results))
-    comparison = record.comparison("mini", "key", "text")
-    return comparison, record.method_run(comparison, "coop")
 
 
 def test_an_unknown_suite_has_no_runs(record: Record) -> None:

@@ -80,7 +80,7 @@ def test_an_unknown_suite(words: list[str], expected: str, results: Path) -> Non
         ("mini_clip.safetensors", "other.safetensors", "no weights file"),
         ("max_epochs = 2", "max_epochs = 0", "'training.max_epochs' is 0"),
         ('name = "small"', 'name = "large"', "make them equal"),
-        ('"base-to-novel"', '"base-to-nowhere"', "'protocols.0' is \"base-to-nowhere\""),
+        ("base-to-novel", "base-to-nowhere", "'protocols.0' is \"base-to-nowhere\""),
     ],
 )
 def test_a_wrong_suite_file(old: str, new: str, expected: str, tmp_path: Path, results: Path) -> None:
@@ -140,7 +140,7 @@ def test_nothing_recorded_of_what_is_asked(suite: Path, results: Path) -> None:
 def test_wrong_words(here: Path) -> None:
     assert complaint("methods", "show", "cop") == "unknown method 'cop'; did you mean coop?"
     assert complaint("datasets", "verify", "digit").startswith("unknown dataset 'digit'; did you mean digits")
-    assert complaint("compete") == "No such command 'compete'; see promptarena --help"
+    assert complaint("compete").startswith("No such command 'compete'")
     assert complaint("methods") == "Missing command; see promptarena methods --help"
     assert not list(here.iterdir())
 
@@ -151,7 +151,8 @@ def test_a_corrupt_picture_fails_the_runs_that_need_it(tmp_path: Path) -> None:
     whole = picture.read_bytes()
     picture.write_bytes(whole[:60])
     command = ("compare", path, "--methods", "coop", "--workers", "1")
-    ended = run(*command, cwd=tmp_path)
+    own_cache = str(tmp_path / "cache")  # features are cached by names, and other tests have whole pictures of this one
+    ended = run(*command, cwd=tmp_path, PROMPTARENA_CACHE=own_cache)
     assert ended.code == 2
     (line,) = ended.err.splitlines()
     assert line.startswith("promptarena: coop ")
@@ -165,7 +166,7 @@ def test_a_corrupt_picture_fails_the_runs_that_need_it(tmp_path: Path) -> None:
     }
     assert str(picture) in recorded["cross-dataset"].data.tags["error"]
     picture.write_bytes(whole)
-    again = succeed(*command, cwd=tmp_path)
+    again = succeed(*command, cwd=tmp_path, PROMPTARENA_CACHE=own_cache)
     assert "2 to run, 2 of them interrupted or failed before" in again.out
     assert len(e2e_record.runs(tmp_path / "results")) == 3
 

@@ -1,0 +1,12 @@
+"""What a process of its own does with a record; here, where spawned processes can import it."""
+
+from pathlib import Path
+
+from promptarena.benchmark.record import Record
+
+
+def open_and_compare(results: str) -> tuple[str, str]:
+    """Open the record and make a comparison and a method in it; their run ids."""
+    record = Record.open(Path(results))
+    comparison = record.comparison("mini", "key", "text")
+    return comparison, record.method_run(comparison, "coop")
