@@ -1,6 +1,7 @@
 """From cards and a seed to the labelled images a learner trains on and is scored on."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,11 @@ class Pictures:
     def key(self, index: int) -> str:
         """The picture's identity among all datasets."""
         return f"{self._split.dataset}/{self._split.keys[self._rows[index]]}"
+
+    @cached_property
+    def stamp(self) -> str:
+        """SHA-256 over the stamps of the pictures behind the keys, e.g. their files' sizes and times of change."""
+        return digest([self._split.images.stamp(int(row)) for row in self._rows])
 
     def image(self, index: int) -> Image.Image:
         """The picture as RGB. Raises UserError when its file cannot be decoded."""

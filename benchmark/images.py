@@ -36,6 +36,10 @@ class ImageStore(Protocol):
         """Picture `index` in mode RGB, at its stored size. Raises UserError when its file cannot be decoded."""
         ...
 
+    def stamp(self, index: int) -> str:
+        """What changes when the picture behind its key may have: a cache's concern, not a run's."""
+        ...
+
 
 @dataclass(frozen=True)
 class FileImages:
@@ -50,6 +54,15 @@ class FileImages:
     def pixels(self, index: int) -> Image.Image:
         """Picture `index`, decoded."""
         return decode(self.folder / self.keys[index])
+
+    def stamp(self, index: int) -> str:
+        """The file's place, size and time of change; only the place of a file that is missing."""
+        path = self.folder / self.keys[index]
+        try:
+            status = path.stat()
+        except OSError:
+            return str(path.absolute())
+        return f"{path.absolute()}:{status.st_size}:{status.st_mtime_ns}"
 
 
 class RenderedImages:
@@ -69,6 +82,10 @@ class RenderedImages:
     @cached_property
     def _pictures(self) -> PixelArray:
         return self._render()
+
+    def stamp(self, index: int) -> str:
+        """Nothing: the key of a drawn picture fixes its pixels."""
+        return ""
 
 
 def decode(path: Path) -> Image.Image:

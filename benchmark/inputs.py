@@ -12,6 +12,7 @@ their last bits do not depend on who asks first.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -35,6 +36,10 @@ class ImageList(Protocol):
     @property
     def digest(self) -> str:
         """SHA-256 identity of the pictures and their order."""
+
+    @property
+    def stamp(self) -> str:
+        """What changes when a picture behind its key may have changed; cached features are kept apart by it."""
 
     def __len__(self) -> int: ...
 
@@ -91,9 +96,13 @@ class View:
         self.backbone = backbone
         self._cache = cache
         self._augmentation = augmentation
-        drawn = None if augmentation is None else [augmentation.seed, augmentation.epoch, *augmentation.crop_scale]
-        normalised = [*backbone.mean, *backbone.std]
-        self._key = digest(images.digest, backbone.image_size, normalised, TRANSFORM_VERSION, drawn)
+
+    @cached_property
+    def _key(self) -> str:
+        images, backbone, random = self.images, self.backbone, self._augmentation
+        drawn = None if random is None else [random.seed, random.epoch, *random.crop_scale]
+        pixels = [backbone.image_size, *backbone.mean, *backbone.std]
+        return digest(images.digest, images.stamp, pixels, TRANSFORM_VERSION, drawn)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -139,7 +148,7 @@ class View:
             chunks = [range(start, min(start + CHUNK, len(self))) for start in range(0, max(len(self), 1), CHUNK)]
             return np.concatenate([compute(self.plain(chunk)).cpu().numpy() for chunk in chunks])
 
-        key = digest(self._key, what, self.backbone.digest, self.backbone.precision)
+        key = digest(self._key, what, self.backbone.digest, self.backbone.precision, self.backbone.device.type)
         array = self._cache.get(key, whole)
         return torch.from_numpy(array[np.asarray(rows, dtype=np.int64)]).to(self.backbone.device)
 

@@ -134,3 +134,13 @@ def test_rendered_images_are_rendered_once_and_late() -> None:
     assert images.pixels(1).getpixel((0, 0)) == (9, 9, 9)
     assert (images.pixels(0).size, images.pixels(0).mode) == ((5, 4), "RGB")
     assert calls == [1]
+
+
+def test_a_stamp_tells_a_replaced_picture_and_another_folder(tmp_path: Path) -> None:
+    stamps = []
+    for folder, side in (("a", 8), ("a", 9), ("b", 9)):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        Image.new("RGB", (side, side)).save(tmp_path / folder / "x.bmp")
+        stamps.append(FileImages(tmp_path / folder, ("x.bmp",)).stamp(0))
+    assert len(set(stamps)) == 3
+    assert FileImages(tmp_path, ("gone.png",)).stamp(0) == str(tmp_path / "gone.png")

@@ -125,3 +125,12 @@ def test_an_empty_list_has_empty_features(tmp_path: Path) -> None:
     assert empty.batch(range(0)).features.shape == (0, 20)
     assert empty.batch(range(0)).tokens_at(1).shape == (0, 5, 48)
     assert empty.pixels([]).shape == (0, 3, 16, 16)
+
+
+def test_features_are_computed_again_when_a_picture_behind_its_key_changed(tmp_path: Path) -> None:
+    backbone, cache = tiny.backbone(), tiny.cache(tmp_path)
+    before, after, same = tiny.Drawings(KEYS), tiny.Drawings(KEYS), tiny.Drawings(KEYS)
+    after.stamp = same.stamp = "replaced"
+    for drawings in (before, after, same):
+        View(drawings, backbone, cache).features(range(5))
+    assert [drawings.decoded for drawings in (before, after, same)] == [5, 5, 0]

@@ -100,6 +100,7 @@ class Drawings:
         self.keys = list(keys)
         self.size = (height, width, 3)
         self.digest = digest("drawings", self.keys, self.size)
+        self.stamp = ""
         self.decoded = 0
 
     def __len__(self) -> int:
