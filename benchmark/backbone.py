@@ -2,10 +2,8 @@
 in.
 
 A method never needs CLIP's source: it edits the token sequence in front of any block, biases the attention of any
-head, starts
-from stored tokens at any block, or reads them there. Shapes: B images, C classes, P patches, L text positions, W a
-tower's
-width, D the joint embedding size.
+head, starts from stored tokens at any block, or reads them there. Shapes: B images, C classes, P patches, L text
+positions, W a tower's width, D the joint embedding size.
 """
 
 from collections.abc import Mapping, Sequence
@@ -107,8 +105,7 @@ class Backbone:
         """Normalised pixels (B, 3, H, H) -> tokens (B, 1 + P, W) in front of block `stop`.
 
         `at_input` edits the class token and patches with their positions, in front of the first layer norm: prompts
-        that
-        it appends pass that norm, as in VPT and MaPLe.
+        that it appends pass that norm, as in VPT and MaPLe.
         """
         visual, tower = self.model.visual, self.vision
         patches = visual.conv1(pixels).flatten(2).transpose(1, 2)

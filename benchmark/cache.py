@@ -26,9 +26,8 @@ class ArrayCache:
     """Arrays by key. What is missing is computed once, by one process, while others that want it wait.
 
     folder: where arrays lie as `.npy` files (never pickles). disk_mib, memory_mib: bounds; the least recently used go
-    first.
-    The cache only ever saves time: an unreadable entry is computed again, an unwritable folder is reported once and
-    done without.
+    first. The cache only ever saves time: an unreadable entry is computed again, an unwritable folder is reported
+    once and done without.
     """
 
     def __init__(self, folder: Path, disk_mib: int = 8192, memory_mib: int = 512) -> None:

@@ -1,8 +1,7 @@
 """Where a training stands, as one safetensors file: trainable tensors, optimiser state, and the curves so far.
 
 Written to a temporary file and renamed, so that at any moment there is either the previous epoch's checkpoint or this
-one's.
-Everything random in training is keyed by epoch, so nothing else is needed to go on exactly.
+one's. Everything random in training is keyed by epoch, so nothing else is needed to go on exactly.
 """
 
 import contextlib

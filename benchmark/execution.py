@@ -36,8 +36,7 @@ class Workplace:
     """Where and how a process works; plain values, so that it can be sent to a worker.
 
     `threads` is the number of CPU threads of one run. It is fixed, not taken from the machine, because the last bits
-    of a
-    matrix product depend on it; runs, not threads, fill the cores.
+    of a matrix product depend on it; runs, not threads, fill the cores.
     """
 
     suite: str

@@ -2,12 +2,9 @@
 cache.
 
 A view is a list of images under one transform: the test transform, or the augmentation of one (seed, epoch). The
-augmentation of
-an image is a pure function of (seed, image, epoch), so frozen features of augmented views can be cached exactly, and
-all
-methods see the same pictures. Frozen features are always computed over the whole list in chunks of a fixed size, so
-that
-their last bits do not depend on who asks first.
+augmentation of an image is a pure function of (seed, image, epoch), so frozen features of augmented views can be
+cached exactly, and all methods see the same pictures. Frozen features are always computed over the whole list in
+chunks of a fixed size, so that their last bits do not depend on who asks first.
 """
 
 from collections.abc import Callable, Sequence

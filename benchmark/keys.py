@@ -1,8 +1,7 @@
 """Content keys and keyed randomness.
 
 A random draw here is a pure function of what it is for, never of what was drawn before: `generator(seed, "batches",
-epoch)`
-gives the same stream whatever ran earlier, in whichever process, after whichever interruption.
+epoch)` gives the same stream whatever ran earlier, in whichever process, after whichever interruption.
 """
 
 import hashlib

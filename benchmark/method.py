@@ -1,10 +1,8 @@
 """What a method plugin is: one file with a configuration and a learner.
 
 A plugin subclasses `Learner`, fills in `about`, a `Config` and a recipe, and defines the few functions in which its
-paper
-differs. It knows the backbone and its image inputs and nothing of data, devices, logging or protocols. Shapes: B
-images,
-C classes, D the joint embedding size.
+paper differs. It knows the backbone and its image inputs and nothing of data, devices, logging or protocols. Shapes:
+B images, C classes, D the joint embedding size.
 """
 
 from collections.abc import Mapping, Sequence

@@ -41,8 +41,8 @@ class TrainingTask(BaseModel):
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:
     """The rate throughout epoch 1 .. recipe.epochs: warm-up at a constant, then a cosine that starts anew behind it
-    and
-    whose period is the total number of epochs, so that the last epoch's rate is small but not 0 (Dassl's schedule).
+    and whose period is the total number of epochs, so that the last epoch's rate is small but not 0 (Dassl's
+    schedule).
     """
     if epoch <= recipe.warmup_epochs:
         return recipe.warmup_lr

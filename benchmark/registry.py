@@ -1,8 +1,7 @@
 """Finds method plugins: those of installed packages (entry-point group `promptarena.methods`) and single files.
 
 Built-in methods register as any other package does. A plugin that cannot be loaded, or whose name is taken, is kept
-in the
-list as broken with its reason, and never stands in the way of the others.
+in the list as broken with its reason, and never stands in the way of the others.
 """
 
 import importlib.metadata

@@ -62,8 +62,7 @@ class PlannedRun:
 
     `key` covers everything below; `train_key` only what the trained parameters depend on, so that two protocols
     which train alike share one training. `config` is the method's resolved configuration, `recipe` the resolved
-    training
-    recipe, `provenance` the digests (backbone, training split, method source, targets) and versions.
+    training recipe, `provenance` the digests (backbone, training split, method source, targets) and versions.
     """
 
     spec: RunSpec
@@ -101,10 +100,8 @@ class RunResult:
     """What a finished run produced.
 
     `curves` has one mapping per epoch, all with the key "epoch" (from 1) beside the mean of each loss term,
-    "train_accuracy"
-    (0..1) where defined, and "lr". `unscored` says for each target that could not be scored why (a linear head has no
-    novel classes).
-    `files` are artifacts to keep, by name (e.g. "learned.safetensors").
+    "train_accuracy" (0..1) where defined, and "lr". `unscored` says for each target that could not be scored why (a
+    linear head has no novel classes). `files` are artifacts to keep, by name (e.g. "learned.safetensors").
     """
 
     scores: tuple[Score, ...]

@@ -1,9 +1,8 @@
 """Reads the tensors of a TorchScript archive (OpenAI's published `.pt` files) without running any of its code.
 
 Such an archive is a zip of a pickled module tree and raw storages. `torch.jit.load` would execute the archive's
-methods, and
-`torch.load(weights_only=True)` refuses it, so the pickle is read here by an unpickler that knows tensors and inert
-modules only.
+methods, and `torch.load(weights_only=True)` refuses it, so the pickle is read here by an unpickler that knows tensors
+and inert modules only.
 """
 
 import pickle

@@ -49,7 +49,8 @@ def batches(count: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarr
 
 def images_seen(recipe: Recipe, count: int) -> int:
     """Images that all epochs together go through, of `count` training images; a closed form sees each once."""
-    return sum(map(len, batches(count, recipe.batch_size, 0, 1))) * recipe.epochs or count
+    an_epoch = max(count // recipe.batch_size * recipe.batch_size, min(count, recipe.batch_size))
+    return an_epoch * recipe.epochs or count
 
 
 def train(
@@ -66,8 +67,7 @@ def train(
     there.
 
     `on_epoch` hears every epoch's curve, those of earlier sittings too. Raises NotFiniteError when a loss is not
-    finite,
-    UserError when the checkpoint is damaged or cannot be written.
+    finite, UserError when the checkpoint is damaged or cannot be written.
     """
     learner.to(learner.backbone.device)
     loop = _Loop(learner, recipe, task, cache)

@@ -3,8 +3,7 @@
     python -m promptarena.benchmark.mini.choose_rate --multipliers 5 10 25 50 100
 
 Published learning rates are tuned for CLIP's logit scale of 100, which the miniature's model does not have. Every
-trained method
-shares one multiplier; test images are never looked at.
+trained method shares one multiplier; test images are never looked at.
 """
 
 import argparse
