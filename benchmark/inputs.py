@@ -147,7 +147,7 @@ class View:
 
         key = digest(self._key, what, self.backbone.digest, self.backbone.precision, self.backbone.device.type)
         array = self._cache.get(key, whole)
-        return torch.from_numpy(array[np.asarray(rows, dtype=np.int64)]).to(self.backbone.device)
+        return torch.tensor(array[np.asarray(rows, dtype=np.int64)], device=self.backbone.device)
 
     def plain(self, rows: Sequence[int]) -> PixelBatch:
         """These rows by their pixels, nothing cached."""
