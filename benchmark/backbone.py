@@ -32,15 +32,20 @@ class Prompts:
     embeddings: (C, L, W) token embeddings. eot: (C,) int64, the position of each end-of-text token, whose row is read.
     shared: how many first rows are the same in all prompts and stay so under every edit, fewer than the smallest `eot`.
     They are encoded once for all, and edits are then given these rows only, as (1, shared, W), unless there is a bias.
+    groups: G, when the prompts are G equally long runs of which each shares first rows of its own (edits: (G, shared,
+    W)).
     """
 
     embeddings: Tensor
     eot: Tensor
     shared: int = 0
+    groups: int = 1
 
     def __post_init__(self) -> None:
         if len(self.embeddings) != len(self.eot):
             raise ValueError(f"{len(self.embeddings)} prompts but {len(self.eot)} end-of-text positions")
+        if len(self.eot) % self.groups:
+            raise ValueError(f"{len(self.eot)} prompts are not {self.groups} equally long groups")
 
 
 class Backbone:
@@ -129,9 +134,13 @@ class Backbone:
 
     def project_image(self, rows: Tensor) -> Tensor:
         """Token rows (..., W) behind the last block -> (..., D): the last layer norm and the projection."""
-        visual = self.model.visual
-        features: Tensor = visual.ln_post(rows) @ visual.proj
+        features: Tensor = self.normalize_image(rows) @ self.model.visual.proj
         return features
+
+    def normalize_image(self, rows: Tensor) -> Tensor:
+        """Token rows (..., W) behind the last block -> (..., W): the last layer norm, without the projection."""
+        normalized: Tensor = self.model.visual.ln_post(rows)
+        return normalized
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         """Normalised pixels (B, 3, H, H) -> plain CLIP features (B, D), not normalised. Works for every image
@@ -206,7 +215,8 @@ class Backbone:
         classes = torch.arange(len(prompts.eot), device=prompts.eot.device)
         if prompts.shared and not bias:
             embedded = self._positioned(prompts)
-            common, own = embedded[:1, : prompts.shared], embedded[:, prompts.shared :]
+            own = embedded[:, prompts.shared :]
+            common = embedded[:: len(embedded) // prompts.groups, : prompts.shared]
             _, tokens = self.text.run_behind(common, own, edits=edits)
             return self.project_text(tokens[classes, prompts.eot - prompts.shared])
         return self.project_text(self.text_tokens(prompts, edits=edits, bias=bias)[classes, prompts.eot])

@@ -86,7 +86,7 @@ class Data:
         """The class names of `subset` in label order, with the dataset's template."""
         names = self.split(card, name).class_names
         kept = subset_labels(subset, len(names))
-        return Classes(names[kept.start : kept.stop], card.template)
+        return Classes(names[kept.start : kept.stop], card.template, card.name)
 
 
 def _drawn(card: Card, split: Split, rows: np.ndarray, subset: Subset) -> Examples:

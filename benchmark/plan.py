@@ -19,7 +19,7 @@ from promptarena.benchmark.spec import PlannedRun, RunSpec, Subset, Target
 from promptarena.benchmark.suites import Suite
 from promptarena.benchmark.transforms import TRANSFORM_VERSION
 
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 """Raised whenever a change of the harness changes figures, so that older runs are not taken for new ones."""
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -56,7 +56,12 @@ class Planner:
         data."""
         method = self.registry.get(spec.method)
         card = self.suite.card(spec.dataset)
-        task = TrainingTask(protocol=spec.protocol, shots=spec.shots, is_source=spec.dataset == self.suite.source)
+        task = TrainingTask(
+            protocol=spec.protocol,
+            shots=spec.shots,
+            dataset=card.mirrors or card.name,
+            is_source=spec.dataset == self.suite.source,
+        )
         preset_config, preset_recipe = method.learner.preset(task)
         recipe = adapted(preset_recipe, **self.suite.training.model_dump())
         config, recipe = _overridden(spec, preset_config, recipe)
@@ -68,6 +73,7 @@ class Planner:
             "transform_version": TRANSFORM_VERSION,
             "method": spec.method,
             "method_source": method.source,
+            "method_distribution": method.distribution,
             "backbone": self.backbone_digest,
             "precision": self.precision,
             "train_split": examples,
@@ -89,6 +95,7 @@ class Planner:
                 "precision": self.precision,
                 "train_split": examples,
                 "method_source": method.source,
+                "method_distribution": method.distribution,
                 "method_origin": method.origin,
                 "training_version": TRAINING_VERSION,
                 "transform_version": TRANSFORM_VERSION,

@@ -18,6 +18,10 @@ class Recipe(BaseModel):
     batch_size: int = Field(ge=1, description="images a step; an epoch has floor(N / batch_size) steps, at least one")
     lr: float = Field(ge=0, description="learning rate after the warm-up")
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    eps: float = Field(1e-8, gt=0, description="of Adam and AdamW, added to the denominator")
+    schedule: Literal["by epoch", "by step"] = Field(
+        "by epoch", description="cosine that falls behind each epoch (behind the warm-up), or at each step and to 0"
+    )
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
     weight_decay: float = Field(5e-4, ge=0, description="added to the gradient (SGD, Adam) or decoupled (AdamW)")
     warmup_epochs: int = Field(1, ge=0, description="first epochs at the constant warmup_lr")
@@ -36,25 +40,36 @@ class TrainingTask(BaseModel):
 
     protocol: Protocol
     shots: int
+    dataset: str = Field("", description="the public dataset trained on, or the one a miniature mirrors")
     is_source: bool = Field(description="whether the trained dataset is the suite's source, ImageNet in the field")
 
 
-def learning_rate(recipe: Recipe, epoch: int) -> float:
-    """The rate throughout epoch 1 .. recipe.epochs: warm-up at a constant, then a cosine that starts anew behind it
-    and whose period is the total number of epochs, so that the last epoch's rate is small but not 0 (Dassl's
-    schedule).
+def learning_rate(recipe: Recipe, epoch: int, step: int = 0, steps: int = 1) -> float:
+    """The rate of step 0 .. steps - 1 in epoch 1 .. recipe.epochs.
+
+    By epoch: warm-up at a constant, then a cosine that starts anew behind it and whose period is the total number of
+    epochs, so that the last epoch's rate is small but not 0 (Dassl's schedule). By step: warm-up, then a cosine over
+    all remaining steps that ends at 0.
     """
     if epoch <= recipe.warmup_epochs:
         return recipe.warmup_lr
-    return 0.5 * recipe.lr * (1 + math.cos(math.pi * (epoch - 1 - recipe.warmup_epochs) / recipe.epochs))
+    behind = epoch - 1 - recipe.warmup_epochs
+    share = behind / recipe.epochs
+    if recipe.schedule == "by step":
+        share = (behind + step / steps) / (recipe.epochs - recipe.warmup_epochs)
+    return 0.5 * recipe.lr * (1 + math.cos(math.pi * share))
 
 
-def adapted(recipe: Recipe, *, lr_multiplier: float, max_epochs: int | None, augment: bool) -> Recipe:
-    """The recipe under a suite's training table: learning rates multiplied, epochs capped, augmentation left or off."""
+def adapted(
+    recipe: Recipe, *, lr_multiplier: float, adaptive_lr_multiplier: float, max_epochs: int | None, augment: bool
+) -> Recipe:
+    """The recipe under a suite's training table: learning rates multiplied (by one factor for SGD, by another for Adam
+    and AdamW), epochs capped, augmentation left or off."""
+    multiplier = lr_multiplier if recipe.optimizer == "sgd" else adaptive_lr_multiplier
     return recipe.model_copy(
         update={
-            "lr": recipe.lr * lr_multiplier,
-            "warmup_lr": recipe.warmup_lr * lr_multiplier,
+            "lr": recipe.lr * multiplier,
+            "warmup_lr": recipe.warmup_lr * multiplier,
             "epochs": recipe.epochs if max_epochs is None else min(recipe.epochs, max_epochs),
             "augment": recipe.augment and augment,
         }

@@ -23,12 +23,16 @@ OURS = "promptarena"
 
 @dataclass(frozen=True)
 class Method:
-    """A registered method. `origin` is "distribution version" or the plugin's file; `source` the SHA-256 of its
-    file."""
+    """A registered method.
+
+    `origin` is "distribution version" or the plugin's file, `distribution` the former or empty, `source` the SHA-256
+    over its file and those of the methods it is composed of (its base classes).
+    """
 
     name: str
     learner: type[Learner]
     origin: str
+    distribution: str
     source: str
 
 
@@ -68,10 +72,11 @@ def load_registry(plugins: Sequence[Path] = ()) -> Registry:
     broken: list[Broken] = []
     points = importlib.metadata.entry_points(group=GROUP)
     for point in sorted(points, key=lambda point: not _is_ours(point)):
-        origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+        distribution = f"{point.dist.name} {point.dist.version}" if point.dist else ""
+        origin = distribution or point.value
         try:
             loaded = point.load()
-            method = _method(point.name, loaded, origin)
+            method = _method(point.name, loaded, origin, distribution)
         except (Exception, SystemExit) as error:  # whatever a stranger's module raises when imported
             broken.append(Broken(point.name, origin, _one_line(error)))
             continue
@@ -95,13 +100,21 @@ def _is_ours(point: importlib.metadata.EntryPoint) -> bool:
     return point.dist is not None and point.dist.name == OURS
 
 
-def _method(name: str, learner: object, origin: str) -> Method:
+def _method(name: str, learner: object, origin: str, distribution: str = "") -> Method:
     if not (isinstance(learner, type) and issubclass(learner, Learner)):
         raise TypeError(f"{learner!r} is not a subclass of promptarena.benchmark.method.Learner")
     about = getattr(learner, "about", None)
     if not (isinstance(about, About) and isinstance(about.year, int)):
         raise TypeError(f"{learner.__name__} has no `about` card (an About with a year)")
-    return Method(name, learner, origin, file_digest(Path(inspect.getfile(learner))))
+    return Method(name, learner, origin, distribution, _source(learner))
+
+
+def _source(learner: type[Learner]) -> str:
+    """The digest of the learner's own file; when it builds on other methods, of all their files together."""
+    own = learner.mro()[: learner.mro().index(Learner)]
+    files = dict.fromkeys(inspect.getfile(cls) for cls in own)
+    digests = [file_digest(Path(file)) for file in files]
+    return digests[0] if len(digests) == 1 else digest(*digests)
 
 
 def _from_file(path: Path) -> list[Method]:

@@ -44,14 +44,16 @@ class BackboneSource(BaseModel):
 class TrainingDefaults(BaseModel):
     """What a suite changes in every method's recipe, alike for all.
 
-    `lr_multiplier` scales all learning rates: published ones are tuned for CLIP's logit scale of 100, and a backbone
-    with another scale needs other steps. `max_epochs` caps the epochs of every recipe; None leaves them as they are.
+    `lr_multiplier` scales the learning rates of SGD: published ones are tuned for CLIP's logit scale of 100, and
+    gradients shrink with the scale. Adam and AdamW divide by the gradients' size; `adaptive_lr_multiplier` is theirs.
+    `max_epochs` caps the epochs of every recipe; None leaves them as they are.
     `augment` = false turns random crops and flips off in every recipe; frozen features then repeat in every epoch.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     lr_multiplier: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    adaptive_lr_multiplier: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     max_epochs: Annotated[int, Field(ge=1, strict=True)] | None = None
     augment: bool = True
 

@@ -54,9 +54,10 @@ class Tower:
     def run_behind(self, shared: Tensor, own: Tensor, *, edits: Mapping[int, Edit] = NO_EDITS) -> tuple[Tensor, Tensor]:
         """As `run`, for sequences that begin alike: the common rows pass the tower once, not once per sequence.
 
-        shared: (1, S, W), the rows that all sequences begin with. own: (B, L, W), those that follow. edits see and may
-        change the shared rows only. Returns both behind the last block. Exact up to rounding, because in a causal tower
-        a row depends on itself and on what precedes it. Raises ValueError for a tower that is not causal.
+        shared: (G, S, W), the rows that the sequences of each of G equally long groups begin with. own: (B, L, W),
+        those that follow, group by group. edits see and may change the shared rows only. Returns both behind the last
+        block. Exact up to rounding, because in a causal tower a row depends on itself and on what precedes it. Raises
+        ValueError for a tower that is not causal.
         """
         if not self.causal:
             raise ValueError("only a causal tower can share the beginning of its sequences")
@@ -68,8 +69,9 @@ class Tower:
             q, k, v = self._project(block.attn, block.ln_1(shared))
             q_own, k_own, v_own = self._project(block.attn, block.ln_1(own))
             mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-            keys = torch.cat([k.expand(batch, -1, -1, -1), k_own], dim=2)
-            values = torch.cat([v.expand(batch, -1, -1, -1), v_own], dim=2)
+            keys, values = (
+                torch.cat([_repeated(common, batch), single], dim=2) for common, single in ((k, k_own), (v, v_own))
+            )
             seen = torch.ones(length, keys.shape[2], dtype=torch.bool, device=own.device).tril(keys.shape[2] - length)
             mixed_own = F.scaled_dot_product_attention(q_own, keys, values, attn_mask=seen)
             shared = self._finish(block, shared, mixed)
@@ -96,3 +98,10 @@ class Tower:
         x = x + block.ls_1(block.attn.out_proj(mixed.transpose(1, 2).reshape(x.shape)))
         out: Tensor = x + block.ls_2(block.mlp(block.ln_2(x)))
         return out
+
+
+def _repeated(groups: Tensor, batch: int) -> Tensor:
+    """(G, ...) -> (batch, ...), each group's entry for all of its sequences; without a copy for one group."""
+    if len(groups) == 1:
+        return groups.expand(batch, -1, -1, -1)
+    return groups.repeat_interleave(batch // len(groups), dim=0)

@@ -16,7 +16,7 @@ from promptarena.benchmark.checkpoint import Checkpoint
 from promptarena.benchmark.examples import Examples
 from promptarena.benchmark.inputs import Augmentation, View
 from promptarena.benchmark.keys import generator
-from promptarena.benchmark.method import Classes, Learner
+from promptarena.benchmark.method import Classes, Images, Learner
 from promptarena.benchmark.recipe import Recipe, learning_rate
 
 Curve = Mapping[str, float]
@@ -70,20 +70,23 @@ def train(
     finite, UserError when the checkpoint is damaged or cannot be written.
     """
     learner.to(learner.backbone.device)
-    loop = _Loop(learner, recipe, task, cache)
+    drawn = _Drawn(learner, recipe, task, cache)
     state = Checkpoint.load(checkpoint, train_key)
     if state is None:
         started = time.perf_counter()
+        learner.fit(drawn)
         if recipe.epochs == 0:
-            loop.fit()
-        state = loop.state(train_key, 0, (), time.perf_counter() - started)
+            learner.end_training(drawn)
+        state = Checkpoint(train_key, 0, learner.state_dict(), {}, {}, (), time.perf_counter() - started)
         state.save(checkpoint)
-    loop.restore(state)
+    loop = _Loop(learner, recipe, task, drawn, state)
     for curve in state.curves:
         on_epoch(curve)
     for epoch in range(state.epoch + 1, recipe.epochs + 1):
         started = time.perf_counter()
         curve = loop.epoch(epoch)
+        if epoch == recipe.epochs:
+            learner.end_training(drawn)
         seconds = state.train_seconds + time.perf_counter() - started
         state = loop.state(train_key, epoch, (*state.curves, curve), seconds)
         state.save(checkpoint)
@@ -91,43 +94,63 @@ def train(
     return state
 
 
-class _Loop:
+class _Drawn:
+    """The images of a training under any transform: the `Shots` of a learner, and the views of the loop."""
+
     def __init__(self, learner: Learner, recipe: Recipe, task: Task, cache: ArrayCache) -> None:
+        self._backbone = learner.backbone
+        self._recipe = recipe
+        self._task = task
+        self._cache = cache
+        self.train_labels = torch.from_numpy(task.train.labels).to(learner.backbone.device)
+        self.val_labels = torch.from_numpy(task.val.labels).to(learner.backbone.device)
+
+    def view(self, epoch: int) -> View:
+        """The training images as epoch 1, 2, ... shows them."""
+        random = Augmentation(self._task.seed, epoch, self._recipe.crop_scale) if self._recipe.augment else None
+        return View(self._task.train.images, self._backbone, self._cache, random)
+
+    @property
+    def train(self) -> Images:
+        return _whole(View(self._task.train.images, self._backbone, self._cache))
+
+    @property
+    def val(self) -> Images:
+        return _whole(View(self._task.val.images, self._backbone, self._cache))
+
+    def augmented(self, index: int) -> Images:
+        return _whole(self.view(index))
+
+
+def _whole(view: View) -> Images:
+    return view.batch(range(len(view)))
+
+
+class _Loop:
+    def __init__(self, learner: Learner, recipe: Recipe, task: Task, drawn: _Drawn, state: Checkpoint) -> None:
+        """Continues from `state`, which decides the shapes of what the learner has fitted."""
         self.learner = learner
         self.recipe = recipe
         self.task = task
-        self.cache = cache
+        self.drawn = drawn
         self.device = learner.backbone.device
-        self.optimizer = _optimizer(learner, recipe)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=learner.backbone.precision == "fp16")
-        self.labels = torch.from_numpy(task.train.labels).to(self.device)
+        self.learner.load_state_dict({name: value.to(self.device) for name, value in state.learner.items()})
+        self.optimizer = _optimizer(learner, recipe)
+        self._restore_optimizer(state)
         self.prompts: Any = None
-
-    def view(self, examples: Examples, epoch: int | None = None) -> View:
-        augmentation = None
-        if epoch is not None and self.recipe.augment:
-            augmentation = Augmentation(self.task.seed, epoch, self.recipe.crop_scale)
-        return View(examples.images, self.learner.backbone, self.cache, augmentation)
-
-    def fit(self) -> None:
-        train, val = self.view(self.task.train), self.view(self.task.val)
-        self.learner.fit(
-            train.batch(range(len(train))),
-            self.labels,
-            val.batch(range(len(val))),
-            torch.from_numpy(self.task.val.labels).to(self.device),
-        )
 
     def epoch(self, epoch: int) -> Curve:
         if self.prompts is None:
-            self.prompts = self.learner.prompts(self.task.classes)
-        rate = learning_rate(self.recipe, epoch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        view = self.view(self.task.train, epoch)
+            self.prompts = self.learner.training_prompts(self.task.classes)
+        view = self.drawn.view(epoch)
         steps = batches(len(view), self.recipe.batch_size, self.task.seed, epoch)
         sums: dict[str, Tensor] = {}
-        for rows in steps:
+        rate = 0.0
+        for step, rows in enumerate(steps):
+            rate = learning_rate(self.recipe, epoch, step, len(steps))
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate * group["factor"]
             for name, value in self.step(view, rows).items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
         self.learner.end_epoch(epoch, self.recipe)
@@ -137,12 +160,12 @@ class _Loop:
         return {"epoch": float(epoch), "lr": rate, **means}
 
     def step(self, view: View, rows: np.ndarray) -> dict[str, Tensor]:
-        labels = self.labels[torch.from_numpy(rows).to(self.device)]
+        labels = self.drawn.train_labels[torch.from_numpy(rows).to(self.device)]
         with self.learner.backbone.autocast():
             logits, losses = self.learner.training_step(view.batch(rows.tolist()), labels, self.prompts)
             loss = sum(losses.values(), torch.zeros((), device=self.device))
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
+        self.learner.backward({name: self.scaler.scale(value) for name, value in losses.items()})
         if self.recipe.clip_gradient is not None:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.recipe.clip_gradient)
@@ -163,8 +186,7 @@ class _Loop:
         scaler = self.scaler.state_dict()
         return Checkpoint(train_key, epoch, self.learner.state_dict(), optimizer, scaler, curves, seconds)
 
-    def restore(self, state: Checkpoint) -> None:
-        self.learner.load_state_dict({name: value.to(self.device) for name, value in state.learner.items()})
+    def _restore_optimizer(self, state: Checkpoint) -> None:
         states: dict[int, dict[str, Tensor]] = {}
         for key, value in state.optimizer.items():
             index, name = key.split(".", 1)
@@ -176,12 +198,15 @@ class _Loop:
 
 
 def _optimizer(learner: Learner, recipe: Recipe) -> torch.optim.Optimizer:
-    parameters = [{"params": [parameter for parameter in learner.parameters() if parameter.requires_grad]}]
+    by_factor: dict[float, list[Tensor]] = {}
+    for name, parameter in learner.named_parameters():
+        by_factor.setdefault(learner.lr_factor(name), []).append(parameter)
+    parameters = [{"params": group, "factor": factor} for factor, group in (by_factor or {1.0: []}).items()]
     lr, weight_decay = recipe.lr, recipe.weight_decay
     match recipe.optimizer:
         case "sgd":
             return torch.optim.SGD(parameters, lr=lr, momentum=recipe.momentum, weight_decay=weight_decay)
         case "adam":
-            return torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay)
+            return torch.optim.Adam(parameters, lr=lr, eps=recipe.eps, weight_decay=weight_decay)
         case "adamw":
-            return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay)
+            return torch.optim.AdamW(parameters, lr=lr, eps=recipe.eps, weight_decay=weight_decay)

@@ -82,6 +82,15 @@ def load_backbone(
     return Backbone(model, Path(architecture).stem, digest, choose_device(device), precision, mean, std)
 
 
+def backbone_of_shapes(architecture: str | Path) -> Backbone:
+    """A backbone without weights, on the meta device: it has every shape and no values. Raises UserError as above."""
+    from open_clip.model import CLIP
+
+    with torch.device("meta"):
+        model = CLIP(**_configuration(architecture))
+    return Backbone(model, Path(architecture).stem, "", torch.device("meta"), "fp32")
+
+
 def _configuration(architecture: str | Path) -> dict[str, Any]:
     import open_clip
 

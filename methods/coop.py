@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.backbone import Backbone, Prompts
 from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.method import About, CannotTransferError, Classes, Config, Learner, context_words
+from promptarena.benchmark.insertions import context_words, word_context
+from promptarena.benchmark.method import About, CannotTransferError, Classes, Config, Learner
 from promptarena.benchmark.recipe import Recipe, TrainingTask
 
 
@@ -57,7 +58,12 @@ class CoOp(Learner):
     """
 
     about = About(
-        "CoOp", "Learning to Prompt for Vision-Language Models", "IJCV", 2022, "https://arxiv.org/abs/2109.01134"
+        "CoOp",
+        "Learning to Prompt for Vision-Language Models",
+        "IJCV",
+        2022,
+        "https://arxiv.org/abs/2109.01134",
+        parity="golden",
     )
     config_type = CoOpConfig
     config: CoOpConfig
@@ -68,8 +74,7 @@ class CoOp(Learner):
         self.m = len(words) or config.n_ctx or 16
         self.phrase = " ".join(words) or " ".join(["X"] * self.m)
         if words:
-            embedded = backbone.embed(backbone.tokenize([self.phrase])).embeddings
-            context = embedded[0, 1 : 1 + self.m].clone()
+            context = word_context(backbone, self.phrase, self.m)
         else:
             shape = (len(classes), self.m) if config.class_specific else (self.m,)
             context = 0.02 * torch.randn(*shape, backbone.text.width, generator=generator)

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from promptarena.benchmark.backbone import Backbone
-from promptarena.benchmark.method import About, CannotTransferError, Classes, Config, Images, Learner
+from promptarena.benchmark.method import About, CannotTransferError, Classes, Config, Images, Learner, Shots
 
 
 class LinearProbeConfig(Config):
@@ -38,6 +38,8 @@ class LinearProbe(Learner):
         "ICML",
         2021,
         "https://arxiv.org/abs/2103.00020",
+        parity="properties",
+        assumed=("ties go to the stronger regularisation", "features are not normalised"),
     )
     config_type = LinearProbeConfig
     config: LinearProbeConfig
@@ -52,15 +54,17 @@ class LinearProbe(Learner):
         self.register_buffer("weight", torch.zeros(len(classes), backbone.embed_dim))
         self.register_buffer("bias", torch.zeros(len(classes)))
 
-    def fit(self, train: Images, train_labels: Tensor, val: Images, val_labels: Tensor) -> None:
+    def fit(self, shots: Shots) -> None:
         """Search the strength on the validation shots; the smallest of equally good ones wins. One class needs none."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
-        x, y = train.features.cpu().numpy(), train_labels.cpu().numpy()
-        if len(train_labels.unique()) < 2:
+        x, y = shots.train.features.cpu().numpy(), shots.train_labels.cpu().numpy()
+        if len(shots.train_labels.unique()) < 2:
             return
-        val_x, val_y = (val.features.cpu().numpy(), val_labels.cpu().numpy()) if len(val) else (x, y)
+        val_x, val_y = x, y
+        if len(shots.val):
+            val_x, val_y = shots.val.features.cpu().numpy(), shots.val_labels.cpu().numpy()
 
         def fitted(strength: float) -> tuple[float, float, Any]:
             with warnings.catch_warnings():

@@ -9,9 +9,17 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.backbone import Backbone, Prompts
 from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.method import About, Classes, Config, Images, Learner, context_words
+from promptarena.benchmark.insertions import (
+    check_depth,
+    context_words,
+    drawn_context,
+    drawn_linear,
+    encode_images_with,
+    encode_text_with,
+    word_context,
+)
+from promptarena.benchmark.method import About, Classes, Config, Images, Learner
 from promptarena.benchmark.recipe import Recipe, TrainingTask
-from promptarena.benchmark.towers import Edit
 
 
 class MaPLeConfig(Config):
@@ -44,35 +52,30 @@ class MaPLe(Learner):
     and beyond J the prompts propagate. Cross-entropy on s n(f) n(g)^T.
     """
 
-    about = About("MaPLe", "MaPLe: Multi-modal Prompt Learning", "CVPR", 2023, "https://arxiv.org/abs/2210.03117")
+    about = About(
+        "MaPLe",
+        "MaPLe: Multi-modal Prompt Learning",
+        "CVPR",
+        2023,
+        "https://arxiv.org/abs/2210.03117",
+        parity="golden",
+        assumed=("few-shot recipe",),
+    )
     config_type = MaPLeConfig
     config: MaPLeConfig
 
     def __init__(self, backbone: Backbone, config: MaPLeConfig, classes: Classes, generator: torch.Generator) -> None:
         super().__init__(backbone, config, classes, generator)
-        depth = config.prompt_depth
-        if depth > min(backbone.text.depth, backbone.vision.depth):
-            raise UserError(f"prompt_depth {depth} exceeds the backbone's {backbone.text.depth} layers")
+        widths, depth = (backbone.text.width, backbone.vision.width), config.prompt_depth
+        check_depth("prompt_depth", depth, min(backbone.text.depth, backbone.vision.depth))
         words = context_words(config.ctx_init) if config.n_ctx <= 4 else []
-        self.phrase = " ".join(words) or " ".join(["X"] * config.n_ctx)
-
-        def drawn() -> Tensor:
-            return 0.02 * torch.randn(config.n_ctx, backbone.text.width, generator=generator)
-
-        def coupling() -> nn.Linear:
-            layer = nn.Linear(backbone.text.width, backbone.vision.width)
-            bound = backbone.text.width**-0.5
-            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
-            nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
-            return layer
-
-        first = drawn()
+        self.phrase = " ".join(words or ["X"] * config.n_ctx)
+        prompts = [drawn_context(widths[0], config.n_ctx, generator) for _ in range(depth)]
         if words:
-            embedded = backbone.embed(backbone.tokenize([self.phrase])).embeddings
-            first = embedded[0, 1 : 1 + config.n_ctx].clone()
-        self.p = nn.ParameterList([first, *(drawn() for _ in range(depth - 1))])
-        deep = coupling()
-        self.f = nn.ModuleList([coupling(), *(copy.deepcopy(deep) for _ in range(depth - 1))])
+            prompts[0] = word_context(backbone, self.phrase, config.n_ctx)
+        self.p = nn.ParameterList(prompts)
+        deep = drawn_linear(*widths, generator)
+        self.f = nn.ModuleList([drawn_linear(*widths, generator), *(copy.deepcopy(deep) for _ in range(depth - 1))])
 
     @classmethod
     def preset(cls, task: TrainingTask) -> tuple[MaPLeConfig, Recipe]:
@@ -91,27 +94,10 @@ class MaPLe(Learner):
         return prompts
 
     def text_features(self, prompts: Any) -> Tensor:
-        """(C, D): P_1 among the input embeddings (so it gets positions), P_k in place of rows 1 .. b before block
-        k."""
-
-        def place(prompt: Tensor) -> Edit:
-            return lambda x: torch.cat([x[:, :1], prompt.expand(len(x), -1, -1), x[:, 1 + len(prompt) :]], dim=1)
-
-        first, *deep = self.p
-        edits = {k: place(prompt) for k, prompt in enumerate(deep, start=1)}
-        embeddings = place(first)(prompts.embeddings)
-        return self.backbone.encode_text(Prompts(embeddings, prompts.eot, prompts.shared), edits=edits)
+        """(C, D): P_k in rows 1 .. b."""
+        return encode_text_with(self.backbone, prompts, list(self.p))
 
     def image_features(self, images: Images) -> Tensor:
-        """(B, D): F_1(P_1) behind the patches at the input, F_k(P_k) in place of the last b rows before block k."""
-        first, *deep = (couple(prompt) for couple, prompt in zip(self.f, self.p, strict=True))
-
-        def append(x: Tensor) -> Tensor:
-            return torch.cat([x, first.expand(len(x), -1, -1).to(x.dtype)], dim=1)
-
-        def place(prompt: Tensor) -> Edit:
-            return lambda x: torch.cat([x[:, : -len(prompt)], prompt.expand(len(x), -1, -1).to(x.dtype)], dim=1)
-
-        edits = {k: place(prompt) for k, prompt in enumerate(deep, start=1)}
-        tokens = self.backbone.image_tokens(images.pixels, at_input=append)
-        return self.backbone.image_features_from(tokens, edits=edits)
+        """(B, D): F_k(P_k) behind the patches."""
+        coupled = [couple(prompt) for couple, prompt in zip(self.f, self.p, strict=True)]
+        return encode_images_with(self.backbone, images, coupled)

@@ -35,6 +35,7 @@ class ZeroShot(Learner):
         "ICML",
         2021,
         "https://arxiv.org/abs/2103.00020",
+        parity="golden",
     )
     config_type = ZeroShotConfig
     seeded = False

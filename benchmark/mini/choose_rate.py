@@ -1,9 +1,10 @@
-"""Chooses the miniature's one learning-rate multiplier, by accuracy on validation images of base classes.
+"""Chooses the miniature's learning-rate multipliers, by accuracy on validation images of base classes.
 
     python -m promptarena.benchmark.mini.choose_rate --multipliers 5 10 25 50 100
+    python -m promptarena.benchmark.mini.choose_rate --multipliers 0.3 1 3 10 --methods tcp mmrl rada
 
-Published learning rates are tuned for CLIP's logit scale of 100, which the miniature's model does not have. Every
-trained method shares one multiplier; test images are never looked at.
+Published learning rates are tuned for CLIP's logit scale of 100, which the miniature's model does not have. All methods
+trained by SGD share one multiplier, all trained by Adam or AdamW another; test images are never looked at.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from promptarena.benchmark.weights import load_backbone
 
 Trial = tuple[float, str, str]
 SEED = 1
+MULTIPLIERS = ("lr_multiplier", "adaptive_lr_multiplier")
 
 
 def base_validation_accuracy(trial: Trial) -> float:
@@ -40,7 +42,12 @@ def base_validation_accuracy(trial: Trial) -> float:
     source = suite.backbone
     backbone = load_backbone(source.config or "", source.weights or "")
     card = suite.card(dataset)
-    task = TrainingTask(protocol="base-to-novel", shots=suite.shots, is_source=dataset == suite.source)
+    task = TrainingTask(
+        protocol="base-to-novel",
+        shots=suite.shots,
+        dataset=card.mirrors or card.name,
+        is_source=dataset == suite.source,
+    )
     learner_type = load_registry().get(method).learner
     config, recipe = learner_type.preset(task)
     drawn, val = data.few_shot(card, "base", suite.shots, SEED)
@@ -49,7 +56,7 @@ def base_validation_accuracy(trial: Trial) -> float:
     with tempfile.TemporaryDirectory() as folder:
         train(
             learner,
-            adapted(recipe, **suite.training.model_dump() | {"lr_multiplier": multiplier}),
+            adapted(recipe, **suite.training.model_dump() | dict.fromkeys(MULTIPLIERS, multiplier)),
             Task(classes, drawn, val, SEED),
             cache=cache,
             checkpoint=Path(folder) / "checkpoint.safetensors",

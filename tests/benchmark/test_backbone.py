@@ -288,3 +288,21 @@ def test_mixed_precision_stays_near_full_precision() -> None:
     assert mixed.dtype is torch.bfloat16
     assert close(mixed.float(), full.encode_image(tiny.pixels(2)), 0.05)
     assert PixelBatch(tiny.pixels(2), half).features.dtype is torch.float32
+
+
+def test_groups_of_prompts_share_their_own_beginnings() -> None:
+    backbone, groups = tiny.backbone(), 3
+    plain = backbone.embed(backbone.tokenize(["a photo of a red fox.", "a photo of a wren."]))
+    random = torch.Generator().manual_seed(0)
+    beginnings = torch.randn(groups, 1, 3, backbone.text.width, generator=random)
+    embeddings = plain.embeddings.expand(groups, -1, -1, -1).clone()
+    embeddings[:, :, 1:4] = beginnings
+    flat, eot = embeddings.flatten(0, 1), plain.eot.repeat(groups)
+    whole = backbone.encode_text(Prompts(flat, eot))
+    grouped = backbone.encode_text(Prompts(flat, eot, shared=4, groups=groups))
+    torch.testing.assert_close(grouped, whole, rtol=1e-5, atol=1e-6)
+
+
+def test_prompts_are_equally_long_groups() -> None:
+    with pytest.raises(ValueError, match="equally long groups"):
+        Prompts(torch.zeros(3, 4, 8), torch.ones(3, dtype=torch.int64), shared=1, groups=2)

@@ -1,5 +1,6 @@
 """The training loop: the published schedule, the written-out steps, and resuming as if nothing had happened."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from promptarena.benchmark.checkpoint import Checkpoint
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.inputs import View
 from promptarena.benchmark.method import Learner
-from promptarena.benchmark.recipe import Recipe, adapted, learning_rate
+from promptarena.benchmark.recipe import Recipe, learning_rate
+from promptarena.benchmark.recipe import adapted as adapted_to_suite
 from promptarena.benchmark.training import NotFiniteError, batches, images_seen, train
 from promptarena.methods.coop import CoOp, CoOpConfig
 
@@ -64,12 +66,28 @@ def test_without_warm_up_the_cosine_starts_at_once_and_never_ends_at_zero() -> N
 
 
 def test_a_suite_multiplies_all_rates_caps_the_epochs_and_may_forgo_augmentation() -> None:
+    def adapted(recipe: Recipe, **changes: Any) -> Recipe:
+        return adapted_to_suite(recipe, **{"adaptive_lr_multiplier": 3.0, **changes})
+
     changed = adapted(RECIPE, lr_multiplier=25.0, max_epochs=2, augment=False)
     assert changed == RECIPE.model_copy(update={"lr": 2.5, "warmup_lr": 1.25, "epochs": 2, "augment": False})
     assert adapted(RECIPE, lr_multiplier=1.0, max_epochs=None, augment=True) == RECIPE
     assert adapted(RECIPE, lr_multiplier=1.0, max_epochs=10, augment=True).epochs == 4
     plain = RECIPE.model_copy(update={"augment": False})
     assert not adapted(plain, lr_multiplier=1.0, max_epochs=None, augment=True).augment
+    for optimizer in ("adam", "adamw"):
+        adaptive = RECIPE.model_copy(update={"optimizer": optimizer})
+        assert adapted(adaptive, lr_multiplier=25.0, max_epochs=None, augment=True).lr == 3.0 * RECIPE.lr
+
+
+def test_a_cosine_by_step_falls_at_every_step_and_ends_at_zero() -> None:
+    recipe = RECIPE.model_copy(update={"schedule": "by step", "warmup_epochs": 0})
+    rates = [learning_rate(recipe, epoch, step, 5) for epoch in range(1, recipe.epochs + 1) for step in range(5)]
+    steps = len(rates)
+    assert rates == pytest.approx([recipe.lr * (1 + math.cos(math.pi * i / steps)) / 2 for i in range(steps)])
+    warm = recipe.model_copy(update={"warmup_epochs": 1})
+    assert learning_rate(warm, 1, 3, 5) == warm.warmup_lr
+    assert learning_rate(warm, 2, 0, 5) == warm.lr
 
 
 @given(st.integers(1, 200), st.integers(1, 50), st.integers(0, 9), st.integers(1, 9))

@@ -15,29 +15,12 @@ from promptarena.methods.linear_probe import LinearProbe, LinearProbeConfig
 NAMES = ("red fox", "zebra", "barn owl")
 
 
-class Given:
-    """Images known by their features."""
-
-    def __init__(self, features: Tensor) -> None:
-        self.features = features
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    @property
-    def pixels(self) -> Tensor:
-        raise AssertionError("pixels were asked for")
-
-    def tokens_at(self, block: int) -> Tensor:
-        raise AssertionError("tokens were asked for")
-
-
-def clouds(count: int, classes: int, spread: float, seed: int) -> tuple[Given, Tensor]:
+def clouds(count: int, classes: int, spread: float, seed: int) -> tuple[tiny.Given, Tensor]:
     """`count` features around the centre of each class."""
     centres = torch.randn(classes, 20, generator=torch.Generator().manual_seed(7))
     labels = torch.arange(classes).repeat(count)
     noise = spread * torch.randn(len(labels), 20, generator=torch.Generator().manual_seed(seed))
-    return Given(centres[labels] + noise), labels
+    return tiny.Given(centres[labels] + noise), labels
 
 
 def probe(classes: int = 3, **config: Any) -> LinearProbe:
@@ -45,7 +28,7 @@ def probe(classes: int = 3, **config: Any) -> LinearProbe:
     return LinearProbe(tiny.backbone(), settings, Classes(NAMES[:classes], tiny.TEMPLATE), torch.Generator())
 
 
-def logits(learner: LinearProbe, images: Given) -> Tensor:
+def logits(learner: LinearProbe, images: tiny.Given) -> Tensor:
     classes = Classes(learner.trained_on, tiny.TEMPLATE)
     return learner.logits(images, learner.classifier(learner.prompts(classes)))
 
@@ -53,7 +36,7 @@ def logits(learner: LinearProbe, images: Given) -> Tensor:
 @pytest.mark.parametrize("classes", [2, 3])
 def test_it_separates_what_can_be_separated(classes: int) -> None:
     learner = probe(classes)
-    learner.fit(*clouds(6, classes, 0.1, 0), *clouds(2, classes, 0.1, 1))
+    learner.fit(tiny.Shots(*clouds(6, classes, 0.1, 0), *clouds(2, classes, 0.1, 1)))
     images, labels = clouds(5, classes, 0.1, 2)
     assert torch.equal(logits(learner, images).argmax(-1), labels)
 
@@ -62,7 +45,7 @@ def test_it_separates_what_can_be_separated(classes: int) -> None:
 def test_its_probabilities_are_the_solvers(classes: int) -> None:
     learner = probe(classes, strengths=(0.1,), steps=0)
     (train, labels), (val, val_labels) = clouds(6, classes, 2.0, 0), clouds(2, classes, 2.0, 1)
-    learner.fit(train, labels, val, val_labels)
+    learner.fit(tiny.Shots(train, labels, val, val_labels))
     model = LogisticRegression(C=0.1, max_iter=200).fit(train.features.numpy(), labels.numpy())
     found = logits(learner, val).softmax(-1).numpy()
     np.testing.assert_allclose(found, model.predict_proba(val.features.numpy()), atol=1e-4)
@@ -75,7 +58,7 @@ def test_the_smallest_of_the_best_strengths_on_validation_wins() -> None:
     scores = [model.score(val.features.numpy(), val_labels.numpy()) for model in models]
     assert len(set(scores)) > 1
     learner = probe(strengths=strengths, steps=0)
-    learner.fit(train, labels, val, val_labels)
+    learner.fit(tiny.Shots(train, labels, val, val_labels))
     expected = torch.from_numpy(models[int(np.argmax(scores))].coef_).float()
     torch.testing.assert_close(learner.weight, expected, rtol=1e-3, atol=1e-4)
 
@@ -85,27 +68,27 @@ def test_refining_never_loses_on_validation() -> None:
     right = []
     for steps in (0, 4):
         learner = probe(steps=steps)
-        learner.fit(train, labels, val, val_labels)
+        learner.fit(tiny.Shots(train, labels, val, val_labels))
         right.append(int((logits(learner, val).argmax(-1) == val_labels).sum()))
     assert right[1] >= right[0]
 
 
 def test_without_validation_images_it_is_chosen_on_the_training_shots() -> None:
     learner, (train, labels) = probe(), clouds(4, 3, 0.1, 0)
-    learner.fit(train, labels, Given(torch.zeros(0, 20)), torch.zeros(0, dtype=torch.int64))
+    learner.fit(tiny.Shots(train, labels, tiny.Given(torch.zeros(0, 20)), torch.zeros(0, dtype=torch.int64)))
     assert torch.equal(logits(learner, train).argmax(-1), labels)
 
 
 def test_a_single_class_is_always_right() -> None:
     learner, (train, labels) = probe(1), clouds(4, 1, 0.1, 0)
-    learner.fit(train, labels, train, labels)
+    learner.fit(tiny.Shots(train, labels, train, labels))
     assert logits(learner, train).argmax(-1).tolist() == [0, 0, 0, 0]
 
 
 def test_fitting_twice_gives_the_same_to_the_bit() -> None:
     one, two = probe(), probe()
     for learner in (one, two):
-        learner.fit(*clouds(4, 3, 1.0, 0), *clouds(2, 3, 1.0, 1))
+        learner.fit(tiny.Shots(*clouds(4, 3, 1.0, 0), *clouds(2, 3, 1.0, 1)))
     assert torch.equal(one.weight, two.weight)
     assert torch.equal(one.bias, two.bias)
 

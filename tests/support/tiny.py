@@ -3,6 +3,7 @@
 import copy
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,36 @@ class NoCache(ArrayCache):
 
 
 NO_CACHE = NoCache()
+
+
+class Given:
+    """Images known by their features."""
+
+    def __init__(self, features: Tensor) -> None:
+        self.features = features
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def pixels(self) -> Tensor:
+        raise AssertionError("pixels were asked for")
+
+    def tokens_at(self, block: int) -> Tensor:
+        raise AssertionError("tokens were asked for")
+
+
+@dataclass(frozen=True)
+class Shots:
+    """Drawn images whose random views are the images themselves."""
+
+    train: Any
+    train_labels: Tensor
+    val: Any
+    val_labels: Tensor
+
+    def augmented(self, index: int) -> Any:
+        return self.train
 
 
 class Linear(Learner):
