@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from promptarena.benchmark.board import Board
 from promptarena.benchmark.errors import unknown
-from promptarena.benchmark.frame import tidy
+from promptarena.benchmark.frame import reading_label, tidy
 from promptarena.benchmark.leaderboard import leaderboard
 from promptarena.benchmark.record import Record
 from promptarena.benchmark.record_index import StoredResult
@@ -31,6 +31,8 @@ def boards(
     """
     results = record.results(suite.name, keys)
     frame = tidy(_of(methods, results) if methods and results else results)
+    read = {result.label: dict.fromkeys(score.reading for score in result.scores) for result in results}
+    labels = [reading_label(label, reading) for label in labels for reading in {"": None} | read.get(label, {})]
     shown = protocols or [protocol for protocol in PROTOCOLS if (frame["protocol"] == protocol).any()]
     made = []
     for protocol in shown:

@@ -22,6 +22,8 @@ methods_app = typer.Typer(help="The prompt learners that can be compared.")
 datasets_app = typer.Typer(help="The datasets and whether they are whole.")
 app.add_typer(methods_app, name="methods")
 app.add_typer(datasets_app, name="datasets")
+heads_app = typer.Typer(help="What the attention heads of a backbone are for.")
+app.add_typer(heads_app, name="heads")
 
 SuiteArgument = Annotated[str, typer.Argument(help="A built-in suite, or the path of a suite's TOML file.")]
 Results = Annotated[Path, typer.Option(help="Folder of the record, its artifacts and unfinished trainings.")]
@@ -32,15 +34,17 @@ Root = Annotated[
     Path | None, typer.Option(envvar="PROMPTARENA_DATA", help="Folder of the public datasets.", show_default=False)
 ]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python files with further methods.")]
-Methods = Annotated[list[str] | None, typer.Option(help="Methods to compare [default: all].", show_default=False)]
+Methods = Annotated[
+    list[str] | None, typer.Option(help="Methods by name, or all (default: the suite's).", show_default=False)
+]
 Protocols = Annotated[
     list[str] | None,
     typer.Option(
-        help="base-to-novel, cross-dataset, domain-generalization, few-shot [default: the suite's].", show_default=False
+        help="base-to-novel, cross-dataset, domain-generalization, few-shot (default: the suite's).", show_default=False
     ),
 ]
-Datasets = Annotated[list[str] | None, typer.Option(help="Datasets [default: the suite's].", show_default=False)]
-Seeds = Annotated[list[int] | None, typer.Option(help="Seeds [default: the suite's].", show_default=False)]
+Datasets = Annotated[list[str] | None, typer.Option(help="Datasets (default: the suite's).", show_default=False)]
+Seeds = Annotated[list[int] | None, typer.Option(help="Seeds (default: the suite's).", show_default=False)]
 
 
 WrongUsage: Any = typer.BadParameter.__mro__[1]
@@ -92,7 +96,7 @@ def compare(
         list[str] | None, typer.Option("--set", help="METHOD.NAME=VALUE or METHOD.recipe.NAME=VALUE.")
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would run, and for how long; run nothing.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Runs at the same time [default: one per core].")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Runs at the same time (default: one per core).")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     precision: Annotated[Literal["fp32", "bf16", "fp16"], typer.Option(help="Mixed precision below fp32.")] = "fp32",
     plugins: Plugins = None,
@@ -134,7 +138,7 @@ def compare(
 def leaderboard(
     suite: SuiteArgument = "mini",
     protocols: Protocols = None,
-    methods: Methods = None,
+    methods: Annotated[list[str] | None, typer.Option(help="Only these methods.", show_default=False)] = None,
     format: Annotated[
         Literal["rich", "md", "latex", "html", "csv", "json"], typer.Option(help="Layout of the tables.")
     ] = "rich",
@@ -149,19 +153,47 @@ def leaderboard(
 
 
 @methods_app.command("list")
-def list_methods(plugins: Plugins = None) -> None:
+def list_methods(
+    plugins: Plugins = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="open_clip's name of the CLIP to count parameters on (default: mini's).", show_default=False),
+    ] = None,
+) -> None:
     """All methods: built-in, of installed packages, and of the files given."""
-    from promptarena.benchmark.commands import print_methods
+    from promptarena.benchmark.method_commands import print_methods
 
-    print_methods(plugins or ())
+    print_methods(plugins or (), backbone)
 
 
 @methods_app.command("show")
 def show_method(name: str, plugins: Plugins = None) -> None:
     """A method's paper, settings and recipes."""
-    from promptarena.benchmark.commands import print_method
+    from promptarena.benchmark.method_commands import print_method
 
     print_method(name, plugins or ())
+
+
+@methods_app.command("check")
+def check_methods(
+    names: Annotated[list[str], typer.Argument(help="Methods by name, Python files with methods, or all.")],
+    plugins: Plugins = None,
+) -> int:
+    """Hold methods to the contract; exit code 1 when one breaks a rule."""
+    from promptarena.benchmark.method_commands import check_methods
+
+    return check_methods(names, plugins or ())
+
+
+@methods_app.command("new")
+def new_method(
+    name: Annotated[str, typer.Argument(help="Letters, digits, - or _.")],
+    folder: Annotated[Path, typer.Option(help="Where its files go.")] = Path(),
+) -> None:
+    """Begin a method: write a plugin that works and its test."""
+    from promptarena.benchmark.method_commands import begin_method
+
+    begin_method(name, folder)
 
 
 @datasets_app.command("list")
@@ -174,7 +206,7 @@ def list_datasets(suite: SuiteArgument = "mini") -> None:
 
 @datasets_app.command("verify")
 def verify_datasets(
-    names: Annotated[list[str] | None, typer.Argument(help="Datasets [default: all of the suite].")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Datasets (default: all of the suite).")] = None,
     suite: Annotated[str, typer.Option(help="A built-in suite, or the path of a suite's TOML file.")] = "mini",
     root: Root = None,
 ) -> int:
@@ -182,6 +214,54 @@ def verify_datasets(
     from promptarena.benchmark.commands import print_verification
 
     return print_verification(names or (), suite, root)
+
+
+@heads_app.command("diagnose")
+def diagnose_heads(
+    suite: SuiteArgument = "mini",
+    layers: Annotated[
+        str | None, typer.Option(help="Layers from 1, such as 9-12 (default: the last four).", show_default=False)
+    ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATASET|FOLDER", help="Pictures (default: the suite's training splits).", show_default=False
+        ),
+    ] = None,
+    max_images: Annotated[int, typer.Option(min=2, help="Take at most so many pictures, evenly.")] = 5000,
+    pool: Annotated[
+        Path | None, typer.Option(help="Descriptions, one a line (default: the shipped ones).", show_default=False)
+    ] = None,
+    texts_per_head: Annotated[int, typer.Option(min=1, help="Descriptions chosen for each head.")] = 20,
+    concepts: Annotated[int, typer.Option(min=2, help="Concepts wanted.")] = 12,
+    encoder: Annotated[str, typer.Option(help="A sentence-transformers model: name or folder.")] = "all-MiniLM-L6-v2",
+    out: Annotated[
+        Path | None, typer.Option(help="The role table's file (default: RESULTS/heads/SUITE.json).", show_default=False)
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads; the same number gives the same table.")] = 1,
+    root: Root = None,
+    results: Results = Path("results"),
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Give every attention head of the last layers a role, by the texts that describe what it contributes."""
+    from promptarena.benchmark.heads.head_commands import Request, run_diagnosis
+
+    request = Request(
+        suite=suite,
+        layers=layers,
+        images=images,
+        largest=max_images,
+        pool=pool,
+        texts_per_head=texts_per_head,
+        concepts=concepts,
+        encoder=encoder,
+        out=out,
+        device=device,
+        threads=threads,
+        root=root,
+    )
+    run_diagnosis(request, results.absolute(), tracking_uri)
 
 
 @app.command()

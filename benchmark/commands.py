@@ -1,6 +1,5 @@
 """What the commands do, over plain functions; all that is printed to standard output is printed here."""
 
-import inspect
 import os
 import signal
 import socket
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from promptarena.benchmark import terminal
 from promptarena.benchmark.boards import boards
 from promptarena.benchmark.cards import SPLITS, Card, load_card
 from promptarena.benchmark.comparison import (
@@ -27,12 +27,9 @@ from promptarena.benchmark.comparison import (
 from promptarena.benchmark.dataset_verify import verify
 from promptarena.benchmark.errors import UserError, unknown
 from promptarena.benchmark.execution import Workplace
-from promptarena.benchmark.method import Learner
 from promptarena.benchmark.progress import ProgressReporter, duration, name_of
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 from promptarena.benchmark.record import Record
 from promptarena.benchmark.record_store import shown
-from promptarena.benchmark.registry import load_registry
 from promptarena.benchmark.spec import PROTOCOLS, PlannedRun, Protocol
 from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.tables import Format, print_rich, render, render_all
@@ -47,7 +44,7 @@ def run_compare(
     request: Request, workplace: Workplace, tracking_uri: str | None, workers: int, *, plan_only: bool
 ) -> int:
     """Carry out a comparison and print its leaderboards; the exit code: 0, or 2 (bad input) or 1 when a run failed."""
-    console = _console()
+    console = terminal.console()
     record = Record.open(workplace.results, tracking_uri)
     comparison = plan_comparison(request, workplace, record)
     _print_plan(console, comparison, workers)
@@ -59,7 +56,7 @@ def run_compare(
             with ProgressReporter(console, comparison, workers) as reporter:
                 failures = carry_out_comparison(comparison, workplace, record, workers, reporter)
         except SystemExit:
-            _console(stderr=True).print("promptarena: stopped; the same command goes on from here")
+            terminal.console(stderr=True).print("promptarena: stopped; the same command goes on from here")
             raise
     _print_and_keep_tables(console, comparison, record, request)
     console.print(f"Recorded in {shown(record.uri)}; look at it with: {_ui_command(workplace.results, tracking_uri)}")
@@ -67,22 +64,6 @@ def run_compare(
     if not failures:
         return 0
     return 2 if all(error.users_fault for _, error in failures) else 1
-
-
-def _console(*, stderr: bool = False) -> Console:
-    """A console that prints text as it is: names, paths and errors may hold anything."""
-    return Console(stderr=stderr, soft_wrap=True, markup=False, emoji=False, highlight=False)
-
-
-def _table(*headers: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    return table
-
-
-def _add(table: Table, *cells: str) -> None:
-    table.add_row(*map(Text, cells))
 
 
 def _print_plan(console: Console, comparison: Comparison, workers: int) -> None:
@@ -103,7 +84,7 @@ def _plan_table(comparison: Comparison) -> Table:
     """Runs to carry out by method and protocol."""
     missing = comparison.missing()
     protocols = list(dict.fromkeys(run.spec.protocol for run in missing))
-    table = _table("to run", *protocols, "expected")
+    table = terminal.table("to run", *protocols, "expected")
     for column in table.columns[1:]:
         column.justify = "right"
     for label in dict.fromkeys(run.spec.label for run in missing):
@@ -111,7 +92,7 @@ def _plan_table(comparison: Comparison) -> Table:
         counts = [sum(run.spec.protocol == protocol for run in runs) for protocol in protocols]
         known = comparison.estimator.knows(label)
         expected = duration(sum(map(comparison.seconds, runs))) if known else "unknown"
-        _add(table, label, *map(str, counts), expected)
+        terminal.add(table, label, *map(str, counts), expected)
     return table
 
 
@@ -159,7 +140,7 @@ def _print_failures(failures: Sequence[tuple[PlannedRun, RunFailedError]]) -> No
         by_reason.setdefault(str(error), []).append(name_of(run))
     for reason, names in by_reason.items():
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        _console(stderr=True).print(f"promptarena: {names[0]}{others} failed: {reason}")
+        terminal.console(stderr=True).print(f"promptarena: {names[0]}{others} failed: {reason}")
 
 
 def _ui_command(results: Path, tracking_uri: str | None) -> str:
@@ -206,61 +187,17 @@ def show_leaderboard(
         raise UserError(f"cannot write {out}: {error.strerror}") from error
 
 
-def print_methods(plugins: Sequence[Path]) -> None:
-    """A table of all methods, and the reasons of those that are broken."""
-    registry = load_registry(plugins)
-    table = _table("method", "title", "venue", "from")
-    for method in registry.methods.values():
-        about = method.learner.about
-        _add(table, method.name, about.title, f"{about.venue} {about.year}", method.origin)
-    console = _console()
-    console.print(table, soft_wrap=False)
-    for entry in registry.broken.values():
-        console.print(f"broken: {entry.name} ({entry.origin}): {entry.reason}")
-
-
-def print_method(name: str, plugins: Sequence[Path]) -> None:
-    """A method's docstring, settings, and recipe per protocol."""
-    method = load_registry(plugins).get(name)
-    about, learner, console = method.learner.about, method.learner, _console()
-    console.print(Text(about.title, style="bold"))
-    console.print(f"{about.paper}\n{about.venue} {about.year}, {about.url}\nfrom {method.origin}\n")
-    console.print(inspect.cleandoc(learner.__doc__ or "") + "\n")
-    settings = _table("setting", "default", "meaning")
-    for field_name, field in learner.config_type.model_fields.items():
-        _add(settings, f"{name}.{field_name}", repr(field.default), field.description or "")
-    for field_name, field in Recipe.model_fields.items():
-        default = "see below" if field.is_required() else repr(field.default)
-        _add(settings, f"{name}.recipe.{field_name}", default, field.description or "")
-    console.print(settings, soft_wrap=False)
-    console.print()
-    recipes = _table("protocol", "source dataset", "other datasets")
-    for protocol in PROTOCOLS:
-        transfer = protocol in ("cross-dataset", "domain-generalization")
-        other = "" if transfer else _preset(learner, protocol, is_source=False)
-        _add(recipes, protocol, _preset(learner, protocol, is_source=True), other)
-    console.print(recipes, soft_wrap=False)
-
-
-def _preset(learner: type[Learner], protocol: Protocol, *, is_source: bool) -> str:
-    config, recipe = learner.preset(TrainingTask(protocol=protocol, shots=16, is_source=is_source))
-    if not learner.seeded:
-        return "no training"
-    changed = recipe.model_dump(exclude_defaults=True) | config.model_dump(exclude_defaults=True)
-    return ", ".join(f"{name} {value!r}" for name, value in changed.items())
-
-
 def print_datasets(suite_name: str) -> None:
     """A table of a suite's datasets."""
     suite = load_suite(suite_name)
-    table = _table("dataset", "mirrors", "classes", "train", "val", "test", "template")
+    table = terminal.table("dataset", "mirrors", "classes", "train", "val", "test", "template")
     table.columns[0].no_wrap = table.columns[1].no_wrap = True
     for name in suite.dataset_names:
         card = suite.card(name)
         classes = str(len(card.class_names) or "–")
         counts = [str(card.counts.get(split, "–")) for split in SPLITS]
-        _add(table, name, card.mirrors or "", classes, *counts, card.template)
-    _console().print(table, soft_wrap=False)
+        terminal.add(table, name, card.mirrors or "", classes, *counts, card.template)
+    terminal.console().print(table, soft_wrap=False)
 
 
 def print_verification(names: Sequence[str], suite_name: str, root: Path | None) -> int:
@@ -269,7 +206,7 @@ def print_verification(names: Sequence[str], suite_name: str, root: Path | None)
     cards: list[Card] = [
         suite.card(name) if name in suite.dataset_names else load_card(name) for name in names or suite.dataset_names
     ]
-    console, whole = _console(), True
+    console, whole = terminal.console(), True
     for card in cards:
         report = verify(card, root)
         whole &= report.whole

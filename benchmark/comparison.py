@@ -20,7 +20,7 @@ from promptarena.benchmark.protocols import enumerate_runs
 from promptarena.benchmark.recipe import Recipe
 from promptarena.benchmark.record import Parents, Record
 from promptarena.benchmark.record_index import RecordedRun
-from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.registry import ALL, Registry, load_registry
 from promptarena.benchmark.spec import PlannedRun, RunResult
 from promptarena.benchmark.suites import Suite, load_suite
 from promptarena.benchmark.training import images_seen
@@ -32,8 +32,8 @@ SECONDS_BETWEEN_HEARTBEATS = 60.0
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked to compare; an empty sequence stands for the suite's default (methods: all built-in
-    ones)."""
+    """What the user asked to compare; an empty sequence stands for the suite's default (and the methods of the plugin
+    files given), the method "all" for every one there is."""
 
     methods: Sequence[str] = ()
     protocols: Sequence[str] = ()
@@ -90,7 +90,7 @@ def plan_comparison(request: Request, workplace: Workplace, record: Record) -> C
     suite = load_suite(workplace.suite)
     registry = load_registry(workplace.plugins)
     choose_device(workplace.device)
-    names = list(dict.fromkeys(request.methods)) or list(registry.methods)
+    names = _chosen_methods(request, suite, registry, workplace)
     seeded = {name: registry.get(name).learner.seeded for name in names}
     enumerated = enumerate_runs(
         suite,
@@ -111,6 +111,14 @@ def plan_comparison(request: Request, workplace: Workplace, record: Record) -> C
         estimator.learn(stored.label, asdict(stored.cost))
     recorded = record.index(suite.name)
     return Comparison(suite, runs, enumerated.notes, recorded, _workloads(runs, recorded, suite, data), estimator)
+
+
+def _chosen_methods(request: Request, suite: Suite, registry: Registry, workplace: Workplace) -> list[str]:
+    if ALL in request.methods:
+        return list(registry.methods)
+    given = {str(path) for path in workplace.plugins}
+    of_files = [method.name for method in registry.methods.values() if method.origin in given]
+    return list(dict.fromkeys(request.methods or (*suite.methods, *of_files)))
 
 
 def _workloads(

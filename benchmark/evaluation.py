@@ -18,9 +18,9 @@ BATCH = 100
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A score with the wall-clock seconds it took and the number of images scored."""
+    """A score for each of the learner's readings, the wall-clock seconds they took, and the number of images."""
 
-    score: Score
+    scores: tuple[Score, ...]
     seconds: float
     images: int
 
@@ -36,15 +36,18 @@ def evaluate(
     started = time.perf_counter()
     rows, labels = restrict(test.labels, target.subset, all_classes)
     view = View(test.images, learner.backbone, cache)
-    predictions = np.empty(len(rows), dtype=np.int64)
+    predictions: dict[str, list[np.ndarray]] = {}
     learner.eval()
     with torch.inference_mode(), learner.backbone.autocast():
         classifier = learner.classifier(learner.prompts(classes))
         for start in range(0, len(rows), BATCH):
-            logits = learner.logits(view.batch(rows[start : start + BATCH].tolist()), classifier)
-            predictions[start : start + BATCH] = logits.argmax(-1).cpu().numpy()
+            images = view.batch(rows[start : start + BATCH].tolist())
+            for reading, logits in learner.readings(images, classifier).items():
+                predictions.setdefault(reading, []).append(logits.argmax(-1).cpu().numpy())
     learner.train()
-    right = np.bincount(labels[predictions == labels], minlength=len(classes))
     total = np.bincount(labels, minlength=len(classes))
-    score = Score(target, tuple(right.tolist()), tuple(total.tolist()))
-    return Evaluated(score, time.perf_counter() - started, len(rows))
+    scores = []
+    for reading, predicted in predictions.items():
+        right = np.bincount(labels[np.concatenate(predicted) == labels], minlength=len(classes))
+        scores.append(Score(target, tuple(right.tolist()), tuple(total.tolist()), reading))
+    return Evaluated(tuple(scores), time.perf_counter() - started, len(rows))

@@ -116,7 +116,7 @@ class Executor:
             except CannotTransferError as error:
                 unscored[target] = str(error)
                 continue
-            scores.append(evaluated.score)
+            scores.extend(evaluated.scores)
             seconds += evaluated.seconds
             images += evaluated.images
         return RunResult(

@@ -44,6 +44,8 @@ CELL = ("suite", "backbone", "protocol", "label", "dataset", "shots", "seed")
 def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
     """One row per run, target and metric, with columns and types as in `DTYPES`; `value` is the accuracy (0..1).
 
+    A method's further readings are rows labelled "LABEL: READING".
+
     Where several runs scored one cell (same label, protocol, dataset, shots, seed and target) the newest is kept, and
     `attrs["notes"]` says so: dicts with "protocol" and a line of "text". `attrs["holes"]` lists the targets that runs
     could not score: dicts with "protocol", "label", "shots", "dataset", "target_dataset", "target_subset", "reason".
@@ -56,9 +58,8 @@ def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
     holes: list[dict[str, Any]] = []
     rivals: dict[tuple[str, str], set[str]] = {}
     for result in oldest_first:
-        place = tuple(getattr(result, name) for name in CELL)
         for row in _rows(result):
-            cell = (*place, row["target_dataset"], row["target_subset"])
+            cell = (*(row[name] for name in CELL), row["target_dataset"], row["target_subset"])
             if cell in rows:
                 rival = (result.protocol, _where(result))
                 rivals.setdefault(rival, set()).update((rows[cell]["run_id"], result.run_id))
@@ -78,6 +79,11 @@ def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
     return frame
 
 
+def reading_label(label: str, reading: str) -> str:
+    """How tables name a method's reading."""
+    return f"{label}: {reading}" if reading else label
+
+
 def _rows(result: StoredResult) -> list[dict[str, Any]]:
     shared = {name: getattr(result, name) for name in DTYPES if hasattr(result, name)}
     shared |= {name: getattr(result.cost, name) for name in DTYPES if hasattr(result.cost, name)}
@@ -90,6 +96,7 @@ def _rows(result: StoredResult) -> list[dict[str, Any]]:
         if seen <= 0 or not 0 <= right <= seen:
             raise _refusal(result, f"{right} of {seen} right on {score.target.dataset}/{score.target.subset}")
         measured = {"target_dataset": score.target.dataset, "target_subset": score.target.subset, "metric": "accuracy"}
+        measured["label"] = reading_label(result.label, score.reading)
         rows.append(shared | measured | {"correct": right, "total": seen, "value": right / seen})
     return rows
 

@@ -7,6 +7,7 @@ B images, C classes, D the joint embedding size.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
@@ -127,6 +128,8 @@ class Learner(nn.Module):
     config_type: ClassVar[type[Config]] = Config
     seeded: ClassVar[bool] = True
     """False for a method that neither trains nor draws: it is run once, not once a seed."""
+    ablations: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Settings that take parts of the method away, by the name of the ablation."""
     image_conditioned: ClassVar[bool] = False
     """True for a method whose class features depend on the image, so that `logits` has to encode text."""
 
@@ -140,6 +143,12 @@ class Learner(nn.Module):
     def preset(cls, task: TrainingTask) -> tuple[Config, Recipe]:
         """Configuration and recipe as published for this task; epochs = 0 (the default) trains nothing."""
         return cls.config_type(), Recipe(epochs=0, batch_size=100, lr=0.0, augment=False)
+
+    @classmethod
+    def reads(cls, config: Any, backbone_digest: str) -> Mapping[str, Path]:
+        """Files that decide figures beside the configuration, by what they are; their content enters the run's key.
+        Raises UserError when one is missing."""
+        return {}
 
     def prompts(self, classes: Classes) -> Any:
         """What depends on the class names but not on parameters, e.g. tokenised texts. May raise
@@ -170,6 +179,10 @@ class Learner(nn.Module):
     def logits(self, images: Images, classifier: Any) -> Tensor:
         """(B, C): the `similarity` of image and class features."""
         return self.similarity(F.normalize(self.image_features(images), dim=-1), classifier)
+
+    def readings(self, images: Images, classifier: Any) -> Mapping[str, Tensor]:
+        """Logits (B, C) by the name of the reading: the method's own under "", and others to record beside it."""
+        return {"": self.logits(images, classifier)}
 
     def training_step(self, images: Images, labels: Tensor, prompts: Any) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Logits (B, C) and the named loss terms whose sum is minimised; labels: (B,) int64 in 0 .. C - 1."""

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ValidationError
 from promptarena.benchmark.cards import Card
 from promptarena.benchmark.errors import UserError, unknown
 from promptarena.benchmark.examples import Data
-from promptarena.benchmark.keys import digest
+from promptarena.benchmark.keys import digest, file_digest
 from promptarena.benchmark.method import Config
-from promptarena.benchmark.recipe import Recipe, TrainingTask, adapted
+from promptarena.benchmark.recipe import Recipe, adapted
 from promptarena.benchmark.registry import Registry
 from promptarena.benchmark.spec import PlannedRun, RunSpec, Subset, Target
 from promptarena.benchmark.suites import Suite
@@ -56,13 +56,7 @@ class Planner:
         data."""
         method = self.registry.get(spec.method)
         card = self.suite.card(spec.dataset)
-        task = TrainingTask(
-            protocol=spec.protocol,
-            shots=spec.shots,
-            dataset=card.mirrors or card.name,
-            is_source=spec.dataset == self.suite.source,
-        )
-        preset_config, preset_recipe = method.learner.preset(task)
+        preset_config, preset_recipe = method.learner.preset(self.suite.task(spec.protocol, spec.dataset, spec.shots))
         recipe = adapted(preset_recipe, **self.suite.training.model_dump())
         config, recipe = _overridden(spec, preset_config, recipe)
         examples = self._train_digest(card, spec.subset, spec.shots, spec.seed or 0)
@@ -82,6 +76,9 @@ class Planner:
             "seed": spec.seed,
             **resolved,
         }
+        read = method.learner.reads(config, self.backbone_digest)
+        if read:
+            training_identity["reads"] = {name: file_digest(path) for name, path in read.items()}
         train_key = digest(training_identity)
         targets = {f"{target.dataset}/{target.subset}": self._target_digest(target) for target in spec.targets}
         return PlannedRun(

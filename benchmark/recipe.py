@@ -25,7 +25,7 @@ class Recipe(BaseModel):
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
     weight_decay: float = Field(5e-4, ge=0, description="added to the gradient (SGD, Adam) or decoupled (AdamW)")
     warmup_epochs: int = Field(1, ge=0, description="first epochs at the constant warmup_lr")
-    warmup_lr: float = Field(1e-5, ge=0)
+    warmup_lr: float = Field(1e-5, ge=0, description="learning rate of the warm-up")
     clip_gradient: float | None = Field(
         None, gt=0, description="largest L2 norm of all gradients together; None: no limit"
     )
@@ -41,6 +41,7 @@ class TrainingTask(BaseModel):
     protocol: Protocol
     shots: int
     dataset: str = Field("", description="the public dataset trained on, or the one a miniature mirrors")
+    card: str = Field("", description="the trained dataset's own name; a miniature's own words need it")
     is_source: bool = Field(description="whether the trained dataset is the suite's source, ImageNet in the field")
 
 

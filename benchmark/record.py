@@ -232,6 +232,39 @@ class Record:
             self._client.set_tag(comparison_id, "tables_key", content_key)
             self._client.set_terminated(comparison_id, "FINISHED")
 
+    def document(
+        self,
+        suite: str,
+        level: str,
+        name: str,
+        key: str,
+        tags: Mapping[str, str],
+        numbers: Mapping[str, float],
+        files: Mapping[str, bytes],
+    ) -> str:
+        """Id of the finished run of this level whose content has this key; made, with its files, on first use.
+
+        Such a run stands beside the comparisons of a suite and never enters a leaderboard.
+        """
+        from mlflow.entities import Metric
+
+        with explained(f"record {name}"), self._store.lock:
+            experiment = self._experiment(suite)
+            found = self._search(experiment, f"tags.level = '{level}' AND tags.document_key = '{key}'")
+            done = [run for run in found if run.info.status == "FINISHED"]
+            if done:
+                return _id(done[0])
+            run_id = self._create(experiment, {"level": level, "suite": suite}, name)
+            now = _milliseconds()
+            metrics = [Metric(metric, value, now, 0) for metric, value in numbers.items()]
+            self._log(run_id, metrics, tags={**tags, "document_key": key})
+            with tempfile.TemporaryDirectory() as folder:
+                for file, content in files.items():
+                    _write(Path(folder) / file, content)
+                self._client.log_artifacts(run_id, folder)
+            self._client.set_terminated(run_id, "FINISHED")
+            return run_id
+
     def _log_headline(self, comparison_id: str, headline: Mapping[str, Mapping[str, float]], name: str) -> None:
         from mlflow.entities import Metric
 

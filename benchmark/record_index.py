@@ -43,11 +43,12 @@ class RecordedRun:
 
 @dataclass(frozen=True)
 class StoredScore:
-    """Right answers among all test images of a target."""
+    """Right answers among all test images of a target, in one of the method's readings (empty: its own)."""
 
     target: Target
     correct: int
     total: int
+    reading: str = ""
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,12 @@ def _age(run: "Run") -> tuple[int, str]:
 
 def _scores(metrics: Mapping[str, float]) -> tuple[StoredScore, ...]:
     return tuple(
-        StoredScore(_target(name), _whole(metrics, name), _whole(metrics, "total" + name.removeprefix("correct")))
+        StoredScore(
+            _target(name),
+            _whole(metrics, name),
+            _whole(metrics, "total" + name.removeprefix("correct")),
+            "/".join(name.split("/")[3:]),
+        )
         for name in sorted(metrics)
         if name.startswith("correct/")
     )
@@ -217,7 +223,7 @@ def _whole(metrics: Mapping[str, float], name: str) -> int:
 
 
 def _target(name: str) -> Target:
-    _, dataset, subset = name.split("/")
+    _, dataset, subset, *_ = name.split("/")
     if subset not in get_args(Subset):
         raise ValueError(name)
     return Target(dataset, cast(Subset, subset))

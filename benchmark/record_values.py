@@ -72,8 +72,8 @@ def _param(value: Any) -> str:
 def check_result(result: RunResult) -> None:
     """Raise ValueError when scores or costs make no sense: no images, more right than seen, NaN."""
     faults = [fault for score in result.scores if (fault := _fault(score))]
-    targets = [score.target for score in result.scores]
-    faults += [f"{target} is scored twice" for target in sorted({t for t in targets if targets.count(t) > 1})]
+    scored = [(score.target, score.reading) for score in result.scores]
+    faults += [f"{target} is scored twice" for target, _ in sorted({s for s in scored if scored.count(s) > 1})]
     faults += [
         f"cost {item.name} is {value}"
         for item in fields(result.cost)
@@ -96,11 +96,12 @@ def metrics_of(result: RunResult) -> dict[str, float]:
     """The figures of a result: integers per target, cost, and percentages (0..100) for MLflow's own charts."""
     metrics: dict[str, float] = {}
     for score in result.scores:
-        place = f"{score.target.dataset}/{score.target.subset}"
+        reading = f"/{score.reading}" if score.reading else ""
+        place = f"{score.target.dataset}/{score.target.subset}{reading}"
         metrics[f"correct/{place}"] = sum(score.correct)
         metrics[f"total/{place}"] = sum(score.total)
-        alone = sum(other.target.subset == score.target.subset for other in result.scores) == 1
+        alone = len({other.target for other in result.scores if other.target.subset == score.target.subset}) == 1
         headline = f"accuracy_{score.target.subset}" + ("" if alone else f"/{score.target.dataset}")
-        metrics[headline] = 100 * sum(score.correct) / sum(score.total)
+        metrics[headline + reading] = 100 * sum(score.correct) / sum(score.total)
     metrics |= {f"cost/{item.name}": float(getattr(result.cost, item.name)) for item in fields(result.cost)}
     return metrics

@@ -19,6 +19,8 @@ from promptarena.benchmark.method import About, Learner
 
 GROUP = "promptarena.methods"
 OURS = "promptarena"
+ALL = "all"
+"""Stands for every method in the user's lists, so no method may be called so."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ def _is_ours(point: importlib.metadata.EntryPoint) -> bool:
 def _method(name: str, learner: object, origin: str, distribution: str = "") -> Method:
     if not (isinstance(learner, type) and issubclass(learner, Learner)):
         raise TypeError(f"{learner!r} is not a subclass of promptarena.benchmark.method.Learner")
+    if name == ALL:
+        raise ValueError(f"{ALL!r} stands for every method; choose another name")
     about = getattr(learner, "about", None)
     if not (isinstance(about, About) and isinstance(about.year, int)):
         raise TypeError(f"{learner.__name__} has no `about` card (an About with a year)")
@@ -131,7 +135,7 @@ def _from_file(path: Path) -> list[Method]:
         if len(learners) == 1:
             return [_method(path.stem.replace("_", "-"), learners[0], str(path))]
         return [_method(learner.__name__.lower(), learner, str(path)) for learner in learners]
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"{path}: {error}") from error
 
 

@@ -75,11 +75,15 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Score:
-    """Right answers on a target, per class in label order; percentages are made from these only when shown."""
+    """Right answers on a target, per class in label order; percentages are made from these only when shown.
+
+    `reading` names another way in which the same learner scores the same images; empty: the method's own.
+    """
 
     target: Target
     correct: tuple[int, ...]
     total: tuple[int, ...]
+    reading: str = ""
 
 
 @dataclass(frozen=True)

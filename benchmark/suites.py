@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from promptarena.benchmark.cards import DATASETS, Card, SplitName, Text, load_card, names_a_file
 from promptarena.benchmark.errors import UserError, unknown
 from promptarena.benchmark.modelfiles import check, read_toml
+from promptarena.benchmark.recipe import TrainingTask
 from promptarena.benchmark.spec import Protocol
 
 _SUITES = DATASETS / "suites"
@@ -41,6 +42,10 @@ class BackboneSource(BaseModel):
         return self
 
 
+DEFAULT_METHODS = ("zeroshot", "linear-probe", "coop", "maple", "promptsrc", "rada")
+"""What is compared when neither the user nor the suite names methods."""
+
+
 class TrainingDefaults(BaseModel):
     """What a suite changes in every method's recipe, alike for all.
 
@@ -63,8 +68,8 @@ class Suite(BaseModel):
 
     `datasets` are trained and scored on one by one (base-to-novel, few-shot). Transfer protocols train on `source`:
     cross-dataset scores `targets`, domain-generalization scores `variants`. All are names of cards, in table order.
-    `protocols` and `seeds` are what runs when the user names none; `shots` is the number of training images per class,
-    `few_shot_shots` the numbers of the few-shot protocol. Figures of a `miniature` suite are labelled as such.
+    `methods`, `protocols` and `seeds` are what runs when the user names none; `shots` is the number of training images
+    per class, `few_shot_shots` the numbers of the few-shot protocol. Figures of a `miniature` suite are labelled so.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,6 +82,7 @@ class Suite(BaseModel):
     source: Text | None = None
     targets: tuple[Text, ...] = ()
     variants: tuple[Text, ...] = ()
+    methods: Annotated[tuple[Text, ...], Field(min_length=1)] = DEFAULT_METHODS
     protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("base-to-novel",)
     shots: Shots = 16
     few_shot_shots: Annotated[tuple[Shots, ...], Field(min_length=1)] = (1, 2, 4, 8, 16)
@@ -87,7 +93,7 @@ class Suite(BaseModel):
 
     @model_validator(mode="after")
     def _protocols_have_datasets(self) -> Self:
-        for name in ("datasets", "targets", "variants", "protocols", "few_shot_shots", "seeds"):
+        for name in ("datasets", "targets", "variants", "methods", "protocols", "few_shot_shots", "seeds"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ValueError(f"field {name!r} names one thing twice: {list(values)}")
@@ -115,6 +121,17 @@ class Suite(BaseModel):
         """Every dataset of the suite once: datasets, source, targets, variants."""
         source = () if self.source is None else (self.source,)
         return tuple(dict.fromkeys((*self.datasets, *source, *self.targets, *self.variants)))
+
+    def task(self, protocol: Protocol, dataset: str, shots: int) -> TrainingTask:
+        """What a method is told of a training on one of `dataset_names`."""
+        card = self.card(dataset)
+        return TrainingTask(
+            protocol=protocol,
+            shots=shots,
+            dataset=card.mirrors or card.name,
+            card=card.name,
+            is_source=dataset == self.source,
+        )
 
     def card(self, name: str) -> Card:
         """The card of one of `dataset_names`. Raises UserError for another name."""

@@ -1,5 +1,12 @@
 """Prompt templates of the field: the 80 that OpenAI used for ImageNet, in their published order, and a choice of 7."""
 
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+Template = Annotated[str, StringConstraints(pattern=r"\{\}")]
+"""A text with {} where the class name goes."""
+
 IMAGENET_80 = (
     "a bad photo of a {}.",
     "a photo of many {}.",

@@ -1,7 +1,7 @@
 """A transformer tower run block by block over open_clip's weights, with a place to step in before every block."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,18 @@ Edit = Callable[[Tensor], Tensor]
 
 NO_EDITS: Mapping[int, Edit] = {}
 NO_BIAS: Mapping[int, Tensor] = {}
+
+
+class Written(NamedTuple):
+    """What a block adds to a sequence's first token, and the tokens behind the block.
+
+    heads: (B, heads, W), each with an even share of the output bias. mlp: (B, W). tokens: (B, L, W). The first token
+    behind the block is the one in front of it plus all heads and the MLP.
+    """
+
+    heads: Tensor
+    mlp: Tensor
+    tokens: Tensor
 
 
 class Tower:
@@ -77,6 +89,17 @@ class Tower:
             shared = self._finish(block, shared, mixed)
             own = self._finish(block, own, mixed_own)
         return shared, own
+
+    def written(self, block: int, tokens: Tensor) -> Written:
+        """What each head of `block` and its MLP write to the first of the tokens (B, L, W) in front of it."""
+        layer: Any = self.blocks[block]
+        q, k, v = self._project(layer.attn, layer.ln_1(tokens))
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        out = layer.attn.out_proj
+        by_head = out.weight.view(self.width, self.heads, -1)
+        heads = layer.ls_1(torch.einsum("bhd,whd->bhw", mixed[:, :, 0], by_head) + out.bias / self.heads)
+        mlp = layer.ls_2(layer.mlp(layer.ln_2(tokens[:, 0] + heads.sum(1))))
+        return Written(heads, mlp, self._finish(layer, tokens, mixed))
 
     def _block(self, block: Any, x: Tensor, bias: Tensor | None) -> Tensor:
         q, k, v = self._project(block.attn, block.ln_1(x))

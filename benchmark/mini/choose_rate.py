@@ -22,7 +22,7 @@ from tabulate import tabulate
 from promptarena.benchmark.cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.evaluation import evaluate
 from promptarena.benchmark.examples import Data, Examples, Pictures
-from promptarena.benchmark.recipe import TrainingTask, adapted
+from promptarena.benchmark.recipe import adapted
 from promptarena.benchmark.registry import load_registry
 from promptarena.benchmark.spec import Target
 from promptarena.benchmark.suites import load_suite
@@ -42,14 +42,8 @@ def base_validation_accuracy(trial: Trial) -> float:
     source = suite.backbone
     backbone = load_backbone(source.config or "", source.weights or "")
     card = suite.card(dataset)
-    task = TrainingTask(
-        protocol="base-to-novel",
-        shots=suite.shots,
-        dataset=card.mirrors or card.name,
-        is_source=dataset == suite.source,
-    )
     learner_type = load_registry().get(method).learner
-    config, recipe = learner_type.preset(task)
+    config, recipe = learner_type.preset(suite.task("base-to-novel", dataset, suite.shots))
     drawn, val = data.few_shot(card, "base", suite.shots, SEED)
     classes = data.classes(card, "base", "train")
     learner = learner_type(backbone, config, classes, torch.Generator().manual_seed(SEED))
@@ -66,7 +60,7 @@ def base_validation_accuracy(trial: Trial) -> float:
     split = data.split(card, "val")
     everything = Examples(Pictures(card, split, np.arange(len(split))), split.labels)
     target = Target(dataset, "base")
-    score = evaluate(learner, target, classes, everything, len(split.class_names), cache).score
+    (score,) = evaluate(learner, target, classes, everything, len(split.class_names), cache).scores
     return sum(score.correct) / sum(score.total)
 
 

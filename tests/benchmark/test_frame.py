@@ -46,6 +46,13 @@ def test_one_row_per_target_with_integers_and_nothing_rounded() -> None:
     assert frame.attrs == {"notes": [], "holes": []}
 
 
+def test_another_reading_of_the_same_images_is_a_row_of_its_own() -> None:
+    frame = tidy([replace(RESULT, scores=(*RESULT.scores, StoredScore(NOVEL, 3, 3, "class feature")))])
+    assert list(frame["label"]) == ["coop(n_ctx=16)", "coop(n_ctx=16)", "coop(n_ctx=16): class feature"]
+    assert list(frame["value"]) == [1 / 3, 2 / 3, 1.0]
+    assert not frame.attrs["notes"]
+
+
 def test_an_empty_frame_has_its_columns() -> None:
     frame = tidy([])
     assert frame.empty

@@ -11,6 +11,7 @@ from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.plan import Planner, parse_overrides
 from promptarena.benchmark.registry import Registry, load_registry
 from promptarena.benchmark.spec import PlannedRun, RunSpec, Target
+from promptarena.methods.coop import CoOp
 
 REGISTRY = load_registry()
 SPEC = RunSpec(
@@ -176,6 +177,27 @@ def test_settings_take_json_and_plain_text(planner: Planner) -> None:
     planned = planner.plan(replace(SPEC, overrides=overrides))
     assert (planned.config["class_specific"], planned.config["ctx_init"], planned.config["n_ctx"]) == (True, "", 8)
     assert list(planned.recipe["crop_scale"]) == [0.5, 1.0]
+
+
+def test_the_content_of_files_that_a_method_reads_decides_the_keys(planner: Planner, tmp_path: Path) -> None:
+    table = tmp_path / "table.json"
+
+    class Reading(CoOp):
+        @classmethod
+        def reads(cls, config: Any, backbone_digest: str) -> dict[str, Path]:
+            return {"table": table}
+
+    coop = REGISTRY.get("coop")
+    registry = Registry([replace(coop, learner=Reading)], [])
+    found = []
+    for content in ("one", "two", "one"):
+        table.write_text(content)
+        found.append(keys(replace(planner, registry=registry).plan(SPEC)))
+    assert found[0] == found[2] != found[1]
+    assert found[0] != keys(planner.plan(SPEC))
+    table.unlink()
+    with pytest.raises(UserError, match=r"table\.json"):
+        replace(planner, registry=registry).plan(SPEC)
 
 
 def test_what_decided_the_figures_is_on_record(planner: Planner) -> None:

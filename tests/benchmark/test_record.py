@@ -62,6 +62,7 @@ def result(correct: int = 30, **changes: object) -> RunResult:
     scores = (
         Score(Target("dtd", "base"), (correct, 10), (40, 40)),
         Score(Target("dtd", "novel"), (20,), (80,)),
+        Score(Target("dtd", "novel"), (40,), (80,), "class feature"),
     )
     return RunResult(**{"scores": scores, "cost": COST, "environment": {"python": "3.11"}} | changes)  # type: ignore[arg-type]
 
@@ -94,7 +95,11 @@ def test_a_finished_run_comes_back_as_it_was(record: Record, suite: str, tmp_pat
     assert (stored.run_id, stored.run_key, stored.suite, stored.seed) == (run_id, planned.key, suite, 1)
     assert (stored.method, stored.label, stored.protocol, stored.shots) == ("coop", "coop", "base-to-novel", 16)
     assert (stored.backbone, stored.miniature, stored.cost) == ("mini-clip", True, COST)
-    assert {(s.target.subset, s.correct, s.total) for s in stored.scores} == {("base", 40, 80), ("novel", 20, 80)}
+    assert {(s.target.subset, s.reading, s.correct, s.total) for s in stored.scores} == {
+        ("base", "", 40, 80),
+        ("novel", "", 20, 80),
+        ("novel", "class feature", 40, 80),
+    }
     assert record.results(suite, {"another"}) == []
 
     run = record._client.get_run(run_id)
@@ -103,11 +108,13 @@ def test_a_finished_run_comes_back_as_it_was(record: Record, suite: str, tmp_pat
     assert run.data.params["provenance.targets.dtd/base"] == "abc"
     assert run.data.metrics["accuracy_base"] == 50.0
     assert run.data.metrics["accuracy_novel"] == 25.0
+    assert run.data.metrics["accuracy_novel/class feature"] == 50.0
     (used,) = run.inputs.dataset_inputs
     assert digest("split", 1).startswith(used.dataset.digest)
     assert record.artifact(run_id, "learned.safetensors", tmp_path).read_bytes() == b"\x00\x01"
     scores = json.loads(record.artifact(run_id, "scores.json", tmp_path).read_text())
-    assert scores[0] == {"target": {"dataset": "dtd", "subset": "base"}, "correct": [30, 10], "total": [40, 40]}
+    place = {"dataset": "dtd", "subset": "base"}
+    assert scores[0] == {"target": place, "correct": [30, 10], "total": [40, 40], "reading": ""}
     assert json.loads(record.artifact(run_id, "config.json", tmp_path).read_text())["config"] == {"n_ctx": 4}
     assert json.loads(record.artifact(run_id, "environment.json", tmp_path).read_text()) == {"python": "3.11"}
 

@@ -13,7 +13,7 @@ from e2e_command import Ended, succeed
 from e2e_inside import call
 from e2e_world import PROTOCOLS, make_world
 
-from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.suites import DEFAULT_METHODS
 
 TITLES = ("Base-to-novel generalization", "Cross-dataset transfer", "Domain generalization")
 
@@ -42,7 +42,7 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Arena:
 
 
 def test_a_plan_before_any_run_counts_runs_and_guesses_no_times(arena: Arena) -> None:
-    methods = load_registry().methods
+    methods = DEFAULT_METHODS
     assert f"{3 * len(methods)} runs, 0 already done, {3 * len(methods)} to run" in arena.planned.out
     assert all(name in arena.planned.out for name in (*methods, *PROTOCOLS))
     assert "known once the first runs have ended" in arena.planned.out
@@ -50,7 +50,7 @@ def test_a_plan_before_any_run_counts_runs_and_guesses_no_times(arena: Arena) ->
 
 
 def test_it_prints_plain_lines_and_a_leaderboard_per_protocol(arena: Arena) -> None:
-    out, total = arena.ended.out, 3 * len(load_registry().methods)
+    out, total = arena.ended.out, 3 * len(DEFAULT_METHODS)
     assert arena.ended.err == ""
     assert not {"\x1b", "\r"} & set(out)
     for done in range(1, total + 1):
@@ -58,15 +58,15 @@ def test_it_prints_plain_lines_and_a_leaderboard_per_protocol(arena: Arena) -> N
     assert [out.count(title) >= 1 for title in TITLES] == [True] * 3
     tables = arena.ended.table_text()
     assert max(map(len, tables.splitlines()[:-1])) <= 80
-    first = re.findall(r"^(\S+) +[\d.]+", tables, re.MULTILINE)[: len(load_registry().methods)]
-    assert first == list(load_registry().methods)
+    first = re.findall(r"^(\S+) +[\d.]+", tables, re.MULTILINE)[: len(DEFAULT_METHODS)]
+    assert first == list(DEFAULT_METHODS)
 
 
 def test_the_record_nests_comparison_method_and_run(arena: Arena) -> None:
     (comparison,) = e2e_record.runs(arena.results, "comparison")
     methods = {run.info.run_id: run for run in e2e_record.runs(arena.results, "method")}
     runs = e2e_record.runs(arena.results)
-    assert {run.data.tags["label"] for run in methods.values()} == set(load_registry().methods)
+    assert {run.data.tags["label"] for run in methods.values()} == set(DEFAULT_METHODS)
     assert {run.data.tags["mlflow.parentRunId"] for run in methods.values()} == {comparison.info.run_id}
     assert len(runs) == 3 * len(methods)
     for run in (comparison, *methods.values(), *runs):

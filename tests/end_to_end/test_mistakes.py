@@ -29,7 +29,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--methods", "cop"], "unknown method 'cop'; did you mean coop?"),
+        (["--methods", "cop"], "unknown method 'cop'; did you mean coop or tcp or kgcoop?"),
         (["--protocols", "base2novel"], "did you mean base-to-novel?"),
         (["--datasets", "noizy"], "unknown dataset 'noizy'; did you mean noisy?"),
         (["--set", "coop.n_cxt=4"], "did you mean n_ctx"),
@@ -138,7 +138,7 @@ def test_nothing_recorded_of_what_is_asked(suite: Path, results: Path) -> None:
 
 
 def test_wrong_words(here: Path) -> None:
-    assert complaint("methods", "show", "cop") == "unknown method 'cop'; did you mean coop?"
+    assert complaint("methods", "show", "cop") == "unknown method 'cop'; did you mean coop or tcp or kgcoop?"
     assert complaint("datasets", "verify", "digit").startswith("unknown dataset 'digit'; did you mean digits")
     assert complaint("compete").startswith("No such command 'compete'")
     assert complaint("methods") == "Missing command; see promptarena methods --help"

@@ -1,15 +1,19 @@
 """Zero-shot CLIP: the plain formula, ensembles, and what must not matter."""
 
+from typing import Any
+
 import pytest
 import tiny
 import torch
 import torch.nn.functional as F
 from open_clip.tokenizer import SimpleTokenizer
+from pydantic import ValidationError
 from torch import Tensor
 
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes
-from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
+from promptarena.benchmark.templates import IMAGENET_80, SELECT_7
+from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig, ZeroShotEnsemble, ZeroShotEnsembleConfig
 
 NAMES = ("red fox", "barn owl", "zebra", "wren")
 CLASSES = Classes(NAMES, "a photo of a {}.")
@@ -60,6 +64,51 @@ def test_an_ensemble_is_the_normalised_mean_of_normalised_features() -> None:
         ensemble = learner(*TEMPLATES)
         found = ensemble.classifier(ensemble.prompts(CLASSES))
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def ensemble(classes: Classes, **config: Any) -> Tensor:
+    settings = ZeroShotEnsembleConfig(**config)
+    found = ZeroShotEnsemble(tiny.backbone(), settings, CLASSES, torch.Generator())
+    with torch.no_grad():
+        return found.logits(PixelBatch(PIXELS, found.backbone), found.classifier(found.prompts(classes)))
+
+
+def test_the_ensemble_is_seven_templates_and_the_datasets_own() -> None:
+    flowers = Classes(NAMES, "a photo of a {}, a type of flower.", "oxford_flowers")
+    for _ in range(2):
+        assert torch.equal(ensemble(flowers), logits(CLASSES, *SELECT_7, flowers.template))
+    assert not torch.equal(ensemble(flowers), ensemble(flowers, with_own=False))
+    assert torch.equal(ensemble(flowers, with_own=False), logits(CLASSES, *SELECT_7))
+
+
+def test_the_ensemble_of_imagenet_is_the_seven_alone_but_not_that_of_its_variants() -> None:
+    template = "a photo of a {}."
+    assert torch.equal(ensemble(Classes(NAMES, template, "imagenet")), logits(CLASSES, *SELECT_7))
+    assert torch.equal(ensemble(Classes(NAMES, template, "imagenet-a")), logits(CLASSES, *SELECT_7, template))
+
+
+def test_an_own_template_among_the_others_is_not_counted_twice() -> None:
+    assert torch.equal(ensemble(Classes(NAMES, "art of the {}.", "art")), logits(CLASSES, *SELECT_7))
+    assert torch.equal(ensemble(CLASSES, templates=IMAGENET_80), logits(CLASSES, *IMAGENET_80))
+
+
+def test_an_ensemble_of_one_is_the_plain_prompt_to_the_bit() -> None:
+    assert torch.equal(ensemble(CLASSES, templates=("a photo of a {}.",)), logits())
+
+
+def test_the_ensemble_learns_nothing_and_needs_no_seed() -> None:
+    config, recipe = ZeroShotEnsemble.preset(tiny.training_task())
+    assert config == ZeroShotEnsembleConfig(templates=SELECT_7, with_own=True)
+    assert recipe.epochs == 0
+    assert not ZeroShotEnsemble.seeded
+
+
+def test_a_template_needs_a_place_for_the_name() -> None:
+    for config in (ZeroShotConfig, ZeroShotEnsembleConfig):
+        with pytest.raises(ValidationError, match="templates"):
+            config(templates=("a photo of a cat.",))
+    with pytest.raises(ValidationError, match="templates"):
+        ZeroShotEnsembleConfig(templates=())
 
 
 def test_letter_case_and_other_classes_do_not_matter() -> None:

@@ -1,0 +1,223 @@
+"""What the contract tries a method on: a world of few images, and a method trained in it."""
+
+import random
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from promptarena.benchmark.backbone import Backbone, Precision
+from promptarena.benchmark.cache import ArrayCache, default_cache_folder
+from promptarena.benchmark.examples import Data, Examples, Pictures
+from promptarena.benchmark.inputs import View
+from promptarena.benchmark.method import Classes, Config, Images, Learner
+from promptarena.benchmark.recipe import Recipe, TrainingTask, adapted
+from promptarena.benchmark.suites import load_suite
+from promptarena.benchmark.training import Task, batches, train
+from promptarena.benchmark.weights import load_backbone
+
+BATCH = 8
+EPOCHS = 2
+TEST_IMAGES = 12
+GENTLE = 0.25
+"""Share of the suite's learning rates: a trial of few steps has no warm-up, and must not overshoot."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything around a method.
+
+    task: the training of a seed; another seed draws other images. test: images to score. novel: classes that are not
+    trained on, of another number. training: what a preset is asked with. adapt: a published recipe -> the one used.
+    """
+
+    backbone: Backbone
+    task: Callable[[int], Task]
+    test: Examples
+    novel: Classes
+    cache: ArrayCache
+    training: TrainingTask
+    adapt: Callable[[Recipe], Recipe]
+
+
+def shortened(recipe: Recipe, lr_multiplier: float = 1.0, adaptive_lr_multiplier: float = 1.0) -> Recipe:
+    """A recipe for a trial: at most EPOCHS epochs without warm-up, batches of at most BATCH, no augmentation."""
+    scaled = adapted(
+        recipe,
+        lr_multiplier=lr_multiplier,
+        adaptive_lr_multiplier=adaptive_lr_multiplier,
+        max_epochs=EPOCHS,
+        augment=False,
+    )
+    return scaled.model_copy(update={"warmup_epochs": 0, "batch_size": min(recipe.batch_size, BATCH)})
+
+
+def miniature(dataset: str = "digits", shots: int = 8) -> World:
+    """The embedded CLIP and one of the embedded datasets, on the CPU.
+
+    shots: images drawn of each class, fewer than there are, so that seeds draw different ones. The preset is that of
+    the suite's own number.
+    """
+    suite, data = load_suite("mini"), Data(None)
+    card, source = suite.card(dataset), suite.backbone
+    novel, split = data.classes(card, "novel", "test"), data.split(card, "test")
+    rows = np.linspace(0, len(split) - 1, TEST_IMAGES).astype(np.int64)
+
+    def task(seed: int) -> Task:
+        return Task(data.classes(card, "base", "train"), *data.few_shot(card, "base", shots, seed), seed)
+
+    def adapt(recipe: Recipe) -> Recipe:
+        rates = suite.training
+        return shortened(recipe, GENTLE * rates.lr_multiplier, GENTLE * rates.adaptive_lr_multiplier)
+
+    return World(
+        backbone=load_backbone(source.config or "", source.weights or "", device="cpu"),
+        task=task,
+        test=Examples(Pictures(card, split, rows), split.labels[rows]),
+        novel=Classes(novel.names[:-1], novel.template, novel.dataset),
+        cache=ArrayCache(default_cache_folder()),
+        training=suite.task("base-to-novel", dataset, suite.shots),
+        adapt=adapt,
+    )
+
+
+class Trained:
+    """A learner behind its training; `state` and `logits` are kept as they were then."""
+
+    def __init__(self, subject: "Subject", learner: Learner) -> None:
+        self._subject = subject
+        self.learner = learner
+        self.state = {name: tensor.clone() for name, tensor in learner.state_dict().items()}
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """(B, C) of the test images among the trained classes, as at the first time of asking."""
+        return self._subject.logits(self.learner)
+
+    def same_as(self, other: "Trained") -> bool:
+        """Whether tensors and logits are equal to the last bit."""
+        return same(self.state, other.state) and torch.equal(self.logits, other.logits)
+
+
+class Subject:
+    """A method in a world, with a backbone of its own, so that a method which changes it disturbs no other."""
+
+    def __init__(self, learner: type[Learner], world: World, config: Config | None = None) -> None:
+        preset, recipe = learner.preset(world.training)
+        self.type = learner
+        self.world = world
+        self.config = config or preset
+        self.recipe = world.adapt(recipe)
+        self.backbone = self._backbone(deepcopy(world.backbone.model), "fp32")
+        self.task = world.task(1)
+        self.classes = self.task.classes
+        self._trained: dict[tuple[int, int], Trained] = {}
+
+    def _backbone(self, model: object, precision: Precision) -> Backbone:
+        own = self.world.backbone
+        return Backbone(model, own.name, own.digest, own.device, precision, own.mean, own.std)
+
+    def in_bf16(self) -> Backbone:
+        """The same backbone in mixed precision."""
+        return self._backbone(self.backbone.model, "bf16")
+
+    def build(self, seed: int = 1, backbone: Backbone | None = None) -> Learner:
+        """A new learner whose initial values come from `seed`."""
+        chosen = backbone or self.backbone
+        return self.type(chosen, self.config, self.classes, torch.Generator().manual_seed(seed)).to(chosen.device)
+
+    def trained(self, seed: int = 1, ambient: int = 1) -> Trained:
+        """Trained with `seed`, the global generators being at `ambient`; trained once and kept."""
+        if (seed, ambient) not in self._trained:
+            self._trained[seed, ambient] = self.train_anew(seed, ambient)
+        return self._trained[seed, ambient]
+
+    def train_anew(self, seed: int = 1, ambient: int = 1, stop_behind: int | None = None) -> Trained:
+        """The same, every time anew; interrupted behind epoch `stop_behind`, a new learner goes on from the file."""
+        with tempfile.TemporaryDirectory() as folder, global_randomness(ambient):
+            checkpoint = Path(folder) / "checkpoint.safetensors"
+            if stop_behind is not None:
+                with suppress(_StoppedError):
+                    self._train(seed, checkpoint, stop_behind)
+            return Trained(self, self._train(seed, checkpoint))
+
+    def _train(self, seed: int, checkpoint: Path, stop_behind: int | None = None) -> Learner:
+        def on_epoch(curve: Mapping[str, float]) -> None:
+            if curve["epoch"] == stop_behind:
+                raise _StoppedError
+
+        learner = self.build(seed)
+        task, cache = self.world.task(seed), self.world.cache
+        train(learner, self.recipe, task, cache=cache, checkpoint=checkpoint, train_key="trial", on_epoch=on_epoch)
+        return learner
+
+    def batch(self, backbone: Backbone | None = None) -> tuple[Images, Tensor]:
+        """A training batch: images and labels."""
+        rows = batches(len(self.task.train.labels), BATCH, 1, 1)[0]
+        view = View(self.task.train.images, backbone or self.backbone, self.world.cache)
+        return view.batch(rows.tolist()), torch.from_numpy(self.task.train.labels[rows]).to(self.backbone.device)
+
+    def test_images(self, learner: Learner, rows: list[int] | None = None) -> Images:
+        """The test images, or those of some rows."""
+        view = View(self.world.test.images, learner.backbone, self.world.cache)
+        return view.batch(list(range(len(view))) if rows is None else rows)
+
+    def logits(self, learner: Learner, classes: Classes | None = None, rows: list[int] | None = None) -> Tensor:
+        """(B, C) as an evaluation asks for them: the test images (or `rows` of them) among the trained classes."""
+        return self._score(learner, classes or self.classes, self.test_images(learner, rows))
+
+    def cross_entropy(self, learner: Learner) -> float:
+        """Of the logits of the training images, which are scored like test images."""
+        view = View(self.task.train.images, learner.backbone, self.world.cache)
+        scores = self._score(learner, self.classes, view.batch(range(len(view))))
+        return float(F.cross_entropy(scores, torch.from_numpy(self.task.train.labels).to(scores.device)))
+
+    def _score(self, learner: Learner, classes: Classes, images: Images) -> Tensor:
+        learner.eval()
+        with torch.inference_mode(), learner.backbone.autocast():
+            scores = learner.logits(images, learner.classifier(learner.prompts(classes)))
+        learner.train()
+        return scores.float().clone()
+
+
+class _StoppedError(Exception):
+    """The interruption of a trial."""
+
+
+def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Whether two states hold equal tensors under the same names."""
+    return one.keys() == other.keys() and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+@contextmanager
+def global_randomness(seed: int) -> Iterator[None]:
+    """The global generators of torch, NumPy and Python in a known state; at the end they are as they were."""
+    before = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before[0])
+        np.random.set_state(before[1])
+        random.setstate(before[2])
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One CPU thread, as in a comparison: the last bits of a product depend on their number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,95 @@
+"""Figures of a role table: the map of roles and the concepts of every head, as PNG and SVG bytes."""
+
+import io
+from typing import TYPE_CHECKING
+
+from promptarena.benchmark.heads.concepts import ATTRIBUTES
+from promptarena.benchmark.heads.roles import Head, RoleTable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = {
+    "colour": "#d1495b",
+    "shape": "#edae49",
+    "texture": "#66a182",
+    "object": "#7768ae",
+    "position": "#f08a5d",
+    "other specialist": "#9c8f80",
+    "generalization": "#2e6f95",
+    "mixed": "#c9d6df",
+}
+"""Fill by role, attribute heads by what they serve."""
+
+FORMATS = ("png", "svg")
+
+
+def figures(table: RoleTable) -> dict[str, bytes]:
+    """File name -> content; equal tables give equal bytes with the same matplotlib."""
+    drawn = {"role_map": role_map(table), "concepts": concept_map(table)}
+    return {f"{name}.{format}": _rendered(figure, format) for name, figure in drawn.items() for format in FORMATS}
+
+
+def kind(head: Head) -> str:
+    """What a head is shown as: a key of `COLOURS`."""
+    if head.role != "attribute":
+        return head.role
+    return head.attribute or "other specialist"
+
+
+def role_map(table: RoleTable) -> "Figure":
+    """Layers by heads, filled by role, with the entropy in bits written in."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch, Rectangle
+
+    rows = len(table.layers)
+    figure = Figure(figsize=(2.6 + 0.62 * table.width, 1.3 + 0.5 * rows), layout="constrained")
+    axes = figure.subplots()
+    for place, head in enumerate(table.heads):
+        x, y = place % table.width, place // table.width
+        fill = COLOURS[kind(head)]
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=fill, edgecolor="white"))
+        dark = sum(int(fill[start : start + 2], 16) for start in (1, 3, 5)) < 380
+        ink = "white" if dark else "black"
+        axes.text(x, y, f"{head.entropy:.2f}", ha="center", va="center", color=ink, fontsize=8)
+    axes.set(xlim=(-0.5, table.width - 0.5), ylim=(rows - 0.5, -0.5), aspect="equal", xlabel="head", ylabel="layer")
+    axes.set_xticks(range(table.width))
+    axes.set_yticks(range(rows), [str(layer) for layer in table.layers])
+    axes.set_title(f"{table.backbone}: roles, Concept Entropy in bits", fontsize=10)
+    shown = {kind(head) for head in table.heads} | set(ATTRIBUTES)
+    legend = [Patch(facecolor=colour, label=name) for name, colour in COLOURS.items() if name in shown]
+    axes.legend(handles=legend, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
+    return figure
+
+
+def concept_map(table: RoleTable) -> "Figure":
+    """Heads by concepts: the share of a head's texts in each concept."""
+    from matplotlib.figure import Figure
+
+    heads, concepts = len(table.heads), len(table.concepts)
+    figure = Figure(figsize=(2.5 + 0.5 * concepts, 2.2 + 0.17 * heads), layout="constrained")
+    axes = figure.subplots()
+    shares = [head.distribution for head in table.heads]
+    image = axes.imshow(shares, aspect="auto", cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_xticks(range(concepts), [_short(concept.name) for concept in table.concepts], rotation=60, ha="right")
+    axes.set_yticks(range(heads), [f"L{head.layer} H{head.head} {kind(head)}" for head in table.heads])
+    axes.tick_params(labelsize=7)
+    for boundary in range(table.width, heads, table.width):
+        axes.axhline(boundary - 0.5, color="white", linewidth=1)
+    axes.set_title(f"{table.backbone}: concepts of each head's descriptions", fontsize=10)
+    figure.colorbar(image, ax=axes, label="share of descriptions")
+    return figure
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 28 else f"{name[:27]}…"
+
+
+def _rendered(figure: "Figure", format: str) -> bytes:
+    import matplotlib
+
+    buffer = io.BytesIO()
+    unsigned: dict[str, None] = {"Creator": None, "Date": None} if format == "svg" else {"Software": None}
+    with matplotlib.rc_context({"svg.hashsalt": "promptarena"}):
+        figure.savefig(buffer, format=format, dpi=150, metadata=unsigned)
+    return buffer.getvalue()

@@ -1,0 +1,40 @@
+"""Text pools: the descriptions that heads may be given, one a line."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptarena.benchmark.cards import DATASETS
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.keys import digest
+from promptarena.benchmark.modelfiles import read_bytes
+
+SHIPPED = DATASETS / "heads" / "text_pool.txt"
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Distinct texts in the file's order. `name` is the file's, `digest` the SHA-256 of the texts."""
+
+    name: str
+    texts: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the texts in order."""
+        return digest(self.texts)
+
+
+def read_pool(path: Path = SHIPPED) -> Pool:
+    """The texts in a UTF-8 file; empty lines, repetitions and lines that begin with # are left out.
+
+    Raises UserError when it cannot be read or holds fewer than two texts.
+    """
+    try:
+        lines = read_bytes(path).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+    stripped = (" ".join(line.split()) for line in lines)
+    texts = tuple(dict.fromkeys(line for line in stripped if line and not line.startswith("#")))
+    if len(texts) < 2:
+        raise UserError(f"{path}: holds {len(texts)} texts; a pool needs at least two, one a line")
+    return Pool(path.name, texts)

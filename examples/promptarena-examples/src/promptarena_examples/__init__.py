@@ -1,0 +1,1 @@
+"""Two published methods for promptarena, one file each."""
