@@ -95,6 +95,10 @@ def compare(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="METHOD.NAME=VALUE or METHOD.recipe.NAME=VALUE.")
     ] = None,
+    ablations: Annotated[
+        list[str] | None,
+        typer.Option("--ablate", help="Also run methods without these of their parts, by name, or all."),
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would run, and for how long; run nothing.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Runs at the same time (default: one per core).")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
@@ -121,6 +125,7 @@ def compare(
         seeds=seeds or (),
         shots=shots or (),
         settings=settings or (),
+        ablations=ablations or (),
     )
     workplace = Workplace(
         suite=suite,
@@ -262,6 +267,48 @@ def diagnose_heads(
         root=root,
     )
     run_diagnosis(request, results.absolute(), tracking_uri)
+
+
+@heads_app.command("retrieve")
+def retrieve_by_attribute(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id in the record, or a learned.safetensors file.")],
+    folder: Annotated[Path, typer.Option(metavar="PICTURES", help="Folder of the pictures to rank.")],
+    query: Annotated[Path, typer.Option(metavar="IMAGE", help="The picture to find others like.")],
+    attribute: Annotated[
+        Literal["colour", "shape", "texture", "object", "position"], typer.Option(help="In which respect.")
+    ],
+    top: Annotated[int, typer.Option(min=1, max=20, help="How many pictures are shown.")] = 8,
+    suite: Annotated[str, typer.Option(help="The suite whose backbone the run was trained on.")] = "mini",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            help="The figure's file; an SVG goes beside it (default: RESULTS/heads/IMAGE-ATTRIBUTE.png).",
+            show_default=False,
+        ),
+    ] = None,
+    plugins: Plugins = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    results: Results = Path("results"),
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Rank pictures by one attribute's feature of a trained DeAR, and by plain CLIP for comparison."""
+    from promptarena.benchmark.heads.head_commands import Search, run_retrieval
+
+    search = Search(
+        run=run,
+        folder=folder,
+        query=query,
+        attribute=attribute,
+        top=top,
+        suite=suite,
+        out=out,
+        plugins=tuple(plugins or ()),
+        device=device,
+        threads=threads,
+    )
+    run_retrieval(search, results.absolute(), tracking_uri)
 
 
 @app.command()

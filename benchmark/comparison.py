@@ -1,6 +1,7 @@
 """A comparison from end to end: plan the runs, carry out those the record lacks, record them, and tell what
 happened."""
 
+import json
 import shutil
 import time
 from collections import Counter
@@ -8,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from promptarena.benchmark.draws import restrict
+from promptarena.benchmark.errors import UserError, unknown
 from promptarena.benchmark.estimate import Estimator, Workload
 from promptarena.benchmark.examples import Data
 from promptarena.benchmark.execution import Workplace, training_folder
@@ -33,7 +35,7 @@ SECONDS_BETWEEN_HEARTBEATS = 60.0
 @dataclass(frozen=True)
 class Request:
     """What the user asked to compare; an empty sequence stands for the suite's default (and the methods of the plugin
-    files given), the method "all" for every one there is."""
+    files given), the method "all" for every one there is, the ablation "all" for every one that a method declares."""
 
     methods: Sequence[str] = ()
     protocols: Sequence[str] = ()
@@ -41,6 +43,7 @@ class Request:
     seeds: Sequence[int] = ()
     shots: Sequence[int] = ()
     settings: Sequence[str] = ()
+    ablations: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def plan_comparison(request: Request, workplace: Workplace, record: Record) -> C
         datasets=request.datasets,
         shots=request.shots,
         overrides=parse_overrides(request.settings, names),
+        variants=_ablated(request.ablations, {name: registry.get(name).learner.ablations for name in names}),
     )
     data = Data(workplace.data_root)
     source = suite.backbone
@@ -119,6 +123,26 @@ def _chosen_methods(request: Request, suite: Suite, registry: Registry, workplac
     given = {str(path) for path in workplace.plugins}
     of_files = [method.name for method in registry.methods.values() if method.origin in given]
     return list(dict.fromkeys(request.methods or (*suite.methods, *of_files)))
+
+
+def _ablated(
+    wanted: Sequence[str], declared: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> dict[str, list[dict[str, str]]]:
+    """The settings of the wanted ablations by method, as `--set` would give them."""
+    known = list(dict.fromkeys(ablation for ablations in declared.values() for ablation in ablations))
+    if wanted and not known:
+        raise UserError(f"--ablate: none of {', '.join(declared)} declares ablations; methods show NAME lists them")
+    for name in wanted:
+        if name not in (*known, ALL):
+            raise unknown("ablation", name, known)
+    return {
+        method: [
+            {name: value if isinstance(value, str) else json.dumps(value) for name, value in settings.items()}
+            for ablation, settings in ablations.items()
+            if ablation in wanted or ALL in wanted
+        ]
+        for method, ablations in declared.items()
+    }
 
 
 def _workloads(

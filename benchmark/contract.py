@@ -160,7 +160,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "mixed-precision",
-        "in bf16 a training step works and logits differ by 5 % of the largest at most, on average",
+        "in bf16 and fp16 a training step works and logits differ by 5 % of the largest at most, on average",
         "cast where types meet (x.to(y.dtype)) and compute losses on logits.float()",
         rules.mixed_precision,
     ),

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone import Backbone, Precision
 from promptarena.benchmark.contract_world import Subject, same
 from promptarena.benchmark.method import About, CannotTransferError, Learner
 from promptarena.benchmark.recipe import Recipe, TrainingTask
@@ -20,8 +20,9 @@ from promptarena.benchmark.weights import weights_digest
 
 CLOSE = 1e-4
 """Largest difference of logits that rounding explains, as a share of the largest logit."""
-CLOSE_IN_BF16 = 0.05
-"""Largest mean difference between bf16 and float32 logits, as a share of the largest logit."""
+REDUCED: tuple[Precision, ...] = ("bf16", "fp16")
+CLOSE_IF_REDUCED = 0.05
+"""Largest mean difference between reduced and float32 logits, as a share of the largest logit."""
 TINY = 1e-12
 RESERVED = ("epoch", "loss", "lr", "train_accuracy")
 SHOTS = (1, 2, 4, 8, 16)
@@ -279,8 +280,14 @@ def evaluation(subject: Subject) -> str:
 
 
 def mixed_precision(subject: Subject) -> str:
-    """In bf16 a training step works, and logits differ from float32's by 5 % of the largest at most, on average."""
-    backbone = subject.in_bf16()
+    """In bf16 and fp16 a training step works, and logits differ from float32's by 5 % of the largest at most, on
+    average."""
+    return ", ".join(f"{precision} {_reduced(subject, precision):.1%}" for precision in REDUCED)
+
+
+def _reduced(subject: Subject, precision: Precision) -> float:
+    """The mean difference of the logits in this precision, as a share of the largest one."""
+    backbone = subject.backbone_in(precision)
     learner = subject.build(backbone=backbone)
     learner.load_state_dict(subject.trained().state)
     if subject.recipe.epochs:
@@ -288,11 +295,11 @@ def mixed_precision(subject: Subject) -> str:
         with backbone.autocast():
             _, losses = learner.training_step(images, labels, learner.training_prompts(subject.classes))
         learner.backward(losses)
-        require(all(loss.isfinite() for loss in losses.values()), "losses that are not finite")
+        require(all(loss.isfinite() for loss in losses.values()), f"in {precision}, losses that are not finite")
     exact, found = subject.trained().logits, subject.logits(learner)
     gap = float((found - exact).abs().mean() / exact.abs().max().clamp_min(TINY))
-    require(gap <= CLOSE_IN_BF16, f"logits differ by {gap:.1%} of the largest on average")
-    return f"{gap:.1%} of the largest"
+    require(gap <= CLOSE_IF_REDUCED, f"in {precision}, logits differ by {gap:.1%} of the largest on average")
+    return gap
 
 
 def backbone(subject: Subject) -> str:

@@ -125,9 +125,9 @@ class Subject:
         own = self.world.backbone
         return Backbone(model, own.name, own.digest, own.device, precision, own.mean, own.std)
 
-    def in_bf16(self) -> Backbone:
-        """The same backbone in mixed precision."""
-        return self._backbone(self.backbone.model, "bf16")
+    def backbone_in(self, precision: Precision) -> Backbone:
+        """The same backbone, computing in this precision."""
+        return self._backbone(self.backbone.model, precision)
 
     def build(self, seed: int = 1, backbone: Backbone | None = None) -> Learner:
         """A new learner whose initial values come from `seed`."""

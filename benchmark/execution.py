@@ -11,14 +11,14 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 
 from promptarena.benchmark.backbone import Backbone, Precision
 from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.evaluation import evaluate
-from promptarena.benchmark.examples import Data, Examples
+from promptarena.benchmark.examples import Data
 from promptarena.benchmark.keys import generator
+from promptarena.benchmark.learned import LEARNED, Learned
 from promptarena.benchmark.memory import PeakMemory
 from promptarena.benchmark.method import CannotTransferError, Classes, Learner
 from promptarena.benchmark.recipe import Recipe
@@ -131,7 +131,7 @@ class Executor:
             ),
             curves=trained.curves,
             unscored=unscored,
-            files=_kept(folder, planned, learner, drawn),
+            files=_kept(folder, planned, learner, task),
             environment=environment(self._backbone, self._place.threads),
         )
 
@@ -160,18 +160,14 @@ def environment(backbone: Backbone, threads: int) -> dict[str, str]:
     } | {package: version(package) for package in PACKAGES}
 
 
-def _kept(folder: Path, planned: PlannedRun, learner: Learner, drawn: Examples) -> dict[str, Path]:
+def _kept(folder: Path, planned: PlannedRun, learner: Learner, task: Task) -> dict[str, Path]:
     """The artifacts of a run: the trained tensors with what is needed to load them, and the drawn images."""
-    learned, split = folder / "learned.safetensors", folder / "split.json"
-    metadata = {
-        "method": planned.spec.method,
-        "config": json.dumps(dict(planned.config)),
-        "backbone": str(planned.provenance["backbone"]),
-    }
+    learned, split = folder / LEARNED, folder / "split.json"
+    drawn = task.train
     rows = [[drawn.images.key(row), int(label)] for row, label in enumerate(drawn.labels)]
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in learner.state_dict().items()}
+    source = str(planned.provenance["method_source"])
     try:
-        save_file(tensors, learned, metadata)
+        Learned.of(learner, task.classes, planned.spec.method, source).save(learned)
         split.write_text(json.dumps(rows, indent=0))
     except (OSError, SafetensorError) as error:
         raise UserError(f"cannot write to {folder}: {error}; free space or choose another --results") from error

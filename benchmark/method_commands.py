@@ -55,7 +55,7 @@ def print_methods(plugins: Sequence[Path], architecture: str | None = None) -> N
         terminal.add(table, method.name, about.title, venue, paper, parameters, _parity(method.learner))
     console.print(table, soft_wrap=False)
     for note in notes:
-        console.print(note)
+        console.print(note, soft_wrap=False)
     _print_broken(console, registry)
 
 
@@ -92,7 +92,10 @@ def print_method(name: str, plugins: Sequence[Path]) -> None:
     console.print(f"parity: {about.parity}")
     assumed = assumed_settings(learner.config_type)
     choices = [*about.assumed, *(f"{name}.{setting}" for setting in assumed)]
-    console.print(f"assumed: {'; '.join(choices) or 'nothing'}\n")
+    console.print(f"assumed: {'; '.join(choices) or 'nothing'}")
+    if learner.ablations:
+        console.print(f"ablations: {', '.join(learner.ablations)}")
+    console.print()
     console.print(inspect.cleandoc(learner.__doc__ or "") + "\n")
     settings = terminal.table("setting", "default", "meaning")
     for field_name, field in learner.config_type.model_fields.items():

@@ -41,7 +41,11 @@ class $title(Learner):
     config: ${title}Config
 
     def __init__(
-        self, backbone: Backbone, config: ${title}Config, classes: Classes, generator: torch.Generator
+        self,
+        backbone: Backbone,
+        config: ${title}Config,
+        classes: Classes,
+        generator: torch.Generator,
     ) -> None:
         super().__init__(backbone, config, classes, generator)
         self.b = nn.Parameter(torch.zeros(backbone.embed_dim))

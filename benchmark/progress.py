@@ -59,12 +59,13 @@ class ProgressReporter:
 
     def finished(self, run: PlannedRun, result: RunResult) -> None:
         """The run's line: its accuracies and seconds, and what is left of the whole comparison."""
+        own = [score for score in result.scores if not score.reading]
         accuracies = ", ".join(
             f"{_target_name(run, score.target.dataset, score.target.subset)} "
             f"{100 * sum(score.correct) / sum(score.total):.1f}"
-            for score in result.scores[:3]
+            for score in own[:3]
         )
-        more = f" and {len(result.scores) - 3} more" if len(result.scores) > 3 else ""
+        more = f" and {len(own) - 3} more" if len(own) > 3 else ""
         seconds = result.cost.train_seconds + result.cost.eval_seconds
         self._end(run, f"{accuracies or 'nothing to score'}{more} ({seconds:.1f} s)")
 

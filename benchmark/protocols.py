@@ -35,14 +35,16 @@ def enumerate_runs(
     datasets: Sequence[str] = (),
     shots: Sequence[int] = (),
     overrides: Mapping[str, Mapping[str, str]] | None = None,
+    variants: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
 ) -> Enumerated:
-    """Every run of a comparison, ordered by protocol, trained dataset, shots, method, seed.
+    """Every run of a comparison, ordered by protocol, trained dataset, shots, method, variant, seed.
 
     `methods` says for each name whether the method draws anything at random; one that does not runs once, with seed
     None. An empty sequence stands for the suite's default: its protocols, its seeds, all its datasets, and for `shots`
     `suite.shots` (in the few-shot protocol `suite.few_shot_shots`). `datasets` picks the trained datasets of
     base-to-novel and few-shot, and the targets of the transfer protocols, whose source is always trained on and scored.
-    `overrides` maps a method to its changed settings.
+    `overrides` maps a method to its changed settings, `variants` to further ones, each of which, beside these, is run
+    as a method of its own.
 
     Raises UserError for an unknown protocol, dataset or overridden method, a protocol the suite has no datasets for, or
     a negative seed or fewer than one shot.
@@ -51,6 +53,9 @@ def enumerate_runs(
     for name in changed:
         if name not in methods:
             raise unknown("method", name, methods)
+    settings = {
+        name: [{**changed.get(name, {}), **more} for more in ({}, *(variants or {}).get(name, ()))] for name in methods
+    }
     wanted = _known(datasets, suite.dataset_names)
     runs: list[RunSpec] = []
     notes: list[str] = []
@@ -69,11 +74,12 @@ def enumerate_runs(
                 shots=count,
                 seed=seed,
                 targets=training.targets,
-                overrides=tuple(sorted(changed.get(method, {}).items())),
+                overrides=tuple(sorted(values.items())),
             )
             for training in trainings
             for count in _unique(shots) or default_shots
             for method, seeded in methods.items()
+            for values in settings[method]
             for seed in (_seeds(seeds, suite) if seeded else (None,))
         )
     return Enumerated(tuple(runs), tuple(notes))

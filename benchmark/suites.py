@@ -42,7 +42,7 @@ class BackboneSource(BaseModel):
         return self
 
 
-DEFAULT_METHODS = ("zeroshot", "linear-probe", "coop", "maple", "promptsrc", "rada")
+DEFAULT_METHODS = ("zeroshot", "linear-probe", "coop", "maple", "rada", "dear")
 """What is compared when neither the user nor the suite names methods."""
 
 

@@ -1,17 +1,22 @@
 """What `promptarena heads` does and prints."""
 
+import os
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark import terminal
+from promptarena.benchmark.backbone import Backbone, Precision
 from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.heads.concepts import ATTRIBUTES
+from promptarena.benchmark.heads import retrieve as retrieval
+from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
 from promptarena.benchmark.heads.diagnose import check_layers, diagnose
 from promptarena.benchmark.heads.encoder import DEFAULT, open_encoder
 from promptarena.benchmark.heads.figures import figures
@@ -19,9 +24,12 @@ from promptarena.benchmark.heads.pictures import find_images
 from promptarena.benchmark.heads.pool import SHIPPED, read_pool
 from promptarena.benchmark.heads.record_heads import record_diagnosis
 from promptarena.benchmark.heads.roles import RoleTable, Settings
-from promptarena.benchmark.record import Record
+from promptarena.benchmark.keys import digest, file_digest
+from promptarena.benchmark.learned import LEARNED, Learned
+from promptarena.benchmark.record import PARENT, Record
 from promptarena.benchmark.record_store import shown
-from promptarena.benchmark.suites import load_suite
+from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.suites import Suite, load_suite
 from promptarena.benchmark.weights import load_backbone
 
 LAYERS = 4
@@ -52,14 +60,10 @@ def run_diagnosis(request: Request, results: Path, tracking_uri: str | None) -> 
     settings = Settings(texts_per_head=request.texts_per_head, concepts=request.concepts)
     pool = read_pool(request.pool or SHIPPED)
     pictures = find_images(request.images, suite, request.root, request.largest)
-    source = suite.backbone
-    backbone = load_backbone(
-        source.config or source.architecture or "", source.weights or source.pretrained or "", device=request.device
-    )
+    backbone = _backbone(suite, request.device)
     layers = chosen_layers(request.layers, backbone)
     encoder = open_encoder(request.encoder)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with _progress() as progress:
         task = progress.add_task("pictures", total=len(pictures.images))
         table = diagnose(
             backbone,
@@ -75,9 +79,106 @@ def run_diagnosis(request: Request, results: Path, tracking_uri: str | None) -> 
     table.save(out)
     record = Record.open(results, tracking_uri)
     run_id = record_diagnosis(record, suite.name, table, figures(table))
-    console = Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
+    console = terminal.console()
     print_summary(console, table)
     console.print(f"Role table: {out}; with figures in run {run_id} of {shown(record.uri)}")
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is to be retrieved: the pictures of `folder` nearest to `query`, to the learner of a run (or in a file)."""
+
+    run: str
+    folder: Path
+    query: Path
+    attribute: Attribute
+    top: int = 8
+    suite: str = "mini"
+    out: Path | None = None
+    plugins: tuple[Path, ...] = ()
+    device: str = "auto"
+    threads: int = 1
+
+
+def run_retrieval(search: Search, results: Path, tracking_uri: str | None) -> None:
+    """Rank the pictures, write the figure, record it beside the run, and print the ranking. Raises UserError."""
+    torch.set_num_threads(search.threads)
+    suite, registry = load_suite(search.suite), load_registry(search.plugins)
+    record, console = Record.open(results, tracking_uri), terminal.console()
+    of_run = {} if Path(search.run).is_file() else {PARENT: search.run, "run": search.run}
+    with tempfile.TemporaryDirectory() as folder:
+        path = _fetched(record, search.run, Path(folder)) if of_run else Path(search.run)
+        learned, learned_digest = Learned.load(path), file_digest(path)
+    method = learned.origin.method
+    backbone = _backbone(suite, search.device, learned.origin.precision)
+    learner = learned.learner(backbone, registry)
+    if not isinstance(learner, retrieval.SeesAttributes):
+        raise UserError(f"{method} has no image features of single attributes; give a run of dear")
+    for line in learned.changes(backbone, registry):
+        terminal.console(stderr=True).print(f"Note: {line}", style="yellow")
+    with _progress() as progress:
+        task = progress.add_task("pictures", total=None)
+        found = retrieval.retrieve(
+            backbone,
+            learner,
+            search.query,
+            search.folder,
+            search.attribute,
+            search.top,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    images = retrieval.figures(found, search.query, search.folder)
+    out = search.out or results / "heads" / f"{search.query.stem}-{search.attribute}.png"
+    for ending in retrieval.FORMATS:
+        _write(out.with_suffix(f".{ending}"), images[f"retrieval.{ending}"])
+    ranking = {"ranking.json": found.text().encode()}
+    run_id = record.document(
+        suite.name,
+        "retrieval",
+        f"{method}: nearest to {search.query.name} by {search.attribute}",
+        digest(learned_digest, found.text()),
+        {"method": method, "attribute": search.attribute, "backbone_digest": backbone.digest, **of_run},
+        {"compared": float(found.compared)},
+        {**ranking, **images},
+    )
+    print_ranking(console, found)
+    console.print(f"Figure: {out}; recorded in run {run_id} of {shown(record.uri)}")
+
+
+def _fetched(record: Record, run: str, folder: Path) -> Path:
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    try:
+        return record.artifact(run, LEARNED, folder)
+    except UserError as error:
+        raise UserError(f"{error}; give the id of a finished run, or the path of a {LEARNED}") from error
+
+
+def print_ranking(console: Console, found: retrieval.Retrieval) -> None:
+    """The nearest pictures by the attribute, and beside them those by plain CLIP."""
+    console.print(f"Nearest to {found.query_name} among {found.compared} pictures:")
+    table = terminal.table("", f"by {found.attribute}", "cosine", f"by {retrieval.PLAIN}", "cosine")
+    for rank, (own, plain) in enumerate(zip(found.by_attribute, found.by_clip, strict=True), start=1):
+        terminal.add(table, str(rank), own.name, f"{own.cosine:.4f}", plain.name, f"{plain.cosine:.4f}")
+    console.print(table, soft_wrap=False)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _backbone(suite: Suite, device: str, precision: Precision = "fp32") -> Backbone:
+    source = suite.backbone
+    architecture, weights = source.config or source.architecture or "", source.weights or source.pretrained or ""
+    return load_backbone(architecture, weights, device=device, precision=precision)
+
+
+def _progress() -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def chosen_layers(text: str | None, backbone: Backbone) -> range:

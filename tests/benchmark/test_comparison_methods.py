@@ -56,3 +56,35 @@ def test_no_method_may_be_called_all(tmp_path: Path) -> None:
     (tmp_path / "all.py").write_text(PLUGIN)
     with pytest.raises(UserError, match="stands for every method"):
         load_registry((tmp_path / "all.py",))
+
+
+ABLATED = """
+from promptarena.methods.coop import CoOp
+
+
+class Mine(CoOp):
+    ablations = {"words": {"ctx_init": "", "n_ctx": 4}, "end": {"class_token_position": "front"}}
+"""
+
+
+def ablated(place: Workplace, *ablations: str) -> list[str]:
+    place.plugins[0].write_text(ABLATED)
+    request = Request(
+        methods=("coop", "mine"), protocols=("base-to-novel",), ablations=ablations, settings=("mine.n_ctx=4",)
+    )
+    runs = plan_comparison(request, place, Record.open(place.results, None)).runs
+    return [run.spec.label for run in runs]
+
+
+def test_an_ablation_is_a_run_of_its_own_beside_the_whole_method(place: Workplace) -> None:
+    whole, no_words = "mine(n_ctx=4)", "mine(ctx_init=, n_ctx=4)"
+    assert ablated(place) == ["coop", whole]
+    assert ablated(place, "words") == ["coop", whole, no_words]
+    assert ablated(place, "all") == ["coop", whole, no_words, "mine(class_token_position=front, n_ctx=4)"]
+
+
+def test_an_ablation_that_no_method_declares_is_refused(place: Workplace) -> None:
+    with pytest.raises(UserError, match="unknown ablation 'word'; did you mean words"):
+        ablated(place, "word")
+    with pytest.raises(UserError, match="none of coop declares ablations"):
+        plan_comparison(Request(methods=("coop",), ablations=("words",)), place, Record.open(place.results, None))

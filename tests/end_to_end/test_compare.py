@@ -1,4 +1,4 @@
-"""One comparison of all methods under three protocols: what it prints, records, and does not do again."""
+"""One comparison of the default methods under three protocols: what it prints, records, and does not do again."""
 
 import csv
 import io
@@ -13,6 +13,7 @@ from e2e_command import Ended, succeed
 from e2e_inside import call
 from e2e_world import PROTOCOLS, make_world
 
+from promptarena.benchmark.registry import load_registry
 from promptarena.benchmark.suites import DEFAULT_METHODS
 
 TITLES = ("Base-to-novel generalization", "Cross-dataset transfer", "Domain generalization")
@@ -153,3 +154,16 @@ def test_the_record_goes_where_the_user_says(arena: Arena, tmp_path: Path) -> No
     assert f"Recorded in {uri}" in by_option.out
     assert "1 already done, 0 to run" in by_variable.out
     assert not (tmp_path / "results" / "mlflow.db").exists()
+
+
+@pytest.mark.slow
+def test_every_method_there_is_runs_under_every_protocol(tmp_path: Path) -> None:
+    suite = make_world(tmp_path / "world")
+    ended = succeed("compare", suite, "--methods", "all", "--ablate", "all", "--workers", 2, cwd=tmp_path)
+    assert ended.err == ""
+    runs = e2e_record.runs(tmp_path / "results")
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    ran = {(run.data.tags["method"], run.data.tags["protocol"]) for run in runs}
+    assert ran == {(method, protocol) for method in load_registry().methods for protocol in PROTOCOLS}
+    assert "dear(mask=none)" in ended.out
+    assert "dear: class feature" in ended.out

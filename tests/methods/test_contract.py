@@ -8,10 +8,13 @@ import trials
 
 from promptarena.benchmark.contract import RULES, Rule, Subject, World, check, miniature
 from promptarena.benchmark.registry import load_registry
+from promptarena.methods.dear import DeARConfig
 
 METHODS = load_registry().methods
 WITHOUT_LEARNING = [rule for rule in RULES if rule.name != "learning"]
 """Drawn weights hold nothing to learn from, and a penalty may outweigh the labels there; the miniature shows it."""
+WITHOUT_A_TABLE = {"dear": DeARConfig(mask="none")}
+"""The tiny CLIP's heads have not been diagnosed; the miniature's have."""
 each = pytest.mark.parametrize("name", METHODS)
 
 
@@ -19,7 +22,7 @@ each = pytest.mark.parametrize("name", METHODS)
 def subject(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Subject]:
     """Each method once, so that its rules share a training."""
     world = trials.world(tmp_path_factory.mktemp("world"), layers=12)
-    return cache(lambda name: Subject(METHODS[name].learner, world))
+    return cache(lambda name: Subject(METHODS[name].learner, world, WITHOUT_A_TABLE.get(name)))
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,17 @@ import pytest
 
 METHODS = Path(__file__).parents[2] / "methods"
 FILES = [path for path in sorted(METHODS.glob("*.py")) if path.name != "__init__.py"]
-INTERFACE = {"backbone", "errors", "insertions", "method", "recipe", "templates", "towers"}
+INTERFACE = {
+    "backbone",
+    "errors",
+    "heads.concepts",
+    "heads.roles",
+    "insertions",
+    "method",
+    "recipe",
+    "templates",
+    "towers",
+}
 each = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 

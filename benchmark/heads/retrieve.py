@@ -1,0 +1,212 @@
+"""Retrieval by an attribute: which pictures of a folder share the colour, shape, ... of a query, to a trained learner.
+
+Shapes: B images, N pictures, D the joint embedding size.
+"""
+
+import io
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.cache import ArrayCache, default_cache_folder
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
+from promptarena.benchmark.heads.pictures import Folder
+from promptarena.benchmark.images import decode
+from promptarena.benchmark.inputs import ImageList, View
+from promptarena.benchmark.keys import file_digest
+from promptarena.benchmark.method import Images
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BATCH = 32
+PLAIN = "plain CLIP"
+"""What the ranking by the image feature of frozen CLIP is called."""
+
+FORMATS = ("png", "svg")
+SIDE = 160
+"""Longer side of a picture in the figure, in pixels."""
+
+NAME_CHARACTERS = 20
+Progress = Callable[[int, int], None]
+"""Told how many of how many pictures are done."""
+
+
+@runtime_checkable
+class SeesAttributes(Protocol):
+    """A learner with an image feature for each attribute."""
+
+    def attribute_features(self, images: Images) -> Tensor:
+        """(B, 5, D) normalised, in the order of ATTRIBUTES."""
+        ...
+
+
+class OnePicture:
+    """A file as a list of one picture. Raises UserError when it cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.digest = file_digest(path)
+        self.stamp = ""
+
+    def __len__(self) -> int:
+        return 1
+
+    def key(self, index: int) -> str:
+        """The file's name."""
+        return self.path.name
+
+    def image(self, index: int) -> Image.Image:
+        """The picture as RGB. Raises UserError when it cannot be decoded."""
+        return decode(self.path)
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A picture, by its path below the folder, and its cosine with the query."""
+
+    name: str
+    cosine: float
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """The pictures nearest to a query, nearest first: by the feature of one attribute, and by frozen CLIP's.
+
+    query, pictures: SHA-256 of the query's file and of all pictures with their order. compared: how many pictures.
+    """
+
+    attribute: Attribute
+    query_name: str
+    query: str
+    pictures: str
+    compared: int
+    by_attribute: tuple[Neighbour, ...]
+    by_clip: tuple[Neighbour, ...]
+
+    def text(self) -> str:
+        """As JSON."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+
+def retrieve(
+    backbone: Backbone,
+    learner: SeesAttributes,
+    query: Path,
+    folder: Path,
+    attribute: Attribute,
+    top: int,
+    progress: Progress = lambda done, total: None,
+) -> Retrieval:
+    """The `top` pictures below `folder` that are nearest to the query, which is itself not counted.
+
+    Nearest is the largest cosine; of equal ones the first path. Raises UserError when a picture is missing or cannot be
+    decoded, or when the learner was trained without attribute tokens.
+    """
+    wanted, pictures = OnePicture(query), find_pictures(folder)
+    rows = [row for row in range(len(pictures)) if not (folder / pictures.key(row)).samefile(query)]
+    if not rows:
+        raise UserError(f"folder {folder} holds no picture beside the query")
+    ones = features(backbone, learner, wanted, [0], attribute)
+    manys = features(backbone, learner, pictures, rows, attribute, progress)
+
+    def nearest(one: Tensor, many: Tensor) -> tuple[Neighbour, ...]:
+        cosines = [round(cosine, 6) for cosine in (many @ one[0]).tolist()]
+        places = sorted(range(len(rows)), key=lambda place: (-cosines[place], place))
+        return tuple(Neighbour(pictures.key(rows[place]), cosines[place]) for place in places[:top])
+
+    by_attribute, by_clip = (nearest(one, many) for one, many in zip(ones, manys, strict=True))
+    return Retrieval(attribute, query.name, wanted.digest, pictures.digest, len(rows), by_attribute, by_clip)
+
+
+def find_pictures(folder: Path) -> Folder:
+    """All pictures below a folder. Raises UserError when there is no such folder or it holds none."""
+    if not folder.is_dir():
+        raise UserError(f"--folder {folder}: no such folder")
+    return Folder(folder, sys.maxsize)
+
+
+def features(
+    backbone: Backbone,
+    learner: SeesAttributes,
+    pictures: ImageList,
+    rows: Sequence[int],
+    attribute: Attribute,
+    progress: Progress = lambda done, total: None,
+) -> tuple[Tensor, Tensor]:
+    """(N, D) float32, normalised, of these rows: the attribute's features, and frozen CLIP's.
+
+    Raises UserError when a picture cannot be decoded, or when the learner was trained without attribute tokens.
+    """
+    view = View(pictures, backbone, ArrayCache(default_cache_folder()))
+    own, plain = [], []
+    for start in range(0, len(rows), BATCH):
+        batch = view.plain(rows[start : start + BATCH])
+        with torch.inference_mode(), backbone.autocast():
+            found = learner.attribute_features(batch).float()
+        if found.shape[1] != len(ATTRIBUTES):
+            raise UserError("this learner was trained without attribute tokens; give a run with them")
+        own.append(found[:, ATTRIBUTES.index(attribute)])
+        plain.append(F.normalize(batch.features, dim=-1))
+        progress(start + len(batch), len(rows))
+    return torch.cat(own), torch.cat(plain)
+
+
+def figures(retrieval: Retrieval, query: Path, folder: Path) -> dict[str, bytes]:
+    """The figure as file name -> content; the same retrieval gives the same bytes with the same matplotlib."""
+    figure = drawn(retrieval, query, folder)
+    return {f"retrieval.{format}": _rendered(figure, format) for format in FORMATS}
+
+
+def drawn(retrieval: Retrieval, query: Path, folder: Path) -> "Figure":
+    """The query on the left; on its right the nearest by the attribute, below them those by plain CLIP."""
+    from matplotlib.figure import Figure
+
+    rankings: Mapping[str, Sequence[Neighbour]] = {
+        f"by {retrieval.attribute}": retrieval.by_attribute,
+        f"by {PLAIN}": retrieval.by_clip,
+    }
+    columns = len(retrieval.by_attribute)
+    figure = Figure(figsize=(2.2 + 1.3 * columns, 3.7), layout="constrained")
+    grid = figure.add_gridspec(2, columns + 1, width_ratios=[1.4] + [1.0] * columns)
+    _show(figure.add_subplot(grid[:, 0]), query, "query", retrieval.query_name)
+    for row, (name, neighbours) in enumerate(rankings.items()):
+        for column, neighbour in enumerate(neighbours):
+            axes = figure.add_subplot(grid[row, column + 1])
+            _show(axes, folder / neighbour.name, f"{column + 1}:  {neighbour.cosine:.3f}", neighbour.name)
+            if column == 0:
+                axes.set_ylabel(name, fontsize=10)
+    return figure
+
+
+def _show(axes: "Axes", path: Path, title: str, name: str) -> None:
+    picture = decode(path)
+    picture.thumbnail((SIDE, SIDE))
+    axes.imshow(picture)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_title(title, fontsize=9)
+    axes.set_xlabel(name if len(name) <= NAME_CHARACTERS else f"…{name[1 - NAME_CHARACTERS :]}", fontsize=6)
+    for spine in axes.spines.values():
+        spine.set_edgecolor("#9c8f80")
+
+
+def _rendered(figure: "Figure", format: str) -> bytes:
+    import matplotlib
+
+    buffer = io.BytesIO()
+    unsigned: dict[str, None] = {"Creator": None, "Date": None} if format == "svg" else {"Software": None}
+    with matplotlib.rc_context({"svg.hashsalt": "promptarena"}):
+        figure.savefig(buffer, format=format, dpi=150, metadata=unsigned)
+    return buffer.getvalue()
