@@ -107,6 +107,7 @@ def _one_line(action: str, error: Exception) -> UserError:
 def _silence() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow  # noqa: F401  (its import configures logging, so levels are set after it)
 
     for name in ("mlflow.store.db.utils", "alembic"):

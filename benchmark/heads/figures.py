@@ -27,7 +27,7 @@ FORMATS = ("png", "svg")
 def figures(table: RoleTable) -> dict[str, bytes]:
     """File name -> content; equal tables give equal bytes with the same matplotlib."""
     drawn = {"role_map": role_map(table), "concepts": concept_map(table)}
-    return {f"{name}.{format}": _rendered(figure, format) for name, figure in drawn.items() for format in FORMATS}
+    return {f"{name}.{format}": rendered(figure, format) for name, figure in drawn.items() for format in FORMATS}
 
 
 def kind(head: Head) -> str:
@@ -85,7 +85,8 @@ def _short(name: str) -> str:
     return name if len(name) <= 28 else f"{name[:27]}…"
 
 
-def _rendered(figure: "Figure", format: str) -> bytes:
+def rendered(figure: "Figure", format: str) -> bytes:
+    """The figure as a file of this format (png, svg), the same bytes every time."""
     import matplotlib
 
     buffer = io.BytesIO()

@@ -1,6 +1,5 @@
 """What `promptarena heads` does and prints."""
 
-import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -146,7 +145,6 @@ def run_retrieval(search: Search, results: Path, tracking_uri: str | None) -> No
 
 
 def _fetched(record: Record, run: str, folder: Path) -> Path:
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
         return record.artifact(run, LEARNED, folder)
     except UserError as error:

@@ -3,7 +3,6 @@
 Shapes: B images, N pictures, D the joint embedding size.
 """
 
-import io
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from promptarena.benchmark.backbone import Backbone
 from promptarena.benchmark.cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
+from promptarena.benchmark.heads.figures import rendered
 from promptarena.benchmark.heads.pictures import Folder
 from promptarena.benchmark.images import decode
 from promptarena.benchmark.inputs import ImageList, View
@@ -166,7 +166,7 @@ def features(
 def figures(retrieval: Retrieval, query: Path, folder: Path) -> dict[str, bytes]:
     """The figure as file name -> content; the same retrieval gives the same bytes with the same matplotlib."""
     figure = drawn(retrieval, query, folder)
-    return {f"retrieval.{format}": _rendered(figure, format) for format in FORMATS}
+    return {f"retrieval.{format}": rendered(figure, format) for format in FORMATS}
 
 
 def drawn(retrieval: Retrieval, query: Path, folder: Path) -> "Figure":
@@ -200,13 +200,3 @@ def _show(axes: "Axes", path: Path, title: str, name: str) -> None:
     axes.set_xlabel(name if len(name) <= NAME_CHARACTERS else f"…{name[1 - NAME_CHARACTERS :]}", fontsize=6)
     for spine in axes.spines.values():
         spine.set_edgecolor("#9c8f80")
-
-
-def _rendered(figure: "Figure", format: str) -> bytes:
-    import matplotlib
-
-    buffer = io.BytesIO()
-    unsigned: dict[str, None] = {"Creator": None, "Date": None} if format == "svg" else {"Software": None}
-    with matplotlib.rc_context({"svg.hashsalt": "promptarena"}):
-        figure.savefig(buffer, format=format, dpi=150, metadata=unsigned)
-    return buffer.getvalue()
