@@ -144,6 +144,7 @@ def leaderboard(
     suite: SuiteArgument = "mini",
     protocols: Protocols = None,
     methods: Annotated[list[str] | None, typer.Option(help="Only these methods.", show_default=False)] = None,
+    datasets: Datasets = None,
     format: Annotated[
         Literal["rich", "md", "latex", "html", "csv", "json"], typer.Option(help="Layout of the tables.")
     ] = "rich",
@@ -154,7 +155,8 @@ def leaderboard(
     """Print the leaderboards of everything recorded for a suite."""
     from promptarena.benchmark.commands import show_leaderboard
 
-    show_leaderboard(suite, protocols or (), methods or (), format, out, results.absolute(), tracking_uri)
+    place = (results.absolute(), tracking_uri)
+    show_leaderboard(suite, protocols or (), methods or (), datasets or (), format, out, *place)
 
 
 @methods_app.command("list")

@@ -27,6 +27,7 @@ from promptarena.benchmark.comparison import (
 from promptarena.benchmark.dataset_verify import verify
 from promptarena.benchmark.errors import UserError, unknown
 from promptarena.benchmark.execution import Workplace
+from promptarena.benchmark.frame import names_reading
 from promptarena.benchmark.progress import ProgressReporter, duration, name_of
 from promptarena.benchmark.record import Record
 from promptarena.benchmark.record_store import shown
@@ -128,7 +129,8 @@ def _print_and_keep_tables(console: Console, comparison: Comparison, record: Rec
         for format, ending in FILE_ENDINGS.items():
             tables[f"{board.protocol}.{ending}"] = render(board, format)
         for label, means in board.headline().items():
-            headline.setdefault(label, {}).update(means)
+            if not names_reading(label, labels):
+                headline.setdefault(label, {}).update(means)
     console.print()
     record.log_tables(record_comparison(comparison, record), tables, headline)
 
@@ -153,6 +155,7 @@ def show_leaderboard(
     suite_name: str,
     protocols: Sequence[str],
     methods: Sequence[str],
+    datasets: Sequence[str],
     format: Format,
     out: Path | None,
     results: Path,
@@ -164,7 +167,10 @@ def show_leaderboard(
             raise unknown("protocol", protocol, PROTOCOLS)
     suite = load_suite(suite_name)
     record = _existing_record(results, tracking_uri)
-    made = boards(suite, record, protocols=cast(Sequence[Protocol], protocols), methods=methods)
+    for dataset in datasets:
+        suite.card(dataset)
+    chosen = cast(Sequence[Protocol], protocols)
+    made = boards(suite, record, protocols=chosen, methods=methods, datasets=datasets)
     made = [board for board in made if board.tables[0].rows]
     if not made:
         what = f" under {' or '.join(protocols)}" if protocols else ""

@@ -84,6 +84,11 @@ def reading_label(label: str, reading: str) -> str:
     return f"{label}: {reading}" if reading else label
 
 
+def names_reading(label: str, methods: Iterable[str]) -> bool:
+    """Whether a label is that of a further reading of one of these methods."""
+    return any(label.startswith(f"{method}: ") for method in methods)
+
+
 def _rows(result: StoredResult) -> list[dict[str, Any]]:
     shared = {name: getattr(result, name) for name in DTYPES if hasattr(result, name)}
     shared |= {name: getattr(result.cost, name) for name in DTYPES if hasattr(result.cost, name)}

@@ -85,7 +85,7 @@ def test_a_run_keeps_its_parameters_curves_integers_and_files(arena: Arena) -> N
         )
         assert float(run.data.params["recipe.lr"]) >= 0
         for score in json.loads(e2e_record.read(arena.results, run, "scores.json")):
-            place = f"{score['target']['dataset']}/{score['target']['subset']}"
+            place = "/".join(filter(None, (*score["target"].values(), score["reading"])))
             assert run.data.metrics[f"correct/{place}"] == sum(score["correct"])
             assert run.data.metrics[f"total/{place}"] == sum(score["total"]) > 0
         epochs = int(run.data.params["recipe.epochs"])
@@ -144,6 +144,13 @@ def test_a_leaderboard_of_some_methods_and_protocols(arena: Arena) -> None:
     assert "zeroshot" not in shown.out
     assert "Cross-dataset" in shown.out
     assert "Domain" not in shown.out
+
+
+def test_a_leaderboard_of_some_datasets(arena: Arena) -> None:
+    chosen = ("--results", arena.results, "--protocols", "cross-dataset", "--datasets")
+    assert "Noisy" in call("leaderboard", arena.suite, *chosen, "noisy").out
+    unknown = call("leaderboard", arena.suite, *chosen, "nosy")
+    assert (unknown.code, "did you mean noisy" in unknown.err) == (2, True)
 
 
 def test_the_record_goes_where_the_user_says(arena: Arena, tmp_path: Path) -> None:
