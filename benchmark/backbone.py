@@ -52,7 +52,8 @@ class Backbone:
     """A frozen open_clip CLIP. Not an `nn.Module`, so that a learner which holds it does not own, save or train it.
 
     Attributes: `vision`, `text` (Towers), `embed_dim` D, `image_size` pixels a side, `mean` and `std` of the pixels,
-    `context_length` text positions, `scale` = exp(logit_scale), `name` and `digest` (SHA-256 of the weights).
+    `context_length` text positions, `scale` = exp(logit_scale), `name`, `digest` (SHA-256 of the weights) and `origin`
+    (where they come from, in words).
     """
 
     def __init__(
@@ -64,10 +65,12 @@ class Backbone:
         precision: Precision,
         mean: Channels = OPENAI_DATASET_MEAN,
         std: Channels = OPENAI_DATASET_STD,
+        origin: str = "",
     ) -> None:
         self.model = model.to(device).eval().requires_grad_(False)
         self.name = name
         self.digest = digest
+        self.origin = origin
         self.device = device
         self.precision = precision
         self.text = Tower(model.transformer.resblocks, causal=True)
@@ -75,7 +78,7 @@ class Backbone:
         self.embed_dim = int(model.text_projection.shape[1])
         self.scale: Tensor = model.logit_scale.detach().exp()
         size = model.visual.image_size
-        self.image_size = int(size[0] if isinstance(size, tuple) else size)
+        self.image_size = int(size[0] if isinstance(size, tuple | list) else size)
         self.mean = mean
         self.std = std
 
@@ -89,7 +92,10 @@ class Backbone:
             or visual.pool_type != "tok"
             or visual.final_ln_after_pool
         ):
-            raise UserError(f"backbone {self.name}: its image encoder has no token sequence to edit; use a CLIP ViT")
+            raise UserError(
+                f"backbone {self.name}: its image encoder has no token sequence to edit; use a CLIP ViT, or "
+                "a method that leaves the image encoder as it is, such as coop"
+            )
         return Tower(visual.transformer.resblocks, causal=False)
 
     @property

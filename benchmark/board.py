@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Unit = Literal["percent", "parameters", "seconds", "images/s", "MiB"]
+Unit = Literal["percent", "points", "parameters", "seconds", "images/s", "MiB"]
 Mark = Literal["best", "second"]
 
 
@@ -14,7 +14,8 @@ class Cell:
 
     `n` counts the seeds behind the value (in the cost table the runs). The figure is complete when `filled` of its
     `wanted` `parts` are there: seeds, for an average datasets. `correct` of `total` test images are summed over seeds.
-    `reason` says why a hole cannot be filled.
+    `reason` says why a hole cannot be filled, or what stands behind a figure. `note` is a word or two printed beside
+    the figure, or in its place; data formats have the `reason` instead.
     """
 
     value: float | None = None
@@ -29,6 +30,7 @@ class Cell:
     total: int | None = None
     reason: str | None = None
     mark: Mark | None = None
+    note: str = ""
 
     @property
     def full(self) -> bool:
@@ -71,7 +73,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Board:
-    """The leaderboard of a protocol: tables with the same methods in the same order, the most important one first."""
+    """The leaderboard of a protocol: tables with the same methods in the same order, the most important one first.
+
+    `own_splits` names the datasets whose figures come from a division made here. `part` tells a further board of the
+    same suite and protocol from the first.
+    """
 
     suite: str
     protocol: str
@@ -82,6 +88,8 @@ class Board:
     seeds: tuple[int, ...]
     tables: tuple[Table, ...]
     notes: tuple[str, ...] = field(default=())
+    own_splits: tuple[str, ...] = ()
+    part: str = ""
 
     def headline(self) -> Mapping[str, Mapping[str, float]]:
         """For each method its complete headline figures, by protocol and column."""

@@ -12,17 +12,18 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraint
 from promptarena import benchmark
 from promptarena.benchmark.errors import UserError, unknown
 from promptarena.benchmark.keys import digest
-from promptarena.benchmark.modelfiles import check, read_toml
+from promptarena.benchmark.modelfiles import check, read_text, read_toml
+from promptarena.benchmark.sources import Sources
 
 SplitName = Literal["train", "val", "test"]
-ReaderName = Literal["miniature", "folder", "split_json"]
+ReaderName = Literal["miniature", "folder", "split_json", "variant_lists"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
 DATASETS = Path(benchmark.__file__).resolve().parent.parent / "datasets"
 """The package's data folder, in an editable install as in a wheel."""
 
 _CARDS = DATASETS / "cards"
-_DESCRIPTIVE = {"title", "mirrors", "licence", "citation", "description"}
+_DESCRIPTIVE = {"title", "mirrors", "licence", "citation", "description", "sources", "class_folders"}
 
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
@@ -31,9 +32,11 @@ class Card(BaseModel):
     """What one dataset is.
 
     `name` equals the file's stem. `template` is the zero-shot prompt, `{}` standing for the class name. `class_names`
-    are in label order with `_` turned into a space; empty means that the reader takes them from the data. `counts` are
-    the expected images per split: a split left out does not exist, and no counts at all means nothing is checked.
-    `options` is the reader's own table. `mirrors` names the public dataset a miniature stands in for.
+    are in label order with `_` turned into a space; empty means that the reader takes them from the data. A card's file
+    may name a text file of them instead (`class_file`), which may also give the folder of each class (`class_folders`).
+    `counts` are the expected images per split: a split left out does not exist, and no counts at all means nothing is
+    checked. `options` is the reader's own table. `mirrors` names the public dataset a miniature stands in for.
+    `sources` say where the files can be had, in order of preference.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,11 +47,13 @@ class Card(BaseModel):
     reader: ReaderName
     template: str
     class_names: tuple[Text, ...] = ()
+    class_folders: tuple[Text, ...] = ()
     licence: str
     citation: str
     description: str
     counts: dict[SplitName, Annotated[int, Field(ge=1, strict=True)]] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
+    sources: Sources = ()
 
     _path: Path = PrivateAttr(default=Path())
 
@@ -64,7 +69,7 @@ class Card(BaseModel):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all fields that decide figures; titles, licence, citation and description do not."""
+        """SHA-256 of all fields that decide figures and are not in a split's digest: no titles, licence or sources."""
         return digest(self.model_dump(mode="json", exclude=_DESCRIPTIVE))
 
     def has_split(self, split: SplitName) -> bool:
@@ -84,6 +89,13 @@ class Card(BaseModel):
         if len(names) == 1:
             raise ValueError("must be left out or name at least two classes")
         return tuple(readable(name) for name in names)
+
+    @field_validator("class_folders")
+    @classmethod
+    def _distinct(cls, folders: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(folders)) < len(folders):
+            raise ValueError("name a folder twice")
+        return folders
 
 
 def readable(name: str) -> str:
@@ -115,8 +127,26 @@ def names_a_file(name_or_path: str | Path) -> bool:
 
 
 def _read(path: Path) -> Card:
-    card = check(str(path), read_toml(path), Card)
+    table = read_toml(path)
+    if "class_file" in table:
+        table |= _read_classes(path, table.pop("class_file"), table)
+    card = check(str(path), table, Card)
     if card.name != path.stem:
         raise UserError(f"{path}: field 'name' is {card.name!r}, but the file is called {path.stem!r}; make them equal")
     card._path = path
     return card
+
+
+def _read_classes(path: Path, class_file: object, table: dict[str, Any]) -> dict[str, list[str]]:
+    """`class_names` and `class_folders` from a text file: a class a line in label order, NAME or FOLDER<tab>NAME."""
+    if not isinstance(class_file, str):
+        raise UserError(f"{path}: field 'class_file' must be the path of a text file")
+    if given := {"class_names", "class_folders"} & set(table):
+        raise UserError(f"{path}: give either class_file or {given.pop()}")
+    source = path.parent / class_file
+    rows = [line.split("\t") for line in read_text(source).splitlines()]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(rows[0]) or len(row) > 2 or not all(cell.strip() for cell in row):
+            raise UserError(f"{source}: line {number} must be {'FOLDER<tab>NAME' if len(rows[0]) > 1 else 'a name'}")
+    folders = {"class_folders": [row[0] for row in rows]} if rows and len(rows[0]) > 1 else {}
+    return {"class_names": [row[-1] for row in rows]} | folders

@@ -12,11 +12,9 @@ from typing import cast
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from promptarena.benchmark import terminal
 from promptarena.benchmark.boards import boards
-from promptarena.benchmark.cards import SPLITS, Card, load_card
 from promptarena.benchmark.comparison import (
     Comparison,
     Request,
@@ -24,10 +22,10 @@ from promptarena.benchmark.comparison import (
     plan_comparison,
     record_comparison,
 )
-from promptarena.benchmark.dataset_verify import verify
 from promptarena.benchmark.errors import UserError, unknown
 from promptarena.benchmark.execution import Workplace
 from promptarena.benchmark.frame import names_reading
+from promptarena.benchmark.preview_commands import foresee, print_preview
 from promptarena.benchmark.progress import ProgressReporter, duration, name_of
 from promptarena.benchmark.record import Record
 from promptarena.benchmark.record_store import shown
@@ -46,6 +44,9 @@ def run_compare(
 ) -> int:
     """Carry out a comparison and print its leaderboards; the exit code: 0, or 2 (bad input) or 1 when a run failed."""
     console = terminal.console()
+    if plan_only and (lacking := foresee(request, workplace)):
+        print_preview(console, lacking)
+        return 0
     record = Record.open(workplace.results, tracking_uri)
     comparison = plan_comparison(request, workplace, record)
     _print_plan(console, comparison, workers)
@@ -191,37 +192,6 @@ def show_leaderboard(
         out.write_text(text)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from error
-
-
-def print_datasets(suite_name: str) -> None:
-    """A table of a suite's datasets."""
-    suite = load_suite(suite_name)
-    table = terminal.table("dataset", "mirrors", "classes", "train", "val", "test", "template")
-    table.columns[0].no_wrap = table.columns[1].no_wrap = True
-    for name in suite.dataset_names:
-        card = suite.card(name)
-        classes = str(len(card.class_names) or "–")
-        counts = [str(card.counts.get(split, "–")) for split in SPLITS]
-        terminal.add(table, name, card.mirrors or "", classes, *counts, card.template)
-    terminal.console().print(table, soft_wrap=False)
-
-
-def print_verification(names: Sequence[str], suite_name: str, root: Path | None) -> int:
-    """A line per dataset and its problems; the exit code: 0 when all are whole, else 2."""
-    suite = load_suite(suite_name)
-    cards: list[Card] = [
-        suite.card(name) if name in suite.dataset_names else load_card(name) for name in names or suite.dataset_names
-    ]
-    console, whole = terminal.console(), True
-    for card in cards:
-        report = verify(card, root)
-        whole &= report.whole
-        state = Text("whole", style="green") if report.whole else Text("not whole", style="red")
-        counts = ", ".join(f"{split.found} {split.split}" for split in report.splits)
-        console.print(Text.assemble(f"{card.name}: ", state, f" ({counts})" if counts else ""))
-        for problem in report.problems:
-            console.print(f"  {problem}")
-    return 0 if whole else 2
 
 
 def serve_ui(results: Path, tracking_uri: str | None, port: int) -> int:

@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from promptarena.benchmark.draws import restrict
-from promptarena.benchmark.errors import UserError, unknown
+from promptarena.benchmark.errors import NotReadyError, UserError, unknown
 from promptarena.benchmark.estimate import Estimator, Workload
 from promptarena.benchmark.examples import Data
 from promptarena.benchmark.execution import Workplace, training_folder
 from promptarena.benchmark.keys import digest
 from promptarena.benchmark.plan import Planner, parse_overrides
-from promptarena.benchmark.protocols import enumerate_runs
+from promptarena.benchmark.protocols import Enumerated, enumerate_runs
 from promptarena.benchmark.recipe import Recipe
 from promptarena.benchmark.record import Parents, Record
 from promptarena.benchmark.record_index import RecordedRun
 from promptarena.benchmark.registry import ALL, Registry, load_registry
-from promptarena.benchmark.spec import PlannedRun, RunResult
+from promptarena.benchmark.spec import PlannedRun, RunResult, RunSpec
 from promptarena.benchmark.suites import Suite, load_suite
 from promptarena.benchmark.training import images_seen
-from promptarena.benchmark.weights import choose_device, digest_of
+from promptarena.benchmark.weights import choose_device, identify
 from promptarena.benchmark.workers import Done, EpochDone, Quiet, RunFailedError, Started, carry_out
 
 SECONDS_BETWEEN_HEARTBEATS = 60.0
@@ -93,11 +93,43 @@ def plan_comparison(request: Request, workplace: Workplace, record: Record) -> C
     suite = load_suite(workplace.suite)
     registry = load_registry(workplace.plugins)
     choose_device(workplace.device)
+    enumerated = requested_runs(request, suite, registry, workplace)
+    data = Data(workplace.data_root)
+    source = suite.backbone
+    backbone = identify(source.config or source.architecture or "", source.weights or source.pretrained or "")
+    planner = Planner(suite, registry, data, backbone, workplace.precision)
+    runs, left_out = _planned(planner, enumerated.runs, asked_for=bool(request.methods))
+    estimator = Estimator()
+    for stored in record.results(suite.name):
+        estimator.learn(stored.label, asdict(stored.cost))
+    recorded = record.index(suite.name)
+    own = sorted({name for run in runs for name in run.provenance["own_splits"]})
+    notes = [*enumerated.notes, *left_out]
+    notes += [f"{name}: own split, divided here; its figures are labelled so." for name in own]
+    return Comparison(suite, runs, tuple(notes), recorded, _workloads(runs, recorded, suite, data), estimator)
+
+
+def _planned(
+    planner: Planner, specs: Sequence[RunSpec], asked_for: bool
+) -> tuple[tuple[PlannedRun, ...], tuple[str, ...]]:
+    """The planned runs, and a note for each method that is not ready and that nobody asked for by name."""
+    runs, left_out = [], dict[str, str]()
+    for spec in specs:
+        try:
+            runs.append(planner.plan(spec))
+        except NotReadyError as error:
+            if asked_for:
+                raise
+            left_out[spec.method] = f"{spec.method} is left out: {error}"
+    return tuple(runs), tuple(left_out.values())
+
+
+def requested_runs(request: Request, suite: Suite, registry: Registry, workplace: Workplace) -> Enumerated:
+    """The runs that a request asks for; needs neither data nor weights. Raises UserError for bad input."""
     names = _chosen_methods(request, suite, registry, workplace)
-    seeded = {name: registry.get(name).learner.seeded for name in names}
-    enumerated = enumerate_runs(
+    return enumerate_runs(
         suite,
-        seeded,
+        {name: registry.get(name).learner.seeded for name in names},
         protocols=request.protocols,
         seeds=request.seeds,
         datasets=request.datasets,
@@ -105,16 +137,6 @@ def plan_comparison(request: Request, workplace: Workplace, record: Record) -> C
         overrides=parse_overrides(request.settings, names),
         variants=_ablated(request.ablations, {name: registry.get(name).learner.ablations for name in names}),
     )
-    data = Data(workplace.data_root)
-    source = suite.backbone
-    backbone = digest_of(source.config or source.architecture or "", source.weights or source.pretrained or "")
-    planner = Planner(suite, registry, data, backbone, workplace.precision)
-    runs = tuple(planner.plan(spec) for spec in enumerated.runs)
-    estimator = Estimator()
-    for stored in record.results(suite.name):
-        estimator.learn(stored.label, asdict(stored.cost))
-    recorded = record.index(suite.name)
-    return Comparison(suite, runs, enumerated.notes, recorded, _workloads(runs, recorded, suite, data), estimator)
 
 
 def _chosen_methods(request: Request, suite: Suite, registry: Registry, workplace: Workplace) -> list[str]:

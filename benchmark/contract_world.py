@@ -123,7 +123,7 @@ class Subject:
 
     def _backbone(self, model: object, precision: Precision) -> Backbone:
         own = self.world.backbone
-        return Backbone(model, own.name, own.digest, own.device, precision, own.mean, own.std)
+        return Backbone(model, own.name, own.digest, own.device, precision, own.mean, own.std, own.origin)
 
     def backbone_in(self, precision: Precision) -> Backbone:
         """The same backbone, computing in this precision."""

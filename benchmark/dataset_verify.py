@@ -8,7 +8,8 @@ from pathlib import Path
 from promptarena.benchmark.cards import SPLITS, Card, SplitName
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.images import ImageStore
-from promptarena.benchmark.readers import Listing, MissingDataError, list_split
+from promptarena.benchmark.listing import Listing, MissingDataError
+from promptarena.benchmark.readers import list_split
 from promptarena.benchmark.splits import checked_split
 
 _CHUNK = 2048

@@ -8,6 +8,11 @@ class UserError(Exception):
     """Bad input: the message says what is wrong, where, and what to do."""
 
 
+class NotReadyError(UserError):
+    """A method needs a file that the user has to make first. Where nobody asked for the method by name, it is left
+    out."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """A UserError for a name that is not among `known`, with near names suggested."""
     names = sorted(known)

@@ -32,19 +32,21 @@ DTYPES = {
     "peak_memory_mib": "float64",
     "backbone": "str",
     "miniature": "bool",
+    "own_split": "bool",
     "run_key": "str",
     "run_id": "str",
     "finished_at": "datetime64[us, UTC]",
     "duplicates": "int64",
 }
 # What a score is of; two runs that agree in all of it, and in the target, are rivals.
-CELL = ("suite", "backbone", "protocol", "label", "dataset", "shots", "seed")
+CELL = ("suite", "backbone", "protocol", "label", "dataset", "shots", "seed", "own_split")
 
 
 def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
     """One row per run, target and metric, with columns and types as in `DTYPES`; `value` is the accuracy (0..1).
 
-    A method's further readings are rows labelled "LABEL: READING".
+    A method's further readings are rows labelled "LABEL: READING". `own_split`: trained or scored on a dataset that was
+    divided here.
 
     Where several runs scored one cell (same label, protocol, dataset, shots, seed and target) the newest is kept, and
     `attrs["notes"]` says so: dicts with "protocol" and a line of "text". `attrs["holes"]` lists the targets that runs
@@ -102,7 +104,9 @@ def _rows(result: StoredResult) -> list[dict[str, Any]]:
             raise _refusal(result, f"{right} of {seen} right on {score.target.dataset}/{score.target.subset}")
         measured = {"target_dataset": score.target.dataset, "target_subset": score.target.subset, "metric": "accuracy"}
         measured["label"] = reading_label(result.label, score.reading)
-        rows.append(shared | measured | {"correct": right, "total": seen, "value": right / seen})
+        own_split = not {result.dataset, score.target.dataset}.isdisjoint(result.own_splits)
+        counted = {"correct": right, "total": seen, "value": right / seen, "own_split": own_split}
+        rows.append(shared | measured | counted)
     return rows
 
 

@@ -5,6 +5,7 @@ channel is dropped (not blended over white), and 16-bit values above 255 are cli
 """
 
 import struct
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,9 +21,15 @@ from promptarena.benchmark.errors import UserError
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 """File name endings, in lower case, of what counts as a picture in a folder."""
 
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000")
+"""What a picture may be whatever its name says; Pillow would hand others, such as EPS, to outside programs."""
+
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
 
 PixelArray = npt.NDArray[np.uint8]
+
+# Only pixels are read, and public datasets hold pictures with broken metadata; a filter here holds in every thread.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class ImageStore(Protocol):
@@ -95,7 +102,7 @@ def decode(path: Path) -> Image.Image:
     decompression bombs.
     """
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=_FORMATS) as picture:
             if picture.mode == "P" and "transparency" in picture.info:
                 return picture.convert("RGBA").convert("RGB")
             return picture.convert("RGB")

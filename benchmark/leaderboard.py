@@ -57,6 +57,8 @@ def leaderboard(
     few = protocol == "few-shot"
     ours = ours[ours["shots"].isin(list(shots))] if few else ours
     ours = ours[ours["dataset"] == datasets[0][0]] if transfer else ours
+    ours, own_splits, split_notes = _own_splits(ours, datasets)
+    datasets = [(name, f"{title} (own split)" if name in own_splits else title) for name, title in datasets]
     suite, backbone = _only(ours, "suite"), _only(ours, "backbone")
     holes = [hole for hole in frame.attrs.get("holes", []) if hole["protocol"] == protocol]
     taught = sorted({int(count) for count in ours["shots"].unique()})
@@ -79,10 +81,28 @@ def leaderboard(
         caption=caption(protocol, suite or "", backbone or "", expected, taught, miniature, len(datasets)),
         backbone=backbone or "",
         miniature=miniature,
+        own_splits=own_splits,
         seeds=expected,
         tables=(*tables, _cost_table(ours, methods)),
-        notes=(*missing_notes(methods, _places(protocol, datasets, columns)), *remarks),
+        notes=(*split_notes, *missing_notes(methods, _places(protocol, datasets, columns)), *remarks),
     )
+
+
+def _own_splits(ours: "pd.DataFrame", datasets: Titled) -> "tuple[pd.DataFrame, tuple[str, ...], list[str]]":
+    """The frame without own splits of datasets that have other rows, the datasets that have no others, and notes."""
+    own = set(ours.loc[ours["own_split"], "target_dataset"])
+    mixed = own & set(ours.loc[~ours["own_split"], "target_dataset"])
+    notes = [
+        f"{title}: runs on an own split are left out beside those on the published one"
+        for name, title in datasets
+        if name in mixed
+    ]
+    if titles := [title for name, title in datasets if name in own - mixed]:
+        notes.append(
+            f"Own split, divided here: {', '.join(titles)}; figures with it, averages included, cannot be compared "
+            "with published ones"
+        )
+    return ours[~(ours["own_split"] & ours["target_dataset"].isin(mixed))], tuple(sorted(own - mixed)), notes
 
 
 def _with_shots(label: str, count: int) -> str:

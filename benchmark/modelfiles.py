@@ -21,13 +21,18 @@ def read_bytes(path: Path) -> bytes:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The table in a TOML file. Raises UserError naming the file and the line of a syntax error."""
-    content = read_bytes(path)
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file. Raises UserError when it cannot be read or is in another encoding."""
     try:
-        return tomllib.loads(content.decode("utf-8"))
+        return read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The table in a TOML file. Raises UserError naming the file and the line of a syntax error."""
+    try:
+        return tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: is not valid TOML: {error}") from error
 

@@ -12,6 +12,7 @@ from promptarena.benchmark.cards import Card
 from promptarena.benchmark.errors import UserError, unknown
 from promptarena.benchmark.examples import Data
 from promptarena.benchmark.keys import digest, file_digest
+from promptarena.benchmark.known_weights import Weights
 from promptarena.benchmark.method import Config
 from promptarena.benchmark.recipe import Recipe, adapted
 from promptarena.benchmark.registry import Registry
@@ -48,7 +49,7 @@ class Planner:
     suite: Suite
     registry: Registry
     data: Data
-    backbone_digest: str
+    backbone: Weights
     precision: str
 
     def plan(self, spec: RunSpec) -> PlannedRun:
@@ -56,9 +57,7 @@ class Planner:
         data."""
         method = self.registry.get(spec.method)
         card = self.suite.card(spec.dataset)
-        preset_config, preset_recipe = method.learner.preset(self.suite.task(spec.protocol, spec.dataset, spec.shots))
-        recipe = adapted(preset_recipe, **self.suite.training.model_dump())
-        config, recipe = _overridden(spec, preset_config, recipe)
+        config, recipe = resolve(spec, self.suite, self.registry)
         examples = self._train_digest(card, spec.subset, spec.shots, spec.seed or 0)
         classes = self.data.classes(card, spec.subset, "train")
         resolved = {"config": config.model_dump(mode="json"), "recipe": recipe.model_dump(mode="json")}
@@ -68,7 +67,7 @@ class Planner:
             "method": spec.method,
             "method_source": method.source,
             "method_distribution": method.distribution,
-            "backbone": self.backbone_digest,
+            "backbone": self.backbone.digest,
             "precision": self.precision,
             "train_split": examples,
             "classes": classes.names,
@@ -76,11 +75,13 @@ class Planner:
             "seed": spec.seed,
             **resolved,
         }
-        read = method.learner.reads(config, self.backbone_digest)
+        read = method.learner.reads(config, self.backbone.digest)
         if read:
             training_identity["reads"] = {name: file_digest(path) for name, path in read.items()}
         train_key = digest(training_identity)
         targets = {f"{target.dataset}/{target.subset}": self._target_digest(target) for target in spec.targets}
+        splits = [self.data.split(card, "train")]
+        splits += [self.data.split(self.suite.card(target.dataset), "test") for target in spec.targets]
         return PlannedRun(
             spec=spec,
             key=digest(train_key, spec.protocol, spec.shots, targets),
@@ -88,7 +89,8 @@ class Planner:
             config=resolved["config"],
             recipe=resolved["recipe"],
             provenance={
-                "backbone": self.backbone_digest,
+                "backbone": self.backbone.digest,
+                "backbone_origin": self.backbone.origin,
                 "precision": self.precision,
                 "train_split": examples,
                 "method_source": method.source,
@@ -97,6 +99,7 @@ class Planner:
                 "training_version": TRAINING_VERSION,
                 "transform_version": TRANSFORM_VERSION,
                 "targets": targets,
+                "own_splits": sorted({split.dataset for split in splits if split.own_split}),
             },
         )
 
@@ -108,6 +111,14 @@ class Planner:
         card = self.suite.card(target.dataset)
         classes = self.data.classes(card, target.subset, "test")
         return digest(self.data.test(card).images.digest, target.subset, classes.names, classes.template)
+
+
+def resolve(spec: RunSpec, suite: Suite, registry: Registry) -> tuple[Config, Recipe]:
+    """A run's configuration and recipe: the method's preset, the suite's changes, the user's. Raises UserError for a
+    bad setting."""
+    learner = registry.get(spec.method).learner
+    config, recipe = learner.preset(suite.task(spec.protocol, spec.dataset, spec.shots))
+    return _overridden(spec, config, adapted(recipe, **suite.training.model_dump()))
 
 
 def _overridden(spec: RunSpec, config: Config, recipe: Recipe) -> tuple[Config, Recipe]:

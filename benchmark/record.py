@@ -123,6 +123,8 @@ class Record:
             "comparison": parents.comparison,
             PARENT: parents.method,
         }
+        if own_splits := planned.provenance.get("own_splits"):
+            tags["own_splits"] = " ".join(own_splits)
         params = params_of(planned)
         with explained(f"record {run_name(spec)}"), self._store.lock:
             run = self._resumable(recorded) if recorded and recorded.status != "finished" else None

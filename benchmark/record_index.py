@@ -53,7 +53,11 @@ class StoredScore:
 
 @dataclass(frozen=True)
 class StoredResult:
-    """A finished run as the record holds it. `finished_at` is in UTC, `unscored` says why a target has no score."""
+    """A finished run as the record holds it.
+
+    `finished_at` is in UTC, `unscored` says why a target has no score, `own_splits` names the datasets that it trained
+    or was scored on in a division made here.
+    """
 
     run_id: str
     run_key: str
@@ -71,6 +75,7 @@ class StoredResult:
     finished_at: datetime
     duplicates: int = 0
     unscored: Mapping[Target, str] = field(default_factory=dict)
+    own_splits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,6 +169,7 @@ def stored_result(run: "Run") -> StoredResult:
             cost=_cost(metrics),
             finished_at=datetime.fromtimestamp(run.info.end_time / 1000, UTC),
             unscored={_target(name): reason for name, reason in tags.items() if name.startswith("unscored/")},
+            own_splits=tuple(tags.get("own_splits", "").split()),
         )
     except (KeyError, ValueError) as error:
         raise UserError(

@@ -12,7 +12,8 @@ from promptarena.benchmark.cards import Card, SplitName
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.images import ImageStore
 from promptarena.benchmark.keys import digest
-from promptarena.benchmark.readers import Listing, list_split
+from promptarena.benchmark.listing import Listing
+from promptarena.benchmark.readers import list_split
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +21,8 @@ class Split:
     """The images of one split in their listed order, which the few-shot draw depends on.
 
     `keys` (N,): the identity of each image, the same on every machine. `labels` (N,) int64 in 0..C-1, read-only.
-    `class_names` (C,) by label. `digest`: SHA-256 over all three, not over the pictures' bytes.
+    `class_names` (C,) by label. `digest`: SHA-256 over all three, not over the pictures' bytes. `own_split`: train, val
+    and test were divided here.
     """
 
     dataset: str
@@ -30,6 +32,7 @@ class Split:
     class_names: tuple[str, ...]
     digest: str
     open_images: Callable[[], ImageStore] = field(repr=False)
+    own_split: bool = False
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -77,6 +80,7 @@ def checked_split(card: Card, split: SplitName, listing: Listing) -> Split:
         class_names=listing.class_names,
         digest=digest(listing.keys, listing.labels, listing.class_names),
         open_images=listing.open_images,
+        own_split=listing.own_split,
     )
 
 

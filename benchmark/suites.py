@@ -36,7 +36,7 @@ class BackboneSource(BaseModel):
         if (self.architecture is None) == (self.config is None):
             raise ValueError("give either architecture (open_clip's name) or config (a JSON file)")
         if (self.pretrained is None) == (self.weights is None):
-            raise ValueError("give either pretrained (open_clip's tag) or weights (a safetensors file)")
+            raise ValueError("give either pretrained (open_clip's tag) or weights (a local file)")
         if self.pretrained is not None and self.architecture is None:
             raise ValueError("pretrained needs architecture, open_clip's name of the model the tag belongs to")
         return self

@@ -8,7 +8,7 @@ from typing import Any
 
 from promptarena.benchmark.board import Board, Cell
 
-FIELDS = ("suite", "protocol", "backbone", "miniature", "table", "method", "column")
+FIELDS = ("suite", "protocol", "backbone", "miniature", "own_splits", "table", "method", "column")
 
 
 def _records(board: Board) -> Iterator[dict[str, Any]]:
@@ -20,6 +20,7 @@ def _records(board: Board) -> Iterator[dict[str, Any]]:
                     "protocol": board.protocol,
                     "backbone": board.backbone,
                     "miniature": board.miniature,
+                    "own_splits": " ".join(board.own_splits),
                     "table": table.key,
                     "method": row.label,
                     "column": column.key,
@@ -62,6 +63,7 @@ def document(board: Board) -> dict[str, Any]:
         "caption": board.caption,
         "backbone": board.backbone,
         "miniature": board.miniature,
+        "own_splits": list(board.own_splits),
         "seeds": list(board.seeds),
         "notes": list(board.notes),
         "tables": [

@@ -28,10 +28,11 @@ _MARKS = {"best": r"\textbf{%s}", "second": r"\underline{%s}", None: "%s"}
 def latex(board: Board) -> str:
     """One float: tables as blocks that flow in lines, below the caption; best bold, second best underlined."""
     blocks = "\n\\quad\n".join(_tabular(visible(table)) for table in board.tables)
+    part = f"-{board.part}" if board.part else ""
     notes = "".join(f"\\par\\footnotesize {_escaped(note)}\n" for note in board.notes)
     return (
         "\\begin{table*}\n\\centering\n\\scriptsize\n\\setlength{\\tabcolsep}{3pt}\n"
-        f"\\caption{{{_escaped(board.caption)}}}\n\\label{{tab:{board.suite}-{board.protocol}}}\n"
+        f"\\caption{{{_escaped(board.caption)}}}\n\\label{{tab:{board.suite}-{board.protocol}{part}}}\n"
         f"{blocks}\n{notes}\\end{{table*}}\n"
     )
 

@@ -9,16 +9,20 @@ HOLE = "–"
 
 
 def shown(cell: Cell, unit: Unit) -> str:
-    """A cell in print: `84.26 ±0.35`, `84.26 (2/3)` with seeds missing, `9 of 11` for an average not there yet, `–`."""
+    """A cell in print: `84.26 ±0.35`, `84.26 (2/3)` with seeds missing, `9 of 11` for an average not there yet, `–`;
+    its note behind the figure or in place of it."""
     if cell.value is None:
-        return f"{cell.filled} of {cell.wanted}" if cell.parts == "datasets" and cell.filled else HOLE
+        return cell.note or (f"{cell.filled} of {cell.wanted}" if cell.parts == "datasets" and cell.filled else HOLE)
     match unit:
         case "percent":
             text = f"{cell.value:.2f}"
+        case "points":
+            text = f"{cell.value:+z.2f}"
         case "parameters" | "MiB":
             text = f"{cell.value:,.0f}"
         case "seconds" | "images/s":
             text = f"{cell.value:,.1f}"
+    text = f"{text} {cell.note}" if cell.note else text
     if not cell.full:
         return f"{text} ({cell.filled}/{cell.wanted})"
     return text if cell.std is None else f"{text} ±{cell.std:.2f}"

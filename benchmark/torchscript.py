@@ -40,7 +40,19 @@ _STORAGES = {
 
 
 def _rebuild(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Tensor:
-    return storage.as_strided(size, stride, offset).clone()
+    return storage.as_strided(size, stride, offset)
+
+
+def _as_it_is(value: Any, *_: Any) -> Any:
+    return value
+
+
+_FUNCTIONS = {
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild,
+    ("collections", "OrderedDict"): OrderedDict,
+    **{("torch.jit._pickle", f"build_{kind}list"): _as_it_is for kind in ("int", "double", "bool", "tensor")},
+    ("torch.jit._pickle", "restore_type_tag"): _as_it_is,
+}
 
 
 class _Unpickler(pickle.Unpickler):
@@ -48,22 +60,23 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(archive.open(f"{root}/data.pkl"))
         self._archive = archive
         self._root = root
+        self._read: dict[str, Tensor] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         if module.startswith("__torch__"):
             return _Module
         if module == "torch" and name in _STORAGES:
             return _Storage(_STORAGES[name])
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _rebuild
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
+        if (module, name) in _FUNCTIONS:
+            return _FUNCTIONS[module, name]
         raise pickle.UnpicklingError(f"{module}.{name} has no place in a weights file")
 
     def persistent_load(self, reference: Any) -> Tensor:
         _, storage, key, _, _ = reference
-        data = bytearray(self._archive.read(f"{self._root}/data/{key}"))
-        return torch.frombuffer(data, dtype=storage.dtype)
+        if key not in self._read:
+            data = bytearray(self._archive.read(f"{self._root}/data/{key}"))
+            self._read[key] = torch.frombuffer(data, dtype=storage.dtype)
+        return self._read[key]
 
 
 def is_torchscript(path: Path) -> bool:
@@ -75,15 +88,18 @@ def is_torchscript(path: Path) -> bool:
 
 
 def read_torchscript(path: Path) -> dict[str, Tensor]:
-    """All tensors of the archive's module tree by dotted name. Raises pickle.UnpicklingError for anything else in
-    it."""
+    """All tensors of the archive's module tree by dotted name. Raises pickle.UnpicklingError for anything that is no
+    part of such a tree."""
     with zipfile.ZipFile(path) as archive:
         root = next(name for name in archive.namelist() if name.endswith("/data.pkl")).rsplit("/", 1)[0]
         module = _Unpickler(archive, root).load()
     tensors: dict[str, Tensor] = {}
-    pending = [("", module)]
+    pending, seen = [("", module)], set[int]()
     while pending:
         prefix, node = pending.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
         for name, value in vars(node).items():
             if isinstance(value, Tensor):
                 tensors[prefix + name] = value

@@ -2,26 +2,23 @@
 safely."""
 
 import hashlib
-import json
-import pickle
-import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from promptarena.benchmark.backbone import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD, Backbone, Precision
-from promptarena.benchmark.errors import UserError, unknown
-from promptarena.benchmark.torchscript import is_torchscript, read_torchscript
+from promptarena.benchmark.architectures import Architecture, Preprocessing, find_architecture
+from promptarena.benchmark.backbone import Backbone, Precision
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.known_weights import Weights, is_openai, origin_of_file, origin_of_tag
+from promptarena.benchmark.pretrained import Pretrained
+from promptarena.benchmark.weight_files import OPENAI_CONSTANTS, parameters, read_weights
 
-_DAMAGED = (
-    *(SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, OSError, LookupError),
-    *(StopIteration, ValueError, TypeError, AttributeError),  # a pickle that holds something else
-)
-_OPENAI_ONLY = ("input_resolution", "context_length", "vocab_size")
+_SHOWN = 3
+"""How many tensors a message names."""
 
 
 def choose_device(device: str) -> torch.device:
@@ -37,13 +34,13 @@ def choose_device(device: str) -> torch.device:
     return chosen
 
 
-def weights_digest(state: dict[str, Tensor]) -> str:
+def weights_digest(state: Mapping[str, Tensor]) -> str:
     """SHA-256 over name and float32 bytes of every tensor in sorted order: independent of file format and storage
     precision."""
     sha = hashlib.sha256()
     for name in sorted(state):
         sha.update(name.encode())
-        sha.update(state[name].detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
+        sha.update(state[name].detach().to("cpu", torch.float32).contiguous().numpy().data)
     return sha.hexdigest()
 
 
@@ -53,137 +50,132 @@ def load_backbone(
     """The frozen backbone.
 
     architecture: an open_clip model name (`ViT-B-16-quickgelu`) or the path of an open_clip model configuration (JSON).
-    weights: a pretrained tag of that architecture (`openai`) or the path of a local file: safetensors, a state dict
-    (`.pt`, `.bin`, read with weights_only), or OpenAI's TorchScript archive, whose code is never run.
+    weights: a pretrained tag of that architecture (`openai`) or the path of a local file, as `read_weights` takes it.
     Raises UserError when any of it is unknown, damaged, of another shape, or when weights trained with QuickGELU meet
     GELU.
     """
-    from open_clip.model import CLIP
+    source = _find(architecture, weights)
+    model = _filled(source, device="cpu")
+    return Backbone(
+        model,
+        Path(architecture).stem,
+        weights_digest(model.state_dict()),
+        choose_device(device),
+        precision,
+        source.preprocessing.mean,
+        source.preprocessing.std,
+        source.origin,
+    )
 
-    config = _configuration(architecture)
-    mean, std = OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+
+def identify(architecture: str | Path, weights: str | Path) -> Weights:
+    """Digest and origin that the loaded backbone would have, without building it. Raises UserError as
+    `load_backbone`."""
+    source = _find(architecture, weights)
+    return Weights(weights_digest(_filled(source, device="meta").state_dict()), source.origin)
+
+
+def digest_of(architecture: str | Path, weights: str | Path) -> str:
+    """The digest that the loaded backbone would have."""
+    return identify(architecture, weights).digest
+
+
+def missing_weights(architecture: str | Path, weights: str | Path) -> str | None:
+    """Which weights would have to be fetched first, in words; None when they are here. Nothing is downloaded.
+
+    Raises UserError when architecture or tag are unknown or do not fit each other.
+    """
+    found = find_architecture(architecture)
     if isinstance(weights, Path):
-        path = weights
-    else:
-        pretrained = _pretrained(str(architecture), config, weights)
-        mean, std = pretrained.get("mean", mean), pretrained.get("std", std)
-        path = _download(str(architecture), weights, pretrained)
-    state = _read(path)
-    if any(name in state for name in _OPENAI_ONLY):
-        _require_same_activation(str(architecture), config, path.name, trained_with_quick_gelu=True)
-    state = _parameters(state)
-    model = CLIP(**config)
-    try:
-        model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
-    except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise UserError(f"weights {path} do not fit architecture {architecture}: {reason}") from error
-    digest = weights_digest(model.state_dict())
-    return Backbone(model, Path(architecture).stem, digest, choose_device(device), precision, mean, std)
+        return None if weights.is_file() else f"the file {weights}"
+    return _usable(found, weights).missing()
 
 
 def backbone_of_shapes(architecture: str | Path) -> Backbone:
     """A backbone without weights, on the meta device: it has every shape and no values. Raises UserError as above."""
-    from open_clip.model import CLIP
-
-    with torch.device("meta"):
-        model = CLIP(**_configuration(architecture))
+    model = find_architecture(architecture).build("meta")
     return Backbone(model, Path(architecture).stem, "", torch.device("meta"), "fp32")
 
 
-def _configuration(architecture: str | Path) -> dict[str, Any]:
-    import open_clip
+@dataclass(frozen=True)
+class _Source:
+    """Weights on disk, and what they belong to."""
 
-    if isinstance(architecture, Path):
-        try:
-            config = json.loads(architecture.read_text())
-        except (OSError, ValueError) as error:
-            raise UserError(f"cannot read the model configuration {architecture}: {error}") from error
-    else:
-        config = open_clip.get_model_config(architecture)
-        if config is None:
-            raise unknown("architecture", architecture, open_clip.list_models())
-    for tower, key in (("vision_cfg", "timm_model_name"), ("text_cfg", "hf_model_name")):
-        if key in config.get(tower, {}):
-            raise UserError(
-                f"architecture {architecture} takes its {tower[:-4]} tower from another library; "
-                "use a CLIP of open_clip's own"
-            )
-    text = config.get("text_cfg", {})
-    foreign = "hf_tokenizer_name" in text or text.get("no_causal_mask") or text.get("pool_type", "argmax") != "argmax"
-    if config.pop("custom_text", False) or foreign:
-        raise UserError(
-            f"architecture {architecture} has a text tower of another layout; use a CLIP of open_clip's own"
-        )
-    return dict(config)
+    architecture: Architecture
+    path: Path
+    origin: str
+    preprocessing: Preprocessing
 
 
-def _pretrained(architecture: str, config: dict[str, Any], tag: str) -> dict[str, Any]:
-    """open_clip's entry for a tag. Raises UserError when there is none or it cannot be used as it was trained."""
-    import open_clip
+def _find(architecture: str | Path, weights: str | Path) -> _Source:
+    found = find_architecture(architecture)
+    if isinstance(weights, Path):
+        if not weights.is_file():
+            raise UserError(f"no weights file {weights}")
+        _require_same_resizing(weights.name, found.preprocessing)
+        return _Source(found, weights, origin_of_file(weights), found.preprocessing)
+    tag = _usable(found, weights)
+    return _Source(found, tag.fetch(), origin_of_tag(found.name, weights), tag.preprocessing)
 
-    pretrained = open_clip.get_pretrained_cfg(architecture, tag)
-    if not pretrained:
-        raise unknown(f"pretrained tag of {architecture}", tag, open_clip.list_pretrained_tags_by_model(architecture))
-    _require_same_activation(architecture, config, tag, bool(pretrained.get("quick_gelu", False)))
-    resizing = pretrained.get("resize_mode", "shortest"), pretrained.get("interpolation", "bicubic")
+
+def _usable(architecture: Architecture, tag: str) -> Pretrained:
+    """The tag. Raises UserError when there is none, or when its weights would be computed otherwise than trained."""
+    pretrained = Pretrained.find(architecture, tag)
+    _require_same_resizing(tag, pretrained.preprocessing)
+    _require_same_activation(architecture, tag, pretrained.quick_gelu)
+    return pretrained
+
+
+def _filled(source: _Source, device: str) -> Any:
+    """The model with the weights in it: float32 on the CPU, as they are stored on "meta"."""
+    architecture, path = source.architecture, source.path
+    stored = read_weights(path)
+    if is_openai(source.origin) or OPENAI_CONSTANTS & stored.keys():
+        _require_same_activation(architecture, path.name, trained_with_quick_gelu=True)
+    state, model = parameters(stored), architecture.build(device).requires_grad_(False)
+    misfit = _misfit(model.state_dict(), state)
+    if misfit:
+        raise UserError(f"weights {path} ({source.origin}) do not fit architecture {architecture.name}: {misfit}")
+    model.load_state_dict(state, assign=device == "meta")
+    return model
+
+
+def _misfit(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    """What keeps a state from being loaded, or nothing. Counters of batch norms may be absent; they are never read."""
+    lacking = [name for name in expected if name not in state and not name.endswith("num_batches_tracked")]
+    foreign = [name for name in state if name not in expected]
+    shapes = [
+        f"{name} of {_shape(state[name])} instead of {_shape(tensor)}"
+        for name, tensor in expected.items()
+        if name in state and _shape(state[name]) != _shape(tensor)
+    ]
+    told = {"it lacks": lacking, "it has besides": foreign, "it has": shapes}
+    return "; ".join(f"{verb} {_few(names)}" for verb, names in told.items() if names)
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape or (1,)))
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _require_same_resizing(weights: str, preprocessing: Preprocessing) -> None:
+    resizing = preprocessing.resize_mode, preprocessing.interpolation
     if resizing != ("shortest", "bicubic"):
         raise UserError(
-            f"weights {tag!r} were trained on pictures resized by {' '.join(resizing)}; "
+            f"weights {weights!r} were trained on pictures resized by {' '.join(resizing)}; "
             "only those trained on the shorter side, bicubic, are supported"
         )
-    return dict(pretrained)
 
 
-def _download(architecture: str, tag: str, pretrained: dict[str, Any]) -> Path:
-    import open_clip
-
-    try:
-        return Path(open_clip.download_pretrained(pretrained))
-    except Exception as error:  # the hub client raises many kinds
-        raise UserError(
-            f"cannot fetch weights {tag!r} of {architecture}: {str(error).splitlines()[0]}; "
-            "check the network, or give a local file"
-        ) from error
-
-
-def _require_same_activation(
-    architecture: str, config: dict[str, Any], weights: str, trained_with_quick_gelu: bool
-) -> None:
-    if trained_with_quick_gelu == bool(config.get("quick_gelu", False)):
+def _require_same_activation(architecture: Architecture, weights: str, trained_with_quick_gelu: bool) -> None:
+    if trained_with_quick_gelu == architecture.quick_gelu:
         return
     trained, built = ("QuickGELU", "GELU") if trained_with_quick_gelu else ("GELU", "QuickGELU")
-    base = architecture.removesuffix("-quickgelu")
-    right = f"{base}-quickgelu" if trained_with_quick_gelu else base
-    raise UserError(f"weights {weights!r} were trained with {trained} but {architecture} computes {built}; use {right}")
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise UserError(f"no weights file {path}")
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        if is_torchscript(path):
-            return read_torchscript(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-        state = dict(loaded.get("state_dict", loaded))
-    except _DAMAGED as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"weights file {path} is damaged or not a state dict: {reason}") from error
-    for name, tensor in state.items():
-        if not isinstance(tensor, Tensor):
-            raise UserError(f"weights file {path} is not a state dict: {name!r} is not a tensor")
-    return state
-
-
-def _parameters(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Without the constants that some files hold beside the parameters."""
-    return {name: tensor for name, tensor in state.items() if name not in (*_OPENAI_ONLY, "attn_mask")}
-
-
-def digest_of(architecture: str | Path, weights: str | Path) -> str:
-    """The digest that the loaded backbone would have; a local safetensors file is not built into a model for it."""
-    if isinstance(weights, Path) and weights.suffix == ".safetensors":
-        return weights_digest(_parameters(_read(weights)))
-    return load_backbone(architecture, weights, device="cpu").digest
+    raise UserError(
+        f"weights {weights!r} were trained with {trained} but {architecture.name} computes {built}; "
+        f"use {architecture.other_activation}"
+    )

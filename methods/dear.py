@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone import Backbone
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.errors import NotReadyError, UserError
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
 from promptarena.benchmark.heads.roles import Head, RoleTable
 from promptarena.benchmark.insertions import append, check_depth, drawn_context, drawn_linear, insert, overwrite
@@ -322,14 +322,14 @@ def mix(r: Tensor, beta: float, at: int) -> Edit:
 def find_roles(config: DeARConfig, backbone_digest: str) -> tuple[Path, RoleTable]:
     """The role table and its file: the one named in the configuration, or else the one shipped for these weights.
 
-    Raises UserError when there is none, or when it was made for other weights or without a layer from J on.
+    Raises NotReadyError when there is none for these weights, UserError when it is without a layer from J on.
     """
     paths = [Path(config.roles)] if config.roles else sorted(SHIPPED.glob("*/heads/*.json"))
     tables = {path: RoleTable.load(path) for path in paths}
     fitting = [path for path, table in tables.items() if table.backbone_digest == backbone_digest]
     if not fitting:
         problem = f"{config.roles} is not the role table of" if config.roles else "no role table is shipped for"
-        raise UserError(f"dear.roles: {problem} the weights {backbone_digest[:12]}; {_advice('')}")
+        raise NotReadyError(f"dear.roles: {problem} the weights {backbone_digest[:12]}; {_advice('')}")
     path = fitting[0]
     table = tables[path]
     missing = sorted(set(range(config.first_layer, table.depth + 1)) - set(table.layers))

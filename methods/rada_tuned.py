@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -40,9 +40,16 @@ class RAdaTuned(RAda):
             backbone.precision,
             backbone.mean,
             backbone.std,
+            backbone.origin,
         )
         del self.encoders.logit_scale
         self.encoders.requires_grad_(True)
+
+    def train(self, mode: bool = True) -> Self:
+        """As usual, but the encoders stay in evaluation mode, so that batch norms keep their statistics."""
+        super().train(mode)
+        self.encoders.eval()
+        return self
 
     @classmethod
     def preset(cls, task: TrainingTask) -> tuple[RAdaConfig, Recipe]:

@@ -1,10 +1,10 @@
 """Figures of a role table: the map of roles and the concepts of every head, as PNG and SVG bytes."""
 
-import io
 from typing import TYPE_CHECKING
 
 from promptarena.benchmark.heads.concepts import ATTRIBUTES
 from promptarena.benchmark.heads.roles import Head, RoleTable
+from promptarena.benchmark.plots.style import Format, rendered
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,7 @@ COLOURS = {
 }
 """Fill by role, attribute heads by what they serve."""
 
-FORMATS = ("png", "svg")
+FORMATS: tuple[Format, ...] = ("png", "svg")
 
 
 def figures(table: RoleTable) -> dict[str, bytes]:
@@ -83,14 +83,3 @@ def concept_map(table: RoleTable) -> "Figure":
 
 def _short(name: str) -> str:
     return name if len(name) <= 28 else f"{name[:27]}…"
-
-
-def rendered(figure: "Figure", format: str) -> bytes:
-    """The figure as a file of this format (png, svg), the same bytes every time."""
-    import matplotlib
-
-    buffer = io.BytesIO()
-    unsigned: dict[str, None] = {"Creator": None, "Date": None} if format == "svg" else {"Software": None}
-    with matplotlib.rc_context({"svg.hashsalt": "promptarena"}):
-        figure.savefig(buffer, format=format, dpi=150, metadata=unsigned)
-    return buffer.getvalue()

@@ -19,12 +19,12 @@ from promptarena.benchmark.backbone import Backbone
 from promptarena.benchmark.cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
-from promptarena.benchmark.heads.figures import rendered
 from promptarena.benchmark.heads.pictures import Folder
 from promptarena.benchmark.images import decode
 from promptarena.benchmark.inputs import ImageList, View
 from promptarena.benchmark.keys import file_digest
 from promptarena.benchmark.method import Images
+from promptarena.benchmark.plots.style import Format, rendered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ BATCH = 32
 PLAIN = "plain CLIP"
 """What the ranking by the image feature of frozen CLIP is called."""
 
-FORMATS = ("png", "svg")
+FORMATS: tuple[Format, ...] = ("png", "svg")
 SIDE = 160
 """Longer side of a picture in the figure, in pixels."""
 

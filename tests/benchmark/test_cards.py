@@ -55,7 +55,11 @@ def test_names_and_counts_may_be_left_to_the_data(tmp_path: Path) -> None:
     [
         ('title = "Birds"\n', "", "field 'title' is missing"),
         ("title =", "tittle =", "did you mean 'title'?"),
-        ('"folder"\nt', '"folders"\nt', "field 'reader' is \"folders\": input should be 'miniature', 'folder' or"),
+        (
+            '"folder"\nt',
+            '"folders"\nt',
+            "field 'reader' is \"folders\": input should be 'miniature', 'folder', 'split_json' or",
+        ),
         (
             "a {}, a",
             "a bird, a",

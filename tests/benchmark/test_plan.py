@@ -8,11 +8,13 @@ import pytest
 import worlds
 
 from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.known_weights import Weights
 from promptarena.benchmark.plan import Planner, parse_overrides
 from promptarena.benchmark.registry import Registry, load_registry
 from promptarena.benchmark.spec import PlannedRun, RunSpec, Target
 from promptarena.methods.coop import CoOp
 
+BACKBONE = Weights("digest", "local file clip.pt")
 REGISTRY = load_registry()
 SPEC = RunSpec(
     suite="world",
@@ -28,7 +30,7 @@ SPEC = RunSpec(
 
 @pytest.fixture
 def planner(tmp_path: Path) -> Planner:
-    return Planner(worlds.suite(tmp_path / "first"), REGISTRY, worlds.Listed(), "backbone", "fp32")
+    return Planner(worlds.suite(tmp_path / "first"), REGISTRY, worlds.Listed(), BACKBONE, "fp32")
 
 
 def transfer(protocol: Any, target: str, method: str = "coop") -> RunSpec:
@@ -41,7 +43,7 @@ def keys(planned: PlannedRun) -> tuple[str, str]:
 
 
 def test_the_same_run_has_the_same_keys(planner: Planner, tmp_path: Path) -> None:
-    again = Planner(worlds.suite(tmp_path / "second"), REGISTRY, worlds.Listed(), "backbone", "fp32")
+    again = Planner(worlds.suite(tmp_path / "second"), REGISTRY, worlds.Listed(), BACKBONE, "fp32")
     assert keys(planner.plan(SPEC)) == keys(again.plan(SPEC))
 
 
@@ -82,7 +84,7 @@ def test_backbone_precision_source_and_suite_training_decide_the_keys(planner: P
     edited = Registry([replace(method, source="edited") for method in REGISTRY.methods.values()], ())
     planners = [
         planner,
-        replace(planner, backbone_digest="other"),
+        replace(planner, backbone=Weights("other", "somewhere")),
         replace(planner, precision="bf16"),
         replace(planner, registry=edited),
         replace(planner, suite=worlds.suite(tmp_path / "rate", training="lr_multiplier = 2.0")),
@@ -202,6 +204,16 @@ def test_the_content_of_files_that_a_method_reads_decides_the_keys(planner: Plan
 
 def test_what_decided_the_figures_is_on_record(planner: Planner) -> None:
     planned = planner.plan(SPEC)
-    assert planned.provenance["backbone"] == "backbone"
+    assert (planned.provenance["backbone"], planned.provenance["backbone_origin"]) == ("digest", "local file clip.pt")
     assert planned.provenance["method_source"] == REGISTRY.get("coop").source
     assert set(planned.provenance["targets"]) == {"birds/base", "birds/novel"}
+
+
+def test_own_splits_are_on_record_by_name(planner: Planner) -> None:
+    class Divided(worlds.Listed):
+        def find(self, card: Any, name: Any) -> Any:
+            found = super().find(card, name)
+            return found and replace(found, own_split=card.name == "birds")
+
+    assert planner.plan(SPEC).provenance["own_splits"] == []
+    assert replace(planner, data=Divided()).plan(SPEC).provenance["own_splits"] == ["birds"]

@@ -2,20 +2,16 @@
 
 import hashlib
 import json
-import lzma
-import os
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from promptarena.benchmark.cards import Card, SplitName, load_card
 from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.readers import DATA_VARIABLE, Listing, MissingDataError, list_split
-
-SHARED = Path(os.environ.get("PROMPTARENA_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+from promptarena.benchmark.listing import DATA_VARIABLE, Listing, MissingDataError
+from promptarena.benchmark.readers import list_split
 
 CARD = """
 name = "birds"
@@ -175,6 +171,7 @@ class TestSplitJson:
 
     def test_rows_keep_the_files_order(self, tmp_path: Path) -> None:
         write_split(tmp_path, train=[["b/2.jpg", 1, "grey_heron"], ["a/1.jpg", 0, "jay"]], test=[["c.jpg", 0, "jay"]])
+        touch(tmp_path / "jpg", "b/2.jpg", "a/1.jpg", "c.jpg")
         train = self.read(tmp_path)
         assert train.class_names == ("jay", "grey heron")
         assert rows(train) == [("b/2.jpg", 1), ("a/1.jpg", 0)]
@@ -182,13 +179,16 @@ class TestSplitJson:
         assert rows(self.read(tmp_path, "val")) == []
 
     def test_pixels_are_found_in_the_image_folder(self, tmp_path: Path) -> None:
-        write_split(tmp_path, test=[["x.png", 0, "jay"], ["y.png", 1, "heron"]])
+        write_split(tmp_path, test=[["y.png", 0, "jay"]])
         (tmp_path / "jpg").mkdir()
         Image.new("RGB", (2, 2), (1, 2, 3)).save(tmp_path / "jpg" / "y.png")
-        images = self.read(tmp_path, "test").open_images()
-        assert images.pixels(1).getpixel((0, 0)) == (1, 2, 3)
-        with pytest.raises(UserError, match=r"jpg/x\.png does not exist"):
-            images.pixels(0)
+        assert self.read(tmp_path, "test").open_images().pixels(0).getpixel((0, 0)) == (1, 2, 3)
+
+    def test_missing_pictures_are_counted_before_any_is_opened(self, tmp_path: Path) -> None:
+        write_split(tmp_path, test=[["a/x.png", 0, "jay"], ["b/y.png", 0, "jay"], ["c/z.png", 1, "heron"]])
+        touch(tmp_path / "jpg", "b/y.png", "a/other.png")
+        with pytest.raises(UserError, match=r"2 of 3 pictures are not in .*jpg, 'a/x\.png' first"):
+            self.read(tmp_path, "test")
 
     @pytest.mark.parametrize(
         ("train", "message"),
@@ -218,7 +218,7 @@ class TestSplitJson:
 
     def test_a_changed_split_file_is_refused(self, tmp_path: Path) -> None:
         path = write_split(tmp_path, train=[["a.jpg", 0, "jay"]])
-        (tmp_path / "jpg").mkdir()
+        touch(tmp_path / "jpg", "a.jpg")
         right = hashlib.sha256(path.read_bytes()).hexdigest()
         assert len(self.read(tmp_path, options=f'{self.OPTIONS}\nsplit_sha256 = "{right}"').keys) == 1
         with pytest.raises(UserError, match=f"has SHA-256 {right}, expected {'0' * 64}"):
@@ -226,31 +226,81 @@ class TestSplitJson:
 
     def test_names_in_the_card_must_agree_with_the_file(self, tmp_path: Path) -> None:
         write_split(tmp_path, train=[["a.jpg", 0, "jay"], ["b.jpg", 1, "grey_heron"]])
+        touch(tmp_path / "jpg", "a.jpg", "b.jpg")
         assert self.read(tmp_path, names='class_names = ["jay", "grey heron"]').class_names[1] == "grey heron"
         with pytest.raises(UserError, match=r"field 'class_names' differs from .* at label 1"):
             self.read(tmp_path, names='class_names = ["jay", "heron"]')
 
+
+class TestClassFolders:
+    """A card's list of class folders decides labels, where sorted names would not."""
+
+    def card(self, folder: Path, content: str = "1\tjay\n0\theron\n10\tgrey_heron\n") -> Card:
+        (folder / "classes.txt").write_text(content)
+        return write_card(folder, names='class_file = "classes.txt"', options='folder = "pictures"')
+
+    def test_labels_follow_the_list(self, tmp_path: Path) -> None:
+        touch(tmp_path / "pictures", "test/0/a.jpg", "test/1/b.jpg", "test/10/c.jpg")
+        listing = list_split(self.card(tmp_path), "test", None)
+        assert rows(listing) == [("test/1/b.jpg", 0), ("test/0/a.jpg", 1), ("test/10/c.jpg", 2)]
+        assert listing.class_names == ("jay", "heron", "grey heron")
+
+    def test_a_folder_that_is_no_class_is_refused(self, tmp_path: Path) -> None:
+        touch(tmp_path / "pictures", "test/0/a.jpg", "test/1/b.jpg", "test/10/c.jpg", "test/n01440764/d.jpg")
+        with pytest.raises(UserError, match="holds the folder 'n01440764', which is no class of"):
+            list_split(self.card(tmp_path), "test", None)
+
+    def test_a_class_without_a_folder_is_named(self, tmp_path: Path) -> None:
+        touch(tmp_path / "pictures", "test/0/a.jpg", "test/1/b.jpg")
+        with pytest.raises(UserError, match="lacks the class folder '10'"):
+            list_split(self.card(tmp_path), "test", None)
+
+    def test_a_file_beside_the_class_folders_is_no_class(self, tmp_path: Path) -> None:
+        touch(tmp_path / "pictures", "test/0/a.jpg", "test/1/b.jpg", "test/10/c.jpg", "test/README.txt")
+        assert len(list_split(self.card(tmp_path), "test", None).keys) == 3
+
     @pytest.mark.parametrize(
-        ("name", "train", "val", "test", "classes"),
+        ("content", "message"),
         [
-            ("Caltech101", 4128, 1649, 2465, 100),
-            ("OxfordPets", 2944, 736, 3669, 37),
-            ("StanfordCars", 6509, 1635, 8041, 196),
-            ("OxfordFlowers", 4093, 1633, 2463, 102),
-            ("Food101", 50500, 20200, 30300, 101),
-            ("SUN397", 15880, 3970, 19850, 397),
-            ("DescribableTextures", 2820, 1128, 1692, 47),
-            ("EuroSAT", 13500, 5400, 8100, 10),
-            ("UCF101", 7639, 1898, 3783, 101),
+            ("a\tjay\nheron\n", "classes.txt: line 2 must be FOLDER<tab>NAME"),
+            ("jay\n\nheron\n", "classes.txt: line 2 must be a name"),
+            ("a\tjay\na\theron\n", "name a folder twice"),
         ],
     )
-    def test_reads_the_published_files(
-        self, tmp_path: Path, name: str, train: int, val: int, test: int, classes: int
-    ) -> None:
-        packed = SHARED / "data" / "splits" / f"split_zhou_{name}.json.xz"
-        if not packed.is_file():
-            pytest.skip(f"{packed} is not there; set PROMPTARENA_SHARED")
-        (tmp_path / "split.json").write_bytes(lzma.decompress(packed.read_bytes()))
-        listed: dict[Any, Listing] = {split: self.read(tmp_path, split) for split in ("train", "val", "test")}
-        assert [len(listing.keys) for listing in listed.values()] == [train, val, test]
-        assert len(listed["test"].class_names) == classes
+    def test_a_wrong_list_is_told_by_its_line(self, tmp_path: Path, content: str, message: str) -> None:
+        with pytest.raises(UserError, match=message):
+            self.card(tmp_path, content)
+
+
+class TestVariantLists:
+    OPTIONS = (
+        'folder = "aircraft"\nimage_dir = "images"\nclasses = "variants.txt"\n'
+        'splits = { train = "images_variant_train.txt", test = "images_variant_test.txt" }'
+    )
+
+    def write(self, folder: Path, test: str = "0034309 F-16A/B\n0000007 707-320\n") -> Card:
+        (folder / "aircraft" / "images").mkdir(parents=True)
+        (folder / "aircraft" / "variants.txt").write_text("707-320\nF-16A/B\nModel B200 King\n")
+        (folder / "aircraft" / "images_variant_train.txt").write_text("1025794 Model B200 King\n")
+        (folder / "aircraft" / "images_variant_test.txt").write_text(test)
+        touch(folder / "aircraft" / "images", "0034309.jpg", "0000007.jpg", "1025794.jpg")
+        return write_card(folder, reader="variant_lists", options=self.OPTIONS)
+
+    def test_labels_are_the_lines_of_the_class_list_and_names_may_hold_spaces(self, tmp_path: Path) -> None:
+        card = self.write(tmp_path)
+        assert rows(list_split(card, "test", None)) == [("0034309.jpg", 1), ("0000007.jpg", 0)]
+        assert rows(list_split(card, "train", None)) == [("1025794.jpg", 2)]
+        assert rows(list_split(card, "val", None)) == []
+        assert list_split(card, "test", None).class_names[2] == "Model B200 King"
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ("0034309 F-16", "images_variant_test.txt: line 1 is not ID and class name: '0034309 F-16'"),
+            ("../x 707-320", "line 1 is not ID and class name"),
+            ("0000001 707-320", "1 of 1 pictures are not in .*images, '0000001.jpg' first"),
+        ],
+    )
+    def test_a_wrong_line_is_told(self, tmp_path: Path, line: str, message: str) -> None:
+        with pytest.raises(UserError, match=message):
+            list_split(self.write(tmp_path, f"{line}\n"), "test", None)

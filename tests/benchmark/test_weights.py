@@ -8,55 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import open_clip
+import openai_files
 import pytest
 import tiny
 import torch
-from open_clip.model import convert_weights_to_fp16
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.torchscript import is_torchscript, read_torchscript
 from promptarena.benchmark.weights import choose_device, digest_of, load_backbone, weights_digest
 
 QUICK = tiny.config(quick_gelu=True)
+DRAWN = openai_files.drawn(QUICK)
 Files = dict[str, Path]
 
-
-class Node(nn.Module):
-    """A module tree with given tensors in it, to be written as TorchScript."""
-
-    def __init__(self, tensors: dict[str, Tensor], buffers: dict[str, Tensor]) -> None:
-        super().__init__()
-        for name, tensor in (tensors | buffers).items():
-            head, _, rest = name.partition(".")
-            if rest:
-                if head not in dict(self.named_children()):
-                    inner = {
-                        key.partition(".")[2]: value for key, value in tensors.items() if key.startswith(f"{head}.")
-                    }
-                    self.add_module(head, Node(inner, {}))
-            elif name in buffers:
-                self.register_buffer(name, tensor)
-            else:
-                self.register_parameter(name, nn.Parameter(tensor, requires_grad=False))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + 1
-
-
-def openai_archive(path: Path, state: dict[str, Tensor]) -> None:
-    constants = {"input_resolution": 16, "context_length": 24, "vocab_size": 49408}
-    buffers = {name: torch.tensor(value) for name, value in constants.items()}
-    torch.jit.trace(Node(state, buffers), torch.zeros(1)).save(str(path))
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit", "ignore::torch.jit.TracerWarning")
 
 
 @pytest.fixture(scope="module")
 def halved() -> dict[str, Tensor]:
     """A model's tensors in the storage precision of OpenAI's release: half, but for norms and embeddings."""
-    clip = tiny.model(QUICK)
-    convert_weights_to_fp16(clip)
-    return {name: tensor.detach().clone() for name, tensor in clip.state_dict().items()}
+    return openai_files.stored(DRAWN)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +42,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, halved: dict[str, Tensor]) -
     save_file(single | {"attn_mask": torch.zeros(24, 24)}, folder / "mask.safetensors")
     torch.save(single, folder / "state.pt")
     torch.save({"epoch": 3, "state_dict": halved}, folder / "nested.bin")
-    openai_archive(folder / "openai.pt", halved)
+    openai_files.write_archive(folder / "openai.pt", DRAWN)
     return {path.name: path for path in folder.iterdir()}
 
 
@@ -82,11 +55,22 @@ def test_every_format_gives_the_same_backbone(files: Files, halved: dict[str, Te
     assert backbone.digest == weights_digest(halved) == digest_of(files["tiny.json"], files[name])
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.int64])
+def test_any_type_of_number_becomes_float32(
+    files: Files, halved: dict[str, Tensor], tmp_path: Path, dtype: Any
+) -> None:
+    state = {name: (10 * tensor).to(dtype) for name, tensor in halved.items()}
+    torch.save(state, tmp_path / "state.pt")
+    backbone = load_backbone(files["tiny.json"], tmp_path / "state.pt", device="cpu")
+    assert all(tensor.dtype is torch.float32 for tensor in backbone.model.state_dict().values())
+    assert backbone.digest == digest_of(files["tiny.json"], tmp_path / "state.pt") == weights_digest(state)
+
+
 def test_torchscript_is_told_from_a_plain_file_and_read_whole(files: Files, halved: dict[str, Tensor]) -> None:
     assert is_torchscript(files["openai.pt"])
     assert not is_torchscript(files["state.pt"])
     read = read_torchscript(files["openai.pt"])
-    assert read.keys() == halved.keys() | {"input_resolution", "context_length", "vocab_size"}
+    assert read.keys() == halved.keys() | set(openai_files.SIZES)
     for name, tensor in halved.items():
         assert read[name].dtype is tensor.dtype
         assert torch.equal(read[name], tensor), name
@@ -97,6 +81,36 @@ def test_the_digest_tells_weights_apart() -> None:
     assert weights_digest(state) == weights_digest({name: state[name].double() for name in ("b", "a")})
     assert weights_digest(state) != weights_digest({"a": torch.ones(2), "b": torch.zeros(2)})
     assert weights_digest(state) != weights_digest(state | {"a": torch.tensor([0.0, 1e-7])})
+
+
+class Listing(torch.nn.Module):
+    """Holds lists beside its tensors, and one layer under two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes, self.rates, self.flags = [1, 2], [0.5], [True]
+        self.first = self.second = torch.nn.Linear(2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x)) * self.sizes[0] * self.rates[0] * float(self.flags[0])
+
+
+def test_an_archive_may_hold_lists_and_a_layer_twice(tmp_path: Path) -> None:
+    module = Listing()
+    torch.jit.script(module).save(str(tmp_path / "lists.pt"))
+    read = read_torchscript(tmp_path / "lists.pt")
+    expected = module.state_dict()
+    assert read.keys() == expected.keys()
+    assert all(torch.equal(read[name], tensor) for name, tensor in expected.items())
+
+
+def test_a_module_that_holds_itself_is_read_to_an_end(files: Files, tmp_path: Path) -> None:
+    path = tmp_path / "endless.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("endless/data.pkl", b"\x80\x02c__torch__\nM\n)\x81q\x00}X\x05\x00\x00\x00againh\x00sb.")
+        archive.writestr("endless/code/__torch__.py", "")
+    with pytest.raises(UserError, match=r"do not fit architecture .*: it lacks positional_embedding, "):
+        load_backbone(files["tiny.json"], path)
 
 
 class Attack:
@@ -171,8 +185,8 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ViT-B-16", "openai", "QuickGELU but ViT-B-16 computes GELU; use ViT-B-16-quickgelu"),
         ("ViT-B-17", "openai", "unknown architecture 'ViT-B-17'; did you mean .*ViT-B-16"),
         ("ViT-B-16-quickgelu", "openia", "unknown pretrained tag of ViT-B-16-quickgelu 'openia'; did you mean openai"),
-        ("ViT-B-16-SigLIP", "webli", "another library|another layout"),
-        ("ViT-L-14-CLIPA", "datacomp1b", "another layout"),
+        ("ViT-B-16-SigLIP", "webli", "its image encoder is timm's vit_base_patch16_siglip_224; its texts need"),
+        ("ViT-L-14-CLIPA", "datacomp1b", "its text tokens see those behind them"),
         ("ViT-H-14-quickgelu", "dfn5b", "resized by squash"),
     ],
 )
@@ -188,7 +202,7 @@ def test_a_failed_download_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ConnectionError("no route\nto host")
 
     monkeypatch.setattr(open_clip, "download_pretrained", fail)
-    with pytest.raises(UserError, match=r"^cannot fetch weights 'openai' .*: no route; check the network"):
+    with pytest.raises(UserError, match=r"^cannot fetch weights 'openai' .*: no route; fetch them where"):
         load_backbone("ViT-B-16-quickgelu", "openai")
 
 

@@ -1,0 +1,113 @@
+"""What the `datasets` commands do and print."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from promptarena.benchmark import terminal
+from promptarena.benchmark.cards import SPLITS, Card, load_card
+from promptarena.benchmark.dataset_verify import Report, verify
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.listing import DATA_VARIABLE
+from promptarena.benchmark.prepare import prepare
+from promptarena.benchmark.steps import Step
+from promptarena.benchmark.suites import load_suite
+
+DIGEST_SHOWN = 12
+
+
+def print_datasets(suite_name: str) -> None:
+    """A table of a suite's datasets."""
+    suite = load_suite(suite_name)
+    table = terminal.table("dataset", "mirrors", "classes", "train", "val", "test", "template")
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True
+    for name in suite.dataset_names:
+        card = suite.card(name)
+        classes = str(len(card.class_names) or "–")
+        counts = [str(card.counts.get(split, "–")) for split in SPLITS]
+        terminal.add(table, name, card.mirrors or "", classes, *counts, card.template)
+    terminal.console().print(table, soft_wrap=False)
+
+
+def prepare_datasets(names: Sequence[str], suite_name: str, root: Path | None, *, own_split: bool) -> int:
+    """Make datasets ready one after the other; the exit code: 0 when all are, else 2."""
+    place = root or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
+    if place is None:
+        raise UserError(f"name the folder of all datasets with --root or the environment variable {DATA_VARIABLE}")
+    cards = _cards(names, suite_name)
+    console, ready = terminal.console(), True
+    for card in cards:
+        with _StepBar(console) as bar:
+            prepared = prepare(card, place, own_split=own_split, progress=bar.show)
+        ready &= prepared.state != "incomplete"
+        for line in prepared.lines:
+            console.print(line)
+    return 0 if ready else 2
+
+
+def print_verification(names: Sequence[str], suite_name: str, root: Path | None) -> int:
+    """A line per dataset and its problems; the exit code: 0 when all are whole, else 2."""
+    console, whole = terminal.console(), True
+    for card in _cards(names, suite_name):
+        report = _verified(console, card, root)
+        whole &= report.whole
+        state = Text("whole", style="green") if report.whole else Text("not whole", style="red")
+        if not report.present:
+            state = Text("not here", style="red")
+        counts = ", ".join(
+            f"{split.found} {split.split} {split.digest[:DIGEST_SHOWN] if split.digest else 'unfit'}"
+            for split in report.splits
+        )
+        console.print(Text.assemble(f"{card.name}: ", state, f" ({counts})" if counts else ""))
+        for problem in report.problems:
+            console.print(f"  {problem}")
+    return 0 if whole else 2
+
+
+def _cards(names: Sequence[str], suite_name: str) -> list[Card]:
+    suite = load_suite(suite_name)
+    return [
+        suite.card(name) if name in suite.dataset_names else load_card(name) for name in names or suite.dataset_names
+    ]
+
+
+def _verified(console: Console, card: Card, root: Path | None) -> Report:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(card.name, total=sum(card.counts.values()) or None)
+        return verify(card, root, lambda decoded: progress.advance(task, decoded))
+
+
+class _StepBar:
+    """A bar for the step that preparing is at; nothing where the output is no terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=None)
+        self._now: tuple[str, str] | None = None
+
+    def __enter__(self) -> "_StepBar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def show(self, step: Step) -> None:
+        """Show how far the step is."""
+        if self._now != (step.kind, step.name):
+            self._now = (step.kind, step.name)
+            self._progress.reset(self._task, description=f"{step.kind} {step.name}", total=step.total)
+        self._progress.update(self._task, completed=step.done, total=step.total)

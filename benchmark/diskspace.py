@@ -1,0 +1,36 @@
+"""Full disks: told in one line, before a long download or when it happens."""
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.filesize import decimal
+
+from promptarena.benchmark.errors import UserError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class DiskFullError(UserError):
+    """There is no room for what has to be written."""
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raises DiskFullError when less than `needed` bytes are free where `folder` is."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise DiskFullError(f"the disk of {folder} is full: {decimal(needed)} are needed, {decimal(free)} are free")
+
+
+@contextmanager
+def told_when_full(folder: Path, needed: int | None = None) -> Iterator[None]:
+    """Turns the system's "no space left" or "quota exceeded" into a DiskFullError; `needed`: bytes left to write."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        amount = "" if needed is None else f": {decimal(needed)} were still to be written"
+        raise DiskFullError(f"the disk of {folder} is full{amount}") from error

@@ -1,0 +1,92 @@
+"""What a reader of a dataset finds, and where it looks for files."""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from promptarena.benchmark.cards import Card, SplitName
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.images import ImageStore
+
+DATA_VARIABLE = "PROMPTARENA_DATA"
+"""The environment variable that names the folder of the public datasets when `--root` is not given."""
+
+
+class MissingDataError(UserError):
+    """The dataset is not on this machine, or nobody said where."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a reader found: identities (`keys`) and labels of N images, the class names by label, a way to the pixels.
+
+    A key is a path relative to the images' folder (`/` between parts), or a made-up name that also fixes the pixels.
+    `own_split` tells that train, val and test were divided here, not by the dataset's authors or the field.
+    """
+
+    keys: tuple[str, ...]
+    labels: tuple[int, ...]
+    class_names: tuple[str, ...]
+    open_images: Callable[[], ImageStore]
+    own_split: bool = False
+
+
+Reader = Callable[[Card, SplitName, Path | None], Listing]
+
+
+class Options(BaseModel):
+    """The base of a reader's [options]."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def data_root(card: Card, root: Path | None) -> Path:
+    """The folder of the public datasets: `root`, else the environment's. Raises MissingDataError when neither says."""
+    named = root or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
+    if named is None:
+        raise MissingDataError(
+            f"dataset {card.name!r} is read from files: name the folder of all datasets with --root "
+            f"or the environment variable {DATA_VARIABLE}"
+        )
+    return named.expanduser()
+
+
+def image_folder(card: Card, folder: str, root: Path | None) -> Path:
+    """Where a card's files are: `folder` under the data root for a built-in card, beside the card for a user's own."""
+    path = Path(folder).expanduser()
+    path = data_root(card, root) / path if card.built_in and not path.is_absolute() else card.path.parent / path
+    if not path.is_dir():
+        prepared = card.built_in and card.sources
+        what = f"run: promptarena datasets prepare {card.name}" if prepared else "put the images there"
+        raise MissingDataError(f"dataset {card.name!r}: folder {path} does not exist; {what} (see {card.path})")
+    return path
+
+
+def require_files(card: Card, folder: Path, keys: Iterable[str]) -> None:
+    """Raises UserError naming the first of the `keys` that is not a file in `folder`; each folder is listed once."""
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for key in keys:
+        parent, _, name = key.rpartition("/")
+        wanted[parent].append(name)
+    missing = []
+    for parent, names in wanted.items():
+        there = _names(folder / parent)
+        missing += [f"{parent}/{name}" if parent else name for name in names if name not in there]
+    if missing:
+        total = sum(map(len, wanted.values()))
+        raise UserError(
+            f"dataset {card.name!r}: {len(missing)} of {total} pictures are not in {folder}, {missing[0]!r} first; "
+            "complete the files"
+        )
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries}
+    except OSError:
+        return set()

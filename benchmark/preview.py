@@ -1,0 +1,105 @@
+"""What a comparison would run and take, told before its data or weights are there: from cards and shapes alone."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from promptarena.benchmark.backbone import Backbone, Prompts
+from promptarena.benchmark.cards import Card, SplitName
+from promptarena.benchmark.examples import Data
+from promptarena.benchmark.listing import MissingDataError
+from promptarena.benchmark.plan import resolve
+from promptarena.benchmark.protocols import subset_labels
+from promptarena.benchmark.registry import Registry
+from promptarena.benchmark.spec import RunSpec, Subset
+from promptarena.benchmark.suites import Suite
+from promptarena.benchmark.training import images_seen
+from promptarena.benchmark.weights import backbone_of_shapes
+
+SUSTAINED_TFLOPS = 40.0
+"""Assumed speed of one GPU over a whole run, 10^12 operations a second."""
+
+
+def missing_data(suite: Suite, runs: Sequence[RunSpec], root: Path | None) -> dict[str, str]:
+    """The datasets that the runs need and that are not here, each with the reason. Raises UserError for data that is
+    here but wrong."""
+    data, missing = Data(root), {}
+    for name, split in dict.fromkeys(pair for run in runs for pair in _needed(run)):
+        try:
+            data.split(suite.card(name), split)
+        except MissingDataError as error:
+            missing[name] = str(error)
+    return missing
+
+
+def _needed(run: RunSpec) -> list[tuple[str, SplitName]]:
+    return [(run.dataset, "train"), *((target.dataset, "test") for target in run.targets)]
+
+
+def gpu_hours(suite: Suite, registry: Registry, runs: Sequence[RunSpec]) -> dict[RunSpec, float]:
+    """Estimated hours of each run on one GPU; a training that several runs share is charged to the first.
+
+    Every training image and class prompt is taken to pass its tower forward and backward (where there are no epochs,
+    every image forward), every test image forward, nothing to be cached, all at SUSTAINED_TFLOPS. A card without counts
+    and class names costs nothing. Raises UserError for a bad setting.
+    """
+    source = suite.backbone
+    costs = _Costs(backbone_of_shapes(source.config or source.architecture or ""))
+    trained: set[tuple[object, ...]] = set()
+    hours: dict[RunSpec, float] = {}
+    for run in runs:
+        config, recipe = resolve(run, suite, registry)
+        training = (run.method, run.dataset, run.subset, run.shots, run.seed, repr(config), repr(recipe))
+        card = suite.card(run.dataset)
+        classes = _classes(card, run.subset)
+        seen = 0 if training in trained else images_seen(recipe, run.shots * classes)
+        trained.add(training)
+        prompts = seen // recipe.batch_size * classes
+        operations = 2 * (seen * costs.image + prompts * costs.prompt(card)) if recipe.epochs else seen * costs.image
+        for target in run.targets:
+            scored = suite.card(target.dataset)
+            images, names = _images(scored, target.subset), _classes(scored, target.subset)
+            times = images if registry.get(run.method).learner.image_conditioned else 1
+            operations += images * costs.image + times * names * costs.prompt(scored)
+        hours[run] = operations / (SUSTAINED_TFLOPS * 1e12) / 3600
+    return hours
+
+
+def _classes(card: Card, subset: Subset) -> int:
+    return len(subset_labels(subset, len(card.class_names)))
+
+
+def _images(card: Card, subset: Subset) -> float:
+    """Test images of a subset, as if classes were equally large."""
+    return card.counts.get("test", 0) * _classes(card, subset) / max(len(card.class_names), 1)
+
+
+class _Costs:
+    """Operations of one image and of one class prompt in a forward pass."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        self._backbone = backbone
+        size = backbone.image_size
+        self.image = _operations(lambda: backbone.encode_image(torch.empty(1, 3, size, size, device="meta")))
+        self._lengths: dict[str, int] = {}
+        self._prompts: dict[int, float] = {}
+
+    def prompt(self, card: Card) -> float:
+        """Operations for a prompt as long as the dataset's longest."""
+        if card.name not in self._lengths:
+            texts = [card.template.format(name) for name in card.class_names]
+            self._lengths[card.name] = max(self._backbone.token_counts(texts), default=0) + 2
+        length = self._lengths[card.name]
+        if length not in self._prompts:
+            rows = torch.empty(1, length, self._backbone.text.width, device="meta")
+            prompts = Prompts(rows, torch.empty(1, dtype=torch.int64, device="meta"))
+            self._prompts[length] = _operations(lambda: self._backbone.text_tokens(prompts))
+        return self._prompts[length]
+
+
+def _operations(forward: Callable[[], object]) -> float:
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        forward()
+    return float(counter.get_total_flops())

@@ -1,0 +1,93 @@
+"""`compare --plan` before data or weights are there: what is missing, what would run, how long it may take."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from promptarena.benchmark import terminal
+from promptarena.benchmark.comparison import Request, requested_runs
+from promptarena.benchmark.execution import Workplace
+from promptarena.benchmark.preview import SUSTAINED_TFLOPS, gpu_hours, missing_data
+from promptarena.benchmark.progress import duration
+from promptarena.benchmark.registry import Registry, load_registry
+from promptarena.benchmark.spec import RunSpec
+from promptarena.benchmark.suites import Suite, load_suite
+from promptarena.benchmark.weights import missing_weights
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """A comparison that cannot be planned yet, and what it lacks: datasets by name with the reason, weights."""
+
+    suite: Suite
+    registry: Registry
+    runs: tuple[RunSpec, ...]
+    notes: tuple[str, ...]
+    data: dict[str, str]
+    weights: str | None
+
+
+def foresee(request: Request, workplace: Workplace) -> Foreseen | None:
+    """What is known of a comparison whose data or weights are missing; None when nothing is missing.
+
+    Nothing is downloaded. Raises UserError for bad input.
+    """
+    suite, registry = load_suite(workplace.suite), load_registry(workplace.plugins)
+    enumerated = requested_runs(request, suite, registry, workplace)
+    source = suite.backbone
+    weights = missing_weights(source.config or source.architecture or "", source.weights or source.pretrained or "")
+    data = missing_data(suite, enumerated.runs, workplace.data_root)
+    if not data and weights is None:
+        return None
+    return Foreseen(suite, registry, enumerated.runs, enumerated.notes, data, weights)
+
+
+def print_preview(console: Console, foreseen: Foreseen) -> None:
+    """What is missing and how to get it, then the runs by method and protocol with their estimated GPU hours."""
+    suite, runs = foreseen.suite, foreseen.runs
+    console.print(f"{suite.title}: {len(runs)} runs.")
+    for note in foreseen.notes:
+        console.print(note)
+    if foreseen.weights:
+        console.print(f"Missing weights: {foreseen.weights}")
+    if foreseen.data:
+        _print_missing_data(console, suite, foreseen.data)
+    hours = gpu_hours(suite, foreseen.registry, runs)
+    protocols = list(dict.fromkeys(run.protocol for run in runs))
+    table = terminal.table("would run", *protocols, "estimated GPU time")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for label in dict.fromkeys(run.label for run in runs):
+        mine = [run for run in runs if run.label == label]
+        terminal.add(table, label, *_counts(mine, protocols), _time(mine, hours))
+    terminal.add(table, "all", *_counts(runs, protocols), _time(runs, hours))
+    console.print(table, soft_wrap=False)
+    console.print(
+        f"Estimated for one GPU at {SUSTAINED_TFLOPS:.0f} TFLOP/s sustained, from image and prompt counts alone: every "
+        "training image and prompt forward and backward, every test image forward, nothing cached."
+    )
+
+
+def _print_missing_data(console: Console, suite: Suite, missing: Mapping[str, str]) -> None:
+    console.print(f"Missing datasets ({len(missing)}):")
+    for name, reason in missing.items():
+        sources = suite.card(name).sources
+        by_hand = [file.name for source in sources for file in source.files if not file.urls]
+        if by_hand and len(sources) == 1:
+            reason = f"by hand: {', '.join(by_hand)} ({sources[0].title})"
+        elif sources:
+            reason = f"from {', or '.join(source.title for source in sources)}"
+        console.print(f"  {name}: {reason}")
+    if prepared := [name for name in missing if suite.card(name).sources]:
+        every = prepared == list(suite.dataset_names)
+        names = f"--suite {suite.name}" if every else " ".join(prepared)
+        console.print(f"Get them with: promptarena datasets prepare {names} --root FOLDER")
+
+
+def _counts(runs: Sequence[RunSpec], protocols: Sequence[str]) -> list[str]:
+    return [str(sum(run.protocol == protocol for run in runs)) for protocol in protocols]
+
+
+def _time(runs: Sequence[RunSpec], hours: dict[RunSpec, float]) -> str:
+    return duration(3600 * sum(hours[run] for run in runs))

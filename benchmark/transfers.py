@@ -1,0 +1,330 @@
+"""Bringing one file over the network: web servers, the Hugging Face Hub, Google Drive; broken transfers continue.
+
+Bytes are collected in a folder of the file's own, its desk, together with a note of what they are a part of. A transfer
+begun by a process that was killed continues there. Web servers and the Hub share one way of resuming: huggingface_hub
+gives address, token and cached files, but a download of its own starts anew in every process.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from promptarena.benchmark.diskspace import require_space, told_when_full
+from promptarena.benchmark.sources import HubFile, drive_file, hub_file
+
+if TYPE_CHECKING:
+    from requests import Response, Session
+    from urllib3 import Retry
+
+_CHUNK = 1 << 20
+_WORTH_GOING_ON = 1 << 20
+_WORTH_ANOTHER_TRY = (429, 500, 502, 503, 504)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+Report = Callable[[int, int | None], None]
+"""Called with the bytes that are here and the bytes of the whole file (None: not known)."""
+
+
+class TransferError(Exception):
+    """An address does not give the file; the message says why in a few words."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a slow or failing server is waited for.
+
+    `connect_seconds` and `read_seconds` limit every wait for an answer or for more bytes. A lost connection or a
+    server's error is tried again `attempts` times, after `backoff_seconds` times 1, 2, 4, …; a transfer that moved on
+    by a mebibyte in between has all attempts again.
+    """
+
+    connect_seconds: float = 20.0
+    read_seconds: float = 60.0
+    attempts: int = 5
+    backoff_seconds: float = 1.0
+
+    @property
+    def timeout(self) -> tuple[float, float]:
+        """As requests wants it."""
+        return self.connect_seconds, self.read_seconds
+
+    def retries(self) -> "Retry":
+        """As urllib3 wants it; an unreachable server is given up sooner than a faulty one."""
+        from urllib3 import Retry
+
+        return Retry(
+            total=self.attempts,
+            connect=min(self.attempts, 2),
+            backoff_factor=self.backoff_seconds,
+            status_forcelist=_WORTH_ANOTHER_TRY,
+            raise_on_status=False,
+            respect_retry_after_header=False,
+        )
+
+
+@dataclass(frozen=True)
+class Received:
+    """A whole file at `path`. `continued`: in several pieces, which need not be of the same file. `sha256`: what the
+    server says of it."""
+
+    path: Path
+    continued: bool = False
+    sha256: str | None = None
+
+
+class _Note(BaseModel):
+    """What the bytes on a desk are the beginning of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    validator: str | None
+    size: int | None
+    sha256: str | None
+
+
+def transfer(url: str, desk: Path, patience: Patience, report: Report, *, checked: bool) -> Received:
+    """The file behind an address (see sources.py), whole, on `desk` or in the Hub's own cache.
+
+    `checked` tells that the caller knows a checksum, so that pieces may be joined even where a server gives no sign
+    that they belong together. Raises TransferError when the address does not give the file, DiskFullError, OSError.
+    """
+    if drive := drive_file(url):
+        return _from_drive(drive, desk, patience, report)
+    if hub := hub_file(url):
+        return _from_hub(hub, url, desk, patience, report, checked)
+    return _WebTransfer(url, url, {}, desk, patience, report, checked).run()
+
+
+def started_from(desk: Path) -> str | None:
+    """The address that the bytes on a desk came from; None when there are none."""
+    note = _read_note(desk)
+    return None if note is None else note.url
+
+
+class _WebTransfer:
+    """One file over HTTP; `name` is what a note calls the address."""
+
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        headers: dict[str, str],
+        desk: Path,
+        patience: Patience,
+        report: Report,
+        checked: bool,
+    ) -> None:
+        self._name = name
+        self._address = address
+        self._headers = headers | {"Accept-Encoding": "identity"}
+        self._desk = desk
+        self._part = desk / "part"
+        self._patience = patience
+        self._report = report
+        self._checked = checked
+        self._continued = False
+
+    def run(self) -> Received:
+        from urllib3.exceptions import HTTPError, MaxRetryError
+
+        fresh = retries = self._patience.retries()
+        with _session(self._patience) as session:
+            while True:
+                before = self._size()
+                try:
+                    self._attempt(session)
+                    break
+                except HTTPError as error:
+                    if self._size() - before >= _WORTH_GOING_ON:
+                        retries = fresh
+                    try:
+                        retries = retries.increment("GET", self._address, error=error)
+                    except MaxRetryError as last:
+                        raise TransferError("the connection breaks off again and again") from last
+                    retries.sleep()
+        note = _read_note(self._desk)
+        return Received(self._part, self._continued, None if note is None else note.sha256)
+
+    def _attempt(self, session: "Session") -> None:
+        """One request. Raises urllib3's HTTPError when another one may continue."""
+        import requests
+        from urllib3.exceptions import ProtocolError
+
+        note = _read_note(self._desk)
+        have = self._resumable(note)
+        if note is not None and note.size is not None and have == note.size:
+            self._continued = True
+            return
+        headers = dict(self._headers)
+        if note is not None and have:
+            headers["Range"] = f"bytes={have}-"
+            if note.validator is not None:
+                headers["If-Range"] = note.validator
+        try:
+            response = session.get(self._address, headers=headers, stream=True, timeout=self._patience.timeout)
+        except requests.RequestException as error:
+            raise TransferError(_reason(error)) from error
+        with response:
+            if note is not None and have and response.status_code in (206, 416):
+                if not _goes_on(response, note, have):
+                    self._part.unlink()
+                    raise ProtocolError("the server answers with another part than asked for")
+                self._continued = True
+                self._receive(response, have, note.size)
+            elif response.status_code == 200:
+                self._receive(response, 0, _length(response))
+            else:
+                raise TransferError(f"HTTP {response.status_code} {response.reason}")
+
+    def _receive(self, response: "Response", have: int, size: int | None) -> None:
+        from urllib3.exceptions import ProtocolError
+
+        if size is not None:
+            require_space(self._desk.parent, size - have)
+        with told_when_full(self._desk.parent, None if size is None else size - have):
+            if not have:
+                self._part.write_bytes(b"")
+                _write_note(self._desk, _Note(url=self._name, size=size, **_identity(response)))
+            with self._part.open("ab") as stream:
+                for chunk in response.raw.stream(_CHUNK, decode_content=False):
+                    stream.write(chunk)
+                    have += len(chunk)
+                    self._report(have, size)
+        if size is not None and have < size:
+            raise ProtocolError(f"{have} of {size} bytes came")
+
+    def _resumable(self, note: _Note | None) -> int:
+        """The bytes on the desk that the server can be asked to go on after."""
+        if note is None or note.url != self._name:
+            return 0
+        if note.validator is None and note.sha256 is None and not self._checked:
+            return 0
+        have = self._size()
+        return have if note.size is None or have <= note.size else 0
+
+    def _size(self) -> int:
+        return self._part.stat().st_size if self._part.exists() else 0
+
+
+def _from_hub(hub: HubFile, url: str, desk: Path, patience: Patience, report: Report, checked: bool) -> Received:
+    from huggingface_hub import constants, get_token, hf_hub_url, try_to_load_from_cache
+
+    cached = try_to_load_from_cache(hub.repository, hub.path, revision=hub.revision, repo_type=hub.kind)
+    if isinstance(cached, str):
+        return Received(Path(cached))
+    if constants.HF_HUB_OFFLINE:
+        raise TransferError("HF_HUB_OFFLINE is set")
+    address = hf_hub_url(hub.repository, hub.path, revision=hub.revision, repo_type=hub.kind)
+    token = get_token()
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return _WebTransfer(url, address, headers, desk, patience, report, checked).run()
+
+
+def _from_drive(file: str, desk: Path, patience: Patience, report: Report) -> Received:
+    import gdown
+    import requests
+
+    target = desk / f"drive-{file}"
+    begun = sorted(desk.glob(f"{target.name}????????.part"))
+    announced: list[int] = []
+
+    def told(have: int, size: int | None) -> None:
+        if size is not None and not announced:
+            require_space(desk.parent, size - have)
+            announced.append(size)
+        report(have, size)
+
+    if target.exists():
+        return Received(target, continued=True)
+    try:
+        with told_when_full(desk.parent):
+            gdown.download(
+                id=file,
+                output=str(target),
+                quiet=True,
+                use_cookies=False,
+                resume=True,
+                progress=told,
+                timeout=patience.timeout,
+                retries=patience.attempts,
+            )
+    except gdown.FileURLRetrievalError as error:
+        raise TransferError("Google Drive does not give it out (its download limit, or no longer public)") from error
+    except gdown.DownloadError as error:
+        if begun and ("byte range" in str(error) or "multiple temporary files" in str(error)):
+            for path in begun:
+                path.unlink()
+            return _from_drive(file, desk, patience, report)
+        lost = isinstance(error.__cause__, requests.ConnectionError | requests.Timeout)
+        raise TransferError(_reason(error.__cause__ if lost else error)) from error
+    except requests.RequestException as error:
+        raise TransferError(_reason(error)) from error
+    return Received(target, continued=bool(begun))
+
+
+def _session(patience: Patience) -> "Session":
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=patience.retries()))
+    return session
+
+
+def _goes_on(response: "Response", note: _Note, have: int) -> bool:
+    """Whether an answer to a request for the rest is the rest, of the same file."""
+    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if response.status_code != 206 or found is None or int(found[1]) != have:
+        return False
+    if note.size is not None and found[2] not in ("*", str(note.size)):
+        return False
+    now = _identity(response)
+    return all(now[key] in (None, before) for key, before in note.model_dump(include=set(now)).items())
+
+
+def _identity(response: "Response") -> dict[str, str | None]:
+    """What tells a changed file from an unchanged one: a strong validator, the Hub's SHA-256 of a large file."""
+    tag = response.headers.get("ETag")
+    strong = tag is not None and not tag.startswith("W/")
+    linked = (step.headers.get("X-Linked-Etag", "").strip('"') for step in (*response.history, response))
+    return {
+        "validator": tag if strong else response.headers.get("Last-Modified"),
+        "sha256": next(filter(_SHA256.fullmatch, linked), None),
+    }
+
+
+def _length(response: "Response") -> int | None:
+    length = response.headers.get("Content-Length", "")
+    return int(length) if length.isdecimal() else None
+
+
+def _reason(error: BaseException | None) -> str:
+    import requests
+
+    if isinstance(error, requests.exceptions.SSLError):
+        return "no safe connection (certificate)"
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.ConnectionError):
+        return "cannot be reached"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _read_note(desk: Path) -> _Note | None:
+    try:
+        return _Note.model_validate_json((desk / "note.json").read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def _write_note(desk: Path, note: _Note) -> None:
+    temporary = desk / "note.json.new"
+    temporary.write_text(note.model_dump_json(), encoding="utf-8")
+    os.replace(temporary, desk / "note.json")

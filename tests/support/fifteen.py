@@ -1,0 +1,362 @@
+"""All fifteen public datasets in their real layouts, minus size: a few classes, a few small pictures each.
+
+The cards are the built-in ones with other counts, classes and digest, written for a user who keeps them beside the
+datasets' folders; the suite is clip-15 with a tiny CLIP of drawn weights.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count, cycle
+from pathlib import Path
+
+import odd_pictures
+import tiny
+from safetensors.torch import save_file
+
+from promptarena.benchmark.cards import DATASETS, SPLITS, Card, SplitName, load_card
+
+SUITE = "fifteen"
+ELEVEN = (
+    "imagenet",
+    "caltech101",
+    "oxford_pets",
+    "stanford_cars",
+    "oxford_flowers",
+    "food101",
+    "fgvc_aircraft",
+    "sun397",
+    "dtd",
+    "eurosat",
+    "ucf101",
+)
+"""In the field's order."""
+
+VARIANTS = ("imagenetv2", "imagenet-sketch", "imagenet-a", "imagenet-r")
+
+Row = tuple[str, int, str]
+"""A picture's path, label and class name."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What was written: the card, the folder that the rows' paths start from, and the rows in the order listed."""
+
+    card: Path
+    pictures: Path
+    class_names: tuple[str, ...]
+    rows: Mapping[SplitName, Sequence[Row]]
+
+    def tested(self, labels: range) -> int:
+        """How many test pictures have one of the labels."""
+        return sum(label in labels for _, label, _ in self.rows["test"])
+
+    @property
+    def halves(self) -> tuple[range, range]:
+        """The labels of the base and of the novel classes."""
+        classes = len(self.class_names)
+        return range(-(-classes // 2)), range(-(-classes // 2), classes)
+
+
+@dataclass(frozen=True)
+class Fifteen:
+    """The folder of all datasets, the suite in it, and what was written of each dataset."""
+
+    root: Path
+    suite: Path
+    datasets: Mapping[str, Dataset]
+
+
+@dataclass(frozen=True)
+class _SplitLayout:
+    """Classes in label order: a pattern of their pictures' paths and their name in the split file.
+
+    `order` is that of the labels in the split file. A `sorted_test` follows the file names instead. `beside` are files
+    that the archives hold and no split names, in the dataset's folder.
+    """
+
+    classes: Sequence[tuple[str, str]]
+    order: Sequence[int] = ()
+    sorted_test: bool = False
+    beside: Sequence[str] = ()
+
+
+_STEMS = ("{n}.jpg", "{n}.JPG", "{n} (1) #2+é.Jpeg", "{n}%20&_ü.png")
+
+_LAYOUTS = {
+    "caltech101": _SplitLayout(
+        classes=(
+            ("Faces/image_{n:04}.jpg", "face"),
+            ("Leopards/image_{n:04}.jpg", "leopard"),
+            ("Motorbikes/image_{n:04}.jpg", "motorbike"),
+            ("accordion/image_{n:04}.jpg", "accordion"),
+            ("airplanes/image_{n:04}.jpg", "airplane"),
+            ("yin_yang/image_{n:04}.jpg", "yin_yang"),
+        ),
+        beside=(
+            "101_ObjectCategories/BACKGROUND_Google/tmp",
+            "101_ObjectCategories/BACKGROUND_Google/image_0001.jpg",
+            "101_ObjectCategories/Faces_easy/image_0001.jpg",
+        ),
+    ),
+    "oxford_pets": _SplitLayout(
+        classes=(
+            ("Abyssinian_{n}.jpg", "abyssinian"),
+            ("american_bulldog_{n}.jpg", "american_bulldog"),
+            ("Birman_{n}.jpg", "birman"),
+            ("Egyptian_Mau_{n}.jpg", "egyptian_mau"),
+            ("yorkshire_terrier_{n}.jpg", "yorkshire_terrier"),
+        ),
+        beside=("images/Abyssinian_100.mat", "annotations/list.txt", "annotations/trimaps/._Abyssinian_1.png"),
+    ),
+    "stanford_cars": _SplitLayout(
+        classes=(
+            ("cars_{part}/{n:05}.jpg", "2000 AM General Hummer SUV"),
+            ("cars_{part}/{n:05}.jpg", "2012 Audi TTS Coupe"),
+            ("cars_{part}/{n:05}.jpg", "2009 Bugatti Veyron 16.4 Coupe"),
+            ("cars_{part}/{n:05}.jpg", "2007 Ford F-150 Regular Cab"),
+            ("cars_{part}/{n:05}.jpg", "1993 Mercedes-Benz 300-Class Convertible"),
+        ),
+        order=(3, 0, 4, 1, 2),
+        sorted_test=True,
+        beside=("devkit/cars_meta.mat", "cars_test_annos_withlabels.mat"),
+    ),
+    "oxford_flowers": _SplitLayout(
+        classes=(
+            ("image_{n:05}.jpg", "pink primrose"),
+            ("image_{n:05}.jpg", "hard-leaved pocket orchid"),
+            ("image_{n:05}.jpg", "colt's foot"),
+            ("image_{n:05}.jpg", "passion flower"),
+            ("image_{n:05}.jpg", "black-eyed susan"),
+        ),
+        order=(3, 1, 4, 0, 2),
+        beside=("imagelabels.mat", "cat_to_name.json"),
+    ),
+    "food101": _SplitLayout(
+        classes=(
+            ("apple_pie/{stem}", "apple_pie"),
+            ("baby_back_ribs/{stem}", "baby_back_ribs"),
+            ("waffles/{stem}", "waffles"),
+        ),
+        beside=("meta/classes.txt", "images/.DS_Store"),
+    ),
+    "sun397": _SplitLayout(
+        classes=(
+            ("a/abbey/sun_a{n:x}.jpg", "abbey"),
+            ("a/apartment_building/outdoor/sun_a{n:x}.jpg", "outdoor apartment_building"),
+            ("i/ice_skating_rink/indoor/sun_b{n:x}.jpg", "indoor ice_skating_rink"),
+            ("i/ice_skating_rink/outdoor/sun_b{n:x}.jpg", "outdoor ice_skating_rink"),
+            ("y/youth_hostel/sun_d{n:x}.jpg", "youth_hostel"),
+        ),
+        beside=("ClassName.txt", "Training_01.txt", "SUN397/a/abbey/sun_unused.jpg"),
+    ),
+    "dtd": _SplitLayout(
+        classes=(
+            ("banded/banded_{n:04}.jpg", "banded"),
+            ("marbled/marbled_{n:04}.jpg", "marbled"),
+            ("polka-dotted/polka-dotted_{n:04}.jpg", "polka-dotted"),
+            ("zigzagged/zigzagged_{n:04}.jpg", "zigzagged"),
+        ),
+        beside=("imdb/imdb.mat", "labels/train1.txt", "images/banded/.directory"),
+    ),
+    "eurosat": _SplitLayout(
+        classes=(
+            ("AnnualCrop/AnnualCrop_{n}.jpg", "Annual Crop Land"),
+            ("Forest/Forest_{n}.jpg", "Forest"),
+            ("Highway/Highway_{n}.jpg", "Highway or Road"),
+            ("SeaLake/SeaLake_{n}.jpg", "Sea or Lake"),
+        ),
+    ),
+    "ucf101": _SplitLayout(
+        classes=(
+            ("Apply_Eye_Makeup/v_ApplyEyeMakeup_g{n:02}_c03.jpg", "Apply_Eye_Makeup"),
+            ("Knitting/v_Knitting_g{n:02}_c01.jpg", "Knitting"),
+            ("Still_Rings/v_StillRings_g{n:02}_c04.jpg", "Still_Rings"),
+            ("Yo_Yo/v_YoYo_g{n:02}_c05.jpg", "Yo_Yo"),
+        ),
+    ),
+}
+
+_AIRCRAFT = ("707-320", "F-16A/B", "F/A-18", "MD-11", "Model B200")
+
+_WNIDS = {
+    "imagenet": (1, 2, 6, 11, 13, 15, 17, 27, 657, 744, 836, 837),
+    "imagenet-a": (6, 11, 13, 15, 17, 27),
+    "imagenet-r": (1, 2, 6, 11, 13, 657),
+}
+"""ImageNet's labels; two names stand twice among them."""
+
+
+def write_fifteen(root: Path) -> Fifteen:
+    """Write the datasets, their cards, a tiny CLIP and the suite into a folder."""
+    paint = _Painter()
+    datasets = {name: _write_split_dataset(root, load_card(name), layout, paint) for name, layout in _LAYOUTS.items()}
+    datasets["fgvc_aircraft"] = _write_aircraft(root, paint)
+    datasets |= _write_imagenets(root, paint)
+    _write_clip(root / "clip")
+    return Fifteen(root, _write_suite(root), {name: datasets[name] for name in (*ELEVEN, *VARIANTS)})
+
+
+@dataclass(frozen=True)
+class _Painter:
+    """Writes pictures of every kind and of many sizes, one kind after the other, whatever the names say."""
+
+    _kinds: Iterator[str] = field(default_factory=lambda: cycle(odd_pictures.KINDS))
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def __call__(self, path: Path) -> None:
+        number = next(self._numbers)
+        size = 20 + 7 * number % 41, 20 + 11 * number % 37
+        colour = 40 * number % 256, 90 * number % 256, 150 * number % 256
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(odd_pictures.KINDS[next(self._kinds)](odd_pictures.noise(colour, size, number)))
+
+
+def _amount(split: SplitName, label: int) -> int:
+    """Pictures of a class: not the same for all."""
+    return {"train": 3 + label % 2, "val": 1, "test": 1 + (label + 1) % 3}[split]
+
+
+def _write_split_dataset(root: Path, card: Card, layout: _SplitLayout, paint: _Painter) -> Dataset:
+    folder = root / card.options["folder"]
+    pictures = folder / card.options.get("image_dir", "")
+    numbers = count(1)
+    rows: dict[SplitName, list[Row]] = {}
+    for split in SPLITS:
+        rows[split] = []
+        for label in layout.order or range(len(layout.classes)):
+            pattern, name = layout.classes[label]
+            for _ in range(_amount(split, label)):
+                n = 37 * next(numbers) % 211
+                stem = _STEMS[n % len(_STEMS)].format(n=n)
+                part = "test" if split == "test" else "train"
+                rows[split].append((pattern.format(n=n, part=part, stem=stem), label, name))
+    if layout.sorted_test:
+        rows["test"].sort()
+    for path, _, _ in (row for split in rows.values() for row in split):
+        paint(pictures / path)
+    _write_texts(folder, layout.beside)
+    content = json.dumps(rows, indent=4).encode()
+    (folder / card.options["split_file"]).write_bytes(content)
+    split_file = f"{card.options['folder']}/{card.options['split_file']}"
+    names = [name for _, name in layout.classes]
+    digest = hashlib.sha256(content).hexdigest()
+    path = _write_card(root, card, rows, names, split_file=split_file, split_sha256=digest)
+    return Dataset(path, pictures, tuple(name.replace("_", " ") for name in names), rows)
+
+
+def _write_aircraft(root: Path, paint: _Painter) -> Dataset:
+    card = load_card("fgvc_aircraft")
+    folder = root / card.options["folder"]
+    numbers = count(1)
+    rows: dict[SplitName, list[Row]] = {
+        split: [
+            (f"{34309 + 37 * next(numbers) % 211:07}.jpg", label, name)
+            for label, name in enumerate(_AIRCRAFT)
+            for _ in range(_amount(split, label))
+        ]
+        for split in SPLITS
+    }
+    for path, _, _ in (row for split in rows.values() for row in split):
+        paint(folder / "images" / path)
+    (folder / "variants.txt").write_text("".join(f"{name}\n" for name in _AIRCRAFT))
+    for split, listed in rows.items():
+        lines = [f"{path.removesuffix('.jpg')} {name}\n" for path, _, name in listed]
+        (folder / f"images_variant_{split}.txt").write_text("".join(lines))
+    _write_texts(folder, ("families.txt", "images_family_train.txt", "images_box.txt"))
+    return Dataset(_write_card(root, card, rows, _AIRCRAFT), folder / "images", _AIRCRAFT, rows)
+
+
+def _write_imagenets(root: Path, paint: _Painter) -> dict[str, Dataset]:
+    """ImageNet and its four variants; Sketch has ImageNet's folders, V2's are numbers."""
+    public = load_card("imagenet")
+    classes = {
+        name: [(public.class_folders[label], public.class_names[label]) for label in labels]
+        for name, labels in _WNIDS.items()
+    }
+    classes["imagenet-sketch"] = classes["imagenet"]
+    classes["imagenetv2"] = [(str(label), name) for label, (_, name) in enumerate(classes["imagenet"])]
+    stems = {
+        ("imagenet", "train"): "{folder}_{n}.JPEG",
+        ("imagenet", "test"): "ILSVRC2012_val_{n:08}.JPEG",
+        ("imagenetv2", "test"): "{n:040x}.jpeg",
+        ("imagenet-sketch", "test"): "sketch_{n}.JPEG",
+        ("imagenet-a", "test"): "0.{n:06}_{name} _ {name}_0.865662.jpg",
+        ("imagenet-r", "test"): "tattoo_{n} #ä+.JPG",
+    }
+    listed: dict[str, dict[SplitName, list[Row]]] = {name: {} for name in classes}
+    for (dataset, split), stem in stems.items():
+        card = load_card(dataset)
+        inside = card.options["splits"][split]
+        numbers = count(1)
+        rows = [
+            (f"{inside}/{folder}/{stem.format(folder=folder, n=37 * next(numbers) % 211, name=name)}", label, name)
+            for label, (folder, name) in enumerate(classes[dataset])
+            for _ in range(_amount(split, label))
+        ]
+        for path, _, _ in rows:
+            paint(root / card.options["folder"] / path)
+        listed[dataset][split] = sorted(rows, key=lambda row: (row[1], row[0]))
+        _write_texts(root / card.options["folder"] / inside, ("README.txt", f"{classes[dataset][0][0]}/.DS_Store"))
+    _write_texts(root / "imagenet", ("classnames.txt",))
+    written = {}
+    for name, rows in listed.items():
+        card = load_card(name)
+        path = _write_card(root, card, rows, ["\t".join(both) for both in classes[name]])
+        folder = root / card.options["folder"]
+        written[name] = Dataset(path, folder, tuple(name for _, name in classes[name]), rows)
+    return written
+
+
+def _write_card(
+    root: Path, card: Card, rows: Mapping[SplitName, Sequence[Row]], classes: Sequence[str], **options: str
+) -> Path:
+    (root / "classes").mkdir(exist_ok=True)
+    (root / "classes" / f"{card.name}.txt").write_text("".join(f"{line}\n" for line in classes))
+    counts = {split: len(listed) for split, listed in rows.items()}
+    path = root / f"{card.name}.toml"
+    path.write_text(_changed(card.path, class_file=f"classes/{card.name}.txt", **counts, **options), encoding="utf-8")
+    return path
+
+
+def _write_suite(root: Path) -> Path:
+    text = _changed(
+        DATASETS / "suites" / "clip-15.toml",
+        name=SUITE,
+        methods=["zeroshot", "coop", "maple", "promptsrc", "rada"],
+        shots=2,
+        few_shot_shots=[2],
+        seeds=[1, 2],
+    )
+    path = root / f"{SUITE}.toml"
+    path.write_text(
+        text.partition("[backbone]")[0]
+        + '[backbone]\nconfig = "clip/config.json"\nweights = "clip/clip.safetensors"\n[training]\nmax_epochs = 1\n'
+    )
+    return path
+
+
+def _write_clip(folder: Path) -> None:
+    """A ViT deep enough for every method's published prompt depth, of a width that RAda's heads divide."""
+    folder.mkdir()
+    config = tiny.config(layers=12, image_size=32, context_length=77) | {"embed_dim": 24}
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(tiny.model(config).state_dict(), folder / "clip.safetensors")
+
+
+def _changed(path: Path, **fields: object) -> str:
+    """A built-in TOML file's text with the first line of each field replaced."""
+    text = path.read_text(encoding="utf-8")
+    for name, value in fields.items():
+        line = f"{name} = {json.dumps(value)}"
+        text, found = re.subn(rf"^{name} = .*$", lambda _, line=line: line, text, count=1, flags=re.MULTILINE)
+        assert found, f"{path} has no {name}"
+    return text
+
+
+def _write_texts(folder: Path, names: Sequence[str]) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("not a picture\n")
