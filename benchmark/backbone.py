@@ -8,30 +8,40 @@ positions, W a tower's width, D the joint embedding size.
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.exact import EXACT, Exact
 from promptarena.benchmark.towers import NO_BIAS, NO_EDITS, Edit, Tower
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Channels = tuple[float, float, float]
 OPENAI_DATASET_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_DATASET_STD = (0.26862954, 0.26130258, 0.27577711)
+TEXT_MEMORY_MIB = 4096
+"""Class prompts that would hold more than this for their gradients are encoded in parts."""
+
+HELD_BYTES = 64
+"""About what a block holds for the gradient, per row and unit of its width, in float32."""
+
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """Text inputs of C classes behind the token embedding and before the positions are added.
+    """Text inputs of C classes, in front of the block `start`; in front of the first, still without their positions.
 
-    embeddings: (C, L, W) token embeddings. eot: (C,) int64, the position of each end-of-text token, whose row is read.
-    shared: how many first rows are the same in all prompts and stay so under every edit, fewer than the smallest `eot`.
-    They are encoded once for all, and edits are then given these rows only, as (1, shared, W), unless there is a bias.
+    embeddings: (C, L, W), token embeddings, or what the blocks below `start` made of them. eot: (C,) int64, the
+    position of each end-of-text token, whose row is read.
+    shared: how many first rows are the same in all prompts and stay so under every edit, at most the smallest `eot`.
+    They are encoded once for all, and edits are then given these rows only, as (1, shared, W), unless there is a bias;
+    what they insert there moves no end-of-text token.
     groups: G, when the prompts are G equally long runs of which each shares first rows of its own (edits: (G, shared,
     W)).
     """
@@ -40,6 +50,7 @@ class Prompts:
     eot: Tensor
     shared: int = 0
     groups: int = 1
+    start: int = 0
 
     def __post_init__(self) -> None:
         if len(self.embeddings) != len(self.eot):
@@ -52,8 +63,8 @@ class Backbone:
     """A frozen open_clip CLIP. Not an `nn.Module`, so that a learner which holds it does not own, save or train it.
 
     Attributes: `vision`, `text` (Towers), `embed_dim` D, `image_size` pixels a side, `mean` and `std` of the pixels,
-    `context_length` text positions, `scale` = exp(logit_scale), `name`, `digest` (SHA-256 of the weights) and `origin`
-    (where they come from, in words).
+    `context_length` text positions, `scale` = exp(logit_scale), `name`, `digest` (SHA-256 of the weights), `origin`
+    (where they come from, in words) and `exact` (which accelerations are on).
     """
 
     def __init__(
@@ -66,6 +77,7 @@ class Backbone:
         mean: Channels = OPENAI_DATASET_MEAN,
         std: Channels = OPENAI_DATASET_STD,
         origin: str = "",
+        exact: Exact = EXACT,
     ) -> None:
         self.model = model.to(device).eval().requires_grad_(False)
         self.name = name
@@ -73,7 +85,8 @@ class Backbone:
         self.origin = origin
         self.device = device
         self.precision = precision
-        self.text = Tower(model.transformer.resblocks, causal=True)
+        self.exact = exact
+        self.text = Tower(model.transformer.resblocks, causal=True, exact=exact)
         self.context_length = int(model.context_length)
         self.embed_dim = int(model.text_projection.shape[1])
         self.scale: Tensor = model.logit_scale.detach().exp()
@@ -96,7 +109,7 @@ class Backbone:
                 f"backbone {self.name}: its image encoder has no token sequence to edit; use a CLIP ViT, or "
                 "a method that leaves the image encoder as it is, such as coop"
             )
-        return Tower(visual.transformer.resblocks, causal=False)
+        return Tower(visual.transformer.resblocks, causal=False, exact=self.exact)
 
     @property
     def _has_blocks(self) -> bool:
@@ -136,7 +149,8 @@ class Backbone:
     ) -> Tensor:
         """Tokens (B, L, W) in front of block `start` -> image features (B, D), not normalised, read at the class
         token."""
-        return self.project_image(self.vision.run(tokens, start=start, edits=edits, bias=bias)[:, 0])
+        first = torch.zeros(1, 1, dtype=torch.int64, device=tokens.device)
+        return self.project_image(self.vision.read(tokens, first, start=start, edits=edits, bias=bias)[:, 0])
 
     def project_image(self, rows: Tensor) -> Tensor:
         """Token rows (..., W) behind the last block -> (..., D): the last layer norm and the projection."""
@@ -177,12 +191,31 @@ class Backbone:
             if count + 2 > self.context_length:
                 raise UserError(f"text of {count + 2} tokens exceeds the context of {self.context_length}: {text!r}")
         ids: Tensor = self._tokenizer(list(texts))
-        return ids[:, : int(ids.argmax(-1).max()) + 1].to(self.device)
+        length = int(ids.argmax(-1).max()) + 1 if self.exact.cut_texts else self.context_length
+        return ids[:, :length].to(self.device)
 
     def embed(self, ids: Tensor) -> Prompts:
         """Token ids (C, L) -> Prompts with their frozen embeddings; the end-of-text token is the largest id of a
         row."""
         return Prompts(self.model.token_embedding(ids), ids.argmax(-1))
+
+    def prompts(self, texts: Sequence[str]) -> Prompts:
+        """Texts as Prompts with their frozen embeddings that share all tokens they begin with alike."""
+        ids = self.tokenize(texts)
+        alike = int((ids == ids[0]).all(0).int().cumprod(0).sum())
+        plain = self.embed(ids)
+        return replace(plain, shared=min(alike, int(plain.eot.min())))
+
+    def frozen_below(self, prompts: Prompts, block: int) -> Prompts:
+        """The Prompts as they stand in front of `block`, where nothing below it is edited; without gradients."""
+        if block == prompts.start:
+            return prompts
+        with torch.no_grad():
+            return replace(prompts, embeddings=self.text_tokens(prompts, stop=block), start=block)
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Texts -> plain CLIP features (C, D), not normalised. Raises UserError for a text beyond the context."""
+        return self.encode_text(self.prompts(texts))
 
     def text_tokens(
         self,
@@ -196,9 +229,11 @@ class Backbone:
 
         Positions are added to the embeddings in front of the first block. Raises UserError when L exceeds the context.
         """
-        return self.text.run(self._positioned(prompts), edits=edits, bias=bias, stop=stop)
+        return self.text.run(self._positioned(prompts), start=prompts.start, edits=edits, bias=bias, stop=stop)
 
     def _positioned(self, prompts: Prompts) -> Tensor:
+        if prompts.start:
+            return prompts.embeddings
         length = prompts.embeddings.shape[1]
         if length > self.context_length:
             raise UserError(f"prompts of {length} tokens exceed the backbone's context of {self.context_length}")
@@ -217,12 +252,38 @@ class Backbone:
         edits: Mapping[int, Edit] = NO_EDITS,
         bias: Mapping[int, Tensor] = NO_BIAS,
     ) -> Tensor:
-        """Prompts -> text features (C, D), not normalised, read at each end-of-text token, which no edit may move."""
-        classes = torch.arange(len(prompts.eot), device=prompts.eot.device)
-        if prompts.shared and not bias:
+        """Prompts -> text features (C, D), not normalised, read at each end-of-text token.
+
+        Edits may insert rows in front of all end-of-text tokens, not behind.
+        """
+        if not (prompts.shared and self.exact.share_beginnings) or bias:
             embedded = self._positioned(prompts)
-            own = embedded[:, prompts.shared :]
-            common = embedded[:: len(embedded) // prompts.groups, : prompts.shared]
-            _, tokens = self.text.run_behind(common, own, edits=edits)
-            return self.project_text(tokens[classes, prompts.eot - prompts.shared])
-        return self.project_text(self.text_tokens(prompts, edits=edits, bias=bias)[classes, prompts.eot])
+            rows = (prompts.eot - embedded.shape[1])[:, None]
+            return self.project_text(self.text.read(embedded, rows, start=prompts.start, edits=edits, bias=bias)[:, 0])
+        parts = self._parts(prompts)
+        if len(parts) == 1:
+            return self._encode_behind(prompts, edits)
+        features = [checkpoint(self._encode_behind, part, edits, use_reentrant=False) for part in parts]
+        return torch.cat(features)
+
+    def _encode_behind(self, prompts: Prompts, edits: Mapping[int, Edit]) -> Tensor:
+        embedded = self._positioned(prompts)
+        own = embedded[:, prompts.shared :]
+        common = embedded[:: len(embedded) // prompts.groups, : prompts.shared]
+        ends = prompts.eot - prompts.shared
+        return self.project_text(self.text.read_behind(common, own, ends, start=prompts.start, edits=edits))
+
+    def _parts(self, prompts: Prompts) -> list[Prompts]:
+        """The prompts in as many parts as keep what is held for their gradients, part by part, below TEXT_MEMORY_MIB.
+
+        Parts are computed a second time on the way back. Groups are not divided.
+        """
+        rows = prompts.embeddings.shape[0] * (prompts.embeddings.shape[1] - prompts.shared)
+        held = rows * self.text.width * self.text.depth * HELD_BYTES
+        count = -(-held // (TEXT_MEMORY_MIB << 20)) if self._may_divide(prompts) else 1
+        each = -(-len(prompts.eot) // max(count, 1))
+        pairs = zip(prompts.embeddings.split(each), prompts.eot.split(each), strict=True)
+        return [replace(prompts, embeddings=embeddings, eot=eot) for embeddings, eot in pairs]
+
+    def _may_divide(self, prompts: Prompts) -> bool:
+        return self.exact.encode_in_parts and torch.is_grad_enabled() and prompts.groups == 1

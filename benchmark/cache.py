@@ -12,6 +12,9 @@ import numpy as np
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+CHUNK = 128
+"""Rows are computed so many at a time, whoever asks for which of them, so that their last bits never differ."""
+
 log = logging.getLogger(__name__)
 Array = np.ndarray
 
@@ -37,42 +40,36 @@ class ArrayCache:
         self._recent: OrderedDict[str, Array] = OrderedDict()
         self._writable = True
 
-    def get(self, key: str, compute: Callable[[], Array]) -> Array:
-        """The array of this key (hex digest), read-only; `compute` must be a pure function of what the key says."""
+    def get(self, key: str, count: int, compute: Callable[[range], Array]) -> Array:
+        """The array of this key (hex digest): `count` rows, read-only, mapped from the disk rather than held in memory.
+
+        `compute` gives the rows of a range, CHUNK of them at a time, and must be a pure function of what the key says.
+        """
         found = self._recent.get(key)
         if found is None:
-            found = self._on_disk(key, compute)
+            found = self._on_disk(key, count, compute)
             found.flags.writeable = False
             self._remember(key, found)
         self._recent.move_to_end(key)
         return found
 
-    def _on_disk(self, key: str, compute: Callable[[], Array]) -> Array:
+    def _on_disk(self, key: str, count: int, compute: Callable[[range], Array]) -> Array:
         path = self.folder / key[:2] / f"{key}.npy"
-        if (found := _read(path)) is not None or not self._writable:
-            return compute() if found is None else found
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(path.with_suffix(".lock"))
-            lock.acquire()
-        except OSError as error:
-            return self._give_up_writing(error, compute())
-        try:
-            if (found := _read(path)) is None:
-                found = compute()
-                try:
-                    _write(path, found)
-                    self._evict(keep=path)
-                except OSError as error:
-                    self._give_up_writing(error, found)
+        if (found := _read(path)) is not None:
             return found
-        finally:
-            lock.release()
-
-    def _give_up_writing(self, error: OSError, array: Array) -> Array:
-        self._writable = False
-        log.warning("cache %s cannot be written (%s): going on without it", self.folder, error.strerror or error)
-        return array
+        if self._writable:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with FileLock(path.with_suffix(".lock")):
+                    if (found := _read(path)) is None:
+                        _write(path, count, compute)
+                        self._evict(keep=path)
+                        found = _read(path)
+            except OSError as error:
+                self._writable = False
+                reason = error.strerror or error
+                log.warning("cache %s cannot be written (%s): going on without it", self.folder, reason)
+        return np.concatenate([compute(rows) for rows in _chunks(count)]) if found is None else found
 
     def _remember(self, key: str, array: Array) -> None:
         self._recent[key] = array
@@ -97,9 +94,14 @@ class ArrayCache:
                 excess -= stat.st_size
 
 
+def _chunks(count: int) -> list[range]:
+    """Ranges of CHUNK rows; of no rows one empty range, which still gives a shape."""
+    return [range(start, min(start + CHUNK, count)) for start in range(0, max(count, 1), CHUNK)]
+
+
 def _read(path: Path) -> Array | None:
     try:
-        array: Array = np.load(path, allow_pickle=False)
+        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, EOFError) as error:
@@ -110,11 +112,16 @@ def _read(path: Path) -> Array | None:
     return array
 
 
-def _write(path: Path, array: Array) -> None:
+def _write(path: Path, count: int, compute: Callable[[range], Array]) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as stream:
-            np.save(stream, array, allow_pickle=False)
+            for rows in _chunks(count):
+                computed = np.ascontiguousarray(compute(rows))
+                if not rows.start:
+                    header = np.lib.format.header_data_from_array_1_0(computed)
+                    np.lib.format.write_array_header_2_0(stream, header | {"shape": (count, *computed.shape[1:])})
+                stream.write(computed.data)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -22,9 +22,11 @@ from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.keys import digest, generator
 from promptarena.benchmark.transforms import TRANSFORM_VERSION, test_view, training_view
 
-CHUNK = 128
 LARGEST_CACHED_MIB = 1024
 """Frozen tokens of a view are cached up to this size; a constant, so that the way of computing never varies."""
+
+LARGEST_PICTURES_MIB = 2048
+"""The pictures of a view under the test transform are cached up to this size."""
 
 
 class ImageList(Protocol):
@@ -105,7 +107,15 @@ class View:
         return len(self.images)
 
     def pictures(self, rows: Sequence[int]) -> np.ndarray:
-        """(B, H, H, 3) uint8: the transformed pictures of these rows."""
+        """(B, H, H, 3) uint8: the transformed pictures of these rows; of test views all are decoded once and cached."""
+        size = self.backbone.image_size
+        if self._augmentation is None and len(self) * 3 * size * size <= LARGEST_PICTURES_MIB << 20:
+            key = digest(self.images.digest, self.images.stamp, size, TRANSFORM_VERSION)
+            pictures: np.ndarray = self._cache.get(key, len(self), self._decoded)[np.asarray(rows, dtype=np.int64)]
+            return pictures
+        return self._decoded(rows)
+
+    def _decoded(self, rows: Sequence[int]) -> np.ndarray:
         size = self.backbone.image_size
         pictures = [np.asarray(self._picture(int(row))) for row in rows]
         return np.stack(pictures) if pictures else np.empty((0, size, size, 3), dtype=np.uint8)
@@ -141,12 +151,11 @@ class View:
         return self._frozen(f"tokens/{block}", lambda batch: batch.tokens_at(block), rows)
 
     def _frozen(self, what: str, compute: Callable[[PixelBatch], Tensor], rows: Sequence[int]) -> Tensor:
-        def whole() -> np.ndarray:
-            chunks = [range(start, min(start + CHUNK, len(self))) for start in range(0, max(len(self), 1), CHUNK)]
-            return np.concatenate([compute(self.plain(chunk)).cpu().numpy() for chunk in chunks])
+        def some(chunk: range) -> np.ndarray:
+            return compute(self.plain(chunk)).cpu().numpy()
 
         key = digest(self._key, what, self.backbone.digest, self.backbone.precision, self.backbone.device.type)
-        array = self._cache.get(key, whole)
+        array = self._cache.get(key, len(self), some)
         return torch.tensor(array[np.asarray(rows, dtype=np.int64)], device=self.backbone.device)
 
     def plain(self, rows: Sequence[int]) -> PixelBatch:

@@ -58,7 +58,7 @@ class $title(Learner):
     def prompts(self, classes: Classes) -> Tensor:
         """T (C, D): the dataset's own template with each class name, encoded once."""
         with torch.no_grad():
-            return self.backbone.encode_text(self.backbone.embed(self.backbone.tokenize(classes.filled())))
+            return self.backbone.encode_texts(classes.filled())
 
     def text_features(self, prompts: Any) -> Tensor:
         """g (C, D)."""

@@ -20,7 +20,7 @@ from promptarena.benchmark.spec import PlannedRun, RunSpec, Subset, Target
 from promptarena.benchmark.suites import Suite
 from promptarena.benchmark.transforms import TRANSFORM_VERSION
 
-TRAINING_VERSION = 2
+TRAINING_VERSION = 3
 """Raised whenever a change of the harness changes figures, so that older runs are not taken for new ones."""
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -7,11 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from promptarena.benchmark.exact import EXACT, Exact
+from promptarena.benchmark.packing import Packing
+
 Edit = Callable[[Tensor], Tensor]
 """Receives the token sequence (B, L, W) in front of a block and returns the one to use, of any length."""
 
 NO_EDITS: Mapping[int, Edit] = {}
 NO_BIAS: Mapping[int, Tensor] = {}
+QUERIES, KEYS_VALUES, QUERIES_KEYS_VALUES = slice(0, 1), slice(1, 3), slice(0, 3)
 
 
 class Written(NamedTuple):
@@ -32,8 +36,9 @@ class Tower:
     `causal` towers (text) let a token attend to itself and what precedes it.
     """
 
-    def __init__(self, blocks: nn.ModuleList, causal: bool) -> None:
+    def __init__(self, blocks: nn.ModuleList, causal: bool, exact: Exact = EXACT) -> None:
         self.blocks = blocks
+        self.exact = exact
         self.causal = causal
         self.depth = len(blocks)
         attention: Any = blocks[0].get_submodule("attn")
@@ -63,32 +68,84 @@ class Tower:
             tokens = self._block(self.blocks[index], tokens, bias.get(index))
         return tokens
 
-    def run_behind(self, shared: Tensor, own: Tensor, *, edits: Mapping[int, Edit] = NO_EDITS) -> tuple[Tensor, Tensor]:
-        """As `run`, for sequences that begin alike: the common rows pass the tower once, not once per sequence.
+    def read(
+        self,
+        tokens: Tensor,
+        rows: Tensor,
+        *,
+        start: int = 0,
+        edits: Mapping[int, Edit] = NO_EDITS,
+        bias: Mapping[int, Tensor] = NO_BIAS,
+    ) -> Tensor:
+        """As `run` to behind the last block, for some rows only: the last block computes no others.
 
-        shared: (G, S, W), the rows that the sequences of each of G equally long groups begin with. own: (B, L, W),
-        those that follow, group by group. edits see and may change the shared rows only. Returns both behind the last
-        block. Exact up to rounding, because in a causal tower a row depends on itself and on what precedes it. Raises
-        ValueError for a tower that is not causal.
+        rows: (B, R) or (1, R) int64 positions behind the last edit, negative ones counted from the end. Returns
+        (B, R, W).
+        """
+        last = self.depth - 1
+        if start <= last:
+            tokens = self.run(tokens, start=start, stop=last, edits=edits, bias=bias)
+            tokens = edits[last](tokens) if last in edits else tokens
+        if start <= last and not self.exact.read_rows:
+            tokens, start = self._block(self.blocks[last], tokens, bias.get(last)), self.depth
+        batch, length, width = tokens.shape
+        rows = (rows % length).expand(batch, -1)
+        places = rows[..., None].expand(-1, -1, width)
+        wanted = tokens.gather(1, places)
+        if start > last:
+            return wanted
+        block: Any = self.blocks[last]
+        normed = block.ln_1(tokens)
+        k, v = self._project(block.attn, normed, KEYS_VALUES)
+        (q,) = self._project(block.attn, normed.gather(1, places), QUERIES)
+        mask = None
+        if last in bias:
+            whole = bias[last].expand(batch, -1, length, length).to(q.dtype)
+            mask = whole.take_along_dim(rows[:, None, :, None], dim=2)
+        if self.causal:
+            seen = torch.arange(length, device=rows.device) <= rows[:, None, :, None]
+            mask = seen if mask is None else mask.masked_fill(~seen, float("-inf"))
+        return self._finish(block, wanted, F.scaled_dot_product_attention(q, k, v, attn_mask=mask))
+
+    def read_behind(
+        self, shared: Tensor, own: Tensor, ends: Tensor, *, start: int = 0, edits: Mapping[int, Edit] = NO_EDITS
+    ) -> Tensor:
+        """As `read`, the last row of each of B sequences, for sequences that begin alike.
+
+        The common rows pass the tower once for all, the others without padding. shared: (G, S, W), the rows that the
+        sequences of each of G equally long groups begin with. own: (B, L, W), those that follow, group by group; ends:
+        (B,) int64, the position in `own` of each sequence's last row. edits see and may change the shared rows only.
+        Returns (B, W). Exact up to rounding, because in a causal tower a row depends on itself and on what precedes it.
+        Raises ValueError for a tower that is not causal.
         """
         if not self.causal:
             raise ValueError("only a causal tower can share the beginning of its sequences")
-        batch, length, _ = own.shape
-        for index in range(self.depth):
+        packing = Packing(ends, self.width, own.shape[1], self.exact.pack_texts)
+        group = packing.order // (len(own) // len(shared))
+        rows = packing.pack(own)
+        for index in range(start, self.depth):
             block: Any = self.blocks[index]
             if index in edits:
                 shared = edits[index](shared)
+            last = index == self.depth - 1 and self.exact.read_rows
             q, k, v = self._project(block.attn, block.ln_1(shared))
-            q_own, k_own, v_own = self._project(block.attn, block.ln_1(own))
-            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-            keys, values = (
-                torch.cat([_repeated(common, batch), single], dim=2) for common, single in ((k, k_own), (v, v_own))
-            )
-            seen = torch.ones(length, keys.shape[2], dtype=torch.bool, device=own.device).tril(keys.shape[2] - length)
-            mixed_own = F.scaled_dot_product_attention(q_own, keys, values, attn_mask=seen)
-            shared = self._finish(block, shared, mixed)
-            own = self._finish(block, own, mixed_own)
-        return shared, own
+            normed = block.ln_1(rows)
+            keys_values = packing.split(_project_flat(block.attn, normed, KEYS_VALUES))
+            if last:
+                rows, normed = rows[packing.rows], normed[packing.rows]
+            queries = packing.split(_project_flat(block.attn, normed, QUERIES), ends_only=last)
+            mixed = []
+            for run, asked, told in zip(packing.runs, queries, keys_values, strict=True):
+                (mine,), (own_k, own_v) = self._by_head(asked), self._by_head(told)
+                of = group[run.places]
+                keys, values = _behind(k, of, own_k), _behind(v, of, own_v)
+                seen = run.seen(shared.shape[1], ends_only=last)
+                mixed.append(F.scaled_dot_product_attention(mine, keys, values, attn_mask=seen).transpose(1, 2))
+            rows = _add(block, rows, torch.cat([each.reshape(-1, self.width) for each in mixed]))
+            if last:
+                return packing.unpack(rows)
+            shared = self._finish(block, shared, F.scaled_dot_product_attention(q, k, v, is_causal=True))
+        return packing.unpack(rows[packing.rows])
 
     def written(self, block: int, tokens: Tensor) -> Written:
         """What each head of `block` and its MLP write to the first of the tokens (B, L, W) in front of it."""
@@ -110,21 +167,37 @@ class Tower:
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=self.causal and mask is None)
         return self._finish(block, x, mixed)
 
-    def _project(self, attention: Any, x: Tensor) -> Tensor:
-        """Queries, keys and values (3, B, heads, L, W / heads) of normalised tokens (B, L, W)."""
-        batch, length, width = x.shape
-        projected = F.linear(x, attention.in_proj_weight, attention.in_proj_bias)
-        return projected.view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+    def _project(self, attention: Any, x: Tensor, parts: slice = QUERIES_KEYS_VALUES) -> Tensor:
+        """Some or all of queries, keys and values (up to 3, B, heads, L, W / heads) of normalised tokens (B, L, W)."""
+        return self._by_head(_project_flat(attention, x, parts))
+
+    def _by_head(self, projected: Tensor) -> Tensor:
+        """(B, L, n W) -> (n, B, heads, L, W / heads)."""
+        batch, length, wide = projected.shape
+        parts, head = wide // self.width, self.width // self.heads
+        return projected.view(batch, length, parts, self.heads, head).permute(2, 0, 3, 1, 4)
 
     def _finish(self, block: Any, x: Tensor, mixed: Tensor) -> Tensor:
         """The rest of a block: what attention mixed (B, heads, L, W / heads) is projected and added, then the MLP."""
-        x = x + block.ls_1(block.attn.out_proj(mixed.transpose(1, 2).reshape(x.shape)))
-        out: Tensor = x + block.ls_2(block.mlp(block.ln_2(x)))
-        return out
+        return _add(block, x, mixed.transpose(1, 2).reshape(x.shape))
 
 
-def _repeated(groups: Tensor, batch: int) -> Tensor:
-    """(G, ...) -> (batch, ...), each group's entry for all of its sequences; without a copy for one group."""
-    if len(groups) == 1:
-        return groups.expand(batch, -1, -1, -1)
-    return groups.repeat_interleave(batch // len(groups), dim=0)
+def _project_flat(attention: Any, x: Tensor, parts: slice) -> Tensor:
+    """(..., W) -> (..., n W): some of queries, keys and values, side by side."""
+    width = x.shape[-1]
+    rows = slice(parts.start * width, parts.stop * width)
+    return F.linear(x, attention.in_proj_weight[rows], attention.in_proj_bias[rows])
+
+
+def _add(block: Any, x: Tensor, mixed: Tensor) -> Tensor:
+    """Rows (..., W) and what attention mixed for them -> the rows behind the block."""
+    x = x + block.ls_1(block.attn.out_proj(mixed))
+    out: Tensor = x + block.ls_2(block.mlp(block.ln_2(x)))
+    return out
+
+
+def _behind(common: Tensor, group: Tensor, own: Tensor) -> Tensor:
+    """Keys or values of a group's common rows (G, heads, S, d) in front of those of its sequences (n, heads, L, d);
+    group: (n,) int64."""
+    shared = common.expand(len(own), -1, -1, -1) if len(common) == 1 else common[group]
+    return torch.cat([shared, own], dim=2)

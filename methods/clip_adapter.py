@@ -65,7 +65,7 @@ class CLIPAdapter(Learner):
     def prompts(self, classes: Classes) -> Tensor:
         """(C, D): W, encoded once, from the dataset's own template."""
         with torch.no_grad():
-            return self.backbone.encode_text(self.backbone.embed(self.backbone.tokenize(classes.filled())))
+            return self.backbone.encode_texts(classes.filled())
 
     def text_features(self, prompts: Any) -> Tensor:
         """(C, D): W."""

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone import Backbone, Prompts
 from promptarena.benchmark.errors import NotReadyError, UserError
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
 from promptarena.benchmark.heads.roles import Head, RoleTable
@@ -76,11 +76,9 @@ class DeARConfig(Config):
 
 @dataclass(frozen=True)
 class ClassTokens:
-    """Frozen tokens (C, L, W_text) in front of layer J, end-of-text positions (C,), and, for training only, the frozen
-    class features t^0 (C, D)."""
+    """Frozen tokens (C, L, W_text) in front of layer J and, for training only, the frozen class features t^0 (C, D)."""
 
-    tokens: Tensor
-    eot: Tensor
+    tokens: Prompts
     t_frozen: Tensor | None = None
 
 
@@ -189,23 +187,19 @@ class DeAR(Learner):
 
     def prompts(self, classes: Classes) -> ClassTokens:
         """The dataset's template with each name, run through the frozen layers below J."""
-        embedded = self.backbone.embed(self.backbone.tokenize(classes.filled()))
-        with torch.no_grad():
-            return ClassTokens(self.backbone.text_tokens(embedded, stop=self.first), embedded.eot)
+        return ClassTokens(self.backbone.frozen_below(self.backbone.prompts(classes.filled()), self.first))
 
     def training_prompts(self, classes: Classes) -> ClassTokens:
         """The same, with the frozen class features."""
         with torch.no_grad():
-            t_frozen = self.backbone.encode_text(self.backbone.embed(self.backbone.tokenize(classes.filled()))).float()
+            t_frozen = self.backbone.encode_texts(classes.filled()).float()
         return replace(self.prompts(classes), t_frozen=t_frozen)
 
     def text_features(self, prompts: Any) -> Tensor:
-        """(C, D): t, read at the end-of-text tokens, which the text tokens have moved K rows back."""
+        """(C, D): t."""
         rows = self.text_tokens()
         edits = {self.first: insert(rows[0], 1)} | self._mixing(rows, 1)
-        tokens = self.backbone.text.run(prompts.tokens, start=self.first, edits=edits)
-        classes = torch.arange(len(tokens), device=tokens.device)
-        return self.backbone.project_text(tokens[classes, prompts.eot + self.config.n_text])
+        return self.backbone.encode_text(prompts.tokens, edits=edits)
 
     def image_features(self, images: Images) -> Tensor:
         """(B, D): f_cls."""
@@ -222,9 +216,10 @@ class DeAR(Learner):
         tokens, rows = images.tokens_at(self.first), self.vision_tokens()
         edits = {self.first: append(rows[0])} | self._mixing(rows, -len(ATTRIBUTES))
         bias = self._role_masks(tokens.shape[1])
-        tokens = self.backbone.vision.run(tokens, start=self.first, edits=edits, bias=bias)
-        attributes = self.backbone.normalize_image(tokens[:, -len(ATTRIBUTES) :])
-        return self.backbone.project_image(tokens[:, 0]), attributes @ self.w_attr
+        read = torch.arange(-len(ATTRIBUTES), 1, device=tokens.device)[None]
+        tokens = self.backbone.vision.read(tokens, read, start=self.first, edits=edits, bias=bias)
+        attributes = self.backbone.normalize_image(tokens[:, :-1])
+        return self.backbone.project_image(tokens[:, -1]), attributes @ self.w_attr
 
     def text_tokens(self) -> list[Tensor]:
         """The learned tokens (K, W_text) of each of the layers J .. L."""

@@ -62,7 +62,7 @@ class KgCoOp(CoOp):
     def training_prompts(self, classes: Classes) -> Guided:
         """What surrounds the context, with the features that the learned ones are held near."""
         texts = classes.filled(TEMPLATES.get(classes.dataset))
-        w = self.backbone.encode_text(self.backbone.embed(self.backbone.tokenize(texts)))
+        w = self.backbone.encode_texts(texts)
         return Guided(**vars(self.prompts(classes)), w=F.normalize(w, dim=-1))
 
     def training_step(self, images: Images, labels: Tensor, prompts: Any) -> tuple[Tensor, Mapping[str, Tensor]]:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone import Backbone, Prompts
 from promptarena.benchmark.insertions import check_depth, drawn_context, drawn_linear, insert, overwrite
 from promptarena.benchmark.method import About, Classes, Config, Images, Learner, assumed
 from promptarena.benchmark.recipe import Recipe, TrainingTask
@@ -54,11 +54,10 @@ class MMRLConfig(Config):
 
 @dataclass(frozen=True)
 class ClassTokens:
-    """Frozen tokens (C, L, W_text) in front of the first layer with representation tokens, end-of-text positions (C,),
-    whether the classes are those trained on, and, for training only, the frozen class features w_0 (C, D)."""
+    """Frozen tokens (C, L, W_text) in front of the first layer with representation tokens, whether the classes are
+    those trained on, and, for training only, the frozen class features w_0 (C, D)."""
 
-    tokens: Tensor
-    eot: Tensor
+    tokens: Prompts
     trained_on: bool
     w_0: Tensor | None = None
 
@@ -138,22 +137,18 @@ class MMRL(Learner):
 
     def prompts(self, classes: Classes) -> ClassTokens:
         """The dataset's template with each name, run through the frozen layers below the first with tokens."""
-        embedded = self.backbone.embed(self.backbone.tokenize(classes.filled()))
-        with torch.no_grad():
-            tokens = self.backbone.text_tokens(embedded, stop=self.blocks[0])
-        return ClassTokens(tokens, embedded.eot, _identity(classes) == self.trained_on)
+        tokens = self.backbone.frozen_below(self.backbone.prompts(classes.filled()), self.blocks[0])
+        return ClassTokens(tokens, _identity(classes) == self.trained_on)
 
     def training_prompts(self, classes: Classes) -> ClassTokens:
         """The same, with the frozen class features."""
         with torch.no_grad():
-            w_0 = self.backbone.encode_text(self.backbone.embed(self.backbone.tokenize(classes.filled()))).float()
+            w_0 = self.backbone.encode_texts(classes.filled()).float()
         return replace(self.prompts(classes), w_0=w_0)
 
     def text_features(self, prompts: Any) -> Tensor:
-        """(C, D): w, read at the end-of-text tokens, which the representation tokens have moved K rows back."""
-        tokens = self.backbone.text.run(prompts.tokens, start=self.blocks[0], edits=self._edits(self.f_t))
-        classes = torch.arange(len(tokens), device=tokens.device)
-        return self.backbone.project_text(tokens[classes, prompts.eot + self.config.n_rep_tokens])
+        """(C, D): w."""
+        return self.backbone.encode_text(prompts.tokens, edits=self._edits(self.f_t))
 
     def image_features(self, images: Images) -> Tensor:
         """(B, D): f_c."""
@@ -162,8 +157,10 @@ class MMRL(Learner):
     def both_image_features(self, images: Images) -> tuple[Tensor, Tensor]:
         """f_c and f_r, each (B, D), not normalised."""
         first = self.blocks[0]
-        tokens = self.backbone.vision.run(images.tokens_at(first), start=first, edits=self._edits(self.f_v))
-        representation = self.backbone.normalize_image(tokens[:, 1 : 1 + self.config.n_rep_tokens])
+        tokens = images.tokens_at(first)
+        rows = torch.arange(1 + self.config.n_rep_tokens, device=tokens.device)[None]
+        tokens = self.backbone.vision.read(tokens, rows, start=first, edits=self._edits(self.f_v))
+        representation = self.backbone.normalize_image(tokens[:, 1:])
         return self.backbone.project_image(tokens[:, 0]), representation.mean(dim=1) @ self.w_r
 
     def _edits(self, aligners: nn.ModuleList) -> dict[int, Edit]:

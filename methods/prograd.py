@@ -111,7 +111,7 @@ class ProGrad(CoOp):
         dataset's."""
         words = " ".join(context_words(self.config.ctx_init))
         texts = classes.filled(f"{words} {{}}." if words else None)
-        w = self.backbone.encode_text(self.backbone.embed(self.backbone.tokenize(texts)))
+        w = self.backbone.encode_texts(texts)
         return Taught(**vars(self.prompts(classes)), w=F.normalize(w, dim=-1))
 
     def training_step(self, images: Images, labels: Tensor, prompts: Any) -> tuple[Tensor, Mapping[str, Tensor]]:

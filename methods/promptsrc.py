@@ -104,7 +104,7 @@ class PromptSRC(IVLP):
         normalised."""
         total = torch.zeros(len(classes), self.backbone.embed_dim, device=self.backbone.device)
         for template in self.config.teacher_templates:
-            total += self.backbone.encode_text(self.backbone.embed(self.backbone.tokenize(classes.filled(template))))
+            total += self.backbone.encode_texts(classes.filled(template))
         return F.normalize(total, dim=-1)
 
     def training_step(self, images: Images, labels: Tensor, prompts: Any) -> tuple[Tensor, Mapping[str, Tensor]]:

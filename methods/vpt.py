@@ -64,7 +64,7 @@ class VPT(Learner):
     def prompts(self, classes: Classes) -> Tensor:
         """(C, D) the frozen text features of "ctx_init name.", not normalised."""
         texts = classes.filled(" ".join([*context_words(self.config.ctx_init), "{}."]))
-        return self.backbone.encode_text(self.backbone.embed(self.backbone.tokenize(texts)))
+        return self.backbone.encode_texts(texts)
 
     def text_features(self, prompts: Any) -> Tensor:
         """(C, D): what `prompts` encoded."""

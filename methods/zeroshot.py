@@ -46,7 +46,7 @@ class ZeroShot(Learner):
     def prompts(self, classes: Classes) -> list[Prompts]:
         """One tokenised set of C prompts for each template."""
         texts = [classes.filled(template) for template in self.templates(classes)]
-        return [self.backbone.embed(self.backbone.tokenize(filled)) for filled in texts]
+        return [self.backbone.prompts(filled) for filled in texts]
 
     def templates(self, classes: Classes) -> tuple[str, ...]:
         """The templates to fill with these classes."""

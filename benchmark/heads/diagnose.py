@@ -101,8 +101,7 @@ def text_features(backbone: Backbone, texts: Sequence[str]) -> Tensor:
     """(M, D) normalised CLIP features of the texts as they are. Raises UserError for a text that is too long."""
     with torch.no_grad():
         features = [
-            backbone.encode_text(backbone.embed(backbone.tokenize(texts[start : start + TEXT_BATCH])))
-            for start in range(0, len(texts), TEXT_BATCH)
+            backbone.encode_texts(texts[start : start + TEXT_BATCH]) for start in range(0, len(texts), TEXT_BATCH)
         ]
     return F.normalize(torch.cat(features), dim=-1)
 

@@ -177,27 +177,46 @@ def test_a_bias_acts_on_its_own_head_and_block(tower: Tower, tokens: Tensor) -> 
         assert not close(biased, tower.run(tokens, stop=2), 1e-3)
 
 
-@pytest.mark.parametrize("shared", [1, 3, 6])
-def test_a_common_beginning_passes_the_tower_once_with_the_same_result(shared: int) -> None:
+@pytest.mark.parametrize("start", [0, 1, 3])
+@pytest.mark.parametrize("shared", [1, 3])
+@pytest.mark.parametrize("ends", [(0, 0, 0), (3, 0, 2), (1, 3, 3)])
+def test_a_common_beginning_passes_the_tower_once_with_the_same_result(
+    ends: tuple[int, ...], shared: int, start: int
+) -> None:
     tower, tokens = towers()[1]
-    tokens = torch.cat([tokens[:1, :shared].expand(2, -1, -1), tokens[:, shared:]], dim=1).requires_grad_()
+    tokens = tokens[[0, 1, 0]] * torch.tensor([1.0, 1.0, 0.5])[:, None, None]
+    tokens = torch.cat([tokens[:1, :shared].expand(3, -1, -1), tokens[:, shared:]], dim=1).requires_grad_()
     seen: list[int] = []
 
     def edit(x: Tensor) -> Tensor:
         seen.append(len(x))
         return torch.cat([x[:, :shared] * 1.5, x[:, shared:]], dim=1)
 
-    edits = {0: edit, 2: edit}
-    whole = tower.run(tokens, edits=edits)
-    seen.clear()
-    common, own = tower.run_behind(tokens[:1, :shared], tokens[:, shared:], edits=edits)
-    assert seen == [1, 1]
-    assert close(common.expand(2, -1, -1), whole[:, :shared])
-    assert close(own, whole[:, shared:])
-    (expected,) = torch.autograd.grad(whole[:, shared:].square().sum(), tokens)
-    (found,) = torch.autograd.grad(own.square().sum(), tokens)
-    assert close(found[:, shared:], expected[:, shared:])
-    assert close(found[0, :shared], expected[:, :shared].sum(0))
+    edits, rows = {0: edit, 2: edit}, torch.tensor(ends)
+    whole = tower.run(tokens, start=start, edits=edits)[torch.arange(3), rows + shared]
+    asked = len(seen)
+    found = tower.read_behind(tokens[:1, :shared], tokens[:, shared:], rows, start=start, edits=edits)
+    assert seen[asked:] == [1] * asked
+    assert close(found, whole)
+    (expected_slope,) = torch.autograd.grad(whole.square().sum(), tokens)
+    (slope,) = torch.autograd.grad(found.square().sum(), tokens)
+    assert close(slope[:, shared:], expected_slope[:, shared:])
+    assert close(slope[0, :shared], expected_slope[:, :shared].sum(0))
+
+
+@pytest.mark.parametrize("tower", [0, 1])
+@pytest.mark.parametrize("start", [0, 1, 2, 3])
+def test_reading_some_rows_is_reading_all_and_picking(tower: int, start: int) -> None:
+    one, tokens = towers()[tower]
+    assert one.depth == 3
+    edits = {2: lambda x: torch.cat([x[:, :1], x[:, :1] * 2, x[:, 1:]], dim=1)}
+    bias = {block: torch.randn(1, one.heads, 8, 8, generator=torch.Generator().manual_seed(block)) for block in (2,)}
+    for rows in (torch.tensor([[0]]), torch.tensor([[-1, 2, 0], [5, -7, 1]])):
+        for used in ({}, bias):
+            whole = one.run(tokens, start=start, edits=edits, bias=used)
+            places = (rows % whole.shape[1]).expand(len(whole), -1)
+            expected = whole.gather(1, places[..., None].expand(-1, -1, one.width))
+            assert close(one.read(tokens, rows, start=start, edits=edits, bias=used), expected)
 
 
 def test_shared_rows_change_no_text_feature() -> None:
@@ -215,7 +234,7 @@ def test_shared_rows_change_no_text_feature() -> None:
 def test_only_a_causal_tower_can_share_a_beginning() -> None:
     tower, tokens = towers()[0]
     with pytest.raises(ValueError, match="only a causal tower"):
-        tower.run_behind(tokens[:1, :2], tokens[:, 2:])
+        tower.read_behind(tokens[:1, :2], tokens[:, 2:], torch.tensor([0, 1]))
 
 
 def test_a_bias_differs_from_image_to_image_when_asked() -> None:

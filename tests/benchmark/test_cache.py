@@ -3,19 +3,25 @@
 import logging
 import multiprocessing
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cache_child import ask
 
-from promptarena.benchmark.cache import ArrayCache, default_cache_folder
+from promptarena.benchmark.cache import CHUNK, ArrayCache, default_cache_folder
 
 KEYS = [digit * 64 for digit in "0123456789"]
 MIB = np.zeros(1 << 20, dtype=np.uint8)
 
 
-def refuse() -> np.ndarray:
+def rows_of(array: np.ndarray) -> tuple[int, Callable[[range], np.ndarray]]:
+    """What the cache is asked for an array: its rows and how they are computed."""
+    return len(array), lambda rows: array[rows.start : rows.stop]
+
+
+def refuse(rows: range) -> np.ndarray:
     raise AssertionError("computed although it was there")
 
 
@@ -36,51 +42,79 @@ def test_two_processes_compute_once(tmp_path: Path) -> None:
 def test_an_array_is_computed_once_and_outlives_the_cache_object(tmp_path: Path) -> None:
     first = ArrayCache(tmp_path)
     array = np.random.default_rng(0).random((3, 2), dtype=np.float32)
-    np.testing.assert_array_equal(first.get(KEYS[0], lambda: array), array)
-    np.testing.assert_array_equal(first.get(KEYS[0], refuse), array)
-    again = ArrayCache(tmp_path).get(KEYS[0], refuse)
+    np.testing.assert_array_equal(first.get(KEYS[0], *rows_of(array)), array)
+    np.testing.assert_array_equal(first.get(KEYS[0], 1, refuse), array)
+    again = ArrayCache(tmp_path).get(KEYS[0], 1, refuse)
     np.testing.assert_array_equal(again, array)
     assert again.dtype == np.float32
     assert not list(tmp_path.glob("**/*.part"))
+
+
+@pytest.mark.parametrize("count", [0, 1, CHUNK, 2 * CHUNK + 1])
+@pytest.mark.parametrize("writable", [True, False])
+def test_rows_are_computed_in_chunks_and_come_back_whole(tmp_path: Path, count: int, writable: bool) -> None:
+    asked: list[range] = []
+    array = np.random.default_rng(1).random((count, 2, 3))
+
+    def compute(rows: range) -> np.ndarray:
+        asked.append(rows)
+        return array[rows.start : rows.stop]
+
+    found = ArrayCache(tmp_path if writable else _blocked(tmp_path)).get(KEYS[0], count, compute)
+    np.testing.assert_array_equal(found, array)
+    assert found.shape == array.shape
+    assert max(map(len, asked)) <= CHUNK
+    assert sum(map(len, asked)) == count
+
+
+def test_a_failing_computation_leaves_nothing_behind(tmp_path: Path) -> None:
+    def fail(rows: range) -> np.ndarray:
+        if rows.start:
+            raise ArithmeticError
+        return np.zeros(len(rows))
+
+    with pytest.raises(ArithmeticError):
+        ArrayCache(tmp_path).get(KEYS[0], CHUNK + 1, fail)
+    assert not [path for path in tmp_path.glob("**/*") if path.suffix in (".npy", ".part")]
 
 
 @pytest.mark.parametrize("writable", [True, False])
 def test_arrays_are_read_only(tmp_path: Path, writable: bool) -> None:
     folder = tmp_path if writable else _blocked(tmp_path)
     cache = ArrayCache(folder)
-    for found in (cache.get(KEYS[0], lambda: np.zeros(3)), cache.get(KEYS[0], lambda: np.zeros(3))):
+    for found in (cache.get(KEYS[0], *rows_of(np.zeros(3))), cache.get(KEYS[0], *rows_of(np.zeros(3)))):
         with pytest.raises(ValueError, match="read-only"):
             found[0] = 1
     if writable:
         with pytest.raises(ValueError, match="read-only"):
-            ArrayCache(folder).get(KEYS[0], refuse)[0] = 1
+            ArrayCache(folder).get(KEYS[0], 1, refuse)[0] = 1
 
 
 def test_the_disk_holds_its_bound_and_drops_the_least_recently_used(tmp_path: Path) -> None:
     for age, key in enumerate(KEYS[:3]):
-        ArrayCache(tmp_path).get(key, lambda: MIB)
+        ArrayCache(tmp_path).get(key, *rows_of(MIB))
         path = next(tmp_path.glob(f"*/{key}.npy"))
         os.utime(path, (age, age))
-    ArrayCache(tmp_path).get(KEYS[0], refuse)
-    ArrayCache(tmp_path, disk_mib=3).get(KEYS[3], lambda: MIB)
+    ArrayCache(tmp_path).get(KEYS[0], 1, refuse)
+    ArrayCache(tmp_path, disk_mib=3).get(KEYS[3], *rows_of(MIB))
     assert {path.stem for path in tmp_path.glob("*/*.npy")} == {KEYS[0], KEYS[3]}
 
 
 def test_an_array_beyond_the_bounds_is_handed_out_all_the_same(tmp_path: Path) -> None:
     cache = ArrayCache(tmp_path, disk_mib=0, memory_mib=0)
-    assert cache.get(KEYS[0], lambda: MIB).nbytes == 1 << 20
-    assert cache.get(KEYS[1], lambda: MIB).nbytes == 1 << 20
+    assert cache.get(KEYS[0], *rows_of(MIB)).nbytes == 1 << 20
+    assert cache.get(KEYS[1], *rows_of(MIB)).nbytes == 1 << 20
     assert len(list(tmp_path.glob("*/*.npy"))) == 1
 
 
 def test_the_memory_holds_its_bound(tmp_path: Path) -> None:
     blocked = ArrayCache(_blocked(tmp_path), memory_mib=2)
     for key in (*KEYS[:3], KEYS[1]):
-        blocked.get(key, lambda: MIB)
+        blocked.get(key, *rows_of(MIB))
     assert sum(array.nbytes for array in blocked._recent.values()) <= 2 << 20
-    blocked.get(KEYS[1], refuse)
-    blocked.get(KEYS[2], refuse)
-    computed = blocked.get(KEYS[0], lambda: MIB + 1)
+    blocked.get(KEYS[1], 1, refuse)
+    blocked.get(KEYS[2], 1, refuse)
+    computed = blocked.get(KEYS[0], *rows_of(MIB + 1))
     assert computed[0] == 1
 
 
@@ -88,20 +122,20 @@ def test_the_memory_holds_its_bound(tmp_path: Path) -> None:
 def test_a_corrupt_entry_is_computed_again(
     tmp_path: Path, damage: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ArrayCache(tmp_path).get(KEYS[0], lambda: np.arange(100))
+    ArrayCache(tmp_path).get(KEYS[0], *rows_of(np.arange(100)))
     path = next(tmp_path.glob("*/*.npy"))
     path.write_bytes(path.read_bytes()[:-30] if damage is None else damage)
     with caplog.at_level(logging.WARNING):
-        assert ArrayCache(tmp_path).get(KEYS[0], lambda: np.arange(3)).tolist() == [0, 1, 2]
+        assert ArrayCache(tmp_path).get(KEYS[0], *rows_of(np.arange(3))).tolist() == [0, 1, 2]
     assert "unreadable" in caplog.text
-    assert ArrayCache(tmp_path).get(KEYS[0], refuse).tolist() == [0, 1, 2]
+    assert ArrayCache(tmp_path).get(KEYS[0], 1, refuse).tolist() == [0, 1, 2]
 
 
 def test_a_pickled_entry_is_not_unpickled(tmp_path: Path) -> None:
-    ArrayCache(tmp_path).get(KEYS[0], lambda: np.arange(3))
+    ArrayCache(tmp_path).get(KEYS[0], *rows_of(np.arange(3)))
     path = next(tmp_path.glob("*/*.npy"))
     np.save(path, np.array([object()], dtype=object), allow_pickle=True)
-    assert ArrayCache(tmp_path).get(KEYS[0], lambda: np.arange(3)).tolist() == [0, 1, 2]
+    assert ArrayCache(tmp_path).get(KEYS[0], *rows_of(np.arange(3))).tolist() == [0, 1, 2]
 
 
 def _blocked(folder: Path) -> Path:
@@ -116,10 +150,10 @@ def test_a_folder_that_cannot_be_made_is_told_once_and_done_without(
     cache = ArrayCache(_blocked(tmp_path))
     with caplog.at_level(logging.WARNING):
         for key in KEYS[:3]:
-            assert cache.get(key, lambda: np.arange(2)).tolist() == [0, 1]
+            assert cache.get(key, *rows_of(np.arange(2))).tolist() == [0, 1]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "going on without it" in caplog.text
-    assert cache.get(KEYS[0], refuse).tolist() == [0, 1]
+    assert cache.get(KEYS[0], 1, refuse).tolist() == [0, 1]
 
 
 def test_a_full_disk_is_told_once_and_leaves_nothing_behind(
@@ -128,31 +162,31 @@ def test_a_full_disk_is_told_once_and_leaves_nothing_behind(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr(os, "replace", full)
     cache = ArrayCache(tmp_path)
     with caplog.at_level(logging.WARNING):
         for key in KEYS[:2]:
-            assert cache.get(key, lambda: np.arange(2)).tolist() == [0, 1]
+            assert cache.get(key, *rows_of(np.arange(2))).tolist() == [0, 1]
     assert caplog.text.count("No space left on device") == 1
     assert not list(tmp_path.glob("**/*.part"))
     assert not list(tmp_path.glob("**/*.npy"))
 
 
 def test_a_folder_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ArrayCache(tmp_path).get(KEYS[0], lambda: np.arange(3))
+    ArrayCache(tmp_path).get(KEYS[0], *rows_of(np.arange(3)))
 
     def forbid(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "utime", forbid)
-    assert ArrayCache(tmp_path).get(KEYS[0], refuse).tolist() == [0, 1, 2]
+    assert ArrayCache(tmp_path).get(KEYS[0], 1, refuse).tolist() == [0, 1, 2]
 
 
 def test_a_failing_computation_leaves_the_key_free(tmp_path: Path) -> None:
     cache = ArrayCache(tmp_path)
     with pytest.raises(AssertionError):
-        cache.get(KEYS[0], refuse)
-    assert cache.get(KEYS[0], lambda: np.arange(2)).tolist() == [0, 1]
+        cache.get(KEYS[0], 1, refuse)
+    assert cache.get(KEYS[0], *rows_of(np.arange(2))).tolist() == [0, 1]
 
 
 def test_the_folder_is_the_one_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class Toy(Learner):
 
     def prompts(self, classes: Classes) -> Any:
         with torch.no_grad():
-            return self.backbone.encode_text(self.backbone.embed(self.backbone.tokenize(classes.filled())))
+            return self.backbone.encode_texts(classes.filled())
 
     def text_features(self, prompts: Any) -> Tensor:
         return prompts + self.config.scale * self.b

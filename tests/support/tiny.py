@@ -136,8 +136,8 @@ class NoCache(ArrayCache):
     def __init__(self) -> None:
         super().__init__(Path())
 
-    def get(self, key: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
-        return compute()
+    def get(self, key: str, count: int, compute: Callable[[range], np.ndarray]) -> np.ndarray:
+        return compute(range(count))
 
 
 NO_CACHE = NoCache()

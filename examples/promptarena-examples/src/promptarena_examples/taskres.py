@@ -55,7 +55,7 @@ class TaskRes(Learner):
         """t (C, D). Raises CannotTransferError for any classes but those it was trained on, in their order."""
         if classes.names != self.trained_on:
             raise CannotTransferError("residuals exist only for the classes they were trained on")
-        return self.backbone.encode_text(self.backbone.embed(self.backbone.tokenize(classes.filled())))
+        return self.backbone.encode_texts(classes.filled())
 
     def text_features(self, prompts: Any) -> Tensor:
         """(C, D): t + alpha x."""

@@ -1,0 +1,27 @@
+"""The accelerations that change no figure beyond rounding; each can be switched off, to compare."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Exact:
+    """What a backbone leaves out because nobody reads it, or computes once because it is the same for all.
+
+    cut_texts: rows of a set of texts behind its last end-of-text token. share_beginnings: the rows that all prompts
+    begin with alike, once. pack_texts: padding between prompts of different lengths (on the CPU). read_rows: rows of
+    the last block that are not read. encode_in_parts: class prompts whose gradients would hold too much memory are
+    encoded part by part, and again on the way back.
+    """
+
+    cut_texts: bool = True
+    share_beginnings: bool = True
+    pack_texts: bool = True
+    read_rows: bool = True
+    encode_in_parts: bool = True
+
+
+EXACT = Exact()
+"""Every acceleration."""
+
+PLAIN = Exact(cut_texts=False, share_beginnings=False, pack_texts=False, read_rows=False, encode_in_parts=False)
+"""Everything computed for every text and every token."""

@@ -1,0 +1,139 @@
+"""The exact accelerations: with each of them alone, and with all, outputs and gradients are those of the plain path."""
+
+from dataclasses import dataclass, fields, replace
+
+import pytest
+import tiny
+import torch
+from torch import Tensor
+
+from promptarena.benchmark import backbone as backbone_module
+from promptarena.benchmark.backbone import Backbone, Prompts
+from promptarena.benchmark.exact import EXACT, PLAIN, Exact
+from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.insertions import encode_images_with, encode_text_with, insert
+from promptarena.benchmark.method import Classes
+from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.suites import load_suite
+from promptarena.benchmark.weights import load_backbone
+
+CLASSES = Classes(
+    ("red fox", "zebra", "great barn owl", "ox", "snow leopard in the far north"), "art of the {}.", "zoo"
+)
+ALONE = [replace(PLAIN, **{field.name: True}) for field in fields(Exact)]
+REGISTRY = load_registry(())
+
+
+def with_(exact: Exact) -> Backbone:
+    model = tiny.model()
+    return Backbone(model, "tiny", "digest", torch.device("cpu"), "fp32", exact=exact)
+
+
+def deep_text(backbone: Backbone, layers: list[Tensor]) -> Tensor:
+    return encode_text_with(backbone, backbone.prompts(CLASSES.filled()), layers)
+
+
+def deep_images(backbone: Backbone, layers: list[Tensor]) -> Tensor:
+    return encode_images_with(backbone, PixelBatch(tiny.pixels(3), backbone), layers)
+
+
+def inserted_text(backbone: Backbone, layers: list[Tensor]) -> Tensor:
+    frozen = backbone.frozen_below(backbone.prompts(CLASSES.filled()), 1)
+    return backbone.encode_text(frozen, edits={1: insert(layers[0], 1), 2: insert(layers[1], 2)})
+
+
+@pytest.fixture(autouse=True)
+def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So little that class prompts are encoded in parts."""
+    monkeypatch.setattr(backbone_module, "HELD_BYTES", 1 << 30)
+
+
+@pytest.mark.parametrize("exact", [*ALONE, EXACT], ids=[*(field.name for field in fields(Exact)), "all"])
+@pytest.mark.parametrize("encode", [deep_text, inserted_text, deep_images])
+def test_features_and_gradients_are_those_of_the_plain_path(exact: Exact, encode: object) -> None:
+    found = []
+    for chosen in (exact, PLAIN):
+        backbone = with_(chosen)
+        width = (backbone.vision if encode is deep_images else backbone.text).width
+        layers = [torch.randn(2, width, generator=torch.Generator().manual_seed(k)).requires_grad_() for k in range(3)]
+        features = encode(backbone, layers)  # type: ignore[operator]
+        used = layers[:2] if encode is inserted_text else layers
+        found.append((features, *torch.autograd.grad(features.square().sum(), used)))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def mini() -> Backbone:
+    source = load_suite("mini").backbone
+    assert source.config is not None
+    assert source.weights is not None
+    return load_backbone(source.config, source.weights, device="cpu")
+
+
+@pytest.mark.parametrize("name", sorted(REGISTRY.methods))
+def test_every_method_takes_the_same_step(name: str, mini: Backbone) -> None:
+    learner_type = REGISTRY.get(name).learner
+    config, recipe = learner_type.preset(tiny.training_task())
+    if not recipe.epochs:
+        pytest.skip(f"{name} takes no steps")
+    pixels, labels = torch.randn(3, 3, 48, 48, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 4, 2])
+    found = []
+    for exact in (EXACT, PLAIN):
+        backbone = Backbone(mini.model, mini.name, mini.digest, mini.device, "fp32", mini.mean, mini.std, exact=exact)
+        learner = learner_type(backbone, config, CLASSES, torch.Generator().manual_seed(1))
+        images = PixelBatch(pixels, backbone)
+        learner.fit(Drawn(images, labels))
+        logits, losses = learner.training_step(images, labels, learner.training_prompts(CLASSES))
+        learner.backward(losses)
+        gradients = [parameter.grad for parameter in learner.parameters() if parameter.grad is not None]
+        found.append((logits.detach(), *(loss.detach() for loss in losses.values()), *gradients))
+    for one, other in zip(*found, strict=True):
+        assert (one - other).norm() <= 1e-4 * other.norm() + 1e-6
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Shots of a training that are also its validation."""
+
+    train: PixelBatch
+    train_labels: Tensor
+
+    @property
+    def val(self) -> PixelBatch:
+        return self.train
+
+    @property
+    def val_labels(self) -> Tensor:
+        return self.train_labels
+
+    def augmented(self, index: int) -> PixelBatch:
+        return self.train
+
+
+def test_text_beyond_the_last_end_is_kept_only_on_the_plain_path() -> None:
+    assert with_(PLAIN).tokenize(["zebra"]).shape[1] == with_(PLAIN).context_length
+    assert with_(EXACT).tokenize(["zebra"]).shape[1] == 3
+
+
+def test_sequences_of_unlike_length_are_not_padded() -> None:
+    counted: list[int] = []
+    for exact in (EXACT, replace(EXACT, pack_texts=False)):
+        backbone = with_(replace(exact, encode_in_parts=False))
+        rows = 0
+
+        def count(_: object, given: tuple[Tensor, ...]) -> None:
+            nonlocal rows
+            rows += given[0].numel() // given[0].shape[-1]
+
+        hooks = [block.get_submodule("mlp").register_forward_pre_hook(count) for block in backbone.text.blocks]
+        backbone.encode_text(replace_shared(backbone))
+        for hook in hooks:
+            hook.remove()
+        counted.append(rows)
+    assert counted[0] < counted[1]
+
+
+def replace_shared(backbone: Backbone) -> Prompts:
+    """Many short texts and a long one: worth a run of their own even in a small tower."""
+    return backbone.prompts([f"art of {name}." for name in ("ox",) * 400 + ("snow leopard in the far north",)])
