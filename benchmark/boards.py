@@ -3,13 +3,15 @@
 from collections.abc import Collection, Sequence
 
 from promptarena.benchmark.board import Board
+from promptarena.benchmark.distance_board import distance_board
 from promptarena.benchmark.errors import unknown
 from promptarena.benchmark.frame import reading_label, tidy
 from promptarena.benchmark.leaderboard import leaderboard
+from promptarena.benchmark.published import load_published
 from promptarena.benchmark.record import Record
 from promptarena.benchmark.record_index import StoredResult
 from promptarena.benchmark.spec import PROTOCOLS, Protocol
-from promptarena.benchmark.suites import Suite
+from promptarena.benchmark.suites import Suite, TrainingDefaults
 
 
 def boards(
@@ -23,11 +25,13 @@ def boards(
     seeds: Sequence[int] = (),
     datasets: Sequence[str] = (),
     shots: Sequence[int] = (),
+    published: bool = False,
 ) -> list[Board]:
     """One board for each protocol that has results (or is named in `protocols`), from the runs with these keys or all.
 
     `methods` restricts the rows, by name or label; `datasets` and, for few-shot, `shots` the columns. `labels` and
-    `seeds` say which rows and seeds to expect, so that holes show. Raises UserError for a method without results.
+    `seeds` say which rows and seeds to expect, so that holes show. `published` adds to each board one with the
+    distances to published figures. Raises UserError for a method without results.
     """
     results = record.results(suite.name, keys)
     frame = tidy(_of(methods, results) if methods and results else results)
@@ -40,7 +44,27 @@ def boards(
         if columns:
             few = shots or suite.few_shot_shots
             made.append(leaderboard(frame, protocol, columns, labels=labels, seeds=seeds, shots=few))
+            if published:
+                made.append(
+                    distance_board(
+                        frame,
+                        load_published(),
+                        protocol,
+                        columns,
+                        labels=labels,
+                        seeds=seeds,
+                        shots=few,
+                        barred=_barred(suite),
+                    )
+                )
     return made
+
+
+def _barred(suite: Suite) -> str:
+    """Why no figure of a suite may be held against a published one; empty when nothing forbids it."""
+    if suite.training != TrainingDefaults():
+        return "recipes changed by the suite"
+    return "" if suite.backbone.pretrained == "openai" else "weights other than the tag openai"
 
 
 def _columns(suite: Suite, protocol: Protocol, datasets: Sequence[str]) -> list[str]:

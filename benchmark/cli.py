@@ -22,6 +22,8 @@ methods_app = typer.Typer(help="The prompt learners that can be compared.")
 datasets_app = typer.Typer(help="The datasets: what they are, getting them, and whether they are whole.")
 app.add_typer(methods_app, name="methods")
 app.add_typer(datasets_app, name="datasets")
+published_app = typer.Typer(help="The figures that papers print, with their sources.")
+app.add_typer(published_app, name="published")
 heads_app = typer.Typer(help="What the attention heads of a backbone are for.")
 app.add_typer(heads_app, name="heads")
 
@@ -145,6 +147,9 @@ def leaderboard(
     protocols: Protocols = None,
     methods: Annotated[list[str] | None, typer.Option(help="Only these methods.", show_default=False)] = None,
     datasets: Datasets = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Also show the distances to published figures.")
+    ] = False,
     format: Annotated[
         Literal["rich", "md", "latex", "html", "csv", "json"], typer.Option(help="Layout of the tables.")
     ] = "rich",
@@ -156,7 +161,23 @@ def leaderboard(
     from promptarena.benchmark.commands import show_leaderboard
 
     place = (results.absolute(), tracking_uri)
-    show_leaderboard(suite, protocols or (), methods or (), datasets or (), format, out, *place)
+    show_leaderboard(suite, protocols or (), methods or (), datasets or (), published, format, out, *place)
+
+
+@published_app.command("list")
+def list_published() -> None:
+    """All methods with published figures."""
+    from promptarena.benchmark.published_commands import print_published_list
+
+    print_published_list()
+
+
+@published_app.command("show")
+def show_published(method: str) -> None:
+    """A method's published figures and where they were read."""
+    from promptarena.benchmark.published_commands import print_published
+
+    print_published(method)
 
 
 @methods_app.command("list")

@@ -157,6 +157,7 @@ def show_leaderboard(
     protocols: Sequence[str],
     methods: Sequence[str],
     datasets: Sequence[str],
+    published: bool,
     format: Format,
     out: Path | None,
     results: Path,
@@ -171,7 +172,7 @@ def show_leaderboard(
     for dataset in datasets:
         suite.card(dataset)
     chosen = cast(Sequence[Protocol], protocols)
-    made = boards(suite, record, protocols=chosen, methods=methods, datasets=datasets)
+    made = boards(suite, record, protocols=chosen, methods=methods, datasets=datasets, published=published)
     made = [board for board in made if board.tables[0].rows]
     if not made:
         what = f" under {' or '.join(protocols)}" if protocols else ""

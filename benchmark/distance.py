@@ -1,0 +1,217 @@
+"""How far our figures are from the published ones, and what may be said of that. Pure functions on frames."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from promptarena.benchmark.board import Board, Cell
+from promptarena.benchmark.frame import names_reading
+from promptarena.benchmark.leaderboard import FEW_SHOTS, Titled, leaderboard
+from promptarena.benchmark.published import Place, Published, lookup
+from promptarena.benchmark.published_rows import AVERAGE, BACKBONES, MEMBERS, SOURCE, STANDARD, Kind
+from promptarena.benchmark.spec import Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PUBLISHED_SEEDS = 3
+"""What a published mean is taken to be over; the field's papers say seeds 1 to 3."""
+PUBLISHED_SHOTS = 16
+"""Training images per class in all published figures outside the few-shot protocol."""
+ROUNDING_POINTS = 0.05
+"""The field's code prints the accuracy of a run with one decimal, and means are taken of what is printed."""
+DETERMINISTIC_POINTS = 0.2
+"""For a method that draws nothing at random: precision and image libraries alone move zero-shot CLIP by 0.1 to 0.2."""
+EPSILON = 1e-9
+"""Of binary fractions: a distance of just the allowance counts as within."""
+
+Verdict = Literal["reproduced", "off", "no verdict", "not comparable"]
+UNPUBLISHED = "no published figure"
+
+_UNFIT: dict[Kind, str] = {
+    "secondary": "only a summary page gives a figure",
+    "re-run": "only a re-run by others is published",
+    "bound": "only a bound is published",
+}
+_TRANSFER = ("cross-dataset", "domain-generalization")
+
+
+@dataclass(frozen=True)
+class Distance:
+    """A figure of ours beside the published one.
+
+    `dataset` is a card's name or "average", `metric` base, novel, hm or accuracy, `shots` ours. `ours` is a cell of the
+    leaderboard. `points` is ours minus published, None where the two must not be subtracted; up to `allowance` points
+    it counts as reproduced. `reason` says why there is no verdict, or why the figures are not comparable.
+    """
+
+    label: str
+    dataset: str
+    metric: str
+    shots: int
+    ours: Cell
+    published: Published | None
+    verdict: Verdict
+    points: float | None = None
+    allowance: float | None = None
+    reason: str = ""
+
+    @property
+    def words(self) -> str:
+        """The verdict in words: "reproduced", "off by -1.20", "not comparable: own split"."""
+        if self.verdict == "off":
+            return f"off by {self.points:+.2f}"
+        return f"{self.verdict}: {self.reason}" if self.reason else self.verdict
+
+
+def distances(
+    frame: "pd.DataFrame",
+    published: "pd.DataFrame",
+    protocol: Protocol,
+    datasets: Titled,
+    *,
+    labels: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    shots: Sequence[int] = FEW_SHOTS,
+    barred: str = "",
+) -> list[Distance]:
+    """Every figure of a protocol's leaderboard beside the published one, averages included.
+
+    `frame` is the tidy frame, `published` what `load_published` returns; the other arguments are those of
+    `leaderboard`, whose order the result has. `barred` is a reason why nothing in the frame can be compared, such as
+    recipes that the suite changed.
+
+    A published figure of kind "own paper" or "quoted" that agrees with its own table is what a verdict rests on. Ours
+    must be complete and made alike: 16 shots (few-shot: as many), the method's own settings, OpenAI's ViT-B/16, the
+    published split, the source ImageNet, an average over the same datasets. Then the verdict is "reproduced" within
+    `allowance` points, "off" beyond. With one seed there is none.
+
+    Raises UserError as `leaderboard` does.
+    """
+    known = lookup(published, protocol)
+    found: list[Distance] = []
+    for count, part in _by_shots(frame, protocol):
+        board = leaderboard(part, protocol, datasets, labels=labels, seeds=seeds, shots=shots)
+        judge = _Judge(part, board, protocol, [name for name, _ in datasets], barred)
+        for place, cell in _figures(board, protocol, count):
+            found.append(judge.distance(place, cell, _theirs(known, place, protocol)))
+    return found
+
+
+def allowance(ours: Cell, deterministic: bool) -> float:
+    """How many points ours, a figure with at least two seeds unless `deterministic`, may be from a published mean.
+
+    Half the width of the 95 % Student-t interval of the difference between two means: ours over n seeds with standard
+    deviation s, the published one over 3 seeds, whose spread no paper prints and which is taken to be s too:
+    t(0.975, n - 1) s sqrt(1/n + 1/3). Never less than `ROUNDING_POINTS`; without seeds `DETERMINISTIC_POINTS`.
+    """
+    if deterministic or ours.low is None or ours.high is None:
+        return DETERMINISTIC_POINTS
+    half = (ours.high - ours.low) / 2
+    return max(ROUNDING_POINTS, half * math.sqrt(1 + ours.n / PUBLISHED_SEEDS))
+
+
+def _by_shots(frame: "pd.DataFrame", protocol: Protocol) -> "Iterator[tuple[int, pd.DataFrame]]":
+    """The protocol's rows and holes by training images per class; in few-shot all together."""
+    rows = frame[frame["protocol"] == protocol]
+    holes = [hole for hole in frame.attrs.get("holes", []) if hole["protocol"] == protocol]
+    if protocol == "few-shot":
+        yield 0, rows
+        return
+    counts = {int(count) for count in rows["shots"].unique()} | {int(hole["shots"]) for hole in holes}
+    for count in sorted(counts or {PUBLISHED_SHOTS}, reverse=True):
+        part = rows[rows["shots"] == count]
+        part.attrs = {"holes": [hole for hole in holes if hole["shots"] == count]}
+        yield count, part
+
+
+def _theirs(known: Mapping[Place, Published], place: "_Place", protocol: Protocol) -> Published | None:
+    """The published figure for a place: with as many shots, else with those of the protocol, else with all images."""
+    counts = (place.shots,) if protocol == "few-shot" else (place.shots, PUBLISHED_SHOTS, None)
+    places = [(place.label, place.dataset, place.metric, count) for count in counts]
+    return next((known[each] for each in places if each in known), None)
+
+
+class _Place(NamedTuple):
+    label: str
+    dataset: str
+    metric: str
+    shots: int
+
+
+def _figures(board: Board, protocol: Protocol, count: int) -> Iterator[tuple[_Place, Cell]]:
+    """Every figure to compare, method by method."""
+    tables = [table for table in board.tables if table.key != "cost"]
+    for line, first in enumerate(tables[0].rows):
+        for table in tables:
+            for column, cell in zip(table.columns, table.rows[line].cells, strict=True):
+                name = column.key.removesuffix("_pct")
+                if protocol in _TRANSFER:
+                    yield _Place(first.label, name, "accuracy", count), cell
+                elif protocol == "few-shot":
+                    yield _Place(first.label, table.key, "accuracy", int(name.removeprefix("shots_"))), cell
+                elif column.shown:
+                    yield _Place(first.label, table.key, name, count), cell
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """What holds for all figures of a board."""
+
+    rows: "pd.DataFrame"
+    board: Board
+    protocol: Protocol
+    datasets: Sequence[str]
+    barred: str
+
+    def distance(self, place: _Place, ours: Cell, theirs: Published | None) -> Distance:
+        """A figure with its verdict."""
+        mine = self.rows[self.rows["label"] == place.label]
+        deterministic = not mine.empty and bool(mine["seed"].isna().all())
+        shown = None if self.board.miniature else theirs
+        judged = partial(Distance, *place, ours, published=shown)
+        unlike = self._unlike(place, theirs, set(mine["method"]) or {place.label}, deterministic)
+        if theirs is None or unlike:
+            return judged(verdict="not comparable", reason=unlike)
+        if not ours.full or ours.value is None:
+            return judged(verdict="no verdict", reason=ours.reason or f"{ours.filled} of {ours.wanted} {ours.parts}")
+        if theirs.kind == "bound":
+            return judged(verdict="no verdict", reason=_UNFIT[theirs.kind])
+        points = ours.value - theirs.value
+        if theirs.kind not in STANDARD:
+            return judged(verdict="no verdict", reason=_UNFIT[theirs.kind], points=points)
+        if ours.n < 2 and not deterministic:
+            return judged(verdict="no verdict", reason="one seed", points=points)
+        width = allowance(ours, deterministic)
+        verdict: Verdict = "reproduced" if abs(points) <= width + EPSILON else "off"
+        return judged(verdict=verdict, points=points, allowance=width)
+
+    def _unlike(self, place: _Place, theirs: Published | None, methods: set[str], deterministic: bool) -> str:
+        """The first respect in which the two cannot be compared; empty when there is none."""
+        if self.board.miniature:
+            return "miniature"
+        if self.barred:
+            return self.barred
+        if names_reading(place.label, methods):
+            return "another reading of the method"
+        if place.label not in methods:
+            return "changed settings"
+        if theirs is None:
+            return UNPUBLISHED
+        if self.board.backbone not in ("", *BACKBONES[theirs.backbone]):
+            return f"other backbone ({self.board.backbone})"
+        if self.protocol in _TRANSFER and self.datasets[0] != SOURCE:
+            return f"other source ({self.datasets[0]})"
+        averaged = self.datasets[1:] if self.protocol in _TRANSFER else self.datasets
+        scored = averaged if place.dataset == AVERAGE else [place.dataset]
+        if not set(scored).isdisjoint(self.board.own_splits):
+            return "own split"
+        if place.dataset == AVERAGE and set(scored) != set(MEMBERS[self.protocol]):
+            return f"average over {len(scored)} datasets, not the published {len(MEMBERS[self.protocol])}"
+        if theirs.shots is None:
+            return "published with the whole training set"
+        if theirs.shots != place.shots and not deterministic:
+            return f"{place.shots} shots, published with {theirs.shots}"
+        return f"flagged: {theirs.flag}" if theirs.flag else ""

@@ -1,0 +1,111 @@
+"""Whether printed tables agree with themselves: harmonic means and averages, recomputed from rounded figures.
+
+A printed number stands for all numbers that round to it. Two figures agree when some numbers they may stand for do.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from promptarena.benchmark.protocols import harmonic_mean
+from promptarena.benchmark.published_rows import AVERAGE, MEMBERS, SOURCE, PublishedRow
+
+Interval = tuple[float, float]
+EPSILON = 1e-9
+"""Of binary fractions: ends of intervals that touch count as common."""
+
+Place = tuple[str, str]
+"""Dataset and metric."""
+Line = Mapping[Place, str]
+"""A method's numbers in one table as printed."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the other figures of its line say of a figure.
+
+    `recomputed` is what they give for it, NaN where they do not decide it; `flag` how it disagrees with that. `caution`
+    names a flagged figure that this one is a part of: one of them is wrong.
+    """
+
+    recomputed: float
+    flag: str
+    caution: str
+
+
+def findings(rows: Sequence[PublishedRow]) -> list[Finding]:
+    """A finding for each row.
+
+    A harmonic mean is that of base and novel beside it, in the average too. An average of base, novel or accuracy is
+    the mean over the protocol's datasets.
+    """
+    lines: dict[tuple[str, ...], dict[Place, str]] = {}
+    for row in rows:
+        lines.setdefault(_line(row), {})[row.dataset, row.metric] = row.value
+    checked = [_checked(row, lines[_line(row)]) for row in rows]
+    cautions: dict[tuple[tuple[str, ...], Place], list[str]] = {}
+    for row, (_, flag) in zip(rows, checked, strict=True):
+        for part in _parts(row) if flag else ():
+            what = "HM" if row.metric == "hm" else "average"
+            caution = f"the {what} printed with it, {row.value}, does not fit"
+            cautions.setdefault((_line(row), part), []).append(caution)
+    return [
+        Finding(computed, flag, "; ".join(cautions.get((_line(row), (row.dataset, row.metric)), ())))
+        for row, (computed, flag) in zip(rows, checked, strict=True)
+    ]
+
+
+def interval(printed: str) -> Interval:
+    """The accuracies that round to a printed one, with both ends."""
+    half = 0.5 * 10.0 ** -len(printed.partition(".")[2])
+    return max(0.0, float(printed) - half), float(printed) + half
+
+
+def _line(row: PublishedRow) -> tuple[str, ...]:
+    return row.source, row.protocol, row.printed, row.shots
+
+
+def _parts(row: PublishedRow) -> list[Place]:
+    """What a figure is computed from; empty for one that is measured."""
+    if row.metric == "hm":
+        return [(row.dataset, "base"), (row.dataset, "novel")]
+    if row.dataset == AVERAGE:
+        return [(name, row.metric) for name in MEMBERS[row.protocol]]
+    return []
+
+
+def _checked(row: PublishedRow, line: Line) -> tuple[float, str]:
+    """What its parts give (NaN: nothing), and how it disagrees."""
+    parts = _all(line, _parts(row))
+    if not parts:
+        return math.nan, ""
+    if row.metric == "hm":
+        base, novel = parts
+        computed = harmonic_mean(float(base), float(novel))
+        lowest, highest = (harmonic_mean(*ends) for ends in zip(interval(base), interval(novel), strict=True))
+        if _common(interval(row.value), (lowest, highest)):
+            return computed, ""
+        return computed, f"printed {row.value}, but base {base} and novel {novel} give {computed:.2f}"
+    computed = math.fsum(map(float, parts)) / len(parts)
+    if _common(interval(row.value), _mean_interval(parts)):
+        return computed, ""
+    flag = f"printed {row.value}, but the mean of its {len(parts)} datasets is {computed:.2f}"
+    with_source = _all(line, dict.fromkeys([(SOURCE, row.metric), *_parts(row)]))
+    if with_source and _common(interval(row.value), _mean_interval(with_source)):
+        flag += "; it is their mean with the source"
+    return computed, flag
+
+
+def _all(line: Line, places: Iterable[Place]) -> list[str]:
+    """The numbers at these places; none when one is missing."""
+    found = [line.get(place, "") for place in places]
+    return found if all(found) else []
+
+
+def _mean_interval(parts: Sequence[str]) -> Interval:
+    lows, highs = zip(*map(interval, parts), strict=True)
+    return math.fsum(lows) / len(parts), math.fsum(highs) / len(parts)
+
+
+def _common(one: Interval, other: Interval) -> bool:
+    return max(one[0], other[0]) <= min(one[1], other[1]) + EPSILON
