@@ -52,9 +52,11 @@ def shortened(recipe: Recipe, lr_multiplier: float = 1.0, adaptive_lr_multiplier
     """A recipe for a trial: at most EPOCHS epochs without warm-up, batches of at most BATCH, no augmentation."""
     scaled = adapted(
         recipe,
+        images=0,
         lr_multiplier=lr_multiplier,
         adaptive_lr_multiplier=adaptive_lr_multiplier,
         max_epochs=EPOCHS,
+        max_steps=None,
         augment=False,
     )
     return scaled.model_copy(update={"warmup_epochs": 0, "batch_size": min(recipe.batch_size, BATCH)})

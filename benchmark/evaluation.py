@@ -11,6 +11,7 @@ from promptarena.benchmark.draws import restrict
 from promptarena.benchmark.examples import Examples
 from promptarena.benchmark.inputs import View
 from promptarena.benchmark.method import Classes, Learner
+from promptarena.benchmark.read_ahead import read_ahead
 from promptarena.benchmark.spec import Score, Target
 
 BATCH = 100
@@ -40,8 +41,8 @@ def evaluate(
     learner.eval()
     with torch.inference_mode(), learner.backbone.autocast():
         classifier = learner.classifier(learner.prompts(classes))
-        for start in range(0, len(rows), BATCH):
-            images = view.batch(rows[start : start + BATCH].tolist())
+        steps = [rows[start : start + BATCH].tolist() for start in range(0, len(rows), BATCH)]
+        for images in read_ahead(view, steps):
             for reading, logits in learner.readings(images, classifier).items():
                 predictions.setdefault(reading, []).append(logits.argmax(-1).cpu().numpy())
     learner.train()

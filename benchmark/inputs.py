@@ -9,7 +9,7 @@ chunks of a fixed size, so that their last bits do not depend on who asks first.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Protocol
 
 import numpy as np
@@ -129,8 +129,15 @@ class View:
 
     def pixels(self, rows: Sequence[int]) -> Tensor:
         """(B, 3, H, H) float32 on the backbone's device, normalised with its mean and standard deviation."""
+        return self.normalised(self.pictures(rows))
+
+    def normalised(self, pictures: np.ndarray) -> Tensor:
+        """(B, H, H, 3) uint8 -> (B, 3, H, H) float32 on the backbone's device; a GPU is not waited for."""
         device = self.backbone.device
-        bytes_ = torch.from_numpy(self.pictures(rows)).to(device).permute(0, 3, 1, 2)
+        on_host = torch.from_numpy(pictures)
+        if device.type == "cuda":
+            on_host = on_host.pin_memory()
+        bytes_ = on_host.to(device, non_blocking=True).permute(0, 3, 1, 2)
         mean = torch.tensor(self.backbone.mean, device=device).view(3, 1, 1)
         std = torch.tensor(self.backbone.std, device=device).view(3, 1, 1)
         return (bytes_.float().div(255) - mean).div(std).contiguous()
@@ -162,17 +169,22 @@ class View:
         """These rows by their pixels, nothing cached."""
         return PixelBatch(self.pixels(rows), self.backbone)
 
-    def batch(self, rows: Sequence[int]) -> "ViewBatch":
-        """These rows as a lazy batch."""
-        return ViewBatch(self, rows)
+    def batch(self, rows: Sequence[int], pictures: Callable[[], np.ndarray] | None = None) -> "ViewBatch":
+        """These rows as a lazy batch; `pictures` gives those of the rows where they are being read already."""
+        return ViewBatch(self, rows, pictures or partial(self.pictures, rows))
 
 
 class ViewBatch:
-    """Some rows of a view; nothing is decoded or encoded before it is asked for."""
+    """Some rows of a view; nothing is decoded or encoded before it is asked for.
 
-    def __init__(self, view: View, rows: Sequence[int]) -> None:
+    `pixels_read` tells whether it was asked for its pixels.
+    """
+
+    def __init__(self, view: View, rows: Sequence[int], pictures: Callable[[], np.ndarray]) -> None:
         self._view = view
         self._rows = rows
+        self._pictures = pictures
+        self.pixels_read = False
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -180,7 +192,8 @@ class ViewBatch:
     @property
     def pixels(self) -> Tensor:
         """(B, 3, H, H) normalised."""
-        return self._view.pixels(self._rows)
+        self.pixels_read = True
+        return self._view.normalised(self._pictures())
 
     @property
     def features(self) -> Tensor:

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from promptarena.benchmark.cards import Card
 from promptarena.benchmark.errors import UserError, unknown
 from promptarena.benchmark.examples import Data
 from promptarena.benchmark.keys import digest, file_digest
@@ -16,7 +15,7 @@ from promptarena.benchmark.known_weights import Weights
 from promptarena.benchmark.method import Config
 from promptarena.benchmark.recipe import Recipe, adapted
 from promptarena.benchmark.registry import Registry
-from promptarena.benchmark.spec import PlannedRun, RunSpec, Subset, Target
+from promptarena.benchmark.spec import PlannedRun, RunSpec, Target
 from promptarena.benchmark.suites import Suite
 from promptarena.benchmark.transforms import TRANSFORM_VERSION
 
@@ -57,8 +56,9 @@ class Planner:
         data."""
         method = self.registry.get(spec.method)
         card = self.suite.card(spec.dataset)
-        config, recipe = resolve(spec, self.suite, self.registry)
-        examples = self._train_digest(card, spec.subset, spec.shots, spec.seed or 0)
+        drawn, val = self.data.few_shot(card, spec.subset, spec.shots, spec.seed or 0)
+        config, recipe = resolve(spec, self.suite, self.registry, len(drawn.labels))
+        examples = digest(drawn.images.digest, val.images.digest)
         classes = self.data.classes(card, spec.subset, "train")
         resolved = {"config": config.model_dump(mode="json"), "recipe": recipe.model_dump(mode="json")}
         training_identity = {
@@ -103,22 +103,18 @@ class Planner:
             },
         )
 
-    def _train_digest(self, card: Card, subset: Subset, shots: int, seed: int) -> str:
-        train, val = self.data.few_shot(card, subset, shots, seed)
-        return digest(train.images.digest, val.images.digest)
-
     def _target_digest(self, target: Target) -> str:
         card = self.suite.card(target.dataset)
         classes = self.data.classes(card, target.subset, "test")
         return digest(self.data.test(card).images.digest, target.subset, classes.names, classes.template)
 
 
-def resolve(spec: RunSpec, suite: Suite, registry: Registry) -> tuple[Config, Recipe]:
-    """A run's configuration and recipe: the method's preset, the suite's changes, the user's. Raises UserError for a
-    bad setting."""
+def resolve(spec: RunSpec, suite: Suite, registry: Registry, images: int) -> tuple[Config, Recipe]:
+    """A run's configuration and recipe for so many training images: the method's preset, the suite's changes, the
+    user's. Raises UserError for a bad setting."""
     learner = registry.get(spec.method).learner
     config, recipe = learner.preset(suite.task(spec.protocol, spec.dataset, spec.shots))
-    return _overridden(spec, config, adapted(recipe, **suite.training.model_dump()))
+    return _overridden(spec, config, adapted(recipe, images, **suite.training.model_dump()))
 
 
 def _overridden(spec: RunSpec, config: Config, recipe: Recipe) -> tuple[Config, Recipe]:

@@ -50,10 +50,10 @@ def gpu_hours(suite: Suite, registry: Registry, runs: Sequence[RunSpec]) -> dict
     trained: set[tuple[object, ...]] = set()
     hours: dict[RunSpec, float] = {}
     for run in runs:
-        config, recipe = resolve(run, suite, registry)
-        training = (run.method, run.dataset, run.subset, run.shots, run.seed, repr(config), repr(recipe))
         card = suite.card(run.dataset)
         classes = _classes(card, run.subset)
+        config, recipe = resolve(run, suite, registry, run.shots * classes)
+        training = (run.method, run.dataset, run.subset, run.shots, run.seed, repr(config), repr(recipe))
         seen = 0 if training in trained else images_seen(recipe, run.shots * classes)
         trained.add(training)
         prompts = seen // recipe.batch_size * classes

@@ -62,16 +62,30 @@ def learning_rate(recipe: Recipe, epoch: int, step: int = 0, steps: int = 1) -> 
 
 
 def adapted(
-    recipe: Recipe, *, lr_multiplier: float, adaptive_lr_multiplier: float, max_epochs: int | None, augment: bool
+    recipe: Recipe,
+    images: int,
+    *,
+    lr_multiplier: float,
+    adaptive_lr_multiplier: float,
+    max_epochs: int | None,
+    max_steps: int | None,
+    augment: bool,
 ) -> Recipe:
-    """The recipe under a suite's training table: learning rates multiplied (by one factor for SGD, by another for Adam
-    and AdamW), epochs capped, augmentation left or off."""
+    """The recipe for a training on so many images under a suite's training table.
+
+    Learning rates are multiplied (by one factor for SGD, by another for Adam and AdamW), augmentation is left or off.
+    Epochs are capped, by their number and by that of their steps, but one is left behind the warm-up.
+    """
     multiplier = lr_multiplier if recipe.optimizer == "sgd" else adaptive_lr_multiplier
+    epochs = recipe.epochs if max_epochs is None else min(recipe.epochs, max_epochs)
+    if max_steps is not None:
+        an_epoch = max(1, images // recipe.batch_size)
+        epochs = min(epochs, max(max_steps // an_epoch, recipe.warmup_epochs + 1))
     return recipe.model_copy(
         update={
             "lr": recipe.lr * multiplier,
             "warmup_lr": recipe.warmup_lr * multiplier,
-            "epochs": recipe.epochs if max_epochs is None else min(recipe.epochs, max_epochs),
+            "epochs": epochs,
             "augment": recipe.augment and augment,
         }
     )

@@ -42,7 +42,7 @@ class BackboneSource(BaseModel):
         return self
 
 
-DEFAULT_METHODS = ("zeroshot", "linear-probe", "coop", "maple", "rada", "dear")
+DEFAULT_METHODS = ("zeroshot", "linear-probe", "coop", "maple", "promptsrc", "rada", "dear")
 """What is compared when neither the user nor the suite names methods."""
 
 
@@ -51,7 +51,8 @@ class TrainingDefaults(BaseModel):
 
     `lr_multiplier` scales the learning rates of SGD: published ones are tuned for CLIP's logit scale of 100, and
     gradients shrink with the scale. Adam and AdamW divide by the gradients' size; `adaptive_lr_multiplier` is theirs.
-    `max_epochs` caps the epochs of every recipe; None leaves them as they are.
+    `max_epochs` caps the epochs of every recipe, `max_steps` the optimiser's steps in them (one epoch is left behind
+    the warm-up); None leaves them as they are.
     `augment` = false turns random crops and flips off in every recipe; frozen features then repeat in every epoch.
     """
 
@@ -60,6 +61,7 @@ class TrainingDefaults(BaseModel):
     lr_multiplier: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     adaptive_lr_multiplier: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     max_epochs: Annotated[int, Field(ge=1, strict=True)] | None = None
+    max_steps: Annotated[int, Field(ge=1, strict=True)] | None = None
     augment: bool = True
 
 

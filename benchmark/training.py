@@ -17,6 +17,7 @@ from promptarena.benchmark.examples import Examples
 from promptarena.benchmark.inputs import Augmentation, View
 from promptarena.benchmark.keys import generator
 from promptarena.benchmark.method import Classes, Images, Learner
+from promptarena.benchmark.read_ahead import read_ahead
 from promptarena.benchmark.recipe import Recipe, learning_rate
 
 Curve = Mapping[str, float]
@@ -147,11 +148,12 @@ class _Loop:
         steps = batches(len(view), self.recipe.batch_size, self.task.seed, epoch)
         sums: dict[str, Tensor] = {}
         rate = 0.0
-        for step, rows in enumerate(steps):
+        pictures = read_ahead(view, [rows.tolist() for rows in steps])
+        for step, (rows, images) in enumerate(zip(steps, pictures, strict=True)):
             rate = learning_rate(self.recipe, epoch, step, len(steps))
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["factor"]
-            for name, value in self.step(view, rows).items():
+            for name, value in self.step(images, rows).items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
         self.learner.end_epoch(epoch, self.recipe)
         means = {name: float(value) / len(steps) for name, value in sums.items()}
@@ -159,10 +161,10 @@ class _Loop:
             raise NotFiniteError(f"the loss is not finite in epoch {epoch}: {means}")
         return {"epoch": float(epoch), "lr": rate, **means}
 
-    def step(self, view: View, rows: np.ndarray) -> dict[str, Tensor]:
-        labels = self.drawn.train_labels[torch.from_numpy(rows).to(self.device)]
+    def step(self, images: Images, rows: np.ndarray) -> dict[str, Tensor]:
+        labels = self.drawn.train_labels[torch.from_numpy(rows).to(self.device, non_blocking=True)]
         with self.learner.backbone.autocast():
-            logits, losses = self.learner.training_step(view.batch(rows.tolist()), labels, self.prompts)
+            logits, losses = self.learner.training_step(images, labels, self.prompts)
             loss = sum(losses.values(), torch.zeros((), device=self.device))
         self.optimizer.zero_grad(set_to_none=True)
         self.learner.backward({name: self.scaler.scale(value) for name, value in losses.items()})

@@ -67,12 +67,16 @@ def test_without_warm_up_the_cosine_starts_at_once_and_never_ends_at_zero() -> N
 
 def test_a_suite_multiplies_all_rates_caps_the_epochs_and_may_forgo_augmentation() -> None:
     def adapted(recipe: Recipe, **changes: Any) -> Recipe:
-        return adapted_to_suite(recipe, **{"adaptive_lr_multiplier": 3.0, **changes})
+        return adapted_to_suite(recipe, 100, **{"adaptive_lr_multiplier": 3.0, "max_steps": None, **changes})
 
     changed = adapted(RECIPE, lr_multiplier=25.0, max_epochs=2, augment=False)
     assert changed == RECIPE.model_copy(update={"lr": 2.5, "warmup_lr": 1.25, "epochs": 2, "augment": False})
     assert adapted(RECIPE, lr_multiplier=1.0, max_epochs=None, augment=True) == RECIPE
     assert adapted(RECIPE, lr_multiplier=1.0, max_epochs=10, augment=True).epochs == 4
+    an_epoch = 100 // RECIPE.batch_size
+    for steps, epochs in ((1, RECIPE.warmup_epochs + 1), (3 * an_epoch, 3), (3 * an_epoch - 1, 2), (10**6, 4)):
+        capped = adapted(RECIPE, lr_multiplier=1.0, max_epochs=None, max_steps=steps, augment=True)
+        assert capped.epochs == epochs
     plain = RECIPE.model_copy(update={"augment": False})
     assert not adapted(plain, lr_multiplier=1.0, max_epochs=None, augment=True).augment
     for optimizer in ("adam", "adamw"):
