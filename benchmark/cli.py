@@ -154,14 +154,75 @@ def leaderboard(
         Literal["rich", "md", "latex", "html", "csv", "json"], typer.Option(help="Layout of the tables.")
     ] = "rich",
     out: Annotated[Path | None, typer.Option(help="Write to this file instead.", show_default=False)] = None,
+    exports: Annotated[
+        list[Path] | None,
+        typer.Option("--from", help="Exported runs to show instead of the record's.", show_default=False),
+    ] = None,
     results: Results = Path("results"),
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Print the leaderboards of everything recorded for a suite."""
+    if exports:
+        from promptarena.benchmark.export_commands import leaderboard_from
+
+        leaderboard_from(exports, suite, protocols or (), methods or (), datasets or (), published, format, out)
+        return
     from promptarena.benchmark.commands import show_leaderboard
 
     place = (results.absolute(), tracking_uri)
     show_leaderboard(suite, protocols or (), methods or (), datasets or (), published, format, out, *place)
+
+
+@app.command(cls=SpacedLists)
+def report(
+    suite: SuiteArgument = "mini",
+    out: Annotated[Path, typer.Option(metavar="FILE.html", help="The report's file.")] = Path("report.html"),
+    protocols: Protocols = None,
+    methods: Annotated[list[str] | None, typer.Option(help="Only these methods.", show_default=False)] = None,
+    datasets: Datasets = None,
+    reference: Annotated[str, typer.Option(help="The method that others are compared with.")] = "",
+    results: Results = Path("results"),
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Write everything recorded for a suite as one HTML file: tables, statistics, figures, provenance, commands."""
+    from promptarena.benchmark.report_commands import write_report
+
+    write_report(
+        suite,
+        out,
+        results.absolute(),
+        tracking_uri,
+        protocols=protocols or (),
+        methods=methods or (),
+        datasets=datasets or (),
+        reference=reference,
+    )
+
+
+@app.command("export")
+def export_runs(
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go; only new runs are added.")],
+    suite: SuiteArgument = "mini",
+    with_learners: Annotated[bool, typer.Option("--with-learners", help="Also the trained tensors.")] = False,
+    results: Results = Path("results"),
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Write the finished runs of a suite as plain files."""
+    from promptarena.benchmark.export_commands import export_record
+
+    export_record(suite, out, results.absolute(), tracking_uri, with_learners=with_learners)
+
+
+@app.command("import")
+def import_runs(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of exported runs.")],
+    results: Results = Path("results"),
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Add exported runs to the record; what it has already is left alone."""
+    from promptarena.benchmark.export_commands import import_exports
+
+    import_exports(folders, results.absolute(), tracking_uri)
 
 
 @published_app.command("list")

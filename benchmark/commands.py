@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from promptarena.benchmark import terminal
+from promptarena.benchmark.board_output import check_protocols, keep_boards, print_boards
 from promptarena.benchmark.boards import boards
 from promptarena.benchmark.comparison import (
     Comparison,
@@ -22,19 +23,17 @@ from promptarena.benchmark.comparison import (
     plan_comparison,
     record_comparison,
 )
-from promptarena.benchmark.errors import UserError, unknown
+from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.execution import Workplace
-from promptarena.benchmark.frame import names_reading
 from promptarena.benchmark.preview_commands import foresee, print_preview
 from promptarena.benchmark.progress import ProgressReporter, duration, name_of
 from promptarena.benchmark.record import Record
 from promptarena.benchmark.record_store import shown
 from promptarena.benchmark.spec import PROTOCOLS, PlannedRun, Protocol
 from promptarena.benchmark.suites import load_suite
-from promptarena.benchmark.tables import Format, print_rich, render, render_all
+from promptarena.benchmark.tables import Format, print_rich
 from promptarena.benchmark.workers import RunFailedError
 
-FILE_ENDINGS: dict[Format, str] = {"md": "md", "latex": "tex", "html": "html", "csv": "csv", "json": "json"}
 LOCALHOST = "127.0.0.1"
 SECONDS_TO_END = 10.0
 
@@ -122,18 +121,11 @@ def _print_and_keep_tables(console: Console, comparison: Comparison, record: Rec
         datasets=request.datasets,
         shots=sorted({run.spec.shots for run in comparison.runs if run.spec.protocol == "few-shot"}),
     )
-    tables: dict[str, str | bytes] = {}
-    headline: dict[str, dict[str, float]] = {}
     for board in made:
         console.print()
         print_rich(Console(), board)
-        for format, ending in FILE_ENDINGS.items():
-            tables[f"{board.protocol}.{ending}"] = render(board, format)
-        for label, means in board.headline().items():
-            if not names_reading(label, labels):
-                headline.setdefault(label, {}).update(means)
     console.print()
-    record.log_tables(record_comparison(comparison, record), tables, headline)
+    keep_boards(record, record_comparison(comparison, record), made, labels)
 
 
 def _print_failures(failures: Sequence[tuple[PlannedRun, RunFailedError]]) -> None:
@@ -164,11 +156,9 @@ def show_leaderboard(
     tracking_uri: str | None,
 ) -> None:
     """Print, or write to `out`, the leaderboards of what is recorded. Raises UserError when nothing is."""
-    for protocol in protocols:
-        if protocol not in PROTOCOLS:
-            raise unknown("protocol", protocol, PROTOCOLS)
+    check_protocols(protocols)
     suite = load_suite(suite_name)
-    record = _existing_record(results, tracking_uri)
+    record = Record.open_existing(results, tracking_uri)
     for dataset in datasets:
         suite.card(dataset)
     chosen = cast(Sequence[Protocol], protocols)
@@ -179,31 +169,21 @@ def show_leaderboard(
         raise UserError(
             f"nothing is recorded for suite {suite.name}{what} in {shown(record.uri)}; run: promptarena compare"
         )
-    if format == "rich" and out is None:
-        for board in made:
-            print_rich(Console(), board)
-            print()
-        return
-    text = render_all(made, format)
-    if out is None:
-        print(text)
-        return
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text)
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}") from error
+    print_boards(made, format, out)
 
 
 def serve_ui(results: Path, tracking_uri: str | None, port: int) -> int:
     """Run MLflow's server on the record until it is stopped; its exit code."""
-    record = _existing_record(results, tracking_uri)
+    record = Record.open_existing(results, tracking_uri)
     if record.uri.startswith(("http://", "https://")):
         raise UserError(f"the record is served already: open {shown(record.uri)} in a browser")
     with closing(socket.socket()) as probe:
         if probe.connect_ex((LOCALHOST, port)) == 0:
             raise UserError(f"port {port} is taken; choose another with --port")
-    print(f"http://{LOCALHOST}:{port} shows {shown(record.uri)}; stop with Ctrl-C", flush=True)
+    server_address = f"http://{LOCALHOST}:{port}"
+    print(f"{server_address} shows {shown(record.uri)}; stop with Ctrl-C", flush=True)
+    for suite, address in record.views().items():
+        print(f"{server_address}/{address.lstrip('/')} shows the methods of {suite} with their averages", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", record.uri, "--workers", "1"]
     server = subprocess.Popen(
         [*command, "--host", LOCALHOST, "--port", str(port)],
@@ -223,11 +203,3 @@ def _end_group(server: subprocess.Popen[bytes]) -> None:
         with suppress(subprocess.TimeoutExpired):
             server.wait(SECONDS_TO_END)
         os.killpg(server.pid, signal.SIGKILL)
-
-
-def _existing_record(results: Path, tracking_uri: str | None) -> Record:
-    """The record, when there is one: nothing is created for a look at the wrong folder."""
-    elsewhere = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-    if not elsewhere and not (results / "mlflow.db").exists():
-        raise UserError(f"no record in {results}; run promptarena compare first, or name its folder with --results")
-    return Record.open(results, tracking_uri)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.mixing import unmixed
 from promptarena.benchmark.record_index import StoredResult
 
 if TYPE_CHECKING:
@@ -48,14 +49,16 @@ def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
     A method's further readings are rows labelled "LABEL: READING". `own_split`: trained or scored on a dataset that was
     divided here.
 
-    Where several runs scored one cell (same label, protocol, dataset, shots, seed and target) the newest is kept, and
-    `attrs["notes"]` says so: dicts with "protocol" and a line of "text". `attrs["holes"]` lists the targets that runs
-    could not score: dicts with "protocol", "label", "shots", "dataset", "target_dataset", "target_subset", "reason".
-    Raises UserError naming the run when a figure is missing, infinite, or of no images.
+    Runs that may not stand together are left out or refused, as `unmixed` has it. Where several runs scored one cell
+    (same label, protocol, dataset, shots, seed and target) the newest is kept. `attrs["notes"]` says both: dicts with
+    "protocol" and a line of "text". `attrs["holes"]` lists the targets that runs could not score: dicts with
+    "protocol", "label", "shots", "dataset", "target_dataset", "target_subset", "reason". Raises UserError naming the
+    run when a figure is missing, infinite, or of no images, and naming all runs that are refused to be mixed.
     """
     import pandas as pd
 
-    oldest_first = sorted(results, key=lambda result: (result.finished_at, result.run_id))
+    alike, mixing_notes = unmixed(results)
+    oldest_first = sorted(alike, key=lambda result: (result.finished_at, result.run_id))
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     holes: list[dict[str, Any]] = []
     rivals: dict[tuple[str, str], set[str]] = {}
@@ -70,12 +73,16 @@ def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
     frame = pd.DataFrame(list(rows.values()), columns=list(DTYPES)).astype(DTYPES)
     kept = set(frame["run_id"])
     frame.attrs["notes"] = [
-        {"protocol": protocol, "text": f"{where}: {len(runs)} runs of different settings or code; the newest is shown"}
-        for (protocol, where), runs in rivals.items()
-    ] + [
-        {"protocol": result.protocol, "text": f"{_where(result)}: finished {result.duplicates + 1} times; newest shown"}
-        for result in oldest_first
-        if result.duplicates and result.run_id in kept
+        *mixing_notes,
+        *(
+            {"protocol": protocol, "text": f"{where}: {len(runs)} runs of different settings or code; newest shown"}
+            for (protocol, where), runs in rivals.items()
+        ),
+        *(
+            {"protocol": run.protocol, "text": f"{_where(run)}: finished {run.duplicates + 1} times; newest shown"}
+            for run in oldest_first
+            if run.duplicates and run.run_id in kept
+        ),
     ]
     frame.attrs["holes"] = holes
     return frame

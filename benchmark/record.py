@@ -5,6 +5,7 @@ it produced is written before it becomes FINISHED, and only FINISHED runs count.
 """
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -12,14 +13,34 @@ import time
 import traceback
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.keys import digest
-from promptarena.benchmark.record_index import Owner, RecordedRun, StoredResult, index_of, results_of
+from promptarena.benchmark.record_index import (
+    Owner,
+    RecordedRun,
+    StoredResult,
+    cost_of,
+    index_of,
+    results_of,
+    unscored_of,
+)
 from promptarena.benchmark.record_store import Store, explained, open_store
-from promptarena.benchmark.record_values import check_result, facets, metrics_of, params_of, plan_document, run_name
+from promptarena.benchmark.record_values import (
+    check_result,
+    curves_of,
+    facets,
+    metrics_of,
+    params_of,
+    plan_document,
+    planned_run,
+    run_name,
+    scores_of,
+)
+from promptarena.benchmark.record_view import VIEW_TAG, view_address, view_state
 from promptarena.benchmark.spec import PlannedRun, RunResult
 
 if TYPE_CHECKING:
@@ -40,6 +61,23 @@ class Parents(NamedTuple):
 
     comparison: str
     method: str
+
+
+class Imported(NamedTuple):
+    """Where a run that was made elsewhere comes from: its id there, its times, and its key's other finished runs."""
+
+    run_id: str
+    started_at: datetime
+    finished_at: datetime
+    duplicates: int
+
+
+class Recalled(NamedTuple):
+    """What a finished run was planned as, what came out (without files), and when it began."""
+
+    planned: PlannedRun
+    result: RunResult
+    started_at: datetime
 
 
 class Record:
@@ -63,10 +101,28 @@ class Record:
         """
         return cls(open_store(results, tracking_uri))
 
+    @classmethod
+    def open_existing(cls, results: Path, tracking_uri: str | None = None) -> "Record":
+        """`open`, where there is a record: raises UserError, making nothing, for a look at the wrong folder."""
+        elsewhere = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        if not elsewhere and not (results / "mlflow.db").exists():
+            raise UserError(f"no record in {results}; run promptarena compare first, or name its folder with --results")
+        return cls.open(results, tracking_uri)
+
     @property
     def uri(self) -> str:
         """The tracking URI, as MLflow takes it."""
         return self._store.uri
+
+    def views(self) -> dict[str, str]:
+        """For each suite that has tables the address, below that of MLflow's server, of its methods and headlines."""
+        with explained("read the record"):
+            experiments = self._client.search_experiments(filter_string="name LIKE 'promptarena/%'")
+        return {
+            experiment.name.removeprefix("promptarena/"): view_address(experiment.experiment_id)
+            for experiment in experiments
+            if VIEW_TAG in experiment.tags
+        }
 
     def comparison(self, suite: str, comparison_key: str, description: str) -> str:
         """Run id of the comparison whose content has this key; made on first use, also when several processes ask."""
@@ -95,7 +151,13 @@ class Record:
             for child in children:
                 if child.data.tags["label"] == label:
                     return _id(child)
-            tags = {"level": "method", "suite": comparison.data.tags["suite"], "label": label, PARENT: comparison_id}
+            tags = {
+                "level": "method",
+                "suite": comparison.data.tags["suite"],
+                "method": label.partition("(")[0],
+                "label": label,
+                PARENT: comparison_id,
+            }
             return self._create(experiment, tags, label)
 
     def index(self, suite: str) -> dict[str, RecordedRun]:
@@ -105,11 +167,18 @@ class Record:
             self._indices[suite] = index_of(self._search(experiment)) if experiment else {}
         return dict(self._indices[suite])
 
-    def begin(self, planned: PlannedRun, parents: Parents, backbone_name: str, miniature: bool) -> str:
+    def begin(
+        self,
+        planned: PlannedRun,
+        parents: Parents,
+        backbone_name: str,
+        miniature: bool,
+        imported: Imported | None = None,
+    ) -> str:
         """Run id of a run for this plan, now RUNNING and owned by this process.
 
-        An interrupted or failed run with the plan's key is taken up again, any other gets a new run. Raises UserError
-        when a living process already runs it.
+        An interrupted or failed run with the plan's key is taken up again, any other gets a new run. An imported run
+        takes up only an interrupted import. Raises UserError when a living process already runs it.
         """
         spec = planned.spec
         if spec.suite not in self._indices:
@@ -125,10 +194,13 @@ class Record:
         }
         if own_splits := planned.provenance.get("own_splits"):
             tags["own_splits"] = " ".join(own_splits)
+        origin = {"imported_from": imported.run_id} if imported else {}
+        if imported and imported.duplicates:
+            tags["imported_duplicates"] = str(imported.duplicates)
         params = params_of(planned)
         with explained(f"record {run_name(spec)}"), self._store.lock:
             run = self._resumable(recorded) if recorded and recorded.status != "finished" else None
-            if run:
+            if run and (run.data.tags.get("imported_from", "") == origin.get("imported_from", "")):
                 run_id = _id(run)
                 self._client.update_run(run_id, status="RUNNING")
                 if "error" in run.data.tags:
@@ -136,7 +208,10 @@ class Record:
                 params = {name: value for name, value in params.items() if name not in run.data.params}
             else:
                 run_id = self._create(
-                    self._experiment(spec.suite), {"level": "run", "run_key": planned.key}, run_name(spec)
+                    self._experiment(spec.suite),
+                    {"level": "run", "run_key": planned.key, **origin},
+                    run_name(spec),
+                    imported.started_at if imported else None,
                 )
             self._log(run_id, params=params, tags=tags)
             self._log_split(run_id, planned)
@@ -170,8 +245,8 @@ class Record:
         for metric in metrics:
             self._curve_steps[run_id, metric.key].add(metric.step)
 
-    def finish(self, run_id: str, result: RunResult) -> None:
-        """Store everything a run produced, then mark it FINISHED.
+    def finish(self, run_id: str, result: RunResult, finished_at: datetime | None = None) -> None:
+        """Store everything a run produced, then mark it FINISHED, now or (an imported one) when it was.
 
         Raises ValueError, storing nothing, when scores or costs make no sense (no images, more right than seen, NaN).
         """
@@ -188,7 +263,7 @@ class Record:
                 for target, reason in sorted(result.unscored.items())
             }
             self._log(run_id, metrics=metrics, tags=tags)
-            self._client.set_terminated(run_id, "FINISHED")
+            self._client.set_terminated(run_id, "FINISHED", _milliseconds(finished_at))
         self._renote(run_id, status="finished", owner_alive=False)
 
     def fail(self, run_id: str, error: BaseException) -> None:
@@ -207,6 +282,43 @@ class Record:
             runs = self._search(experiment, "attributes.status = 'FINISHED'") if experiment else []
         wanted = None if keys is None else set(keys)
         return results_of(run for run in runs if wanted is None or run.data.tags.get("run_key") in wanted)
+
+    def recall(self, run_id: str) -> Recalled:
+        """The plan and the result of a finished run, as `begin` and `finish` got them. Raises UserError when its
+        artifacts are damaged."""
+        with explained(f"read run {run_id}"), tempfile.TemporaryDirectory() as folder:
+            run = self._client.get_run(run_id)
+            plan, scores, environment = (
+                self.artifact(run_id, name, Path(folder)).read_text()
+                for name in ("config.json", "scores.json", "environment.json")
+            )
+            points = [
+                (name.removeprefix("curves/"), point.step, point.value)
+                for name in sorted(run.data.metrics)
+                if name.startswith("curves/")
+                for point in self._client.get_metric_history(run_id, name)
+            ]
+        try:
+            return Recalled(
+                planned_run(json.loads(plan)),
+                RunResult(
+                    scores=scores_of(json.loads(scores)),
+                    cost=cost_of(run.data.metrics),
+                    curves=curves_of(points),
+                    unscored=unscored_of(run.data.tags),
+                    environment=json.loads(environment),
+                ),
+                datetime.fromtimestamp(run.info.start_time / 1000, UTC),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"the artifacts of run {run_id} lack or garble {error}; delete it in MLflow to have it run again"
+            ) from error
+
+    def artifacts(self, run_id: str) -> frozenset[str]:
+        """The names of the run's artifacts."""
+        with explained(f"list the artifacts of run {run_id}"):
+            return frozenset(file.path for file in self._client.list_artifacts(run_id))
 
     def artifact(self, run_id: str, name: str, folder: Path) -> Path:
         """Copy the run's artifact `name` (e.g. "learned.safetensors") into `folder`; the path of the copy."""
@@ -283,6 +395,10 @@ class Record:
                 method_id, metrics=[Metric(key, mean, now, 0) for key, mean in means.items() if stored.get(key) != mean]
             )
             self._client.set_terminated(method_id, "FINISHED")
+        if columns:
+            experiment = self._client.get_experiment(self._client.get_run(comparison_id).info.experiment_id)
+            view = view_state(columns, experiment.tags.get(VIEW_TAG))
+            self._client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, view)
 
     def _find_experiment(self, suite: str) -> str | None:
         if suite not in self._experiments:
@@ -318,8 +434,9 @@ class Record:
             if not token:
                 return runs
 
-    def _create(self, experiment: str, tags: Mapping[str, str], name: str) -> str:
-        return _id(self._client.create_run(experiment, tags=dict(tags), run_name=name))
+    def _create(self, experiment: str, tags: Mapping[str, str], name: str, started_at: datetime | None = None) -> str:
+        start = _milliseconds(started_at)
+        return _id(self._client.create_run(experiment, start_time=start, tags=dict(tags), run_name=name))
 
     def _resumable(self, recorded: RecordedRun) -> "Run | None":
         """The run to take up, read afresh since the index may be old; None when it was finished meanwhile."""
@@ -400,5 +517,6 @@ def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
-def _milliseconds() -> int:
-    return int(time.time() * 1000)
+def _milliseconds(moment: datetime | None = None) -> int:
+    """A moment (default: now) as MLflow counts it, since the epoch."""
+    return round(moment.timestamp() * 1000) if moment else int(time.time() * 1000)

@@ -56,7 +56,8 @@ class StoredResult:
     """A finished run as the record holds it.
 
     `finished_at` is in UTC, `unscored` says why a target has no score, `own_splits` names the datasets that it trained
-    or was scored on in a division made here.
+    or was scored on in a division made here. `settings` are configuration, recipe and provenance by dotted name, long
+    values cut. `imported_from` is the id that an imported run had where it was made, else empty.
     """
 
     run_id: str
@@ -76,6 +77,8 @@ class StoredResult:
     duplicates: int = 0
     unscored: Mapping[Target, str] = field(default_factory=dict)
     own_splits: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    imported_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,8 @@ def results_of(runs: Iterable["Run"]) -> list[StoredResult]:
             by_key.setdefault(run.data.tags["run_key"], []).append(run)
     newest = [(max(several, key=_age), len(several) - 1) for several in by_key.values()]
     newest.sort(key=lambda pair: _age(pair[0]))
-    return [replace(stored_result(run), duplicates=duplicates) for run, duplicates in newest]
+    results = [(stored_result(run), others) for run, others in newest]
+    return [replace(result, duplicates=result.duplicates + others) for result, others in results]
 
 
 def stored_result(run: "Run") -> StoredResult:
@@ -166,10 +170,13 @@ def stored_result(run: "Run") -> StoredResult:
             backbone=tags["backbone"],
             miniature=tags["miniature"] == "true",
             scores=_scores(metrics),
-            cost=_cost(metrics),
+            cost=cost_of(metrics),
             finished_at=datetime.fromtimestamp(run.info.end_time / 1000, UTC),
-            unscored={_target(name): reason for name, reason in tags.items() if name.startswith("unscored/")},
+            unscored=unscored_of(tags),
             own_splits=tuple(tags.get("own_splits", "").split()),
+            duplicates=int(tags.get("imported_duplicates", "0")),
+            settings=dict(run.data.params),
+            imported_from=tags.get("imported_from", ""),
         )
     except (KeyError, ValueError) as error:
         raise UserError(
@@ -210,7 +217,13 @@ def _scores(metrics: Mapping[str, float]) -> tuple[StoredScore, ...]:
     )
 
 
-def _cost(metrics: Mapping[str, float]) -> Cost:
+def unscored_of(tags: Mapping[str, str]) -> dict[Target, str]:
+    """Why targets have no score, from a run's tags. Raises ValueError for a tag that names no target."""
+    return {_target(name): reason for name, reason in tags.items() if name.startswith("unscored/")}
+
+
+def cost_of(metrics: Mapping[str, float]) -> Cost:
+    """The cost among a run's metrics. Raises KeyError or ValueError when some of it is missing or no number."""
     return Cost(
         trainable_parameters=_whole(metrics, "cost/trainable_parameters"),
         train_seconds=metrics["cost/train_seconds"],

@@ -3,12 +3,12 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
 from promptarena.benchmark.record_index import NO_SEED
-from promptarena.benchmark.spec import PlannedRun, RunResult, RunSpec, Score
+from promptarena.benchmark.spec import PlannedRun, RunResult, RunSpec, Score, Target
 
 PARAM_CHARACTERS = 6000
 
@@ -45,6 +45,30 @@ def plan_document(planned: PlannedRun) -> dict[str, Any]:
         "recipe": dict(planned.recipe),
         "provenance": dict(planned.provenance),
     }
+
+
+def planned_run(document: Mapping[str, Any]) -> PlannedRun:
+    """The plan that `plan_document` wrote. Raises KeyError or TypeError when it is not one."""
+    spec = dict(document["spec"])
+    spec["targets"] = tuple(Target(**target) for target in spec["targets"])
+    spec["overrides"] = tuple((name, value) for name, value in spec["overrides"])
+    return PlannedRun(**{**document, "spec": RunSpec(**spec)})
+
+
+def scores_of(document: Iterable[Mapping[str, Any]]) -> tuple[Score, ...]:
+    """The scores in a run's scores.json. Raises KeyError or TypeError when they are not such."""
+    return tuple(
+        Score(Target(**row["target"]), tuple(row["correct"]), tuple(row["total"]), row.get("reading", ""))
+        for row in document
+    )
+
+
+def curves_of(points: Iterable[tuple[str, int, float]]) -> tuple[dict[str, float], ...]:
+    """Curves, a row per epoch as in `RunResult`, from (name, epoch, value)."""
+    rows: dict[int, dict[str, float]] = {}
+    for name, epoch, value in points:
+        rows.setdefault(epoch, {"epoch": epoch})[name] = value
+    return tuple(rows[epoch] for epoch in sorted(rows))
 
 
 def params_of(planned: PlannedRun) -> dict[str, str]:

@@ -59,6 +59,7 @@ def document(board: Board) -> dict[str, Any]:
     return {
         "suite": board.suite,
         "protocol": board.protocol,
+        "part": board.part,
         "title": board.title,
         "caption": board.caption,
         "backbone": board.backbone,

@@ -1,15 +1,15 @@
 """Leaderboards on a terminal."""
 
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from promptarena.benchmark.board import Board, Cell, Column, Table, Unit
+from promptarena.benchmark.board import Board, Cell, Table, Unit
+from promptarena.benchmark.tables_split import parts
 from promptarena.benchmark.tables_text import group_starts, shown, visible
 
 WIDTH = 100
@@ -40,59 +40,15 @@ def print_rich(console: Console, board: Board) -> None:
 def _blocks(board: Board, width: int) -> Iterator[RichTable]:
     """The first and the cost table by themselves, those of the datasets side by side as far as the width allows."""
     first, *others = board.tables
-    blocks = [part for table in others if table.key != COST for part in _parts(visible(table), width)]
+    blocks = [part for table in others if table.key != COST for part in parts(visible(table), width, _width)]
     beside = max(1, (width + GAP) // (GAP + max((_width(block) for block in blocks), default=width)))
-    rows = [[part] for part in _parts(visible(first), width)]
+    rows = [[part] for part in parts(visible(first), width, _width)]
     rows += [blocks[start : start + beside] for start in range(0, len(blocks), beside)]
-    rows += [[part] for table in others if table.key == COST for part in _parts(visible(table), width)]
+    rows += [[part] for table in others if table.key == COST for part in parts(visible(table), width, _width)]
     for row in rows:
         line = RichTable.grid(padding=(0, GAP, 0, 0))
         line.add_row(*map(_rich_table, row))
         yield line
-
-
-def _parts(table: Table, width: int) -> Iterator[Table]:
-    """The table cut by columns into ones that fit the width, each with at least one column.
-
-    A group of columns that fits the width by itself is not cut.
-    """
-    start = 0
-    while start < len(table.columns):
-        end = _fitting(table, start, width)
-        group = _group_start(table.columns, end)
-        if start < group < end and _fitting(table, group, width) >= _group_end(table.columns, group):
-            end = group
-        yield _cut(table, start, end)
-        start = end
-
-
-def _fitting(table: Table, start: int, width: int) -> int:
-    """Where a part that begins with column `start` has to end: it fits the width, or has one column."""
-    end = start + 1
-    while end < len(table.columns) and _width(_cut(table, start, end + 1)) <= width:
-        end += 1
-    return end
-
-
-def _group_start(columns: Sequence[Column], end: int) -> int:
-    """Where the group begins that a cut in front of column `end` divides; `end` if it divides none."""
-    start = end
-    while 0 < start < len(columns) and columns[start].group and columns[start].group == columns[start - 1].group:
-        start -= 1
-    return start
-
-
-def _group_end(columns: Sequence[Column], start: int) -> int:
-    end = start
-    while end < len(columns) and columns[end].group == columns[start].group:
-        end += 1
-    return end
-
-
-def _cut(table: Table, start: int, end: int) -> Table:
-    rows = tuple(replace(row, cells=row.cells[start:end]) for row in table.rows)
-    title = table.title if start == 0 else f"{table.title}, continued"
-    return replace(table, title=title, columns=table.columns[start:end], rows=rows)
 
 
 def _width(table: Table) -> int:

@@ -1,0 +1,52 @@
+"""Where leaderboards go: to the terminal, into a file, into the record."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from promptarena.benchmark.board import Board
+from promptarena.benchmark.errors import UserError, unknown
+from promptarena.benchmark.frame import names_reading
+from promptarena.benchmark.record import Record
+from promptarena.benchmark.spec import PROTOCOLS
+from promptarena.benchmark.tables import Format, print_rich, render, render_all
+
+FILE_ENDINGS: dict[Format, str] = {"md": "md", "latex": "tex", "html": "html", "csv": "csv", "json": "json"}
+
+
+def check_protocols(names: Sequence[str]) -> None:
+    """Raise UserError for a name that is no protocol's."""
+    for name in names:
+        if name not in PROTOCOLS:
+            raise unknown("protocol", name, PROTOCOLS)
+
+
+def print_boards(boards: Sequence[Board], format: Format, out: Path | None) -> None:
+    """Print the boards, or write them to a file. Raises UserError when it cannot be written."""
+    if format == "rich" and out is None:
+        for board in boards:
+            print_rich(Console(), board)
+            print()
+        return
+    text = render_all(boards, format)
+    if out is None:
+        print(text)
+        return
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text)
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror}") from error
+
+
+def keep_boards(record: Record, comparison_id: str, boards: Sequence[Board], labels: Collection[str]) -> None:
+    """Keep the boards as tables of a comparison, in all formats, and their headlines with the methods named."""
+    tables: dict[str, str | bytes] = {}
+    headline: dict[str, dict[str, float]] = {}
+    for board in boards:
+        tables |= {f"{board.protocol}.{ending}": render(board, format) for format, ending in FILE_ENDINGS.items()}
+        for label, means in board.headline().items():
+            if not names_reading(label, labels):
+                headline.setdefault(label, {}).update(means)
+    record.log_tables(comparison_id, tables, headline)

@@ -1,0 +1,201 @@
+"""What the commands on exported runs do and print; none of them needs torch, and the leaderboard no MLflow either."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar, cast
+
+from rich.progress import track
+
+from promptarena.benchmark import terminal
+from promptarena.benchmark.board_output import check_protocols, keep_boards, print_boards
+from promptarena.benchmark.boards import boards_of
+from promptarena.benchmark.errors import UserError, unknown
+from promptarena.benchmark.exports import (
+    FILE_NAMES,
+    Export,
+    ExportedRun,
+    NewerSchemaError,
+    merged,
+    read_export,
+    read_manifest,
+    read_run,
+    write_file,
+    write_manifest,
+    write_run,
+)
+from promptarena.benchmark.keys import digest
+from promptarena.benchmark.outline import Outline
+from promptarena.benchmark.record import Parents, Record
+from promptarena.benchmark.record_index import StoredResult
+from promptarena.benchmark.record_store import shown
+from promptarena.benchmark.spec import Protocol
+from promptarena.benchmark.suites import Suite, list_suites, load_suite
+from promptarena.benchmark.tables import Format
+
+Item = TypeVar("Item")
+
+
+def export_record(
+    suite_name: str, out: Path, results: Path, tracking_uri: str | None, *, with_learners: bool = False
+) -> None:
+    """Write the finished runs of a suite to the folder `out`, those that it lacks, and print how many.
+
+    `with_learners` adds the trained tensors and the drawn images. Raises UserError when nothing is recorded, or when
+    the folder holds another suite.
+    """
+    suite = load_suite(suite_name)
+    record = Record.open_existing(results, tracking_uri)
+    stored = record.results(suite.name)
+    if not stored:
+        raise UserError(f"nothing is recorded for suite {suite.name} in {shown(record.uri)}; run: promptarena compare")
+    new = write_export(suite, record, stored, out, with_learners=with_learners)
+    terminal.console().print(f"{len(stored)} runs of suite {suite.name} are in {out}, {new} of them new.")
+
+
+def write_export(
+    suite: Suite, record: Record, stored: Sequence[StoredResult], out: Path, *, with_learners: bool
+) -> int:
+    """Write these runs to the folder `out` where it lacks them or has older or damaged ones; how many were written.
+
+    Other runs of the suite in the folder stay.
+    """
+    manifest = read_manifest(out)
+    if manifest and manifest.suite.name != suite.name:
+        raise UserError(f"{out} holds runs of suite {manifest.suite.name}; export {suite.name} to another folder")
+    new = 0
+    for result in _shown(stored, "exporting"):
+        if not _has(out, result):
+            write_run(out, ExportedRun.of(result, record.recall(result.run_id)))
+            new += 1
+        if with_learners:
+            _add_files(record, result, out)
+    write_manifest(out, Outline.of(suite))
+    return new
+
+
+def _has(out: Path, result: StoredResult) -> bool:
+    """Whether the folder has this very run, or a newer one of its key."""
+    try:
+        run = read_run(out, result.run_key)
+    except NewerSchemaError:
+        raise
+    except UserError:
+        return False
+    if run.run_id == (result.imported_from or result.run_id):
+        return run.duplicates == result.duplicates
+    return run.finished_at > result.finished_at
+
+
+def _add_files(record: Record, result: StoredResult, out: Path) -> None:
+    if read_run(out, result.run_key).run_id != (result.imported_from or result.run_id):
+        return
+    for name in record.artifacts(result.run_id) & set(FILE_NAMES):
+        with tempfile.TemporaryDirectory() as folder:
+            write_file(out, result.run_key, record.artifact(result.run_id, name, Path(folder)))
+
+
+def import_exports(folders: Sequence[Path], results: Path, tracking_uri: str | None) -> None:
+    """Add the runs of exports to the record, those that it lacks, and print how many.
+
+    Everything is verified before anything is written. Interrupted at any moment, the same call goes on.
+    """
+    by_suite: dict[str, list[Export]] = {}
+    for export in map(read_export, folders):
+        by_suite.setdefault(export.manifest.suite.name, []).append(export)
+    runs = {suite: merged(exports) for suite, exports in by_suite.items()}
+    record = Record.open(results, tracking_uri)
+    for suite, exports in by_suite.items():
+        new = _import(exports, runs[suite], record)
+        terminal.console().print(
+            f"{len(runs[suite])} runs of suite {suite}: {new} imported, {len(runs[suite]) - new} recorded already."
+        )
+    terminal.console().print(f"Recorded in {shown(record.uri)}.")
+
+
+def _import(exports: Sequence[Export], runs: Sequence[ExportedRun], record: Record) -> int:
+    """Record the runs of these exports of one suite, as one comparison; how many were missing."""
+    outline = exports[0].manifest.suite
+    recorded = record.index(outline.name)
+    missing = [run for run in runs if run.run_key not in recorded or recorded[run.run_key].status != "finished"]
+    if not missing:
+        return 0
+    keys = sorted(run.run_key for run in runs)
+    labels = list(dict.fromkeys(run.spec.label for run in runs))
+    description = f"Imported: {', '.join(labels)}; {len(keys)} runs"
+    comparison = record.comparison(outline.name, digest(keys), description)
+    for run in _shown(missing, "importing"):
+        parents = Parents(comparison, record.method_run(comparison, run.spec.label))
+        run_id = record.begin(run.planned(), parents, run.backbone, run.miniature, run.imported())
+        record.finish(run_id, run.result(_files(exports, run)), run.finished_at)
+    try:
+        made = boards_of(outline, record.results(outline.name, keys))
+    except UserError as error:
+        terminal.console(stderr=True).print(f"promptarena: no tables are recorded with the imported runs: {error}")
+    else:
+        keep_boards(record, comparison, made, labels)
+    return len(missing)
+
+
+def _files(exports: Sequence[Export], run: ExportedRun) -> dict[str, Path]:
+    """The files that any of the exports has of this very run."""
+    return {
+        name: path
+        for export in exports
+        for there in export.runs
+        if there.run_key == run.run_key and there.run_id == run.run_id
+        for name, path in export.files(run.run_key).items()
+    }
+
+
+def _shown(items: Sequence[Item], action: str) -> Iterator[Item]:
+    """The items, with a progress bar at a terminal."""
+    console = terminal.console(stderr=True)
+    yield from track(items, action, console=console, transient=True, disable=not console.is_terminal)
+
+
+def leaderboard_from(
+    folders: Sequence[Path],
+    suite_name: str,
+    protocols: Sequence[str],
+    methods: Sequence[str],
+    datasets: Sequence[str],
+    published: bool,
+    format: Format,
+    out: Path | None,
+) -> None:
+    """Print, or write to `out`, the leaderboards of exports taken together; they are those of a record with the same
+    runs. Raises UserError when the exports are damaged or have nothing to show."""
+    check_protocols(protocols)
+    exports = [read_export(folder) for folder in folders]
+    outline = _outline(suite_name, exports)
+    for dataset in datasets:
+        if dataset not in outline.titles:
+            raise unknown("dataset", dataset, outline.titles)
+    ours = [export for export in exports if export.manifest.suite.name == outline.name]
+    results = [run.stored() for run in merged(ours)]
+    chosen = cast(Sequence[Protocol], protocols)
+    made = boards_of(outline, results, protocols=chosen, methods=methods, datasets=datasets, published=published)
+    made = [board for board in made if board.tables[0].rows]
+    if not made:
+        what = f" under {' or '.join(protocols)}" if protocols else ""
+        raise UserError(f"nothing is exported for suite {outline.name}{what} in {', '.join(map(str, folders))}")
+    print_boards(made, format, out)
+
+
+def _outline(name: str, exports: Sequence[Export]) -> Outline:
+    """The layout of a suite's tables: as it is here, else as the exports have it, which must then agree."""
+    there = {export.manifest.suite.name: export.manifest.suite for export in exports}
+    if name in list_suites() or name.endswith(".toml"):
+        outline = Outline.of(load_suite(name))
+        if outline.name not in there:
+            raise UserError(f"no export is of suite {outline.name}; name one of: {', '.join(sorted(there))}")
+        return outline
+    if name not in there:
+        raise unknown("exported suite", name, there)
+    for export in exports:
+        if export.manifest.suite.name == name and export.manifest.suite != there[name]:
+            raise UserError(
+                f"the exports lay suite {name} out differently ({export.folder}); name the suite's TOML file instead"
+            )
+    return there[name]

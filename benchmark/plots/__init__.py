@@ -1,0 +1,1 @@
+"""Figures of a comparison, each from one function on the tidy frame."""

@@ -1,0 +1,177 @@
+"""Bars per dataset with intervals: accuracies, and gains over a reference."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from promptarena.benchmark.board import Board
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.leaderboard import FEW_SHOTS, Titled, leaderboard
+from promptarena.benchmark.leaderboard_text import TITLES
+from promptarena.benchmark.plots.cells import column, something, value
+from promptarena.benchmark.plots.style import SMALL, panels, shortened, styled, text_width, ticks, title
+from promptarena.benchmark.spec import Protocol
+from promptarena.benchmark.statistics.paired import against
+from promptarena.benchmark.statistics.scores import METRICS, Metric, NoScoresError, read_scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_ACROSS = 4
+_PANEL = 1.35
+_BAR = 0.15
+_GAIN, _LOSS, _INK = "#a9c6e3", "#efc3a4", "#222222"
+
+
+class _Bar(NamedTuple):
+    """A value with its interval, which reaches `low` to `high`; both are the value where there is none."""
+
+    value: float
+    low: float
+    high: float
+
+
+def bars(
+    frame: "pd.DataFrame",
+    protocol: Protocol,
+    datasets: Titled,
+    *,
+    metric: Metric | None = None,
+    labels: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    shots: Sequence[int] = FEW_SHOTS,
+) -> "Figure":
+    """Accuracies of every method: a panel for the average and one for each dataset, bars from 0 with 95 % intervals.
+
+    `metric` is the protocol's headline unless given; few-shot shows the largest of `shots` that was scored. The other
+    arguments and errors are those of `leaderboard`. Raises UserError for a metric the protocol does not have,
+    NoScoresError when there is nothing to draw.
+    """
+    known = METRICS[protocol]
+    if metric is not None and metric not in known:
+        raise UserError(f"{protocol} has no metric {metric!r}; known: {', '.join(known)}")
+    chosen = metric or known[0]
+    board = leaderboard(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots)
+    scored = {int(count) for count in frame.loc[frame["protocol"] == protocol, "shots"]} & set(shots)
+    at = max(scored, default=max(shots, default=1))
+    shown = {name: _accuracies(board, name, chosen, at) for name, _ in (("average", "Average"), *datasets)}
+    order = [row.label for row in board.tables[0].rows if any(row.label in each for each in shown.values())]
+    something(board, order)
+    words = {"hm": "HM", "base": "base accuracy", "novel": "novel accuracy"}.get(chosen, "accuracy")
+    shot = f" at {at} shot{'' if at == 1 else 's'}" if protocol == "few-shot" else ""
+    return _drawn(
+        shown,
+        {"average": "Average", **dict(datasets)},
+        order,
+        f"{board.title}: {words}{shot}",
+        f"{words[:1].upper()}{words[1:]} in %",
+        board.miniature,
+        True,
+    )
+
+
+def gains(
+    frame: "pd.DataFrame",
+    protocol: Protocol,
+    datasets: Titled,
+    reference: str,
+    *,
+    metric: Metric | None = None,
+    labels: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    shots: int | None = None,
+) -> "Figure":
+    """Points of every method above a reference: a panel for the average and one for each dataset.
+
+    Differences are those of seeds that both have. Intervals are 95 %: on a dataset over seeds, for the average over
+    datasets and seeds. Arguments and errors are those of `read_scores` and `against`; raises NoScoresError when there
+    is nothing to draw.
+    """
+    scores = read_scores(frame, protocol, datasets, metric=metric, shots=shots, labels=labels, seeds=seeds)
+    comparisons = against(scores, reference)
+    if not comparisons:
+        raise NoScoresError(f"nothing to draw: no method shares a dataset and seed with {reference} in {protocol}")
+    comparisons.sort(key=lambda each: (each.average, each.first))
+    titles = {"average": "Average", **dict(scores.datasets)}
+    shown: dict[str, dict[str, _Bar]] = {name: {} for name in titles}
+    for each in comparisons:
+        shown["average"][each.first] = _bar(each.average, each.low, each.high)
+        for difference in each.datasets:
+            over = difference.spread
+            shown[difference.dataset][each.first] = _bar(over.mean, over.low, over.high)
+    text = f"{TITLES[protocol]}: {scores.words}, points above {shortened([reference])[reference]}"
+    return _drawn(shown, titles, [each.first for each in comparisons], text, "Points", scores.miniature, False)
+
+
+def _bar(centre: float, low: float | None, high: float | None) -> _Bar:
+    return _Bar(centre, centre if low is None else low, centre if high is None else high)
+
+
+def _accuracies(board: Board, name: str, metric: Metric, shots: int) -> dict[str, _Bar]:
+    match board.protocol:
+        case "base-to-novel":
+            cells = column(board, name, f"{metric}_pct")
+        case "few-shot":
+            cells = column(board, name, f"shots_{shots}_pct")
+        case _:
+            cells = column(board, "targets", f"{name}_pct")
+    return {label: _bar(value(cell), cell.low, cell.high) for label, cell in cells.items()}
+
+
+def _drawn(
+    shown: Mapping[str, Mapping[str, _Bar]],
+    titles: Mapping[str, str],
+    order: Sequence[str],
+    text: str,
+    unit: str,
+    miniature: bool,
+    numbers: bool,
+) -> "Figure":
+    from matplotlib.figure import Figure
+
+    names = shortened(order)
+    across = min(_ACROSS, len(shown))
+    rows = -(-len(shown) // across)
+    low = min(0.0, *(1.05 * min(bar) for each in shown.values() for bar in each.values()))
+    high = max(0.0, *(1.05 * max(bar) for each in shown.values() for bar in each.values()))
+    with styled():
+        width = max(3.5, across * _PANEL + 0.3 + text_width(names.values(), SMALL))
+        figure = Figure(figsize=(width, 0.7 + rows * (0.5 + _BAR * len(order))), layout="constrained")
+        for place, (axes, (key, values)) in enumerate(
+            zip(panels(figure, len(shown), across), shown.items(), strict=True)
+        ):
+            _panel(axes, values, order, numbers)
+            axes.set_title(titles[key])
+            axes.set_yticks(range(len(order)), [names[label] for label in order] if place % across == 0 else [])
+            axes.set_xlim(low, high)
+            if place >= len(shown) - across:
+                axes.set_xlabel(unit)
+        title(figure, text, miniature)
+    return figure
+
+
+def _panel(axes: "Axes", values: Mapping[str, _Bar], order: Sequence[str], numbers: bool) -> None:
+    axes.set_ylim(-0.6, len(order) - 0.4)
+    axes.tick_params(axis="y", length=0)
+    ticks(axes, grid="x")
+    drawn = [(place, values[label]) for place, label in enumerate(order) if label in values]
+    for colour, hatch, gained in ((_GAIN, "", True), (_LOSS, "////", False)):
+        places = [place for place, bar in drawn if (bar.value >= 0) is gained]
+        lengths = [bar.value for _, bar in drawn if (bar.value >= 0) is gained]
+        axes.barh(places, lengths, height=0.78, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
+    axes.errorbar(
+        [bar.value for _, bar in drawn],
+        [place for place, _ in drawn],
+        xerr=[[bar.value - bar.low for _, bar in drawn], [bar.high - bar.value for _, bar in drawn]],
+        fmt="none",
+        ecolor=_INK,
+        elinewidth=0.8,
+        capsize=1.5,
+        capthick=0.8,
+    )
+    texts = {place: f"{values[label].value:.1f}" if label in values else "–" for place, label in enumerate(order)}
+    for place, text in texts.items():
+        if numbers or text == "–":
+            axes.annotate(text, (0, place), (3, 0), textcoords="offset points", va="center", color=_INK, fontsize=6.5)
+    axes.axvline(0, color=_INK, linewidth=0.7)

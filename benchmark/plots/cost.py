@@ -1,0 +1,110 @@
+"""Accuracy against what it costs."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from promptarena.benchmark.leaderboard import FEW_SHOTS, Titled, leaderboard
+from promptarena.benchmark.plots.cells import absent, column, half_width, something, value
+from promptarena.benchmark.plots.style import PAGE, legend, legend_columns, looks, sample_line, styled, ticks, title
+from promptarena.benchmark.spec import Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_TICKS = 3, 5
+_COSTS = {
+    "trainable_parameters": ("Trainable parameters", 1.0),
+    "train_seconds": ("Training time in s", 0.01),
+    "peak_memory_mib": ("Peak memory in MiB", 1.0),
+}
+"""Headings, and the least cost that counts as one: below it, a method stands left of all others."""
+
+
+def cost(
+    frame: "pd.DataFrame",
+    protocol: Protocol,
+    datasets: Titled,
+    *,
+    labels: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    shots: Sequence[int] = FEW_SHOTS,
+) -> "Figure":
+    """The headline average with its 95 % Student-t interval over seeds, against parameters, training time and memory.
+
+    Costs are means over runs, on logarithmic axes on which next to nothing has a place of its own. Few-shot takes the
+    largest of `shots` that was scored. Arguments and errors are those of `leaderboard`; raises NoScoresError when there
+    is nothing to draw.
+    """
+    from matplotlib.figure import Figure
+
+    board = leaderboard(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots)
+    headlines = [each.key for each in board.tables[0].columns if each.headline]
+    averages = {key: column(board, board.tables[0].key, key) for key in headlines}
+    key = next((each for each in reversed(headlines) if averages[each]), headlines[-1])
+    spent = {name: column(board, "cost", name) for name in _COSTS}
+    shown = [label for label in reversed(averages[key]) if all(label in each for each in spent.values())]
+    something(board, shown)
+    styles = looks([row.label for row in board.tables[0].rows])
+    with styled():
+        columns = legend_columns(shown, PAGE)
+        figure = Figure(figsize=(PAGE, 2.9 + 0.16 * -(-len(shown) // columns)), layout="constrained")
+        grid = figure.subplots(1, len(_COSTS), sharey=True)
+        for axes, (name, (heading, least)) in zip(grid, _COSTS.items(), strict=True):
+            spots = _log_axis(axes, {label: value(spent[name][label]) for label in shown}, least)
+            for label in shown:
+                cell, look = averages[key][label], styles[label]
+                axes.errorbar(
+                    spots[label], value(cell), half_width(cell), ecolor=look.colour, elinewidth=0.7, fmt="none"
+                )
+                axes.plot(spots[label], value(cell), linestyle="none", **look.marks())
+            axes.set_xlabel(heading)
+            ticks(axes)
+        grid[0].set_ylabel({"hm_pct": "Average HM in %"}.get(key, "Average accuracy in %"))
+        entries = {label: sample_line(styles[label], curve=False) for label in shown}
+        legend(figure, entries, columns, "outside lower center")
+        title(figure, f"{board.title}: accuracy against cost", board.miniature, absent(board, shown))
+    return figure
+
+
+def _log_axis(axes: "Axes", costs: Mapping[str, float], least: float) -> dict[str, float]:
+    """Make the axis logarithmic, with ticks in plain words; where each label goes, costs below `least` at the left.
+
+    Costs that are all of one order of magnitude keep an axis that is linear.
+    """
+    import numpy as np
+    from matplotlib.ticker import MaxNLocator
+
+    real = [each for each in costs.values() if each >= least] or [least]
+    if len(real) == len(costs) and max(real) < 10 * min(real):
+        axes.xaxis.set_major_formatter(lambda tick, _: _plain(tick))
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.margins(x=0.15)
+        return dict(costs)
+    low, high = min(real) / 1.5, max(real) * 1.5
+    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    spots: list[float] = []
+    for steps in ((1,), (1, 3), (1, 2, 5)):
+        if len(spots) < _TICKS[0]:
+            spots = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
+    spots = spots[:: max(1, -(-len(spots) // _TICKS[1]))]
+    axes.set_xscale("log")
+    words = [_plain(spot) for spot in spots]
+    nothing = low / (high / low) ** 0.12
+    if min(costs.values()) < least:
+        spots, words = [nothing, *spots], ["0" if least == 1 else f"<{least:g}", *words]
+        axes.axvline(low, color="#999999", linewidth=0.7, linestyle=":")
+        low = nothing / (high / low) ** 0.06
+    axes.set_xlim(low, high)
+    axes.set_xticks(spots, words)
+    axes.minorticks_off()
+    return {label: each if each >= least else nothing for label, each in costs.items()}
+
+
+def _plain(tick: float) -> str:
+    """A tick in print: 0.01, 1, 2000, 20k, 1M."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if tick >= max(size, 1e4):
+            return f"{tick / size:g}{unit}"
+    return f"{tick:g}"

@@ -1,0 +1,127 @@
+"""The critical-difference diagram."""
+
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from promptarena.benchmark.leaderboard import Titled
+from promptarena.benchmark.leaderboard_text import TITLES
+from promptarena.benchmark.plots.style import MINIATURE, PAGE, shortened, styled, text_width
+from promptarena.benchmark.spec import Protocol
+from promptarena.benchmark.statistics.ranks import Ranking, rank
+from promptarena.benchmark.statistics.scores import Metric, read_scores
+from promptarena.benchmark.statistics.significance import ALPHA
+from promptarena.benchmark.statistics.words import p_words, sample
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Inches: of a method's row, of a group's bar, of a line of the heading, and of the scale at least.
+_ROW, _BAR, _LINE, _SCALE = 0.19, 0.1, 0.15, 3.0
+_LOOSE = 12
+"""Up to so many pairs that no bar joins are drawn."""
+_LINE_LETTERS = 115
+_INK, _GROUP = "#222222", "#0072b2"
+
+
+def critical_difference(
+    frame: "pd.DataFrame",
+    protocol: Protocol,
+    datasets: Titled,
+    *,
+    metric: Metric | None = None,
+    labels: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    shots: int | None = None,
+) -> "Figure":
+    """Mean ranks over datasets on a line, the best on the left, with bars over methods that cannot be told apart.
+
+    A bar joins neighbours of which no two can be told apart, by the test that the heading names; a thin line between
+    two dots joins a pair that cannot be told apart either. Arguments and errors
+    are those of `read_scores` and `rank`.
+    """
+    from matplotlib.figure import Figure
+
+    scores = read_scores(frame, protocol, datasets, metric=metric, shots=shots, labels=labels, seeds=seeds)
+    ranking = rank(scores)
+    names = shortened([each.label for each in ranking.methods])
+    heading = [f"{TITLES[protocol]}: mean ranks by {scores.words}", *_facts(ranking)]
+    heading += [MINIATURE] if scores.miniature else []
+    count = len(ranking.methods)
+    rows = (count + 1) // 2
+    top = 0.1 + _LINE * len(heading) + 0.45 + (0.25 if ranking.critical_difference is not None else 0.0)
+    loose = ranking.loose if len(ranking.loose) <= _LOOSE else ()
+    first_row = top + 0.2 + _BAR * (len(ranking.groups) + len(loose))
+    with styled():
+        margin = 0.85 + text_width(names.values(), 8)
+        width = max(PAGE, 2 * margin + _SCALE)
+        step = (width - 2 * margin) / max(1, count - 1)
+        ranks = {each.label: margin + (each.rank - 1) * step for each in ranking.methods}
+        figure = Figure(figsize=(width, first_row + _ROW * rows))
+        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+        axes.set(xlim=(0, width), ylim=(first_row + _ROW * rows, 0))
+        axes.axis("off")
+        for place, line in enumerate(heading):
+            axes.text(width / 2, 0.1 + _LINE * (place + 0.5), line, ha="center", va="center")
+        _scale(axes, margin, width - margin, count, top)
+        if ranking.critical_difference is not None:
+            _difference(axes, margin, margin + ranking.critical_difference * step, ranking, top - 0.5)
+        for place, each in enumerate(ranking.methods):
+            left = place < rows
+            level = first_row + _ROW * ((place if left else count - 1 - place) + 0.3)
+            end = margin - 0.25 if left else width - margin + 0.25
+            axes.plot([ranks[each.label]] * 2 + [end], [top, level, level], color=_INK, linewidth=0.7, zorder=1)
+            name = f"{names[each.label]}  {each.rank:.2f}" if left else f"{each.rank:.2f}  {names[each.label]}"
+            aside = end + (-0.04 if left else 0.04)
+            axes.text(aside, level, name, ha="right" if left else "left", va="center")
+        for place, group in enumerate(ranking.groups):
+            ends = [ranks[group[0]] - 0.04, ranks[group[-1]] + 0.04]
+            axes.plot(ends, [top + 0.12 + _BAR * place] * 2, color=_GROUP, linewidth=3, solid_capstyle="butt", zorder=2)
+        for place, pair in enumerate(loose, len(ranking.groups)):
+            ends = [ranks[each] for each in pair]
+            axes.plot(ends, [top + 0.12 + _BAR * place] * 2, color=_GROUP, linewidth=0.9, marker="o", markersize=3.2)
+    return figure
+
+
+def _scale(axes: "Axes", start: float, end: float, count: int, level: float) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.plot([start, end], [level, level], color=_INK, linewidth=0.9)
+    ticks = [1, *(int(tick) for tick in MaxNLocator(8, integer=True).tick_values(1, count) if 1 < tick < count), count]
+    spare = [tick for tick in ticks[1:-1] if tick - 1 > (count - 1) / 16 and count - tick > (count - 1) / 16]
+    for tick in dict.fromkeys([1, *spare, count]):
+        at = start + (tick - 1) * (end - start) / max(1, count - 1)
+        axes.plot([at, at], [level - 0.07, level], color=_INK, linewidth=0.9)
+        axes.text(at, level - 0.09, str(tick), ha="center", va="bottom")
+
+
+def _difference(axes: "Axes", start: float, end: float, ranking: Ranking, level: float) -> None:
+    """The critical difference as a length."""
+    axes.plot([start, end], [level, level], color=_INK, linewidth=1.2)
+    for at in (start, end):
+        axes.plot([at, at], [level - 0.04, level + 0.04], color=_INK, linewidth=1.2)
+    words = f"critical difference {ranking.critical_difference:.2f}"
+    axes.text((start + end) / 2, level - 0.05, words, ha="center", va="bottom", fontsize=7.5)
+
+
+def _facts(ranking: Ranking) -> list[str]:
+    """What the diagram rests on, in lines."""
+    facts = [sample(len(ranking.datasets), ranking.seeds)]
+    if ranking.friedman is not None:
+        facts.append(p_words(ranking.friedman, "Friedman p"))
+    if ranking.friedman is not None and ranking.friedman > ALPHA:
+        verdict = "No two can be told apart"
+    elif ranking.one_training:
+        verdict = "One seed, one training for all targets: nothing can be said of other seeds"
+    elif ranking.test is None:
+        verdict = "Too few datasets to tell methods apart"
+    else:
+        verdict = f"Bars: not told apart by {ranking.test} at level {ALPHA} and the intervals of differences"
+    if len(ranking.loose) > _LOOSE:
+        verdict += f"; nor are {len(ranking.loose)} pairs that no bar joins"
+    elif ranking.loose:
+        verdict += "; thin lines: nor is that pair"
+    left_out = [f"Left out: {'; '.join(ranking.left_out)}"] if ranking.left_out else []
+    return [line for part in ("; ".join(facts), verdict, *left_out) for line in wrap(part, _LINE_LETTERS, max_lines=2)]

@@ -1,0 +1,162 @@
+"""Curves: accuracy over the number of shots, and training over epochs."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, cast
+
+from promptarena.benchmark.leaderboard import FEW_SHOTS, Titled, leaderboard
+from promptarena.benchmark.plots.cells import column, half_width, something, value
+from promptarena.benchmark.plots.style import (
+    PAGE,
+    Look,
+    legend,
+    legend_columns,
+    looks,
+    panels,
+    sample_line,
+    styled,
+    ticks,
+    title,
+)
+from promptarena.benchmark.spread import spread
+from promptarena.benchmark.statistics.scores import NoScoresError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Quantity = Literal["loss", "train_accuracy"]
+
+_ACROSS = 4
+_PANEL_HEIGHT = 1.45
+_QUANTITIES: Mapping[Quantity, str] = {"loss": "Training loss", "train_accuracy": "Training accuracy in %"}
+_MANY = 12
+"""With more methods than this, intervals are drawn faintly."""
+_ASIDE = 0.3
+"""How far apart, in octaves, the first and the last method's points of one number of shots are."""
+
+
+def few_shot(
+    frame: "pd.DataFrame",
+    datasets: Titled,
+    *,
+    labels: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    shots: Sequence[int] = FEW_SHOTS,
+) -> "Figure":
+    """Accuracy over training images per class: a panel for the average and one for each dataset, with 95 % Student-t
+    intervals over seeds.
+
+    Arguments and errors are those of `leaderboard` for few-shot. Incomplete figures are left out of the curves. Raises
+    NoScoresError when there is nothing to draw.
+    """
+    board = leaderboard(frame, "few-shot", datasets, labels=labels, seeds=seeds, shots=shots)
+    places = sorted(shots)
+    shown = {}
+    for name, heading in (("average", "Average"), *datasets):
+        by_shots = {count: column(board, name, f"shots_{count}_pct") for count in places}
+        shown[heading] = {
+            row.label: [
+                (float(count), value(cells[row.label]), half_width(cells[row.label]))
+                for count, cells in by_shots.items()
+                if row.label in cells
+            ]
+            for row in board.tables[0].rows
+        }
+    drawn = {label for curves in shown.values() for label, points in curves.items() if points}
+    order = [row.label for row in reversed(board.tables[0].rows) if row.label in drawn]
+    something(board, order)
+    figure = _grid(
+        shown, order, f"{board.title}: accuracy", board.miniature, "Images per class", "Accuracy in %", octaves=True
+    )
+    for axes in figure.axes:
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(places, [str(count) for count in places])
+        axes.minorticks_off()
+    return figure
+
+
+def learning(
+    curves: "pd.DataFrame", datasets: Titled, quantity: Quantity = "loss", *, miniature: bool = False
+) -> "Figure":
+    """Training over epochs, a panel per dataset: the mean over seeds, with 95 % Student-t intervals as bands.
+
+    `curves` has the columns label, dataset, seed, epoch, loss and train_accuracy (0..1). Rows without the quantity are
+    left out. Raises NoScoresError when there is nothing to draw.
+    """
+    factor = 100.0 if quantity == "train_accuracy" else 1.0
+    rows = curves.dropna(subset=[quantity])
+    shown: dict[str, dict[str, list[tuple[float, float, float]]]] = {}
+    for name, heading in datasets:
+        here = rows[rows["dataset"] == name]
+        if len(here):
+            shown[heading] = {}
+        for key, values in here.groupby(["label", "epoch"], sort=True)[quantity]:
+            label, epoch = cast("tuple[str, float]", key)
+            over = spread([factor * float(each) for each in values])
+            half = 0.0 if over.high is None else over.high - over.mean
+            shown[heading].setdefault(label, []).append((float(epoch), over.mean, half))
+    if not shown:
+        raise NoScoresError(f"nothing to draw: no learning curve has a {quantity} on these datasets; choose others")
+    heading = _QUANTITIES[quantity]
+    order = sorted({label for drawn in shown.values() for label in drawn})
+    return _grid(shown, order, f"Learning curves: {heading.lower()}", miniature, "Epoch", heading, octaves=False)
+
+
+def _grid(
+    shown: Mapping[str, Mapping[str, Sequence[tuple[float, float, float]]]],
+    order: Sequence[str],
+    text: str,
+    miniature: bool,
+    xlabel: str,
+    ylabel: str,
+    octaves: bool,
+) -> "Figure":
+    """A panel for each heading, with a curve for each label through its points (x, y, half the interval's width).
+
+    `octaves`: x doubles from tick to tick, and every point has its interval, a little aside from those of the others.
+    """
+    from matplotlib.figure import Figure
+
+    styles = looks(order)
+    across = min(_ACROSS, len(shown))
+    rows = -(-len(shown) // across)
+    width = max(PAGE / 2, PAGE * across / _ACROSS)
+    faint = len(order) > _MANY
+    with styled():
+        columns = legend_columns(order, width)
+        height = 0.6 + rows * (_PANEL_HEIGHT if rows > 1 else 2.0) + 0.16 * -(-len(order) // columns)
+        figure = Figure(figsize=(width, height), layout="constrained")
+        for place, (axes, (heading, curves)) in enumerate(
+            zip(panels(figure, len(shown), across), shown.items(), strict=True)
+        ):
+            for rank, label in enumerate(order):
+                if curves.get(label):
+                    aside = 2 ** (_ASIDE * (rank / len(order) - 0.5)) if octaves and not faint else 1.0
+                    points = [(x * aside, y, half) for x, y, half in curves[label]]
+                    (_with_bars if octaves else _with_band)(axes, points, styles[label], faint)
+            ticks(axes)
+            axes.set_title(heading)
+            if place >= len(shown) - across:
+                axes.set_xlabel(xlabel)
+            if place % across == 0:
+                axes.set_ylabel(ylabel)
+        legend(
+            figure, {label: sample_line(styles[label], curve=True) for label in order}, columns, "outside lower center"
+        )
+        title(figure, text, miniature)
+    return figure
+
+
+def _with_bars(axes: "Axes", points: Sequence[tuple[float, float, float]], look: Look, faint: bool) -> None:
+    x, y, half = (list(values) for values in zip(*points, strict=True))
+    alpha = 0.35 if faint else 1.0
+    axes.errorbar(x, y, half, fmt="none", ecolor=look.colour, elinewidth=0.6, capsize=1.2, capthick=0.6, alpha=alpha)
+    axes.plot(x, y, **look.curve(3.0))
+
+
+def _with_band(axes: "Axes", points: Sequence[tuple[float, float, float]], look: Look, faint: bool) -> None:
+    x, y, _ = (list(values) for values in zip(*points, strict=True))
+    low, high = [y - half for _, y, half in points], [y + half for _, y, half in points]
+    axes.fill_between(x, low, high, color=look.colour, alpha=0.05 if faint else 0.15, linewidth=0)
+    axes.plot(x, y, **look.curve(3.0), markevery=max(1, len(x) // 5))

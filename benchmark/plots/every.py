@@ -1,0 +1,54 @@
+"""All figures that a protocol's results allow."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from promptarena.benchmark.leaderboard import FEW_SHOTS, Titled
+from promptarena.benchmark.plots.bars import bars, gains
+from promptarena.benchmark.plots.cost import cost
+from promptarena.benchmark.plots.critical import critical_difference
+from promptarena.benchmark.plots.curves import few_shot
+from promptarena.benchmark.plots.plane import plane
+from promptarena.benchmark.spec import Protocol
+from promptarena.benchmark.statistics.scores import NoScoresError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+def every_figure(
+    frame: "pd.DataFrame",
+    protocol: Protocol,
+    datasets: Titled,
+    *,
+    labels: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    shots: Sequence[int] = FEW_SHOTS,
+    reference: str = "",
+) -> "dict[str, Figure]":
+    """The figures by stem ("bars", "cost", ...) that have something to show; "gains" only with a `reference` that has
+    results.
+
+    Arguments and errors are those of `leaderboard`.
+    """
+    if protocol == "few-shot":
+        frame = frame[frame["shots"].isin(list(shots))]
+    makers: dict[str, Callable[[], Figure]] = {
+        "bars": lambda: bars(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots),
+        "cost": lambda: cost(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots),
+        "critical-difference": lambda: critical_difference(frame, protocol, datasets, labels=labels, seeds=seeds),
+    }
+    if protocol == "base-to-novel":
+        makers["plane"] = lambda: plane(frame, datasets, labels=labels, seeds=seeds)
+    if protocol == "few-shot":
+        makers["few-shot"] = lambda: few_shot(frame, datasets, labels=labels, seeds=seeds, shots=shots)
+    if reference:
+        makers["gains"] = lambda: gains(frame, protocol, datasets, reference, labels=labels, seeds=seeds)
+    drawn = {}
+    for stem, make in makers.items():
+        try:
+            drawn[stem] = make()
+        except NoScoresError:
+            continue
+    return drawn

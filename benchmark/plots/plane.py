@@ -1,0 +1,105 @@
+"""The plane of base and novel accuracy, with lines of equal harmonic mean."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from promptarena.benchmark.leaderboard import Titled, leaderboard
+from promptarena.benchmark.plots.cells import absent, column, half_width, something, value
+from promptarena.benchmark.plots.style import (
+    PAGE,
+    SMALL,
+    legend,
+    legend_columns,
+    looks,
+    sample_line,
+    shortened,
+    styled,
+    text_width,
+    ticks,
+    title,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_BESIDE = 18
+"""Up to so many methods have the legend beside the plane, more below it."""
+_CONTOURS = 6
+
+
+def plane(
+    frame: "pd.DataFrame", datasets: Titled, *, labels: Sequence[str] = (), seeds: Sequence[int] = ()
+) -> "Figure":
+    """Base against novel accuracy, averages over the datasets, with 95 % Student-t intervals over seeds.
+
+    Arguments and errors are those of `leaderboard` for base-to-novel; a method with an incomplete average is named in
+    the title. Raises NoScoresError when there is none to draw.
+    """
+    from matplotlib.figure import Figure
+
+    board = leaderboard(frame, "base-to-novel", datasets, labels=labels, seeds=seeds)
+    base, novel = column(board, "average", "base_pct"), column(board, "average", "novel_pct")
+    shown = [label for label in reversed(base) if label in novel]
+    something(board, shown)
+    with styled():
+        beside = len(shown) <= _BESIDE
+        columns = 1 if beside else legend_columns(shown, PAGE)
+        size = (4.5 + text_width(shortened(shown).values(), SMALL), 3.9)
+        figure = Figure(
+            figsize=size if beside else (PAGE, 6.2 + 0.16 * -(-len(shown) // columns)), layout="constrained"
+        )
+        axes = figure.subplots()
+        entries = {}
+        for label, look in looks([row.label for row in board.tables[0].rows]).items():
+            if label in shown:
+                x, y = base[label], novel[label]
+                axes.errorbar(
+                    value(x), value(y), half_width(y), half_width(x), ecolor=look.colour, elinewidth=0.7, fmt="none"
+                )
+                axes.plot(value(x), value(y), linestyle="none", **look.marks())
+                entries[label] = sample_line(look, curve=False)
+        axes.set(xlabel="Base accuracy in %", ylabel="Novel accuracy in %")
+        ticks(axes, grid=None)
+        _contours(axes)
+        legend(
+            figure,
+            {label: entries[label] for label in shown},
+            columns,
+            "outside right center" if beside else "outside lower center",
+        )
+        title(figure, f"{board.title}: averages over {_count(len(datasets))}", board.miniature, absent(board, shown))
+    return figure
+
+
+def _contours(axes: "Axes") -> None:
+    """Make the axes a square around what they show, and draw lines of equal harmonic mean with their values."""
+    import numpy as np
+    from matplotlib.ticker import MaxNLocator
+
+    limits = axes.get_xlim(), axes.get_ylim()
+    half = max(high - low for low, high in limits) / 2 * 1.04
+    square = [((low + high) / 2 - half, (low + high) / 2 + half) for low, high in limits]
+    axes.set(xlim=square[0], ylim=square[1])
+    x, y = np.meshgrid(*(np.linspace(max(low, 0.1), high, 200) for low, high in square))
+    means = 2 * x * y / (x + y)
+    levels = MaxNLocator(_CONTOURS).tick_values(float(means.min()), float(means.max()))
+    lines = axes.contour(x, y, means, levels=levels, colors="#999999", linewidths=0.6, linestyles="--", zorder=0)
+    spots = [spot for level in levels if (spot := _spot(level, *square))]
+    axes.clabel(lines, fmt="HM %g", fontsize=7, inline_spacing=3, manual=spots)
+
+
+def _spot(level: float, across: tuple[float, float], up: tuple[float, float]) -> tuple[float, float] | None:
+    """Where a contour is named: near its left end, if enough of it can be seen."""
+    start, end = (
+        max(across[0], min(across[1], level * y / (2 * y - level))) if 2 * y > level else across[1] for y in up[::-1]
+    )
+    if end - start < 0.25 * (across[1] - across[0]):
+        return None
+    x = start + max(0.12 * (end - start), 0.1 * (across[1] - across[0]))
+    return x, level * x / (2 * x - level)
+
+
+def _count(datasets: int) -> str:
+    return f"{datasets} dataset{'' if datasets == 1 else 's'}"

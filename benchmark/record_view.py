@@ -1,0 +1,35 @@
+"""The view in which MLflow's own pages open: a suite's methods with their headline means as columns that sort."""
+
+import json
+import urllib.parse
+from collections.abc import Iterable
+
+VIEW = "leaderboard"
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
+"""Tag of an experiment; MLflow reads from it what a shared view shows."""
+
+FIRST_CHOICE = "base-to-novel/hm_pct"
+
+
+def view_state(headlines: Iterable[str], earlier: str | None) -> str:
+    """The tag's value: a view of these metrics, and of those that an earlier value shows."""
+    known = json.loads(earlier)["selectedColumns"] if earlier else ["attributes.`Created`"]
+    columns = list(dict.fromkeys([*known, *map(_metric, headlines)]))
+    order = _metric(FIRST_CHOICE)
+    state = {
+        "searchFilter": 'tags.level = "method"',
+        "orderByKey": order if order in columns else columns[-1],
+        "orderByAsc": False,
+        "selectedColumns": columns,
+    }
+    return json.dumps(state)
+
+
+def view_address(experiment_id: str) -> str:
+    """The page's address below that of MLflow's server."""
+    words = urllib.parse.urlencode({"workflowType": "machine_learning", "viewStateShareKey": VIEW})
+    return f"/#/experiments/{experiment_id}/runs?{words}"
+
+
+def _metric(name: str) -> str:
+    return f"metrics.`{name}`"

@@ -1,0 +1,135 @@
+"""The report: one HTML page that needs nothing else, made of recorded values alone."""
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptarena.benchmark.board import Board
+from promptarena.benchmark.outline import Outline
+from promptarena.benchmark.report_provenance import Run, facts, lines, splits
+from promptarena.benchmark.report_sections import Section
+from promptarena.benchmark.report_tables import Sheet, sheets
+from promptarena.benchmark.tables import Format, render_all
+
+TEMPLATE = "report.html.jinja"
+
+_FILES: Mapping[Format, tuple[str, str]] = {
+    "csv": ("text/csv", "csv"),
+    "json": ("application/json", "json"),
+    "md": ("text/markdown", "md"),
+    "latex": ("application/x-tex", "tex"),
+}
+_ALT: Mapping[str, str] = {
+    "bars": "Bars of every method's accuracy, a panel for the average and one for each dataset",
+    "gains": "Bars of every method's points above the reference, a panel for the average and one for each dataset",
+    "cost": "The headline average against parameters, training time and memory, a mark for each method",
+    "critical-difference": "Mean ranks of the methods on a line, with bars over those that cannot be told apart",
+    "plane": "Base against novel accuracy, a mark for each method, with lines of equal harmonic mean",
+    "few-shot": "Accuracy over training images per class, a curve for each method",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as a data URI, and what it shows in words."""
+
+    source: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A board on the page."""
+
+    board: Board
+    sheets: tuple[Sheet, ...]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A protocol on the page."""
+
+    protocol: str
+    first: Part
+    further: tuple[Part, ...]
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that the page carries: its name, size in bytes and data URI."""
+
+    name: str
+    size: int
+    source: str
+
+
+def report_page(
+    outline: Outline,
+    sections: Sequence[Section],
+    runs: Sequence[Run],
+    *,
+    title: str = "",
+    called: str = "",
+    notes: Sequence[str] = (),
+) -> str:
+    """The page with the sections' tables and figures, the provenance of `runs`, what is missing, and the commands.
+
+    `runs` are mappings as in `report_provenance`. `title` is the page's (default: the suite's name), `called` how
+    commands name the suite (default: its name), `notes` are lines about what is not in the sections. Equal arguments
+    give an equal page. Nothing is loaded from elsewhere: the page's own policy forbids it.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = Path(__file__).parent
+    templates = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shared, differing = facts(runs)
+    boards = [board for section in sections for board in (section.board, *section.further)]
+    return templates.get_template(TEMPLATE).render(
+        outline=outline,
+        title=title or f"Suite {outline.name}",
+        miniature=any(board.miniature for board in boards),
+        chapters=[_chapter(section, outline) for section in sections],
+        missing=[(section.board.title, section.board.notes) for section in sections if section.board.notes],
+        notes=list(notes),
+        labels=list(dict.fromkeys(row.label for section in sections for row in section.board.tables[0].rows)),
+        datasets=list(outline.titles.items()),
+        runs=len(runs),
+        shared=shared,
+        differing=differing,
+        splits=splits(runs),
+        lines=lines(outline, called or outline.name, runs),
+        downloads=[_download(outline.name, format, boards) for format in _FILES] if boards else [],
+    )
+
+
+def _chapter(section: Section, outline: Outline) -> Chapter:
+    board = section.board
+    pictures = tuple(
+        Picture(_data("image/svg+xml", svg), f"{_ALT.get(stem, stem)}. {board.title}; the tables have the values.")
+        for stem, svg in section.figures.items()
+    )
+    return Chapter(
+        section.protocol, _part(board, outline), tuple(_part(each, outline) for each in section.further), pictures
+    )
+
+
+def _part(board: Board, outline: Outline) -> Part:
+    return Part(board, tuple(sheets(board, outline.titles)))
+
+
+def _download(name: str, format: Format, boards: Sequence[Board]) -> Download:
+    kind, ending = _FILES[format]
+    content = render_all(boards, format).encode()
+    return Download(f"{name}.{ending}", len(content), _data(f"{kind};charset=utf-8", content))
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{b64encode(content).decode()}"

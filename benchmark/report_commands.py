@@ -1,0 +1,141 @@
+"""What `promptarena report` does: read what is recorded, and write it as one HTML file."""
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from promptarena.benchmark.boards import of_methods
+from promptarena.benchmark.errors import UserError, unknown
+from promptarena.benchmark.outline import Outline
+from promptarena.benchmark.published import load_published
+from promptarena.benchmark.record import Record
+from promptarena.benchmark.record_index import StoredResult
+from promptarena.benchmark.record_store import shown
+from promptarena.benchmark.report import report_page
+from promptarena.benchmark.report_sections import sections_of
+from promptarena.benchmark.spec import PROTOCOLS
+from promptarena.benchmark.suites import Suite, load_suite
+
+Runs = Sequence[Mapping[str, Any]]
+
+
+def write_report(
+    suite_name: str,
+    out: Path,
+    results: Path,
+    tracking_uri: str | None,
+    *,
+    protocols: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    reference: str = "",
+) -> None:
+    """Write the report of what is recorded to the file `out` and print where it is.
+
+    `protocols`, `methods` and `datasets` narrow it down, `reference` is the method to compare the others with. Raises
+    UserError when nothing is recorded.
+    """
+    suite = load_suite(suite_name)
+    record = Record.open_existing(results, tracking_uri)
+    stored = record.results(suite.name)
+    if not stored:
+        raise UserError(f"nothing is recorded for suite {suite.name} in {shown(record.uri)}; run: promptarena compare")
+    page = page_of(
+        Outline.of(suite),
+        stored,
+        _documents(record, stored),
+        title=suite.title,
+        called=suite_name,
+        notes=_unfinished(record, suite),
+        protocols=protocols,
+        methods=methods,
+        datasets=datasets,
+        reference=reference,
+    )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror}; choose another file with --out") from error
+    print(f"The report is in {out}")
+
+
+def page_of(
+    outline: Outline,
+    stored: Sequence[StoredResult],
+    runs: Runs,
+    *,
+    title: str = "",
+    called: str = "",
+    notes: Sequence[str] = (),
+    protocols: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    reference: str = "",
+) -> str:
+    """The report of results and of the runs they come from, which are matched by "run_id".
+
+    Needs neither a record nor torch. The arguments are those of `report_page` and `write_report`. Raises UserError for
+    a protocol, method or dataset that is not there.
+    """
+    for protocol in protocols:
+        if protocol not in PROTOCOLS:
+            raise unknown("protocol", protocol, PROTOCOLS)
+    for dataset in datasets:
+        if dataset not in outline.titles:
+            raise unknown("dataset", dataset, outline.titles)
+    chosen = [protocol for protocol in PROTOCOLS if not protocols or protocol in protocols]
+    wanted = [result for result in (of_methods(methods, stored) if methods else stored) if result.protocol in chosen]
+    labels = {result.label for result in wanted}
+    if reference and reference not in labels:
+        raise unknown("method to compare with", reference, labels)
+    sections, refused = sections_of(
+        outline,
+        wanted,
+        protocols=chosen,
+        datasets=datasets,
+        reference=reference,
+        published=None if any(result.miniature for result in wanted) else load_published(),
+    )
+    ids = {result.run_id for result in wanted}
+    told = [run for run in runs if run["run_id"] in ids]
+    return report_page(outline, sections, told, title=title, called=called, notes=[*notes, *refused])
+
+
+def _documents(record: Record, stored: Sequence[StoredResult]) -> list[dict[str, Any]]:
+    """The runs' plans and environments, as the record keeps them."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        return [
+            _document(record, result.run_id, "config.json", folder)
+            | {
+                "environment": _document(record, result.run_id, "environment.json", folder),
+                "run_id": result.run_id,
+                "run_key": result.run_key,
+                "cost": asdict(result.cost),
+            }
+            for result in stored
+        ]
+
+
+def _document(record: Record, run_id: str, artifact: str, folder: Path) -> dict[str, Any]:
+    """A JSON artifact of a run. Raises UserError when it is garbled."""
+    try:
+        return dict(json.loads(record.artifact(run_id, artifact, folder).read_bytes()))
+    except ValueError as error:
+        raise UserError(
+            f"{artifact} of run {run_id} is garbled: {error}; delete the run in MLflow to have it run again"
+        ) from error
+
+
+def _unfinished(record: Record, suite: Suite) -> list[str]:
+    """A line for each reason why recorded runs are not in the report."""
+    runs = record.index(suite.name).values()
+    failed = Counter(run.error or "no reason is recorded" for run in runs if run.status == "failed")
+    running = sum(run.status == "running" for run in runs)
+    lines = [f"{count} recorded run{'s' * (count > 1)} failed: {error}" for error, count in failed.items()]
+    return lines + ([f"{running} recorded run{'s' * (running > 1)} not finished"] if running else [])

@@ -1,0 +1,194 @@
+"""What a report says about the runs behind it: versions, machines, digests, splits, settings, commands.
+
+A run is a mapping of plain values as exports hold it: "spec", "config", "recipe", "provenance" and "environment". What
+a run does not say is left away.
+"""
+
+import json
+import shlex
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promptarena.benchmark.outline import Outline
+from promptarena.benchmark.spec import PROTOCOLS
+
+Run = Mapping[str, Any]
+
+PLAIN = "fp32"
+# Told in tables of their own.
+_PER_SPLIT = ("targets", "train_split", "own_splits")
+_PER_METHOD = ("method_source", "method_origin", "method_distribution")
+_NAMES = {"backbone": "backbone, SHA-256"}
+_NAMED = 6
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A value of a field, and how many of the runs have it; `labels` are their methods where not all runs do."""
+
+    name: str
+    value: str
+    runs: int
+    labels: str = ""
+
+
+@dataclass(frozen=True)
+class Split:
+    """A digest of images: those drawn for training (with `shots` and `seed`), or a test split."""
+
+    dataset: str
+    subset: str
+    role: str
+    shots: int | None
+    seed: int | None
+    digest: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a leaderboard: how it was made, and the command that makes it again, holes included."""
+
+    label: str
+    protocol: str
+    runs: int
+    seeds: str
+    origin: str
+    source: str
+    config: str
+    recipe: str
+    command: str
+
+
+def facts(runs: Sequence[Run]) -> tuple[list[Fact], list[Fact]]:
+    """What all runs have in common, and what differs between them, by field."""
+    values: dict[str, dict[str, list[str]]] = {}
+    for run in runs:
+        told = [pair for pair in _part(run, "provenance").items() if pair[0] not in _PER_SPLIT + _PER_METHOD]
+        named = [(_NAMES.get(name, name), value) for name, value in told]
+        for name, value in (*named, *_part(run, "environment").items()):
+            values.setdefault(name.replace("_", " "), {}).setdefault(_text(value), []).append(_label(run))
+    shared, differing = [], []
+    for name, by_value in values.items():
+        for value, labels in by_value.items():
+            if len(labels) == len(runs):
+                shared.append(Fact(name, value, len(labels)))
+            else:
+                differing.append(Fact(name, value, len(labels), _some(dict.fromkeys(labels))))
+    return shared, differing
+
+
+def splits(runs: Iterable[Run]) -> list[Split]:
+    """The splits by dataset; one with several digests has a line for each."""
+    found: dict[Split, None] = {}
+    for run in runs:
+        spec, provenance = _part(run, "spec"), _part(run, "provenance")
+        if provenance.get("train_split"):
+            place = (spec.get("dataset", ""), spec.get("subset", ""), "training")
+            found[Split(*place, spec.get("shots"), spec.get("seed"), str(provenance["train_split"]))] = None
+        for target, digest in (provenance.get("targets") or {}).items():
+            dataset, _, subset = target.rpartition("/")
+            found[Split(dataset, subset, "test", None, None, str(digest))] = None
+    return sorted(found, key=lambda split: tuple(map(_order, vars(split).values())))
+
+
+def lines(outline: Outline, called: str, runs: Iterable[Run]) -> list[Line]:
+    """A line for each method and protocol in the runs, in the order of protocols and names.
+
+    `called` is how a command names the suite.
+    """
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((_part(run, "spec").get("protocol", ""), _label(run)), []).append(run)
+    order: dict[str, int] = {protocol: place for place, protocol in enumerate(PROTOCOLS)}
+    return [
+        Line(
+            label=label,
+            protocol=protocol,
+            runs=len(group),
+            seeds=", ".join(map(str, _numbers(group, "seed"))) or "draws nothing",
+            origin=_some(_distinct(group, "method_origin")),
+            source=_some(_distinct(group, "method_source")),
+            config=_settings(group, "config"),
+            recipe=_settings(group, "recipe"),
+            command=command(outline, called, group),
+        )
+        for (protocol, label), group in sorted(groups.items(), key=lambda item: (order.get(item[0][0], 9), item[0][1]))
+    ]
+
+
+def command(outline: Outline, called: str, runs: Sequence[Run]) -> str:
+    """The command that makes these runs of one method and protocol, quoted for a shell."""
+    specs = [_part(run, "spec") for run in runs]
+    first = specs[0]
+    protocol, method = first.get("protocol", ""), first.get("method", "")
+    words = ["promptarena", "compare", called, "--methods", method, "--protocols", protocol]
+    chosen = _datasets(outline, specs)
+    words += ["--datasets", *chosen] if chosen else []
+    seeds, shots = _numbers(runs, "seed"), _numbers(runs, "shots")
+    words += ["--seeds", *map(str, seeds)] if seeds else []
+    words += ["--shots", *map(str, shots)] if shots else []
+    for name, value in first.get("overrides") or ():
+        words += ["--set", f"{method}.{name}={value}"]
+    for precision in _distinct(runs, "precision"):
+        words += ["--precision", precision] if precision != PLAIN else []
+    for origin in _distinct(runs, "method_origin"):
+        words += ["--plugin", origin] if origin.endswith(".py") else []
+    return shlex.join(map(str, words))
+
+
+def _datasets(outline: Outline, specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What --datasets has to name; nothing where the runs are on all that the suite has."""
+    transfer = {"cross-dataset": outline.targets, "domain-generalization": outline.variants}
+    every = transfer.get(str(specs[0].get("protocol")))
+    if every is None:
+        every, used = outline.datasets, {spec.get("dataset") for spec in specs}
+    else:
+        used = {_dataset(target) for spec in specs for target in spec.get("targets") or ()}
+    return [] if used >= set(every) else [name for name in every if name in used]
+
+
+def _dataset(target: Any) -> Any:
+    return target.get("dataset") if isinstance(target, Mapping) else target[0]
+
+
+def _numbers(runs: Sequence[Run], name: str) -> list[int]:
+    return sorted({spec[name] for run in runs if (spec := _part(run, "spec")).get(name) is not None})
+
+
+def _distinct(runs: Sequence[Run], name: str) -> list[str]:
+    return list(dict.fromkeys(str(value) for run in runs if (value := _part(run, "provenance").get(name))))
+
+
+def _settings(runs: Sequence[Run], part: str) -> str:
+    """`name=value` for what all runs share, and the names of what differs."""
+    tables = [_part(run, part) for run in runs]
+    names = list(dict.fromkeys(name for table in tables for name in table))
+    texts = {name: {_text(table.get(name)) for table in tables} for name in names}
+    alike = [f"{name}={next(iter(found))}" for name, found in texts.items() if len(found) == 1]
+    varied = [name for name, found in texts.items() if len(found) > 1]
+    return "; ".join([", ".join(alike)] * bool(alike) + [f"not alike in all runs: {', '.join(varied)}"] * bool(varied))
+
+
+def _part(run: Run, name: str) -> Mapping[str, Any]:
+    return run.get(name) or {}
+
+
+def _label(run: Run) -> str:
+    spec = _part(run, "spec")
+    changed = ", ".join(f"{name}={value}" for name, value in spec.get("overrides") or ())
+    method = str(spec.get("method", ""))
+    return str(spec.get("label") or (f"{method}({changed})" if changed else method))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:_NAMED]) + (f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else "")
+
+
+def _order(value: Hashable) -> tuple[bool, bool, Any]:
+    return value is not None, isinstance(value, str), value if value is not None else 0

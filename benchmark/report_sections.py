@@ -1,0 +1,116 @@
+"""What a report shows of each protocol: its leaderboard, what that allows to say, and figures."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from promptarena.benchmark.board import Board
+from promptarena.benchmark.distance_board import distance_board
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.frame import tidy
+from promptarena.benchmark.leaderboard import leaderboard
+from promptarena.benchmark.outline import Outline
+from promptarena.benchmark.plots.every import every_figure
+from promptarena.benchmark.plots.style import rendered
+from promptarena.benchmark.record_index import StoredResult
+from promptarena.benchmark.spec import PROTOCOLS, Protocol
+from promptarena.benchmark.statistics.tables import statistics_board
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Section:
+    """A protocol in a report: its leaderboard, further boards below it, and SVG figures by stem."""
+
+    protocol: Protocol
+    board: Board
+    further: tuple[Board, ...] = ()
+    figures: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def sections_of(
+    outline: Outline,
+    results: Sequence[StoredResult],
+    *,
+    protocols: Sequence[Protocol] = PROTOCOLS,
+    datasets: Sequence[str] = (),
+    reference: str = "",
+    published: "pd.DataFrame | None" = None,
+) -> tuple[list[Section], list[str]]:
+    """A section for each protocol that has results, and in lines what was refused and why.
+
+    `datasets` picks columns. A `reference` is compared with the other methods where it has results. With `published`
+    figures there are distances to them.
+    """
+    made: list[Section] = []
+    refused: list[str] = []
+    for protocol in protocols:
+        ours = [result for result in results if result.protocol == protocol]
+        if not ours:
+            continue
+        frame, left_out = _sound(ours)
+        refused += [f"{protocol}: left out: {reason}" for reason in left_out]
+        columns = outline.columns(protocol, datasets)
+        if frame is None or not columns:
+            continue
+        try:
+            section = _section(outline, frame, protocol, columns, reference, published)
+        except UserError as error:
+            refused.append(f"{protocol}: left out: {error}")
+            continue
+        if section.board.tables[0].rows:
+            made.append(section)
+    return made, refused
+
+
+def _section(
+    outline: Outline,
+    frame: "pd.DataFrame",
+    protocol: Protocol,
+    columns: Sequence[tuple[str, str]],
+    reference: str,
+    published: "pd.DataFrame | None",
+) -> Section:
+    shots = outline.few_shot_shots
+    known = reference if (frame["label"] == reference).any() else ""
+    board = leaderboard(frame, protocol, columns, shots=shots)
+    further = [statistics_board(frame, protocol, columns, shots=shots, reference=known)]
+    if published is not None:
+        further.append(distance_board(frame, published, protocol, columns, shots=shots, barred=outline.barred))
+    drawn = every_figure(frame, protocol, columns, shots=shots, reference=known)
+    figures = {stem: rendered(figure, "svg") for stem, figure in drawn.items()}
+    return Section(protocol, board, tuple(further), figures)
+
+
+def _sound(results: Sequence[StoredResult]) -> "tuple[pd.DataFrame | None, list[str]]":
+    """The tidy frame of the results without those that it refuses, and the refusals; no frame when all are refused."""
+    try:
+        return tidy(results), []
+    except UserError:
+        refused: list[str] = []
+    sound = _accepted(results, lambda result: result.run_id, refused)
+    sound = _accepted(sound, lambda result: result.label, refused)
+    try:
+        return tidy(sound) if sound else None, refused
+    except UserError as error:
+        return None, [*refused, str(error)]
+
+
+def _accepted(
+    results: Sequence[StoredResult], name: Callable[[StoredResult], str], refused: list[str]
+) -> list[StoredResult]:
+    """The results whose groups, those of one name, can be shown by themselves; adds why others cannot."""
+    groups: dict[str, list[StoredResult]] = {}
+    for result in results:
+        groups.setdefault(name(result), []).append(result)
+    kept = []
+    for group in groups.values():
+        try:
+            tidy(group)
+        except UserError as error:
+            refused.append(str(error))
+        else:
+            kept += group
+    return kept

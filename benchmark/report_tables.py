@@ -1,0 +1,123 @@
+"""Boards as the values that the report's page is filled with."""
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+
+from promptarena.benchmark.board import Board, Cell, Column, Mark, Table, Unit
+from promptarena.benchmark.tables_text import shown, visible
+
+_OF_A_DATASET = re.compile(r"(.+)_(?:pct|published_pct|distance_points|difference_points)")
+_NUMBER = re.compile(r"<?([+-]?\d+(?:\.\d+)?)")
+
+
+@dataclass(frozen=True)
+class Head:
+    """A column's heading; `dataset` when its figures are of one alone."""
+
+    title: str
+    unit: str
+    dataset: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """A heading over `span` columns; empty where columns have none."""
+
+    title: str
+    span: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cell in print: its figure, its spread, and what to sort it by (a number where `sort` is one; holes: empty)."""
+
+    text: str
+    spread: str
+    mark: Mark | None
+    sort: str
+    hint: str
+    dataset: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A method's entries."""
+
+    label: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table in print; `dataset` when it is of one alone."""
+
+    key: str
+    title: str
+    dataset: str
+    groups: tuple[Group, ...]
+    heads: tuple[Head, ...]
+    lines: tuple[Line, ...]
+
+
+def sheets(board: Board, datasets: Collection[str]) -> list[Sheet]:
+    """The board's tables for the page; `datasets` are the card names that tables and columns may be of."""
+    return [_sheet(visible(table), board.part, datasets) for table in board.tables]
+
+
+def _sheet(table: Table, part: str, datasets: Collection[str]) -> Sheet:
+    name = table.key.removesuffix(f"-{part}") if part else table.key
+    heads = tuple(_head(column, datasets) for column in table.columns)
+    lines = tuple(
+        Line(
+            row.label,
+            tuple(
+                _entry(cell, column.unit, head.dataset)
+                for cell, column, head in zip(row.cells, table.columns, heads, strict=True)
+            ),
+        )
+        for row in table.rows
+    )
+    grouped = any(column.group for column in table.columns)
+    groups = tuple(_groups(table.columns)) if grouped else ()
+    return Sheet(table.key, table.title, name if name in datasets else "", groups, heads, lines)
+
+
+def _head(column: Column, datasets: Collection[str]) -> Head:
+    found = _OF_A_DATASET.fullmatch(column.key)
+    name = found[1] if found else ""
+    return Head(column.title, column.unit, name if name in datasets else "")
+
+
+def _groups(columns: tuple[Column, ...]) -> Iterator[Group]:
+    last: Group | None = None
+    for column in columns:
+        if last and last.title == column.group:
+            last = replace(last, span=last.span + 1)
+            continue
+        if last:
+            yield last
+        last = Group(column.group, 1)
+    if last:
+        yield last
+
+
+def _entry(cell: Cell, unit: Unit, dataset: str) -> Entry:
+    text, *spread = shown(cell, unit).split(" ±")
+    return Entry(text, spread[0] if spread else "", cell.mark, _sort(cell), _hint(cell), dataset)
+
+
+def _sort(cell: Cell) -> str:
+    if cell.value is not None:
+        return repr(cell.value)
+    found = _NUMBER.match(cell.note)
+    return found[1] if found else cell.note
+
+
+def _hint(cell: Cell) -> str:
+    parts = [cell.reason or ""]
+    if cell.low is not None and cell.high is not None:
+        parts.append(f"95 %: {cell.low:.2f} to {cell.high:.2f}, n = {cell.n}")
+    if cell.correct is not None and cell.total is not None:
+        parts.append(f"{cell.correct} of {cell.total} right")
+    return "; ".join(filter(None, parts))

@@ -1,0 +1,185 @@
+"""What is compared: the accuracies of one protocol by method, dataset and seed, read from the tidy frame."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from promptarena.benchmark.errors import UserError, unknown
+from promptarena.benchmark.figures import Seed
+from promptarena.benchmark.frame import names_reading
+from promptarena.benchmark.spec import Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Metric = Literal["hm", "base", "novel", "accuracy"]
+METRICS: Mapping[Protocol, tuple[Metric, ...]] = {
+    "base-to-novel": ("hm", "base", "novel"),
+    "cross-dataset": ("accuracy",),
+    "domain-generalization": ("accuracy",),
+    "few-shot": ("accuracy",),
+}
+"""What each protocol is judged by, the headline first."""
+TRANSFER: tuple[Protocol, ...] = ("cross-dataset", "domain-generalization")
+
+_WORDS: Mapping[Metric, str] = {
+    "hm": "HM",
+    "base": "base accuracy",
+    "novel": "novel accuracy",
+    "accuracy": "accuracy",
+}
+_SUBSETS: Mapping[Metric, tuple[str, ...]] = {
+    "hm": ("base", "novel"),
+    "base": ("base",),
+    "novel": ("novel",),
+    "accuracy": ("all",),
+}
+
+
+class NoScoresError(UserError):
+    """Results are missing: there is nothing to compare, to rank or to draw."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of the methods of one protocol.
+
+    `cells[label][dataset][seed]` holds the accuracies in percent that make one score, their harmonic mean: (base,
+    novel) for the metric "hm", otherwise one. The seed of a method that draws nothing is None. `datasets` are (card
+    name, title) in table order, in the transfer protocols the targets only. `readings` are the labels of further
+    readings of another's learner. `named` has for a method that ran with several numbers of shots its label with the
+    most of them. `shots` is 0 outside the few-shot protocol.
+    """
+
+    protocol: Protocol
+    metric: Metric
+    datasets: tuple[tuple[str, str], ...]
+    cells: Mapping[str, Mapping[str, Mapping[Seed, tuple[float, ...]]]]
+    readings: frozenset[str] = frozenset()
+    named: Mapping[str, str] = field(default_factory=dict)
+    shots: int = 0
+    miniature: bool = False
+
+    def find(self, name: str) -> str:
+        """The label of a method's scores. Raises NoScoresError when there are none."""
+        label = self.named.get(name, name)
+        if label not in self.cells:
+            raise NoScoresError(str(unknown(f"method with {self.protocol} results", name, self.cells)))
+        return label
+
+    @property
+    def crossed(self) -> bool:
+        """Whether one training per seed is scored on all datasets, so that these share its luck."""
+        return self.protocol in TRANSFER
+
+    @property
+    def words(self) -> str:
+        """What is scored, after "points": `HM`, `accuracy at 16 shots`."""
+        plural = "" if self.shots == 1 else "s"
+        return _WORDS[self.metric] + (f" at {self.shots} shot{plural}" if self.shots else "")
+
+
+def read_scores(
+    frame: "pd.DataFrame",
+    protocol: Protocol,
+    datasets: Sequence[tuple[str, str]],
+    *,
+    metric: Metric | None = None,
+    shots: int | None = None,
+    labels: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+) -> Scores:
+    """The scores of a protocol from a tidy frame, chosen as its leaderboard does.
+
+    `datasets` are (card name, title) as for the leaderboard: in the transfer protocols the source first. `metric` is
+    the protocol's headline unless given, `shots` (few-shot only) the largest number that occurs. `labels` and
+    `seeds` pick methods and seeds.
+
+    Raises UserError for a metric that the protocol does not have, for accuracies that are none, and when the frame
+    mixes suites or backbones.
+    """
+    known = METRICS[protocol]
+    if metric is not None and metric not in known:
+        raise UserError(f"{protocol} has no metric {metric!r}; known: {', '.join(known)}")
+    ours = frame[(frame["protocol"] == protocol) & (frame["metric"] == "accuracy")]
+    if protocol in TRANSFER:
+        ours = ours[ours["dataset"] == datasets[0][0]]
+        datasets = datasets[1:]
+    ours = ours[ours["target_dataset"].isin([name for name, _ in datasets])]
+    mixed = set(ours.loc[ours["own_split"], "target_dataset"]) & set(ours.loc[~ours["own_split"], "target_dataset"])
+    ours = ours[~(ours["own_split"] & ours["target_dataset"].isin(mixed))]
+    for column in ("suite", "backbone"):
+        if ours[column].nunique() > 1:
+            listed = ", ".join(sorted(map(str, ours[column].unique())))
+            raise UserError(f"several values of {column} cannot be compared: {listed}; select one of them")
+    if seeds:
+        ours = ours[ours["seed"].isna() | ours["seed"].isin(list(seeds))]
+    if labels:
+        ours = ours[ours["label"].isin(list(labels))]
+    drawn = set(ours["label"])
+    ours = ours.assign(reading=[names_reading(label, drawn) for label in ours["label"]])
+    taught = sorted({int(count) for count in ours["shots"]})
+    few = protocol == "few-shot"
+    at = (shots if shots is not None else max(taught, default=0)) if few else 0
+    if few:
+        ours = ours[ours["shots"] == at]
+    named: dict[str, str] = {}
+    if len(taught) > 1 and not few:
+        ours = ours.sort_values("shots", kind="stable")
+        pairs = list(zip(ours["label"], ours["shots"], strict=True))
+        marked = [f"{label} ({count} shot{'' if count == 1 else 's'})" for label, count in pairs]
+        named = {label: mark for (label, _), mark in zip(pairs, marked, strict=True)}
+        ours = ours.assign(label=marked)
+    chosen = metric or known[0]
+    rows = ours.to_dict("records")
+    return Scores(
+        protocol=protocol,
+        metric=chosen,
+        datasets=tuple(datasets),
+        cells=_cells(rows, _SUBSETS[chosen]),
+        readings=frozenset(row["label"] for row in rows if row["reading"]),
+        named=named,
+        shots=at,
+        miniature=bool(ours["miniature"].any()),
+    )
+
+
+def _cells(
+    rows: Sequence[Mapping[Any, Any]], subsets: tuple[str, ...]
+) -> dict[str, dict[str, dict[Seed, tuple[float, ...]]]]:
+    found: dict[str, dict[str, dict[Seed, dict[str, float]]]] = {}
+    for row in rows:
+        by_dataset = found.setdefault(row["label"], {})
+        if row["target_subset"] in subsets:
+            by_subset = by_dataset.setdefault(row["target_dataset"], {}).setdefault(_seed(row["seed"]), {})
+            by_subset[row["target_subset"]] = _percent(row)
+    cells: dict[str, dict[str, dict[Seed, tuple[float, ...]]]] = {}
+    for label, by_dataset in found.items():
+        seeded = any(seed is not None for by_seed in by_dataset.values() for seed in by_seed)
+        cells[label] = {}
+        for dataset, by_seed in by_dataset.items():
+            whole = {
+                seed: tuple(values[subset] for subset in subsets)
+                for seed, values in by_seed.items()
+                if len(values) == len(subsets) and not (seeded and seed is None)
+            }
+            if whole:
+                cells[label][dataset] = whole
+    return cells
+
+
+def _seed(value: Any) -> Seed:
+    import pandas as pd
+
+    return None if pd.isna(value) else int(value)
+
+
+def _percent(row: Mapping[Any, Any]) -> float:
+    value = row["value"]
+    if not (math.isfinite(value) and 0 <= value <= 1):
+        raise UserError(
+            f"{row['label']} on {row['target_dataset']}/{row['target_subset']} ({row['protocol']}) has accuracy "
+            f"{value}; delete run {row['run_id']} in MLflow to have it run again, or leave it out"
+        )
+    return 100 * float(value)

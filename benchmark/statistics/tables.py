@@ -1,0 +1,221 @@
+"""Ranks and comparisons as a board, which every format of the leaderboard can print."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from promptarena.benchmark.board import Board, Cell, Column, Row, Table
+from promptarena.benchmark.errors import unknown
+from promptarena.benchmark.leaderboard import FEW_SHOTS, Titled, leaderboard
+from promptarena.benchmark.leaderboard_text import MINIATURE
+from promptarena.benchmark.spec import Protocol
+from promptarena.benchmark.statistics.paired import Comparison, Difference, against
+from promptarena.benchmark.statistics.ranks import Ranked, Ranking, rank
+from promptarena.benchmark.statistics.scores import METRICS, NoScoresError, Scores, read_scores
+from promptarena.benchmark.statistics.significance import ALPHA
+from promptarena.benchmark.statistics.words import against_words, p_text, ranking_words, words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PART = "statistics"
+
+_RANKS = (
+    "Rank: mean over datasets, 1 is best. Apart from: how many of the other methods it can be told apart from at level "
+    "{alpha}. The average is that of the datasets and seeds ranked."
+)
+_AGAINST = (
+    "Difference: points above {reference} on the datasets and seeds of both, with the 95 % interval over datasets and "
+    "seeds (hierarchical bootstrap; one dataset: Student t over seeds). Won, tied, lost: datasets; a difference within "
+    "the standard deviation of the seeds' differences is a tie. p: Wilcoxon over datasets (one dataset: t-test over "
+    "seeds) with Holm's correction for the methods of the column. Apart: p is at most {alpha} and the interval, "
+    "in transfer corrected alike, excludes 0."
+)
+
+
+def statistics_board(
+    frame: "pd.DataFrame",
+    protocol: Protocol,
+    datasets: Titled,
+    *,
+    labels: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    shots: Sequence[int] = FEW_SHOTS,
+    reference: str = "",
+) -> Board:
+    """A board of ranks, for every metric of the protocol (few-shot: every number of shots), and its words as notes.
+
+    With a `reference`, a method's label, there are also the differences of all other methods from it. The other
+    arguments are those of `leaderboard`. Raises UserError as that does, and for a reference without results.
+    """
+    board = leaderboard(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots)
+    every = _every(frame, protocol, datasets, labels, seeds, shots)
+    rankings: dict[str, Ranking] = {}
+    notes: list[str] = []
+    for key, scores in every.items():
+        try:
+            rankings[key] = rank(scores)
+        except NoScoresError as error:
+            notes.append(f"{error}.")
+        else:
+            notes.append(ranking_words(rankings[key]))
+    tables = [_ranks(every, rankings, [row.label for row in board.tables[0].rows])]
+    captions = [f"{board.title}, suite {board.suite or 'unknown'}: what the figures allow to say."]
+    captions.append(_RANKS.format(alpha=ALPHA))
+    if reference:
+        if not any(_known(scores, reference) for scores in every.values()):
+            raise unknown(f"method with {protocol} results", reference, {row.label for row in board.tables[0].rows})
+        compared = {key: _compared(scores, reference) for key, scores in every.items()}
+        tables += [_against(every, compared, reference), _by_dataset(every, compared, reference)]
+        captions.append(_AGAINST.format(reference=reference, alpha=ALPHA))
+        headline = compared[_headline(every)]
+        notes += against_words(headline) if headline else [f"Nothing can be compared with {reference}."]
+    return replace(
+        board,
+        title=f"{board.title}: statistics",
+        caption=" ".join([*captions, *([MINIATURE] if board.miniature else [])]),
+        tables=tuple(tables),
+        notes=tuple(notes),
+        part=PART,
+    )
+
+
+def _every(
+    frame: "pd.DataFrame",
+    protocol: Protocol,
+    datasets: Titled,
+    labels: Sequence[str],
+    seeds: Sequence[int],
+    shots: Sequence[int],
+) -> dict[str, Scores]:
+    """The scores of each metric, or of each number of shots, by the key of its columns."""
+    if protocol == "few-shot":
+        return {
+            f"shots_{count}": read_scores(frame, protocol, datasets, shots=count, labels=labels, seeds=seeds)
+            for count in shots
+        }
+    return {
+        metric: read_scores(frame, protocol, datasets, metric=metric, labels=labels, seeds=seeds)
+        for metric in METRICS[protocol]
+    }
+
+
+def _compared(scores: Scores, reference: str) -> list[Comparison]:
+    return against(scores, reference) if _known(scores, reference) else []
+
+
+def _known(scores: Scores, reference: str) -> bool:
+    return scores.named.get(reference, reference) in scores.cells
+
+
+def _headline(every: Mapping[str, Scores]) -> str:
+    """The key of what the protocol is judged by: its first metric, or the most shots that were scored."""
+    scored = [key for key, scores in every.items() if any(scores.cells.values())]
+    return max(scored, key=lambda key: every[key].shots, default=next(iter(every)))
+
+
+def _ranks(every: Mapping[str, Scores], rankings: Mapping[str, Ranking], labels: Sequence[str]) -> Table:
+    columns: list[Column] = []
+    cells: dict[str, list[Cell]] = {label: [] for label in _ordered(rankings, every, labels)}
+    for key, scores in every.items():
+        group = _capital(scores.words)
+        columns += [
+            Column(f"{key}_average_pct", "Average", group=group),
+            Column(f"{key}_mean_rank", "Rank", group=group),
+            Column(f"{key}_apart_from", "Apart from", group=group),
+        ]
+        ranking = rankings.get(key)
+        by_label = {each.label: each for each in ranking.methods} if ranking else {}
+        for label, row in cells.items():
+            row += _rank_cells(ranking, by_label[label]) if ranking and label in by_label else [Cell(), Cell(), Cell()]
+    rows = tuple(Row(label, tuple(row)) for label, row in cells.items())
+    return Table("ranks", "Mean ranks over datasets", tuple(columns), rows)
+
+
+def _ordered(rankings: Mapping[str, Ranking], every: Mapping[str, Scores], labels: Sequence[str]) -> list[str]:
+    """The labels by rank where the headline ranks them, the others after."""
+    headline = rankings.get(_headline(every))
+    ranked = [each.label for each in headline.methods] if headline else []
+    return [*ranked, *(label for label in labels if label not in ranked)]
+
+
+def _rank_cells(ranking: Ranking, method: Ranked) -> list[Cell]:
+    near, others = ranking.beside(method.label), len(ranking.methods) - 1
+    apart = _text(f"{others - len(near)} of {others}", f"cannot be told apart from: {', '.join(near) or 'none'}")
+    return [
+        Cell(method.average, n=ranking.seeds[0], filled=1),
+        _text(f"{method.rank:.2f}", f"mean rank {method.rank!r} over {len(ranking.datasets)} datasets"),
+        apart if ranking.pairs else Cell(),
+    ]
+
+
+def _against(every: Mapping[str, Scores], compared: Mapping[str, Sequence[Comparison]], reference: str) -> Table:
+    columns = [
+        column
+        for key, scores in every.items()
+        for column in (
+            Column(f"{key}_difference_points", "Difference", "points", _capital(scores.words)),
+            Column(f"{key}_won_tied_lost", "Won, tied, lost", group=_capital(scores.words)),
+            Column(f"{key}_p_holm", "p", group=_capital(scores.words)),
+            Column(f"{key}_told_apart", "Apart", group=_capital(scores.words)),
+        )
+    ]
+    found = {key: {each.first: each for each in comparisons} for key, comparisons in compared.items()}
+    rows = tuple(
+        Row(label, tuple(cell for key in every for cell in _comparison_cells(found[key].get(label))))
+        for label in _unique(each.first for comparisons in compared.values() for each in comparisons)
+    )
+    return Table("against", f"Differences from {reference}", tuple(columns), rows)
+
+
+def _comparison_cells(comparison: Comparison | None) -> list[Cell]:
+    if comparison is None:
+        return [Cell(), Cell(), Cell(), Cell()]
+    low, high = comparison.low, comparison.high
+    counts = [comparison.count(outcome) for outcome in ("win", "tie", "loss")]
+    p = comparison.p if comparison.p_holm is None else comparison.p_holm
+    return [
+        Cell(
+            comparison.average,
+            low=low,
+            high=high,
+            n=comparison.seeds[0],
+            filled=1,
+            note="" if low is None or high is None else f"[{low:+.2f}, {high:+.2f}]",
+        ),
+        _text(" ".join(map(str, counts)), "datasets won, tied, lost"),
+        Cell() if p is None else _text(p_text(p), f"p {comparison.p!r}, after Holm's correction {p!r}"),
+        _text("yes" if comparison.told_apart else "no", words(comparison)),
+    ]
+
+
+def _by_dataset(every: Mapping[str, Scores], compared: Mapping[str, Sequence[Comparison]], reference: str) -> Table:
+    key = _headline(every)
+    scores = every[key]
+    columns = tuple(Column(f"{name}_difference_points", title, "points") for name, title in scores.datasets)
+    rows = []
+    for comparison in compared[key]:
+        by_name = {each.dataset: each for each in comparison.datasets}
+        cells = (_difference_cell(by_name.get(name)) for name, _ in scores.datasets)
+        rows.append(Row(comparison.first, tuple(cells)))
+    title = f"Differences from {reference} in {scores.words}, by dataset"
+    return Table("against-datasets", title, columns, tuple(rows))
+
+
+def _difference_cell(difference: Difference | None) -> Cell:
+    if difference is None:
+        return Cell()
+    over = difference.spread
+    return Cell(over.mean, over.std, over.low, over.high, n=over.n, filled=1, reason=difference.outcome)
+
+
+def _text(note: str, reason: str) -> Cell:
+    return Cell(note=note, reason=reason)
+
+
+def _unique(labels: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(labels))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,166 @@
+"""Comparisons and rankings in plain sentences."""
+
+from collections.abc import Sequence
+
+from promptarena.benchmark.statistics.paired import Comparison
+from promptarena.benchmark.statistics.ranks import Ranking
+from promptarena.benchmark.statistics.significance import ALPHA, smallest_wilcoxon
+
+_NAMED = 6
+_SPELT_OUT = 8
+_ONE_TRAINING = "With one seed all targets share one training, so nothing can be said of other seeds."
+
+
+def against_words(comparisons: Sequence[Comparison]) -> list[str]:
+    """What comparisons with one reference say: each in its own words, of many only which are told apart."""
+    if len(comparisons) <= _SPELT_OUT:
+        return [words(each) for each in comparisons]
+    reference, of = comparisons[0].second, comparisons[0].words
+    apart = [each for each in comparisons if each.told_apart]
+    parts = [
+        ("above", tuple(each.first for each in apart if each.average > 0)),
+        ("below", tuple(each.first for each in apart if each.average < 0)),
+        ("not told apart", tuple(each.first for each in comparisons if not each.told_apart)),
+    ]
+    listed = "; ".join(f"{name}: {', '.join(labels)}" for name, labels in parts if labels)
+    return [f"{of}, {len(comparisons)} methods against {reference}: {listed}."]
+
+
+def words(comparison: Comparison) -> str:
+    """What a comparison says, in one to three sentences."""
+    return " ".join((_verdict(comparison), *_limits(comparison)))
+
+
+def ranking_words(ranking: Ranking) -> str:
+    """What a ranking says, in one to three sentences."""
+    best = ranking.methods[0]
+    count = len(ranking.methods)
+    over = sample(len(ranking.datasets), ranking.seeds)
+    if count == 1:
+        return f"{ranking.words}: {best.label} alone has all scores on {over}; there is nothing to compare it with."
+    start = f"{ranking.words}, {count} methods, {over}: {best.label} has the best mean rank ({best.rank:.1f})"
+    verdict = f"{start}." if ranking.test is None else f"{start}; {_beside(ranking)} ({_basis(ranking)})."
+    return " ".join((verdict, *_doubts(ranking)))
+
+
+def sample(datasets: int, seeds: tuple[int, int]) -> str:
+    """What figures rest on: `11 datasets x 3 seeds`."""
+    fewest, most = seeds
+    runs = f"{most} seed{'' if most == 1 else 's'}" if fewest == most else f"{fewest} to {most} seeds"
+    return f"{datasets} dataset{'' if datasets == 1 else 's'} x {runs}"
+
+
+def p_words(p: float, name: str = "p") -> str:
+    """A p-value in print: `p = 0.21`, `p = 0.0029`, `p < 0.001`."""
+    if p < 0.001:
+        return f"{name} < 0.001"
+    return f"{name} = {p:.2f}" if p >= 0.1 else f"{name} = {p:#.2g}"
+
+
+def p_text(p: float) -> str:
+    """A p-value in a table: `0.21`, `0.0029`, `<0.001`."""
+    return p_words(p, "").strip().removeprefix("= ").replace("< ", "<")
+
+
+def _verdict(comparison: Comparison) -> str:
+    first, second = comparison.first, comparison.second
+    on = f" on {comparison.datasets[0].title}" if len(comparison.datasets) == 1 else ""
+    points = f"{abs(comparison.average):.2f} points {comparison.words}"
+    if comparison.average == 0:
+        lead = f"{first} and {second} have the same {comparison.words}{on}"
+    else:
+        lead = f"{first} is {'above' if comparison.average > 0 else 'below'} {second} by {points}{on}"
+    over = sample(len(comparison.datasets), comparison.seeds)
+    if comparison.low is None or comparison.high is None or comparison.p is None:
+        return f"{lead} ({over})."
+    facts = [
+        f"95 % interval {comparison.low:.2f} to {comparison.high:.2f}",
+        over,
+        p_words(comparison.p, f"{comparison.test} p"),
+    ]
+    if comparison.p_holm is not None and comparison.family > 1:
+        facts.append(f"{p_words(comparison.p_holm)} after Holm's correction for {comparison.family} comparisons")
+    verdict = "they can be told apart" if comparison.told_apart else "they cannot be told apart"
+    return f"{lead} ({'; '.join(facts)}): {verdict}."
+
+
+def _limits(comparison: Comparison) -> list[str]:
+    datasets, (_, seeds) = len(comparison.datasets), comparison.seeds
+    limits = []
+    if datasets == 1 and seeds == 1:
+        limits.append("From one dataset and one seed nothing more can be said.")
+    elif datasets == 1:
+        limits.append("One dataset does not say whether they differ on others.")
+    elif comparison.one_training:
+        limits.append(_ONE_TRAINING)
+    elif comparison.test == "Wilcoxon" and smallest_wilcoxon(datasets) > ALPHA:
+        limits.append(
+            f"{datasets} datasets are too few for the test: p cannot be below "
+            f"{smallest_wilcoxon(datasets):.3g}{_on_these(comparison)}."
+        )
+    p = comparison.p if comparison.p_holm is None else comparison.p_holm
+    if p is not None and p <= ALPHA and not comparison.told_apart:
+        limits.append("The test says that they differ, but the interval does not agree.")
+    if comparison.missing or comparison.unpaired:
+        parts = [
+            _counted(len(comparison.missing), "dataset", comparison.missing) if comparison.missing else "",
+            _counted(comparison.unpaired, "score") if comparison.unpaired else "",
+        ]
+        limits.append(f"Left out, because not both have it: {' and '.join(filter(None, parts))}.")
+    return limits
+
+
+def _on_these(comparison: Comparison) -> str:
+    over = comparison.on_these
+    if over is None or over.low is None or over.high is None:
+        return ""
+    return f"; on just these, over {over.n} seeds, the 95 % interval is {over.low:.2f} to {over.high:.2f}"
+
+
+def _counted(count: int, what: str, names: tuple[str, ...] = ()) -> str:
+    text = f"{count} {what}{'' if count == 1 else 's'}"
+    return f"{text} ({_listed(names)})" if names else text
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
+def _beside(ranking: Ranking) -> str:
+    near = ranking.beside(ranking.methods[0].label)
+    if not any(pair.told_apart for pair in ranking.pairs):
+        return "no two can be told apart"
+    return f"it cannot be told apart from {_listed(near)}" if near else "it can be told apart from all others"
+
+
+def _basis(ranking: Ranking) -> str:
+    parts = [] if ranking.friedman is None else [p_words(ranking.friedman, "Friedman p")]
+    if ranking.friedman is not None and ranking.friedman > ALPHA:
+        return parts[0]
+    if ranking.critical_difference is not None:
+        parts.append(f"Nemenyi, critical difference {ranking.critical_difference:.1f} ranks at level {ALPHA}")
+    else:
+        smallest = p_words(min(pair.p_holm for pair in ranking.pairs))
+        pairs = len(ranking.pairs)
+        parts.append(
+            f"Wilcoxon {smallest}"
+            if pairs == 1
+            else f"Wilcoxon with Holm's correction for {pairs} pairs, smallest {smallest}"
+        )
+    return "; ".join(parts)
+
+
+def _doubts(ranking: Ranking) -> list[str]:
+    doubts = []
+    methods, datasets = len(ranking.methods), len(ranking.datasets)
+    wide = ranking.critical_difference is not None and ranking.critical_difference > methods - 1
+    small = ranking.test is not None and methods == 2 and smallest_wilcoxon(datasets) > ALPHA
+    if wide or small:
+        doubts.append(f"{datasets} datasets are too few to tell any of {methods} methods apart.")
+    if ranking.one_training:
+        doubts.append(_ONE_TRAINING)
+    elif datasets == 1:
+        doubts.append("One dataset does not say whether methods differ on others.")
+    if ranking.left_out:
+        doubts.append(f"Left out: {'; '.join(ranking.left_out)}.")
+    return doubts

@@ -1,0 +1,66 @@
+"""How fast training and evaluation are, against a naive path that does what the methods' published code does.
+
+    python benchmarks/speed.py steps|evaluate|text|runs|growth|floor|all [--quick] [--out results/speed]
+
+Random ViT-B/16 weights, ImageNet's class names, drawn pictures; no download. See benchmarks/README.md.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from speed_parts.growth import growth, text
+from speed_parts.measure import machine
+from speed_parts.report import Report
+from speed_parts.runs import process_starts, runs
+from speed_parts.runs_table import Plan
+from speed_parts.steps import evaluate, floor, steps
+from speed_parts.world import METHODS, World
+
+PARTS = ("steps", "evaluate", "text", "runs", "growth", "floor")
+
+
+def architecture(name: str) -> str | Path:
+    """open_clip's name, or the path of a configuration."""
+    return Path(name) if name.endswith(".json") else name
+
+
+def main() -> None:
+    """Measure the chosen part, or all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=(*PARTS, "all"))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, metavar="METHOD")
+    parser.add_argument("--classes", nargs="+", type=int, default=[20, 100], help="of steps, evaluate, text and floor")
+    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default: 3)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    parser.add_argument(
+        "--model",
+        type=architecture,
+        default="ViT-B-16-quickgelu",
+        help="open_clip architecture, or its file",
+    )
+    parser.add_argument("--quick", action="store_true", help="20 classes at most, one round, shorter runs")
+    parser.add_argument("--out", type=Path, help="folder for tables in Markdown and CSV")
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    classes = [min(20, *chosen.classes)] if chosen.quick else chosen.classes
+    rounds = 1 if chosen.quick else chosen.rounds
+    world = World(chosen.model)
+    report = Report(chosen.out, f"{machine()}; {chosen.threads} thread(s), {world.ours.name}, float32, random weights.")
+    common = world, chosen.methods, classes, rounds, report
+    without = [name for name in chosen.methods if name != "mmrl"]
+    plan = Plan.quick() if chosen.quick else Plan()
+    parts = {
+        "steps": lambda: steps(*common),
+        "evaluate": lambda: evaluate(*common),
+        "text": lambda: text(world, max(classes), rounds, report),
+        "runs": lambda: runs(world, process_starts(world, chosen.model), without, plan, report),
+        "growth": lambda: growth(world, max(classes), rounds, report, quick=chosen.quick),
+        "floor": lambda: floor(*common),
+    }
+    for name in PARTS if chosen.part == "all" else [chosen.part]:
+        parts[name]()
+
+
+if __name__ == "__main__":
+    main()

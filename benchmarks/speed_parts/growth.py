@@ -1,0 +1,118 @@
+"""The text tower alone, acceleration by acceleration, and how cost grows with classes and images."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.cache import ArrayCache
+from promptarena.benchmark.exact import EXACT, PLAIN, Exact
+from promptarena.benchmark.method import Learner
+from promptarena.benchmark.terminal import console
+from promptarena.benchmark.training import Task, train
+from speed_parts.measure import Timed, interleaved, once, ratio
+from speed_parts.report import Report
+from speed_parts.world import World, class_names, examples, recipe_of
+
+CUMULATIVE = ("cut_texts", "share_beginnings", "read_rows", "pack_texts")
+LARGEST_NAIVE = 100
+"""Classes up to which the naive path is measured: its memory and time grow in proportion."""
+
+
+def _pass(learner: Learner, classes: int) -> Callable[[], None]:
+    prompts = learner.prompts(class_names(classes))
+
+    def work() -> None:
+        learner.text_features(prompts).square().sum().backward()
+
+    return work
+
+
+def text(world: World, classes: int, rounds: int, report: Report) -> None:
+    """Forward and backward of CoOp's text side, the accelerations switched on one after the other."""
+    rows = []
+    for contexts in (16, 4):
+        learners = {"naive": world.learner("coop", class_names(classes), naive=True, n_ctx=contexts)}
+        exact = PLAIN
+        for name in ("own blocks", *CUMULATIVE):
+            exact = exact if name == "own blocks" else replace(exact, **{name: True})
+            learners[name] = _with(world, exact, classes, contexts)
+        learners["all (encode_in_parts)"] = _with(world, EXACT, classes, contexts)
+        timed = interleaved({name: _pass(learner, classes) for name, learner in learners.items()}, rounds)
+        for name, found in timed.items():
+            shown = "+ " + name if name in CUMULATIVE else name
+            times = [f"{found.seconds:.3f}", str(ratio(timed["naive"].wall, found.wall)), f"{found.mib:.0f}"]
+            rows.append([str(contexts), shown, *times])
+            console(stderr=True).print(" ".join(rows[-1]))
+    report.show(
+        "text",
+        f"The text tower alone, {classes} classes, forward and backward",
+        ["contexts", "cumulative", "seconds", "ratio", "MiB"],
+        rows,
+        f"CoOp's prompts. Medians of {rounds} interleaved rounds; ratios of paired rounds, median and quartiles.",
+    )
+
+
+def _with(world: World, exact: Exact, classes: int, contexts: int) -> Learner:
+    ours = world.ours
+    backbone = Backbone(ours.model, ours.name, ours.digest, ours.device, ours.precision, exact=exact)
+    return world.learner("coop", class_names(classes), backbone=backbone, n_ctx=contexts)
+
+
+def growth(world: World, largest: int, rounds: int, report: Report, *, quick: bool) -> None:
+    """Text side by classes, and a training by images with an empty and with a filled cache."""
+    _classes(world, (10, largest) if quick else (10, 30, 100, 300, 1000), rounds, report)
+    _images(world, (8, 16) if quick else (16, 32, 64, 128), report)
+
+
+def _classes(world: World, counts: Sequence[int], rounds: int, report: Report) -> None:
+    rows = []
+    for method in ("coop", "maple"):
+        for count in counts:
+            works = {"ours": _pass(world.learner(method, class_names(count)), count)}
+            if count <= LARGEST_NAIVE:
+                works = {"naive": _pass(world.learner(method, class_names(count), naive=True), count), **works}
+            timed = interleaved(works, rounds)
+            ours, naive = timed["ours"], timed.get("naive")
+            slow = (
+                [f"{naive.seconds:.2f}", f"{naive.mib:.0f}", str(ratio(naive.wall, ours.wall))] if naive else ["-"] * 3
+            )
+            rows.append([method, str(count), slow[0], f"{ours.seconds:.2f}", slow[2], slow[1], f"{ours.mib:.0f}"])
+            console(stderr=True).print(" ".join(rows[-1]))
+    report.show(
+        "growth_classes",
+        "Growth with classes: the text side of a step, forward and backward",
+        ["method", "classes", "naive s", "ours s", "ratio", "naive MiB", "ours MiB"],
+        rows,
+        f"Medians of {rounds} interleaved rounds. Naive is measured up to {LARGEST_NAIVE} classes.",
+    )
+
+
+def _images(world: World, counts: Sequence[int], report: Report) -> None:
+    rows = []
+    names = class_names(10)
+    for count in counts:
+        with tempfile.TemporaryDirectory() as folder:
+            cache = ArrayCache(Path(folder) / "cache")
+            timed = [Timed(), Timed()]
+            for seed, into in enumerate(timed):
+                learner = world.learner("rada", names, seed=seed)
+                task = Task(names, examples("growth", count, len(names)), examples("val", 0, len(names)), seed)
+                once(partial(_train, learner, task, cache, Path(folder) / f"{seed}.safetensors"), into)
+        rows.append([str(count), *(f"{run.seconds:.2f}" for run in timed), f"{timed[0].mib:.0f}"])
+        console(stderr=True).print(" ".join(rows[-1]))
+    report.show(
+        "growth_images",
+        "Growth with images: RAda, 10 classes, two epochs",
+        ["training images", "first run s", "next run s", "MiB"],
+        rows,
+        "One round each. The first run decodes and encodes each image once; the next one, of another seed, on the same "
+        "images takes them from the cache.",
+    )
+
+
+def _train(learner: Learner, task: Task, cache: ArrayCache, file: Path) -> None:
+    recipe = recipe_of("rada").model_copy(update={"epochs": 2, "augment": False, "batch_size": 8})
+    train(learner, recipe, task, cache=cache, checkpoint=file, train_key="", on_epoch=lambda _: None)

@@ -1,0 +1,131 @@
+"""Interleaved timing: each round calls every side once, so that a busy machine slows all of them alike."""
+
+import ctypes
+import gc
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from promptarena.benchmark.memory import PeakMemory
+
+
+class Ratio(NamedTuple):
+    """Median and quartiles of the ratios of paired rounds."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.1f}x ({self.low:.1f}-{self.high:.1f})"
+
+
+@dataclass
+class Timed:
+    """Rounds of one side: wall-clock and CPU seconds, and the process's peak memory in MiB."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    peak: list[float] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """Median of the wall-clock."""
+        return statistics.median(self.wall)
+
+    @property
+    def mib(self) -> float:
+        """The highest peak."""
+        return max(self.peak)
+
+
+def once(work: Callable[[], object], into: Timed) -> None:
+    """Call and add a round."""
+    gc.collect()
+    _give_back()
+    memory = PeakMemory(torch.device("cpu"))
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    into.wall.append(time.perf_counter() - wall)
+    into.cpu.append(time.process_time() - cpu)
+    into.peak.append(memory.mib())
+
+
+def _give_back() -> None:
+    """Freed memory goes back to the system, where the C library can do that, so that a peak is the next call's own."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def interleaved(sides: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Timed]:
+    """A B A B ...: `rounds` calls of each side."""
+    timed = {name: Timed() for name in sides}
+    with _frozen_heap():
+        for _ in range(rounds):
+            for name, work in sides.items():
+                once(work, timed[name])
+    return timed
+
+
+@contextmanager
+def _frozen_heap() -> Iterator[None]:
+    """What is there already is no longer looked through for garbage, which takes longer than a small step."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def ratio(slow: list[float], fast: list[float]) -> Ratio:
+    """How much longer the first took, round by round."""
+    pairs = [one / other for one, other in zip(slow, fast, strict=True)]
+    if len(pairs) == 1:
+        return Ratio(pairs[0], pairs[0], pairs[0])
+    low, median, high = statistics.quantiles(pairs, n=4, method="inclusive")
+    return Ratio(median, low, high)
+
+
+def matmul_rate(seconds: float = 0.5) -> float:
+    """FLOPs a second of float32 matrix products of the sizes in a ViT-B/16: the best of as many as `seconds` allow."""
+    x, w = torch.randn(788, 768), torch.randn(768, 3072)
+    best, started = 0.0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        begun = time.perf_counter()
+        for _ in range(4):
+            x @ w
+        best = max(best, 4 * 2 * x.numel() * w.shape[1] / (time.perf_counter() - begun))
+    return best
+
+
+def flops(work: Callable[[], object]) -> float:
+    """Operations of matrix products, attention's too, forward and backward."""
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        work()
+    return float(counter.get_total_flops())
+
+
+def machine() -> str:
+    """The machine and the versions, in a line."""
+    cpu = platform.processor() or platform.machine()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
+    memory = psutil.virtual_memory().total / 2**30
+    return (
+        f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GiB; {platform.system()}, Python {platform.python_version()}, "
+        f"torch {torch.__version__} ({torch.backends.cpu.get_cpu_capability()}), open_clip {version('open_clip_torch')}"
+    )

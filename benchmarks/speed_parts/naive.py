@@ -1,0 +1,129 @@
+"""The naive path: what the methods' published training code does, over the same weights and with the same learners.
+
+Texts have all 77 tokens; towers are run with the token axis first, through torch's multi-head attention with a mask, as
+OpenAI's CLIP does and all published code with it; every block of both towers is run in each step, the frozen ones below
+the first learned token too (without gradients, for nothing below needs any); the last block computes all rows; the
+frozen teacher encodes each image again; and nothing is kept from one step to the next.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from promptarena.benchmark.backbone import Backbone, Prompts
+from promptarena.benchmark.exact import PLAIN
+from promptarena.benchmark.method import Learner
+from promptarena.benchmark.towers import NO_BIAS, NO_EDITS, Edit, Tower
+from promptarena.methods.rada import HEADS, RAda, RationalAttention
+
+
+class NaiveTower(Tower):
+    """The blocks as OpenAI's code runs them: tokens (L, B, W), every row of every block."""
+
+    def __init__(self, blocks: nn.ModuleList, causal: bool) -> None:
+        super().__init__(blocks, causal, PLAIN)
+
+    def run(
+        self,
+        tokens: Tensor,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        edits: Mapping[int, Edit] = NO_EDITS,
+        bias: Mapping[int, Tensor] = NO_BIAS,
+    ) -> Tensor:
+        """As `Tower.run`."""
+        x = tokens.transpose(0, 1)
+        for index in range(start, self.depth if stop is None else stop):
+            if index in edits:
+                x = edits[index](x.transpose(0, 1)).transpose(0, 1).contiguous()
+            x = self._published(self.blocks[index], x, bias.get(index))
+        return x.transpose(0, 1)
+
+    def read(
+        self,
+        tokens: Tensor,
+        rows: Tensor,
+        *,
+        start: int = 0,
+        edits: Mapping[int, Edit] = NO_EDITS,
+        bias: Mapping[int, Tensor] = NO_BIAS,
+    ) -> Tensor:
+        """As `Tower.read`: all rows are computed, and some of them returned."""
+        tokens = self.run(tokens, start=start, edits=edits, bias=bias)
+        batch, length, width = tokens.shape
+        return tokens.gather(1, (rows % length).expand(batch, -1)[..., None].expand(-1, -1, width))
+
+    def _published(self, block: Any, x: Tensor, bias: Tensor | None) -> Tensor:
+        length, batch, width = x.shape
+        mask = torch.full((length, length), float("-inf")).triu(1) if self.causal else None
+        if bias is not None:
+            whole = bias.expand(batch, self.heads, length, length).reshape(-1, length, length)
+            mask = whole if mask is None else whole + mask
+        attention, normed = block.attn, block.ln_1(x)
+        mixed, _ = F.multi_head_attention_forward(
+            *(normed, normed, normed, width, self.heads),
+            *(attention.in_proj_weight, attention.in_proj_bias, None, None, False, 0.0),
+            *(attention.out_proj.weight, attention.out_proj.bias),
+            need_weights=False,
+            attn_mask=mask,
+        )
+        x = x + mixed
+        out: Tensor = x + block.mlp(block.ln_2(x))
+        return out
+
+
+class NaiveBackbone(Backbone):
+    """The same frozen model without any acceleration."""
+
+    def __init__(self, *built: Any) -> None:
+        super().__init__(*built, exact=PLAIN)
+        self.text = NaiveTower(self.model.transformer.resblocks, causal=True)
+
+    @cached_property
+    def vision(self) -> Tower:
+        """The image tower's blocks."""
+        return NaiveTower(self.model.visual.transformer.resblocks, causal=False)
+
+    def frozen_below(self, prompts: Prompts, block: int) -> Prompts:
+        """The Prompts as they are: every step runs all blocks."""
+        return prompts
+
+
+class NaiveAttention(RationalAttention):
+    """RAda's mask as released: the image's query repeated for every class, the texts' projected for every image."""
+
+    def forward(self, z: Tensor, t: Tensor, s: Tensor) -> Tensor:
+        """Normalised z (B, D) and t (C, D), scalar s -> M (B, C, D)."""
+        batch, classes = len(z), len(t)
+        images, texts = z[:, None].expand(-1, classes, -1), t[None].expand(batch, -1, -1)
+        rational = s * images * texts
+        keys, values = _heads(self.k(rational)), _heads(self.v(rational))
+        queries = self.q1(s.sqrt() * images), self.q2(s.sqrt() * texts), self.q3(rational)
+        scale = self.config.temperature * (self.k.out_features // HEADS) ** 0.5
+        scores = [(_heads(query) @ keys.mT / scale).flatten(2) for query in queries]
+        maps = [classes * each.softmax(dim=-1).view(batch, HEADS, classes, classes) for each in scores]
+        mixed = sum(maps[1:], maps[0]) / 3 @ values
+        return F.relu(1 + self.o(mixed.transpose(1, 2).flatten(2)))
+
+
+def _heads(x: Tensor) -> Tensor:
+    return x.view(*x.shape[:2], HEADS, -1).transpose(1, 2)
+
+
+class NaiveRAda(RAda):
+    """RAda with its attention as released."""
+
+    def __init__(self, backbone: Backbone, config: Any, classes: Any, generator: torch.Generator) -> None:
+        super().__init__(backbone, config, classes, generator)
+        attention = NaiveAttention(backbone.embed_dim, config, generator)
+        attention.load_state_dict(self.attention.state_dict())
+        self.attention = attention
+
+
+PUBLISHED: Mapping[str, type[Learner]] = {"rada": NaiveRAda}
+"""Learners whose own arithmetic is accelerated; all others differ in the backbone alone."""

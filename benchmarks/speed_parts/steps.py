@@ -1,0 +1,211 @@
+"""Training steps and evaluations of each method: the naive path, ours on new pixels, and ours on stored ones."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from promptarena.benchmark.cache import ArrayCache
+from promptarena.benchmark.inputs import PixelBatch, View
+from promptarena.benchmark.method import Classes, Images, Learner
+from promptarena.benchmark.terminal import console
+from speed_parts.measure import Timed, flops, interleaved, matmul_rate, ratio
+from speed_parts.report import Report
+from speed_parts.world import STEP_BATCH, World, class_names, examples
+
+ONE_TEMPLATE = {"teacher_templates": ("a photo of a {}.",)}
+"""PromptSRC's teacher texts are made once a training, not in a step."""
+
+
+class Side:
+    """A learner under training, and how it is given images."""
+
+    def __init__(self, learner: Learner, classes: Classes, images: Callable[[], Images], labels: Tensor) -> None:
+        self.learner = learner
+        self._images = images
+        self._labels = labels
+        self._prompts = learner.training_prompts(classes)
+        self._classes = classes
+        self._optimizer = torch.optim.SGD(learner.parameters(), lr=1e-4, momentum=0.9)
+        self.outcomes: list[tuple[Tensor, ...]] = []
+
+    def forward_and_backward(self) -> tuple[Tensor, ...]:
+        """The logits, losses and gradients."""
+        logits, losses = self.learner.training_step(self._images(), self._labels, self._prompts)
+        self._optimizer.zero_grad(set_to_none=True)
+        self.learner.backward(losses)
+        gradients = [parameter.grad for parameter in self.learner.parameters() if parameter.grad is not None]
+        return (logits.detach(), *(loss.detach() for loss in losses.values()), *gradients)
+
+    def step(self) -> None:
+        """One training step; its outcome is added to `outcomes`."""
+        self.outcomes.append(self.forward_and_backward())
+        self._optimizer.step()
+
+    def texts(self) -> object:
+        """The classifier, without gradients."""
+        with torch.inference_mode():
+            self._classifier = self.learner.classifier(self.learner.prompts(self._classes))
+        return self._classifier
+
+    def scores(self) -> Tensor:
+        """Logits of the images with the classifier of the last `texts`."""
+        with torch.inference_mode():
+            return self.learner.logits(self._images(), self._classifier)
+
+    def both(self) -> None:
+        """Texts and scores, as in each batch of the naive path."""
+        self.texts()
+        self.scores()
+
+
+def sides(world: World, method: str, classes: int, batch: int, folder: Path) -> dict[str, Side]:
+    """The three sides, on the same images and from the same initial parameters."""
+    names, settings = class_names(classes), ONE_TEMPLATE if method == "promptsrc" else {}
+    shown = examples("step", batch, classes)
+    labels = torch.from_numpy(shown.labels)
+    view = View(shown.images, world.ours, ArrayCache(folder))
+    pixels, rows = view.pixels(range(batch)), list(range(batch))
+    naive = world.learner(method, names, naive=True, **settings)
+    fresh, repeated = (world.learner(method, names, **settings) for _ in range(2))
+    for learner in (fresh, repeated):
+        learner.load_state_dict(naive.state_dict())
+    return {
+        "naive": Side(naive, names, lambda: PixelBatch(pixels, world.naive), labels),
+        "fresh": Side(fresh, names, lambda: PixelBatch(pixels, world.ours), labels),
+        "repeated": Side(repeated, names, lambda: view.batch(rows), labels),
+    }
+
+
+def difference(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
+    """The largest relative L2 distance of a pair of tensors."""
+    return max(float((a - b).norm() / b.norm().clamp_min(1e-12)) for a, b in zip(one, other, strict=True))
+
+
+def steps(world: World, methods: Sequence[str], classes: Sequence[int], rounds: int, report: Report) -> None:
+    """Time a training step of each method and class count."""
+    rows = []
+    for count in classes:
+        for method in methods:
+            batch = STEP_BATCH.get(method, 4)
+            with tempfile.TemporaryDirectory() as folder:
+                measured = sides(world, method, count, batch, Path(folder))
+                for name in ("fresh", "repeated"):
+                    measured[name].forward_and_backward()
+                timed = interleaved({name: side.step for name, side in measured.items()}, rounds)
+                first = {name: side.outcomes[0] for name, side in measured.items()}
+                off = max(difference(first[name], first["naive"]) for name in ("fresh", "repeated"))
+            rows.append([method, str(count), str(batch), *_times(timed), f"{off:.0e}"])
+            console(stderr=True).print(" ".join(rows[-1]))
+    report.show(
+        "steps",
+        "A training step: forward, backward, optimiser",
+        ["method", "classes", "batch", *HEADERS, "difference"],
+        rows,
+        f"Wall-clock seconds, medians of {rounds} interleaved rounds; ratios of paired rounds, median and quartiles; "
+        "ratios of CPU time, and the process's peak memory, in the order of the sides. Fresh: every image is encoded "
+        "anew. Repeated: frozen parts come from the cache. Difference: of logits, losses and gradients of the first "
+        "step, relative L2, the worst tensor.",
+    )
+
+
+HEADERS = ["naive s", "fresh s", "repeated s", "fresh ratio", "repeated ratio", "CPU ratios", "MiB"]
+
+
+def _times(timed: dict[str, Timed]) -> list[str]:
+    naive, fresh, repeated = timed["naive"], timed["fresh"], timed["repeated"]
+    return [
+        *(f"{side.seconds:.3f}" for side in (naive, fresh, repeated)),
+        *(str(ratio(naive.wall, side.wall)) for side in (fresh, repeated)),
+        ", ".join(f"{ratio(naive.cpu, side.cpu).median:.1f}x" for side in (fresh, repeated)),
+        ", ".join(f"{side.mib:.0f}" for side in (naive, fresh, repeated)),
+    ]
+
+
+def evaluate(
+    world: World,
+    methods: Sequence[str],
+    classes: Sequence[int],
+    rounds: int,
+    report: Report,
+    *,
+    images: int = 64,
+    batch: int = 16,
+) -> None:
+    """Time an evaluation: texts in every batch against texts once."""
+    rows, batches = [], images // batch
+    for count in classes:
+        for method in methods:
+            with tempfile.TemporaryDirectory() as folder:
+                measured = sides(world, method, count, batch, Path(folder))
+                naive, fresh, repeated = (measured[name] for name in ("naive", "fresh", "repeated"))
+                for side in (fresh, repeated):
+                    side.both()
+                parts = {
+                    "naive": naive.both,
+                    "texts": fresh.texts,
+                    "fresh": fresh.scores,
+                    "repeated": repeated.scores,
+                }
+                timed = interleaved(parts, rounds)
+                off = difference([fresh.scores(), repeated.scores()], [naive.scores()] * 2)
+            whole = {
+                "naive": _sum(batches, timed["naive"]),
+                "fresh": _sum(batches, timed["fresh"], timed["texts"]),
+                "repeated": _sum(batches, timed["repeated"], timed["texts"]),
+            }
+            rows.append([method, str(count), f"{images} in {batch}s", *_times(whole), f"{off:.0e}"])
+            console(stderr=True).print(" ".join(rows[-1]))
+    report.show(
+        "evaluate",
+        f"An evaluation of {images} images in batches of {batch}",
+        ["method", "classes", "images", *HEADERS, "difference"],
+        rows,
+        f"Seconds, put together from {rounds} interleaved rounds of its parts: naive, {batches} times a batch with its "
+        f"texts; ours, the texts once and {batches} times a batch. Fresh: images encoded. Repeated: frozen parts come "
+        "from the cache, as in any second evaluation. Difference: of logits, relative L2.",
+    )
+
+
+def _sum(times: int, batch: Timed, texts: Timed | None = None) -> Timed:
+    more = texts or Timed([0.0] * len(batch.wall), [0.0] * len(batch.cpu), [0.0] * len(batch.peak))
+    return Timed(
+        [times * one + other for one, other in zip(batch.wall, more.wall, strict=True)],
+        [times * one + other for one, other in zip(batch.cpu, more.cpu, strict=True)],
+        [max(one, other) for one, other in zip(batch.peak, more.peak, strict=True)],
+    )
+
+
+def floor(world: World, methods: Sequence[str], classes: Sequence[int], rounds: int, report: Report) -> None:
+    """How near our steps come to the operations that they need, at the core's rate of matrix products."""
+    rows = []
+    for count in classes:
+        for method in methods:
+            batch = STEP_BATCH.get(method, 4)
+            with tempfile.TemporaryDirectory() as folder:
+                measured = sides(world, method, count, batch, Path(folder))
+                for name in ("fresh", "repeated"):
+                    measured[name].forward_and_backward()
+                    work = flops(measured[name].step)
+                    rates: list[float] = []
+                    calls = {"rate": lambda into=rates: into.append(matmul_rate()), "step": measured[name].step}
+                    timed = interleaved(calls, rounds)
+                    least = work / max(rates)
+                    taken = min(timed["step"].wall)
+                    rows.append(
+                        [
+                            *(method, str(count), name, f"{work / 1e9:.0f}", f"{max(rates) / 1e9:.0f}"),
+                            *(f"{least:.3f}", f"{taken:.3f}", f"{100 * least / taken:.0f} %"),
+                        ]
+                    )
+                    console(stderr=True).print(" ".join(rows[-1]))
+    report.show(
+        "floor",
+        "Our steps against the floor",
+        ["method", "classes", "images", "GFLOP", "GFLOP/s", "floor s", "step s", "reached"],
+        rows,
+        "GFLOP: matrix products of a step, attention's too, forward and backward. GFLOP/s: the best rate of float32 "
+        f"matrix products of this size, measured between the steps. Floor: their quotient. Step: the best of {rounds}.",
+    )

@@ -1,0 +1,123 @@
+"""What `--format latex` gives goes through pdflatex, whatever the names, and stays on the page."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from report_runs import NASTY, outline_of, results_of
+
+from promptarena.benchmark.board import Board
+from promptarena.benchmark.distance_board import distance_board
+from promptarena.benchmark.frame import tidy
+from promptarena.benchmark.latex_text import breakable, escaped
+from promptarena.benchmark.leaderboard import leaderboard
+from promptarena.benchmark.published import load_published
+from promptarena.benchmark.spec import PROTOCOLS, Protocol
+from promptarena.benchmark.statistics.tables import statistics_board
+from promptarena.benchmark.tables import render_all
+
+DOCUMENT = r"""\documentclass{article}
+\usepackage{booktabs,graphicx}
+\begin{document}
+%s
+\end{document}
+"""
+FORTY = tuple(f"method{number}(n_ctx={number}, init=a_photo)" for number in range(40))
+SLACK = 10.0
+
+needs_pdflatex = pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not on this machine")
+
+
+def compiled(source: str, folder: Path) -> str:
+    """The log of pdflatex, which must not complain."""
+    (folder / "tables.tex").write_text(DOCUMENT % source, encoding="utf-8")
+    ended = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"],
+        cwd=folder,
+        capture_output=True,
+        timeout=120,
+        check=False,
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "max_print_line": "1000", "HOME": str(folder)},
+    )
+    log = (folder / "tables.log").read_text(errors="replace")
+    assert ended.returncode == 0, log[-3000:]
+    return log
+
+
+def assert_on_the_page(log: str) -> None:
+    assert "Float too large" not in log
+    wide = [float(points) for points in re.findall(r"Overfull \\hbox \(([\d.]+)pt too wide\)", log)]
+    assert all(points <= SLACK for points in wide), wide
+
+
+def board_of(labels: tuple[str, ...], protocol: Protocol, datasets: int, seeds: tuple[int, ...] = (1, 2, 3)) -> Board:
+    outline = outline_of(datasets)
+    results = results_of(outline, labels, seeds, [protocol])
+    return leaderboard(tidy(results), protocol, outline.columns(protocol), shots=outline.few_shot_shots)
+
+
+@needs_pdflatex
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_name_compiles(protocol: Protocol, tmp_path: Path) -> None:
+    board = board_of(NASTY, protocol, 3)
+    nasty = replace(board, caption=" ".join(NASTY), notes=NASTY, title=NASTY[0])
+    assert_on_the_page(compiled(render_all([nasty], "latex"), tmp_path))
+
+
+@needs_pdflatex
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_forty_methods_on_eleven_datasets_stay_on_the_page(protocol: Protocol, tmp_path: Path) -> None:
+    board = board_of(FORTY, protocol, 11)
+    log = compiled(
+        render_all([replace(board, notes=tuple(f"{label}: no runs yet" for label in FORTY * 3))], "latex"), tmp_path
+    )
+    assert_on_the_page(log)
+    assert "Too many unprocessed floats" not in log
+
+
+@needs_pdflatex
+def test_holes_one_seed_and_further_boards_compile(tmp_path: Path) -> None:
+    outline = outline_of(3)
+    names = ("coop", "maple", "zeroshot")
+    results = [
+        result
+        for result in results_of(outline, names, (1,), ["base-to-novel"])
+        if (result.label, result.dataset) != ("coop", "d0")
+    ]
+    frame, columns = tidy(results), [("imagenet", "ImageNet"), *outline.columns("base-to-novel")]
+    boards = [
+        leaderboard(frame, "base-to-novel", columns, labels=["absent", *names], seeds=[1, 2]),
+        distance_board(frame, load_published(), "base-to-novel", columns),
+        statistics_board(frame, "base-to-novel", columns, reference="maple"),
+    ]
+    assert_on_the_page(compiled(render_all(boards, "latex"), tmp_path))
+
+
+@needs_pdflatex
+def test_an_empty_board_compiles(tmp_path: Path) -> None:
+    board = board_of(("coop",), "base-to-novel", 3)
+    empty = replace(board, tables=tuple(replace(table, rows=()) for table in board.tables))
+    assert_on_the_page(compiled(render_all([empty], "latex"), tmp_path))
+
+
+@pytest.mark.parametrize("text", [*NASTY, "".join(map(chr, range(0x3000)))])
+def test_escaped_text_holds_only_what_pdflatex_knows(text: str) -> None:
+    assert all(char.isascii() or "À" <= char <= "ÿ" for char in escaped(text))
+    assert all(char.isprintable() for char in escaped(text))
+
+
+def test_long_words_can_be_broken_and_short_ones_are_left_alone() -> None:
+    assert breakable("short words") == "short words"
+    assert breakable("x" * 30).replace(r"\allowbreak{}", "") == "x" * 30
+    assert r"\allowbreak{}" in breakable("x" * 30)
+
+
+def test_no_row_is_lost_where_a_table_is_cut() -> None:
+    labels = tuple(f"m{number:03d}" for number in range(95))
+    board = board_of(labels, "base-to-novel", 1, (1,))
+    source = render_all([board], "latex")
+    for label in labels:
+        assert source.count(f"\n{label} & ") == len(board.tables)

@@ -1,0 +1,144 @@
+"""Intervals and verdicts on data whose truth is known: how often they are right."""
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from promptarena.benchmark.spec import Protocol
+from promptarena.benchmark.spread import spread
+from promptarena.benchmark.statistics.bootstrap import draw_weights, interval
+from promptarena.benchmark.statistics.paired import compare
+from promptarena.benchmark.statistics.ranks import rank
+from promptarena.benchmark.statistics.scores import Scores
+from promptarena.benchmark.statistics.significance import wilcoxon
+
+Array = NDArray[np.float64]
+
+
+def near(share: float, trials: int, low: float, high: float) -> bool:
+    """Whether a share of trials lies between two rates, with four standard errors of grace."""
+    grace = 4 * math.sqrt(max(high * (1 - high), low * (1 - low)) / trials)
+    return low - grace <= share <= high + grace
+
+
+def differences(
+    random: np.random.Generator, trials: int, datasets: int, seeds: int, spread: float, luck: float
+) -> Array:
+    """Differences (trials, datasets, seeds) of mean 0: seeds vary by 1, datasets by `spread`, by `luck` what a seed
+    shares on all datasets."""
+    common = luck * random.normal(size=(trials, 1, seeds))
+    return spread * random.normal(size=(trials, datasets, 1)) + random.normal(size=(trials, datasets, seeds)) + common
+
+
+def covered(
+    random: np.random.Generator, trials: int, datasets: int, seeds: int, spread: float, luck: float | None
+) -> float:
+    """How often the interval over datasets and seeds holds the truth; `luck` None: trainings are separate."""
+    weights = draw_weights((seeds,) * datasets, luck is not None)
+    hits = 0
+    for one in differences(random, trials, datasets, seeds, spread, luck or 0.0).reshape(trials, -1):
+        over = interval(float(one.mean()), weights @ one, datasets)
+        hits += over.low <= 0 <= over.high
+    return hits / trials
+
+
+def scores_of(values: Array, protocol: Protocol = "few-shot") -> Scores:
+    """Scores of methods m0, m1, ... from (methods, datasets, seeds)."""
+    names = [f"d{place}" for place in range(values.shape[1])]
+    cells = {
+        f"m{number}": {
+            name: {seed: (float(value),) for seed, value in enumerate(row)}
+            for name, row in zip(names, rows, strict=True)
+        }
+        for number, rows in enumerate(values)
+    }
+    return Scores(protocol, "accuracy", tuple((name, name) for name in names), cells)
+
+
+def told_apart(random: np.random.Generator, trials: int, datasets: int, seeds: int, spread: float) -> float:
+    """How often two equal methods are told apart."""
+    drawn = 70 + differences(random, trials, datasets, seeds, spread, 0.0)
+    return sum(
+        compare(scores_of(np.stack([one, np.full_like(one, 70.0)])), "m0", "m1").told_apart for one in drawn
+    ) / len(drawn)
+
+
+def families_wrong(random: np.random.Generator, trials: int, methods: int, datasets: int, luck: float = 0.0) -> float:
+    """How often any two of equal methods are told apart by a ranking; with `luck`, in transfer."""
+    wrong = 0
+    for _ in range(trials):
+        own = 70 + random.normal(size=(methods, datasets, 1)) + 3 * random.normal(size=(1, datasets, 1))
+        noise = random.normal(size=(methods, datasets, 3)) + luck * random.normal(size=(methods, 1, 3))
+        ranking = rank(scores_of(own + noise, "cross-dataset" if luck else "few-shot"))
+        wrong += any(pair.told_apart for pair in ranking.pairs)
+    return wrong / trials
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_students_interval_over_seeds_holds_the_truth_19_times_of_20(seeds: int) -> None:
+    drawn = np.random.default_rng(seeds).normal(size=(4000, seeds)).tolist()
+    hits = sum(
+        each.low <= 0 <= each.high for each in map(spread, drawn) if each.low is not None and each.high is not None
+    )
+    assert near(hits / 4000, 4000, 0.95, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("datasets", "seeds", "spread", "luck", "low", "high"),
+    [
+        (11, 1, 1.0, None, 0.94, 0.96),
+        (11, 3, 0.0, None, 0.97, 1.0),
+        (11, 3, 3.0, None, 0.94, 0.97),
+        (4, 3, 3.0, None, 0.94, 0.98),
+        (10, 3, 3.0, 0.0, 0.94, 0.97),
+        (10, 3, 1.0, 1.0, 0.90, 0.95),
+    ],
+)
+def test_the_interval_over_datasets_and_seeds_holds_the_truth_as_documented(
+    datasets: int, seeds: int, spread: float, luck: float | None, low: float, high: float
+) -> None:
+    share = covered(np.random.default_rng(7), 600, datasets, seeds, spread, luck)
+    assert near(share, 600, low, high)
+
+
+def test_percentiles_of_the_draws_would_hold_the_truth_too_rarely() -> None:
+    weights = draw_weights((1,) * 11, False)
+    resampled = differences(np.random.default_rng(1), 600, 11, 1, 1.0, 0.0).reshape(600, 11) @ weights.T
+    low, high = np.quantile(resampled, [0.025, 0.975], axis=1)
+    assert not near(float(((low <= 0) & (high >= 0)).mean()), 600, 0.95, 1.0)
+
+
+@pytest.mark.parametrize("datasets", [6, 10, 11, 13])
+def test_wilcoxon_is_wrong_at_most_one_time_of_20(datasets: int) -> None:
+    p_values = wilcoxon(np.random.default_rng(datasets).normal(size=(3000, datasets)))
+    assert near(float((p_values <= 0.05).mean()), 3000, 0.03, 0.05)
+
+
+def test_equal_methods_are_seldom_told_apart() -> None:
+    assert near(told_apart(np.random.default_rng(1), 150, 11, 3, 3.0), 150, 0.0, 0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("datasets", "seeds", "spread", "low", "high"),
+    [(11, 3, 0.0, 0.0, 0.02), (11, 3, 3.0, 0.03, 0.05), (11, 1, 1.0, 0.03, 0.05), (1, 3, 0.0, 0.05, 0.05)],
+)
+def test_equal_methods_are_told_apart_as_rarely_as_documented(
+    datasets: int, seeds: int, spread: float, low: float, high: float
+) -> None:
+    assert near(told_apart(np.random.default_rng(2), 300, datasets, seeds, spread), 300, low, high)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("methods", "datasets"), [(3, 11), (10, 11), (40, 11), (5, 4)])
+def test_families_of_equal_methods_are_told_apart_at_most_one_time_of_20(methods: int, datasets: int) -> None:
+    trials = 100 if methods < 20 else 20
+    assert near(families_wrong(np.random.default_rng(3), trials, methods, datasets), trials, 0.0, 0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("methods", [5, 15])
+def test_luck_that_all_targets_share_tells_families_apart_seldom(methods: int) -> None:
+    assert near(families_wrong(np.random.default_rng(4), 60, methods, 10, luck=1.0), 60, 0.0, 0.08)

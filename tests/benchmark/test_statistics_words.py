@@ -1,0 +1,258 @@
+"""What is said of comparisons and ranks, and how they are tabulated."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from score_frames import DATASETS, Row, drawn_frame, frame_of
+
+from promptarena.benchmark.board import Board
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.spec import Protocol
+from promptarena.benchmark.statistics.paired import against, compare
+from promptarena.benchmark.statistics.ranks import rank
+from promptarena.benchmark.statistics.scores import read_scores
+from promptarena.benchmark.statistics.tables import statistics_board
+from promptarena.benchmark.statistics.words import against_words, p_text, p_words, ranking_words, words
+from promptarena.benchmark.tables import Format, render
+
+SOURCE = ("source", "Source")
+NASTY = [r"$x^2_{i}$ & 100% #1", r"~tilde\alpha{", "_under_score", "<script>|`*[a]", "y" * 80, "zeroshot"]
+FORMATS: list[Format] = ["rich", "md", "latex", "html", "csv", "json"]
+
+
+def two(points: list[list[float]], protocol: Protocol = "few-shot", missing: int = 0) -> str:
+    """The words for maple against coop, which maple is above by `points[dataset][seed]`."""
+    rows: list[Row] = []
+    for (name, _), by_seed in zip(DATASETS, points, strict=False):
+        for seed, point in enumerate(by_seed):
+            rows.append(("maple", name, seed, {"all": 60 + point}))
+            rows.append(("coop", name, seed, {"all": 60}))
+    datasets = DATASETS[: len(points) + missing]
+    titled = (SOURCE, *datasets) if protocol == "cross-dataset" else datasets
+    return words(compare(read_scores(frame_of(rows, protocol), protocol, titled), "maple", "coop"))
+
+
+def test_a_comparison_states_points_interval_sample_and_p() -> None:
+    sides = {"maple": (80.0, 75.0), "coop": (79.0, 75.0)}
+    rows: list[Row] = [
+        (label, name, seed, {"base": base + (place % 3 - 1) * (label == "maple") * 3, "novel": novel})
+        for label, (base, novel) in sides.items()
+        for place, (name, _) in enumerate(DATASETS)
+        for seed in (1, 2, 3)
+    ]
+    said = words(compare(read_scores(frame_of(rows), "base-to-novel", DATASETS), "maple", "coop"))
+    pattern = (
+        r"maple is above coop by 0\.\d\d points HM \(95 % interval -?\d\.\d\d to \d\.\d\d; 11 datasets x 3 seeds; "
+        r"Wilcoxon p = 0\.\d\d\): they cannot be told apart\."
+    )
+    assert re.fullmatch(pattern, said)
+
+
+def test_methods_that_differ_everywhere_are_told_apart() -> None:
+    said = two([[-1.0, -1.1, -0.9]] * 11)
+    assert said.startswith("maple is below coop by 1.00 points accuracy at 16 shots (95 % interval -1.")
+    assert said.endswith("11 datasets x 3 seeds; Wilcoxon p < 0.001): they can be told apart.")
+
+
+def test_equal_scores_are_called_the_same() -> None:
+    said = two([[0.0, 0.0]] * 8)
+    assert said.startswith("maple and coop have the same accuracy at 16 shots (95 % interval 0.00 to 0.00;")
+    assert said.endswith("Wilcoxon p = 1.00): they cannot be told apart.")
+
+
+def test_few_datasets_are_said_to_be_too_few() -> None:
+    assert two([[2.0, 2.1, 1.9]] * 4).endswith(
+        "they cannot be told apart. 4 datasets are too few for the test: p cannot be below 0.125; on just these, "
+        "over 3 seeds, the 95 % interval is 1.75 to 2.25."
+    )
+
+
+def test_one_dataset_speaks_for_itself_alone() -> None:
+    said = two([[2.0, 2.1, 1.9]])
+    assert said == (
+        "maple is above coop by 2.00 points accuracy at 16 shots on Data 0 (95 % interval 1.75 to 2.25; 1 dataset x 3 "
+        "seeds; t-test p < 0.001): they can be told apart. One dataset does not say whether they differ on others."
+    )
+
+
+def test_one_dataset_and_one_seed_say_nothing_more() -> None:
+    assert two([[2.0]]) == (
+        "maple is above coop by 2.00 points accuracy at 16 shots on Data 0 (1 dataset x 1 seed). From one dataset and "
+        "one seed nothing more can be said."
+    )
+
+
+def test_one_seed_of_transfer_is_one_training() -> None:
+    assert two([[2.0]] * 10, "cross-dataset") == (
+        "maple is above coop by 2.00 points accuracy (10 datasets x 1 seed). With one seed all targets share one "
+        "training, so nothing can be said of other seeds."
+    )
+
+
+def test_what_was_left_out_is_named() -> None:
+    assert two([[2.0]] * 8, missing=1).endswith("Left out, because not both have it: 1 dataset (Data 8).")
+    rows: list[Row] = [(label, "d0", seed, {"all": 50.0 + seed}) for label in "ab" for seed in (1, 2)]
+    rows += [("a", "d0", 3, {"all": 1.0}), ("a", "d1", 1, {"all": 1.0}), ("b", "d2", 1, {"all": 1.0})]
+    said = words(compare(read_scores(frame_of(rows, "few-shot"), "few-shot", DATASETS[:3]), "a", "b"))
+    assert said.endswith("Left out, because not both have it: 2 datasets (Data 1, Data 2) and 1 score.")
+
+
+def test_a_correction_is_said_with_its_family() -> None:
+    scores = read_scores(drawn_frame(np.random.default_rng(1), ["a", "b", "c"]), "base-to-novel", DATASETS)
+    first, _ = against_words(against(scores, "a"))
+    assert re.search(r"Wilcoxon p = [01]\.\d+; p = [01]\.\d+ after Holm's correction for 2 comparisons\)", first)
+
+
+def test_many_comparisons_are_summed_up() -> None:
+    frame = drawn_frame(np.random.default_rng(1), [f"m{number}" for number in range(12)])
+    frame.loc[frame["label"] == "m3", "value"] = 0.95
+    frame.loc[frame["label"] == "m4", "value"] = 0.05
+    (said,) = against_words(against(read_scores(frame, "base-to-novel", DATASETS), "m0"))
+    assert said.startswith("HM, 11 methods against m0: above: m3; below: m4; not told apart: m1, m2, m5,")
+
+
+def test_p_values_in_print() -> None:
+    assert [p_words(p) for p in (1.0, 0.214, 0.05, 0.0341, 0.00293, 0.001, 0.00098)] == [
+        "p = 1.00",
+        "p = 0.21",
+        "p = 0.050",
+        "p = 0.034",
+        "p = 0.0029",
+        "p = 0.0010",
+        "p < 0.001",
+    ]
+    assert [p_text(p) for p in (0.2, 0.0005)] == ["0.20", "<0.001"]
+
+
+class TestRankingWords:
+    def test_nothing_found(self) -> None:
+        scores = read_scores(drawn_frame(np.random.default_rng(0), list("abcd"), "few-shot"), "few-shot", DATASETS)
+        said = ranking_words(rank(scores))
+        assert re.fullmatch(
+            r"accuracy at 16 shots, 4 methods, 11 datasets x 3 seeds: \w has the best mean rank \(\d\.\d\); no two can "
+            r"be told apart \(Friedman p = 0\.\d+\)\.",
+            said,
+        )
+
+    def test_the_best_and_its_neighbours(self) -> None:
+        rows: list[Row] = [
+            (label, name, seed, {"all": base + 0.1 * place + 0.5 * (seed == place % 3) * (label != "low")})
+            for place, (name, _) in enumerate(DATASETS)
+            for seed in (0, 1, 2)
+            for label, base in (("top", 80.1), ("near", 80.0), ("low", 50.0))
+        ]
+        frame = frame_of(rows, "few-shot")
+        near = frame["label"] == "near"
+        frame.loc[near & frame["dataset"].isin(["d0", "d1", "d2", "d3"]), "value"] += 0.01
+        said = ranking_words(rank(read_scores(frame, "few-shot", DATASETS)))
+        assert "top has the best mean rank (1.4); it cannot be told apart from near (Friedman p < 0.001; " in said
+        assert "Wilcoxon with Holm's correction for 3 pairs, smallest p = 0.0029)." in said
+
+    def test_too_few_datasets_for_any_verdict(self) -> None:
+        scores = read_scores(drawn_frame(np.random.default_rng(0), list("abcdef"), "few-shot", 2), "few-shot", DATASETS)
+        frame = drawn_frame(np.random.default_rng(0), ["a", "b"], "few-shot", 1)
+        assert "critical difference" in ranking_words(rank(scores)) or "Friedman p" in ranking_words(rank(scores))
+        assert "2 datasets are too few to tell any of 6 methods apart." in ranking_words(rank(scores))
+        said = ranking_words(rank(read_scores(frame, "few-shot", DATASETS[:1])))
+        assert said.endswith("has the best mean rank (1.0). One dataset does not say whether methods differ on others.")
+
+    def test_one_seed_of_transfer_is_one_training(self) -> None:
+        frame = drawn_frame(np.random.default_rng(0), ["a", "b", "c"], "cross-dataset", seeds=[1])
+        ranking = rank(read_scores(frame, "cross-dataset", (SOURCE, *DATASETS)))
+        assert not ranking.pairs
+        assert ranking_words(ranking).endswith(
+            "With one seed all targets share one training, so nothing can be said of other seeds."
+        )
+
+    def test_a_single_method(self) -> None:
+        scores = read_scores(drawn_frame(np.random.default_rng(0), ["a"]), "base-to-novel", DATASETS)
+        assert ranking_words(rank(scores)) == (
+            "HM: a alone has all scores on 11 datasets x 3 seeds; there is nothing to compare it with."
+        )
+
+
+class TestBoard:
+    def board(self, protocol: Protocol = "base-to-novel", **options: object) -> Board:
+        frame = drawn_frame(
+            np.random.default_rng(1), NASTY, protocol, shots=(4, 16) if protocol == "few-shot" else (16,)
+        )
+        titled = (SOURCE, *DATASETS) if protocol in ("cross-dataset", "domain-generalization") else DATASETS
+        return statistics_board(frame, protocol, titled, reference="zeroshot", shots=(4, 16), **options)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("protocol", ["base-to-novel", "cross-dataset", "domain-generalization", "few-shot"])
+    def test_every_protocol_has_ranks_and_differences(self, protocol: Protocol) -> None:
+        board = self.board(protocol)
+        assert [table.key for table in board.tables] == ["ranks", "against", "against-datasets"]
+        assert {row.label for row in board.tables[0].rows} == set(NASTY)
+        assert {row.label for row in board.tables[1].rows} == set(NASTY) - {"zeroshot"}
+        metrics = {"base-to-novel": 3, "few-shot": 2}.get(protocol, 1)
+        assert len(board.tables[0].columns) == 3 * metrics
+        assert len(board.notes) == metrics + 5
+        assert board.part == "statistics"
+
+    @pytest.mark.parametrize("format", FORMATS)
+    def test_every_format_prints_it(self, format: Format) -> None:
+        text = render(self.board(), format)
+        assert "zeroshot" in text
+        if format == "latex":
+            assert r"\$x\textasciicircum{}2\_\{i\}\$ \& 100\% \#1" in text
+        if format == "html":
+            assert "<script>|" not in text
+        if format in ("rich", "md", "latex", "html"):
+            assert "5 of 5" in text or "0 of 5" in text
+
+    def test_data_formats_keep_unrounded_differences_with_their_intervals(self) -> None:
+        document = json.loads(render(self.board(), "json"))
+        (row, *_) = document["tables"][1]["rows"]
+        frame = drawn_frame(np.random.default_rng(1), NASTY)
+        comparison = compare(read_scores(frame, "base-to-novel", DATASETS), row["method"], "zeroshot")
+        figure = row["figures"]["hm_difference_points"]
+        assert (figure["value"], figure["low95"], figure["high95"]) == (
+            comparison.average,
+            comparison.low,
+            comparison.high,
+        )
+        assert f"p {comparison.p!r}" in row["figures"]["hm_p_holm"]["reason"]
+
+    def test_without_a_reference_there_are_ranks_only(self) -> None:
+        frame = drawn_frame(np.random.default_rng(1), ["a", "b"])
+        board = statistics_board(frame, "base-to-novel", DATASETS)
+        assert [table.key for table in board.tables] == ["ranks"]
+        assert len(board.notes) == 3
+
+    def test_an_unknown_reference_is_refused(self) -> None:
+        frame = drawn_frame(np.random.default_rng(1), ["coop", "maple"])
+        with pytest.raises(UserError, match="'mapel'; did you mean maple"):
+            statistics_board(frame, "base-to-novel", DATASETS, reference="mapel")
+
+    def test_a_reference_that_shares_nothing_is_said_to(self) -> None:
+        frame = drawn_frame(np.random.default_rng(1), ["coop", "maple"], datasets=2)
+        frame = frame[(frame["label"] == "coop") == (frame["dataset"] == "d0")]
+        board = statistics_board(frame, "base-to-novel", DATASETS[:2], reference="coop")
+        assert board.notes[-1] == "Nothing can be compared with coop."
+        assert board.tables[1].rows == ()
+
+    def test_a_method_without_novel_scores_has_holes(self) -> None:
+        frame = drawn_frame(np.random.default_rng(1), ["a", "b", "probe"])
+        frame = frame[(frame["label"] != "probe") | (frame["target_subset"] == "base")]
+        board = statistics_board(frame, "base-to-novel", DATASETS, reference="a")
+        (row,) = [row for row in board.tables[0].rows if row.label == "probe"]
+        notes = {column.key: cell.note for column, cell in zip(board.tables[0].columns, row.cells, strict=True)}
+        assert (notes["hm_mean_rank"], notes["base_apart_from"]) == ("", "0 of 2")
+        assert any("Left out: probe: lacks scores on 11 of 11 datasets" in note for note in board.notes)
+
+    def test_an_empty_frame_says_that_there_is_nothing(self) -> None:
+        board = statistics_board(frame_of([]), "base-to-novel", DATASETS, labels=["coop"])
+        assert [row.label for row in board.tables[0].rows] == ["coop"]
+        assert board.notes[0].startswith("no methods with HM on the same datasets and seeds of base-to-novel")
+
+    def test_a_miniature_is_called_one(self) -> None:
+        frame = drawn_frame(np.random.default_rng(1), ["a", "b"], miniature=True)
+        assert "never be compared with published" in statistics_board(frame, "base-to-novel", DATASETS).caption
+
+    def test_significant_is_never_said(self) -> None:
+        frame = pd.concat([drawn_frame(np.random.default_rng(1), ["a", "b", "c"], shots=(16,))])
+        assert "significan" not in render(statistics_board(frame, "base-to-novel", DATASETS, reference="a"), "md")

@@ -1,0 +1,142 @@
+"""A small real comparison travels: exported, imported, merged; its tables are recomputed from the integers."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import fmean, stdev
+
+import pytest
+from e2e_command import environment, run
+from e2e_inside import call
+from e2e_world import make_world
+
+from promptarena.benchmark.export_commands import export_record, import_exports, leaderboard_from
+from promptarena.benchmark.tables import Format
+
+FORMATS: tuple[Format, ...] = ("md", "csv", "json", "latex", "html")
+WORDS = ("--methods", "zeroshot", "linear-probe", "coop", "--protocols", "base-to-novel", "cross-dataset")
+
+
+@pytest.fixture(scope="module")
+def arena(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A folder in which seeds 1 and 2 were compared, and the suite."""
+    folder = tmp_path_factory.mktemp("arena")
+    suite = make_world(folder / "world")
+    ended = run("compare", suite, *WORDS, "--seeds", "1", "2", "--workers", "1", cwd=folder)
+    assert ended.code == 0, ended.err
+    return folder, suite
+
+
+@pytest.fixture(scope="module")
+def export(arena: tuple[Path, Path]) -> Path:
+    folder, suite = arena
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        export_record(str(suite), folder / "export", folder / "results", None, with_learners=True)
+    return folder / "export"
+
+
+def recorded(suite: Path, results: Path, format: str) -> str:
+    ended = call("leaderboard", suite, "--results", results, "--format", format)
+    assert ended.code == 0, ended.err
+    return ended.out
+
+
+def from_exports(suite: str | Path, format: Format, out: Path, *folders: Path) -> str:
+    leaderboard_from(folders, str(suite), (), (), (), False, format, out)
+    return out.read_text()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_tables_from_an_export_are_those_of_the_record(
+    arena: tuple[Path, Path], export: Path, tmp_path: Path, format: Format
+) -> None:
+    folder, suite = arena
+    theirs = recorded(suite, folder / "results", format)
+    assert from_exports(suite, format, tmp_path / "named", export).rstrip() == theirs.rstrip()
+    assert from_exports("small", format, tmp_path / "outlined", export).rstrip() == theirs.rstrip()
+
+
+def test_tables_from_an_export_need_neither_torch_nor_mlflow(
+    arena: tuple[Path, Path], export: Path, tmp_path: Path
+) -> None:
+    folder, suite = arena
+    code = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('torch', 'torchvision', 'mlflow', 'open_clip', 'sklearn', 'timm')))\n"
+        "from pathlib import Path\n"
+        "from promptarena.benchmark.export_commands import leaderboard_from\n"
+        "leaderboard_from([Path(sys.argv[1])], 'small', (), (), (), False, 'csv', None)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, export], cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.rstrip() == recorded(suite, folder / "results", "csv").rstrip()
+
+
+def percents(export: Path, protocol: str) -> dict[tuple[str, str, str], list[float]]:
+    """Accuracies in percent by label, target and its subset, a list over seeds, from the files' integers alone."""
+    found: dict[tuple[str, str, str], list[float]] = {}
+    for path in sorted((export / "runs").glob("*.json")):
+        document = json.loads(path.read_text())
+        if document["spec"]["protocol"] == protocol:
+            for score in document["scores"]:
+                place = (document["spec"]["label"], score["target"]["dataset"], score["target"]["subset"])
+                found.setdefault(place, []).append(100 * sum(score["correct"]) / sum(score["total"]))
+    return found
+
+
+def test_every_figure_follows_from_the_exported_integers(export: Path, tmp_path: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(from_exports("small", "csv", tmp_path / "t.csv", export))))
+    shown = {
+        (row["protocol"], row["table"], row["method"], row["column"]): row for row in rows if row["table"] != "cost"
+    }
+    ours = percents(export, "base-to-novel")
+    checked = 0
+    for (label, dataset, subset), values in ours.items():
+        row = shown["base-to-novel", dataset, label, f"{subset}_pct"]
+        assert float(row["value"]) == pytest.approx(fmean(values), abs=1e-9)
+        if len(values) > 1:
+            assert float(row["std"]) == pytest.approx(stdev(values), abs=1e-9)
+        checked += 1
+    assert checked == 5
+    base, novel = (fmean(ours["coop", "noisy", subset]) for subset in ("base", "novel"))
+    harmonic = float(shown["base-to-novel", "noisy", "coop", "hm_pct"]["value"])
+    assert harmonic == pytest.approx(2 * base * novel / (base + novel) if base + novel else 0.0, abs=1e-9)
+    transfer = percents(export, "cross-dataset")
+    for (label, dataset, _), values in transfer.items():
+        assert float(shown["cross-dataset", "targets", label, f"{dataset}_pct"]["value"]) == pytest.approx(
+            fmean(values)
+        )
+
+
+def test_a_laptop_and_a_cluster_make_one_leaderboard(
+    arena: tuple[Path, Path], export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, suite = arena
+    cluster = tmp_path / "cluster"
+    cluster.mkdir()
+    words = ("--methods", "coop", "--protocols", "base-to-novel", "--seeds", "3", "--workers", "1")
+    assert run("compare", suite, *words, cwd=cluster).code == 0
+    export_record(str(suite), cluster / "export", cluster / "results", None)
+    import_exports([export, cluster / "export"], tmp_path / "merged", None)
+    assert "1 imported" in capsys.readouterr().out
+    imported = recorded(suite, tmp_path / "merged", "md")
+    assert imported.rstrip() == from_exports("small", "md", tmp_path / "t.md", export, cluster / "export").rstrip()
+    assert "seeds 1, 2, 3" in imported
+    again = run(
+        "compare", suite, *WORDS, "--seeds", "1", "2", "3", "--plan", "--results", tmp_path / "merged", cwd=tmp_path
+    )
+    assert "3 to run" in again.out, again.out
+
+
+def test_an_imported_record_needs_nothing_more(arena: tuple[Path, Path], export: Path, tmp_path: Path) -> None:
+    _, suite = arena
+    import_exports([export], tmp_path / "results", None)
+    again = run("compare", suite, *WORDS, "--seeds", "1", "2", cwd=tmp_path)
+    assert again.code == 0, again.err
+    assert " 0 to run" in again.out
