@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -92,10 +93,14 @@ def _line(found: Method) -> str:
 
 def _seconds(work: Callable[[], object]) -> float:
     """CPU seconds of this process and of those it has started and ended."""
-    before = os.times()
+    before = _used()
     work()
-    after = os.times()
-    return sum(after[:4]) - sum(before[:4])
+    return _used() - before
+
+
+def _used() -> float:
+    ended = os.times()
+    return time.process_time() + ended.children_user + ended.children_system
 
 
 def _start(code: str, architecture: str | Path, weights: Path) -> None:

@@ -88,7 +88,7 @@ def runs_page(address: str, folder: Path, browser: Chrome) -> Callable[..., None
     record = Record.open(folder / "results")
     page = address + record.views()["small"].split("?")[0]
     browser.get(address)
-    browser.execute_script("localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false')")
+    browser.execute_script("localStorage.clear(); localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false')")
 
     def open_page(**words: str) -> None:
         browser.get("about:blank")
