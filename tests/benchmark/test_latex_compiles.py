@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from report_runs import NASTY, outline_of, results_of
@@ -28,7 +29,10 @@ DOCUMENT = r"""\documentclass{article}
 FORTY = tuple(f"method{number}(n_ctx={number}, init=a_photo)" for number in range(40))
 SLACK = 10.0
 
-needs_pdflatex = pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not on this machine")
+
+def needs_pdflatex(test: Any) -> Any:
+    there = pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not on this machine")
+    return pytest.mark.needs("pdflatex")(there(test))
 
 
 def compiled(source: str, folder: Path) -> str:

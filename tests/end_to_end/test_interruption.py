@@ -51,7 +51,7 @@ def assert_ends_alike(suite: Path, folder: Path, undisturbed: dict[str, Any]) ->
     assert len(e2e_record.runs(folder / "results")) == len(undisturbed)
 
 
-@pytest.mark.parametrize("times", [3, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [3, pytest.param(6, marks=pytest.mark.slow)])
 def test_killed_at_random_moments(times: int, suite: Path, undisturbed: dict[str, Any], tmp_path: Path) -> None:
     moments = random.Random(times)
     for _ in range(times):

@@ -19,7 +19,10 @@ from promptarena.benchmark.report_commands import page_of
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="Chromium or its driver is not on this machine")
+pytestmark = [
+    pytest.mark.needs("Chromium"),
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="Chromium or its driver is not on this machine"),
+]
 
 SPLITS = "Splits: digests of the images drawn for training, and of the test images with their class names"
 LABELS = ("coop", "maple", "zeroshot", "<b>odd</b> & (n_ctx=16, init=a_long_value_without_any_place_to_break_it)")

@@ -23,6 +23,7 @@ SECONDS = 120.0
 selenium = pytest.importorskip("selenium", reason="selenium is not installed")
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.needs("Chromium"),
     pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no Chromium with its driver on this machine"),
 ]
 

@@ -137,12 +137,11 @@ def test_the_shipped_checkpoint_names_its_data_and_credits():
 
 @pytest.mark.slow
 def test_a_short_pretraining_learns_and_continues(tmp_path):
-    first = Plan(tmp_path, steps=50, workers=2, slots=32, warmup=30, decay=0)
-    run(first)
-    run(Plan(tmp_path, steps=150, workers=2, slots=32, warmup=30, decay=0))
+    for steps in (50, 100):
+        run(Plan(tmp_path, steps=steps, workers=2, slots=8, warmup=30, decay=0))
     rows = [line.split(",") for line in (tmp_path / "curve.csv").read_text().splitlines()]
     losses, told = ([float(row[rows[0].index(name)]) for row in rows[1:]] for name in ("loss", "text_top1"))
-    assert [row[0] for row in rows[1:]] == ["50", "100", "150"]
-    assert losses[2] < losses[1] < losses[0]
-    assert told[2] > 5 / 1476
+    assert [row[0] for row in rows[1:]] == ["50", "100"]
+    assert losses[1] < 0.85 * losses[0]  # 50 steps that know nothing of those before them reach 0.94
+    assert told[1] > 0.6  # and 0.45
     CLIP(**CONFIG).load_state_dict(load_file(tmp_path / "mini_clip.safetensors"))

@@ -18,6 +18,7 @@ STEP0, GRADIENT, LATER_LOSS, FINAL, UPDATE = 5e-5, 2e-4, 1e-3, 2e-3, 1e-2
 ROUNDING = 1e-8  # of the largest gradient: what may stand where the official code has an exact 0
 ZERO_SHOT = ("ZeroshotCLIP", "ZeroshotCLIP2")
 CASES = cases()
+pytestmark = pytest.mark.needs("golden vectors")
 trained = pytest.mark.parametrize("case", [case for case in CASES if "optimizer" in case.manifest], ids=str)
 untrained = pytest.mark.parametrize("case", [case for case in CASES if "optimizer" not in case.manifest], ids=str)
 

@@ -1,0 +1,20 @@
+from collections import Counter
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.user_properties += [("needs", mark.args[0]) for mark in item.iter_markers("needs")]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    passed = Counter({"golden vectors": 0, "Chromium": 0, "pdflatex": 0})
+    passed.update(
+        thing
+        for report in terminalreporter.getreports("passed")
+        for name, thing in report.user_properties
+        if name == "needs"
+    )
+    counted = ", ".join(f"{thing} {count}" for thing, count in passed.items())
+    terminalreporter.write_line(f"tests that need more than the package, passed: {counted}")
