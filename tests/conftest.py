@@ -1,3 +1,4 @@
+import gc
 from collections import Counter
 
 import pytest
@@ -6,6 +7,10 @@ import pytest
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.user_properties += [("needs", mark.args[0]) for mark in item.iter_markers("needs")]
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what importing the tests brought in stays until the end: no search for garbage needs to see it
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

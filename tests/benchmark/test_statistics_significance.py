@@ -1,0 +1,57 @@
+"""The tests against scipy's own and plain recomputation."""
+
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from scored import naive_holm
+
+from promptarena.benchmark.statistics.significance import critical_difference, friedman, holm, paired_t, wilcoxon
+
+
+class TestSignificance:
+    @settings(max_examples=40, deadline=None)
+    @given(st.lists(st.integers(-4, 4), min_size=2, max_size=8))
+    def test_wilcoxon_by_enumeration_of_all_signs(self, whole: list[int]) -> None:
+        kept = [each for each in whole if each]
+        ranks = stats.rankdata(np.abs(kept)) if kept else np.zeros(0)
+        sums = [abs(float(np.dot(signs, ranks))) for signs in product((-1, 1), repeat=len(kept))]
+        seen = abs(float(np.dot(np.sign(kept), ranks)))
+        naive = sum(each >= seen - 1e-9 for each in sums) / len(sums)
+        assert wilcoxon(np.array([whole]) / 10)[0] == pytest.approx(naive)
+
+    @pytest.mark.parametrize("size", [5, 6, 11, 13, 14, 40])
+    def test_wilcoxon_is_scipys(self, size: int) -> None:
+        rows = np.random.default_rng(size).normal(0.3, 1, (5, size))
+        assert wilcoxon(rows) == pytest.approx(stats.wilcoxon(rows, axis=1).pvalue)
+        tied = np.round(rows[0])
+        assert wilcoxon(tied[None])[0] == pytest.approx(stats.wilcoxon(tied).pvalue)
+
+    def test_equal_scores_have_p_1(self) -> None:
+        assert wilcoxon(np.zeros((1, 11)))[0] == 1.0
+        assert wilcoxon(np.zeros((1, 20)))[0] == 1.0
+        assert wilcoxon(np.full((1, 11), 1e-14))[0] == 1.0
+        assert paired_t([0.0, 0.0, 0.0]) == 1.0
+        assert friedman(np.ones((11, 4))) == 1.0
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+    def test_holm_by_its_definition(self, p_values: list[float]) -> None:
+        assert holm(p_values) == pytest.approx(naive_holm(p_values))
+
+    def test_friedman_by_its_formula(self) -> None:
+        values = np.random.default_rng(1).normal(size=(11, 5))
+        ranks = np.argsort(np.argsort(-values, axis=1), axis=1) + 1
+        chi2 = 12 * 11 / (5 * 6) * float(((ranks.mean(axis=0) - 3) ** 2).sum())
+        assert friedman(values) == pytest.approx(stats.chi2.sf(chi2, 4))
+
+    def test_critical_differences_are_the_published_ones(self) -> None:
+        # Demsar, JMLR 7 (2006), table 5 (a): the two-tailed Nemenyi test at level 0.05.
+        table = {2: 1.960, 3: 2.343, 4: 2.569, 5: 2.728, 6: 2.850, 7: 2.949, 8: 3.031, 9: 3.102, 10: 3.164}
+        for methods, quantile in table.items():
+            factor = math.sqrt(methods * (methods + 1) / (6 * 14))
+            assert critical_difference(methods, 14) == pytest.approx(quantile * factor, abs=0.001 * factor)

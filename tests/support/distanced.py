@@ -1,0 +1,63 @@
+"""Runs with chosen accuracies, and the one distance asked for."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from promptarena.benchmark.distance import Distance, distances
+from promptarena.benchmark.frame import tidy
+from promptarena.benchmark.published_rows import MEMBERS
+from promptarena.benchmark.record_index import StoredResult, StoredScore
+from promptarena.benchmark.spec import Cost, Target
+
+TOTAL = 10_000
+ELEVEN = [(name, name.upper()) for name in MEMBERS["base-to-novel"]]
+TEN = [("imagenet", "ImageNet"), *((name, name.upper()) for name in MEMBERS["cross-dataset"])]
+SHIFTS = [("imagenet", "ImageNet"), *((name, name.upper()) for name in MEMBERS["domain-generalization"])]
+DTD = [("dtd", "DTD")]
+Percents = Mapping[tuple[str, str], float]
+
+
+def result(label: str, seed: int | None, percents: Percents, number: int = 0, **changes: Any) -> StoredResult:
+    """A run with these accuracies, exact to a hundredth of a percent, by dataset and subset."""
+    protocol = changes.get("protocol", "base-to-novel")
+    scores = [StoredScore(Target(*at), round(value * TOTAL / 100), TOTAL) for at, value in percents.items()]  # type: ignore[arg-type]
+    return StoredResult(
+        **{
+            "run_id": f"{label}-{seed}-{number}",
+            "run_key": f"{label}-{seed}-{number}",
+            "suite": "clip-15",
+            "protocol": protocol,
+            "method": label.split("(")[0].split(":")[0],
+            "label": label,
+            "dataset": next(iter(percents))[0] if protocol in ("base-to-novel", "few-shot") else "imagenet",
+            "shots": 16,
+            "seed": seed,
+            "backbone": "ViT-B-16-quickgelu",
+            "miniature": False,
+            "scores": tuple(scores),
+            "cost": Cost(100, 2.0, 300, 4.0, 1000, 50.0),
+            "finished_at": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number),
+        }
+        | changes
+    )
+
+
+def sides(base: float, novel: float = 60.0, dataset: str = "dtd") -> Percents:
+    return {(dataset, "base"): base, (dataset, "novel"): novel}
+
+
+def seeded(bases: Iterable[float], label: str = "coop", **changes: Any) -> pd.DataFrame:
+    """The frame of runs on dtd with these base accuracies for seeds 1, 2, ..."""
+    return tidy([result(label, seed, sides(base), seed, **changes) for seed, base in enumerate(bases, start=1)])
+
+
+def only(found: Iterable[Distance], label: str = "coop", dataset: str = "dtd", metric: str = "base") -> Distance:
+    (one,) = [each for each in found if (each.label, each.dataset, each.metric) == (label, dataset, metric)]
+    return one
+
+
+def judged(frame: pd.DataFrame, published: pd.DataFrame, **changes: Any) -> Distance:
+    return only(distances(frame, published, "base-to-novel", DTD, **changes))
