@@ -11,12 +11,11 @@ from promptarena.benchmark import terminal
 from promptarena.benchmark.board_output import check_protocols, keep_boards, print_boards
 from promptarena.benchmark.boards import boards_of
 from promptarena.benchmark.errors import UserError, unknown
+from promptarena.benchmark.exported_run import ExportedRun
 from promptarena.benchmark.exports import (
     FILE_NAMES,
     Export,
-    ExportedRun,
     NewerSchemaError,
-    merged,
     read_export,
     read_manifest,
     read_run,
@@ -24,6 +23,7 @@ from promptarena.benchmark.exports import (
     write_manifest,
     write_run,
 )
+from promptarena.benchmark.exports_merged import merged
 from promptarena.benchmark.keys import digest
 from promptarena.benchmark.outline import Outline
 from promptarena.benchmark.record import Parents, Record

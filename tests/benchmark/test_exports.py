@@ -16,19 +16,11 @@ from exported import OUTLINE, exported, planned, result
 from promptarena.benchmark import exports
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.export_commands import export_record, import_exports, leaderboard_from
-from promptarena.benchmark.exports import (
-    MANIFEST,
-    Export,
-    ExportedRun,
-    content_digest,
-    merged,
-    read_export,
-    run_schema,
-    write_file,
-    write_manifest,
-    write_run,
-)
+from promptarena.benchmark.exported_run import ExportedRun, run_schema
+from promptarena.benchmark.exports import MANIFEST, Export, read_export, write_file, write_manifest, write_run
+from promptarena.benchmark.exports_merged import merged
 from promptarena.benchmark.record import Parents, Record
+from promptarena.benchmark.sealed import content_digest
 from promptarena.benchmark.spec import Score, Target
 
 

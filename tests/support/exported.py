@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from promptarena.benchmark.exports import ExportedRun
+from promptarena.benchmark.exported_run import ExportedRun
 from promptarena.benchmark.keys import digest
 from promptarena.benchmark.outline import Outline
 from promptarena.benchmark.record import Recalled

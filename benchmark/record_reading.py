@@ -1,0 +1,99 @@
+"""Reading the record: which runs there are, what came out of them, and their artifacts."""
+
+import json
+import tempfile
+from collections.abc import Collection
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.record_access import RecordAccess
+from promptarena.benchmark.record_index import RecordedRun, StoredResult, cost_of, index_of, results_of, unscored_of
+from promptarena.benchmark.record_store import Store, explained
+from promptarena.benchmark.record_values import curves_of, planned_run, scores_of
+from promptarena.benchmark.record_view import VIEW_TAG, view_address
+from promptarena.benchmark.spec import PlannedRun, RunResult
+
+
+class Recalled(NamedTuple):
+    """What a finished run was planned as, what came out (without files), and when it began."""
+
+    planned: PlannedRun
+    result: RunResult
+    started_at: datetime
+
+
+class RecordReading(RecordAccess):
+    """What a record tells; nothing here writes."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._indices: dict[str, dict[str, RecordedRun]] = {}
+
+    def views(self) -> dict[str, str]:
+        """For each suite that has tables the address, below that of MLflow's server, of its methods and headlines."""
+        with explained("read the record"):
+            experiments = self._client.search_experiments(filter_string="name LIKE 'promptarena/%'")
+        return {
+            experiment.name.removeprefix("promptarena/"): view_address(experiment.experiment_id)
+            for experiment in experiments
+            if VIEW_TAG in experiment.tags
+        }
+
+    def index(self, suite: str) -> dict[str, RecordedRun]:
+        """Every recorded run of the suite by its key, in one reading; `begin` relies on the latest one."""
+        with explained("read the record"):
+            experiment = self._find_experiment(suite)
+            self._indices[suite] = index_of(self._search(experiment)) if experiment else {}
+        return dict(self._indices[suite])
+
+    def results(self, suite: str, keys: Collection[str] | None = None) -> list[StoredResult]:
+        """The newest finished run of every key (of `keys`, when given), oldest first, in one reading."""
+        with explained("read the record"):
+            experiment = self._find_experiment(suite)
+            runs = self._search(experiment, "attributes.status = 'FINISHED'") if experiment else []
+        wanted = None if keys is None else set(keys)
+        return results_of(run for run in runs if wanted is None or run.data.tags.get("run_key") in wanted)
+
+    def recall(self, run_id: str) -> Recalled:
+        """The plan and the result of a finished run, as `begin` and `finish` got them. Raises UserError when its
+        artifacts are damaged."""
+        with explained(f"read run {run_id}"), tempfile.TemporaryDirectory() as folder:
+            run = self._client.get_run(run_id)
+            plan, scores, environment = (
+                self.artifact(run_id, name, Path(folder)).read_text()
+                for name in ("config.json", "scores.json", "environment.json")
+            )
+            points = [
+                (name.removeprefix("curves/"), point.step, point.value)
+                for name in sorted(run.data.metrics)
+                if name.startswith("curves/")
+                for point in self._client.get_metric_history(run_id, name)
+            ]
+        try:
+            return Recalled(
+                planned_run(json.loads(plan)),
+                RunResult(
+                    scores=scores_of(json.loads(scores)),
+                    cost=cost_of(run.data.metrics),
+                    curves=curves_of(points),
+                    unscored=unscored_of(run.data.tags),
+                    environment=json.loads(environment),
+                ),
+                datetime.fromtimestamp(run.info.start_time / 1000, UTC),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"the artifacts of run {run_id} lack or garble {error}; delete it in MLflow to have it run again"
+            ) from error
+
+    def artifacts(self, run_id: str) -> frozenset[str]:
+        """The names of the run's artifacts."""
+        with explained(f"list the artifacts of run {run_id}"):
+            return frozenset(file.path for file in self._client.list_artifacts(run_id))
+
+    def artifact(self, run_id: str, name: str, folder: Path) -> Path:
+        """Copy the run's artifact `name` (e.g. "learned.safetensors") into `folder`; the path of the copy."""
+        with explained(f"fetch {name} of run {run_id}"):
+            return Path(self._client.download_artifacts(run_id, name, str(folder)))

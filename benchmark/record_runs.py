@@ -1,0 +1,222 @@
+"""Writing runs: begun, followed epoch by epoch, and finished or failed.
+
+A run is RUNNING from `begin` on; all it produced is written before it becomes FINISHED, and only FINISHED runs count.
+"""
+
+import json
+import shutil
+import tempfile
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.record_access import (
+    PARENT,
+    TAG_CHARACTERS,
+    json_of,
+    milliseconds,
+    run_id_of,
+    write_bytes,
+)
+from promptarena.benchmark.record_index import Owner, RecordedRun
+from promptarena.benchmark.record_reading import RecordReading
+from promptarena.benchmark.record_store import Store, explained
+from promptarena.benchmark.record_values import (
+    check_result,
+    facets,
+    metrics_of,
+    params_of,
+    plan_document,
+    run_name,
+)
+from promptarena.benchmark.spec import PlannedRun, RunResult
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+DATASET_DIGEST_CHARACTERS = 36
+
+
+class Parents(NamedTuple):
+    """The run ids a run hangs under: its comparison and, in that, its method."""
+
+    comparison: str
+    method: str
+
+
+class Imported(NamedTuple):
+    """Where a run that was made elsewhere comes from: its id there, its times, and its key's other finished runs."""
+
+    run_id: str
+    started_at: datetime
+    finished_at: datetime
+    duplicates: int
+
+
+class RecordRuns(RecordReading):
+    """Runs as they go."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._curve_steps: dict[tuple[str, str], set[int]] = {}
+
+    def begin(
+        self,
+        planned: PlannedRun,
+        parents: Parents,
+        backbone_name: str,
+        miniature: bool,
+        imported: Imported | None = None,
+    ) -> str:
+        """Run id of a run for this plan, now RUNNING and owned by this process.
+
+        An interrupted or failed run with the plan's key is taken up again, any other gets a new run. An imported run
+        takes up only an interrupted import. Raises UserError when a living process already runs it.
+        """
+        spec = planned.spec
+        if spec.suite not in self._indices:
+            self.index(spec.suite)
+        recorded = self._indices[spec.suite].get(planned.key)
+        tags = {
+            **facets(spec, backbone_name, miniature),
+            **Owner.current().tags(),
+            "run_key": planned.key,
+            "train_key": planned.train_key,
+            "comparison": parents.comparison,
+            PARENT: parents.method,
+        }
+        if own_splits := planned.provenance.get("own_splits"):
+            tags["own_splits"] = " ".join(own_splits)
+        origin = {"imported_from": imported.run_id} if imported else {}
+        if imported and imported.duplicates:
+            tags["imported_duplicates"] = str(imported.duplicates)
+        params = params_of(planned)
+        with explained(f"record {run_name(spec)}"), self._store.lock:
+            run = self._resumable(recorded) if recorded and recorded.status != "finished" else None
+            if run and (run.data.tags.get("imported_from", "") == origin.get("imported_from", "")):
+                run_id = run_id_of(run)
+                self._client.update_run(run_id, status="RUNNING")
+                if "error" in run.data.tags:
+                    self._client.delete_tag(run_id, "error")
+                params = {name: value for name, value in params.items() if name not in run.data.params}
+            else:
+                run_id = self._create(
+                    self._experiment(spec.suite),
+                    {"level": "run", "run_key": planned.key, **origin},
+                    run_name(spec),
+                    imported.started_at if imported else None,
+                )
+            self._log(run_id, params=params, tags=tags)
+            self._log_split(run_id, planned)
+            self._client.log_text(run_id, json_of(plan_document(planned)), "config.json")
+        self._curve_steps = {known: steps for known, steps in self._curve_steps.items() if known[0] != run_id}
+        self._note(spec.suite, RecordedRun(run_id, planned.key, "running", owner_alive=True))
+        return run_id
+
+    def heartbeat(self, run_id: str) -> None:
+        """Tell other hosts that the run is alive. Needed only when more than some minutes pass without an epoch."""
+        with explained("record a sign of life"):
+            self._client.set_tag(run_id, "owner.heartbeat", str(time.time()))
+
+    def log_epochs(self, run_id: str, rows: Sequence[Mapping[str, float]]) -> None:
+        """Store curves, one row per epoch with its number (from 1) under "epoch".
+
+        Rows already stored are skipped, so a resumed run may offer all of its rows again.
+        """
+        from mlflow.entities import Metric
+
+        now = milliseconds()
+        with explained("record the curves"):
+            metrics = [
+                Metric(f"curves/{name}", float(value), now, int(row["epoch"]))
+                for row in rows
+                for name, value in row.items()
+                if name != "epoch" and int(row["epoch"]) not in self._steps(run_id, f"curves/{name}")
+            ]
+            if metrics:
+                self._log(run_id, metrics=metrics, tags={"owner.heartbeat": str(time.time())})
+        for metric in metrics:
+            self._curve_steps[run_id, metric.key].add(metric.step)
+
+    def finish(self, run_id: str, result: RunResult, finished_at: datetime | None = None) -> None:
+        """Store everything a run produced, then mark it FINISHED, now or (an imported one) when it was.
+
+        Raises ValueError, storing nothing, when scores or costs make no sense (no images, more right than seen, NaN).
+        """
+        from mlflow.entities import Metric
+
+        check_result(result)
+        self.log_epochs(run_id, result.curves)
+        now = milliseconds()
+        with explained("record the result"):
+            self._log_files(run_id, result)
+            metrics = [Metric(name, value, now, 0) for name, value in metrics_of(result).items()]
+            tags = {
+                f"unscored/{target.dataset}/{target.subset}": reason
+                for target, reason in sorted(result.unscored.items())
+            }
+            self._log(run_id, metrics=metrics, tags=tags)
+            self._client.set_terminated(run_id, "FINISHED", milliseconds(finished_at))
+        self._renote(run_id, status="finished", owner_alive=False)
+
+    def fail(self, run_id: str, error: BaseException) -> None:
+        """Mark a run FAILED, with the error's line as a tag and its traceback as an artifact."""
+        line = " ".join(f"{type(error).__name__}: {error}".split())[:TAG_CHARACTERS]
+        with explained("record the failure"):
+            self._client.log_text(run_id, "".join(traceback.format_exception(error)), "traceback.txt")
+            self._client.set_tag(run_id, "error", line)
+            self._client.set_terminated(run_id, "FAILED")
+        self._renote(run_id, status="failed", owner_alive=False, error=line)
+
+    def _resumable(self, recorded: RecordedRun) -> "Run | None":
+        """The run to take up, read afresh since the index may be old; None when it was finished meanwhile."""
+        run = self._client.get_run(recorded.run_id)
+        owner = Owner.of(run.data.tags)
+        if run.info.status == "RUNNING" and owner and owner.alive() and not owner.is_me():
+            raise UserError(
+                f"{run.info.run_name} is run by process {owner.pid} on {owner.host} already; wait for it, or stop it"
+            )
+        return None if run.info.status == "FINISHED" else run
+
+    def _steps(self, run_id: str, metric: str) -> set[int]:
+        if (run_id, metric) not in self._curve_steps:
+            history = self._client.get_metric_history(run_id, metric)
+            self._curve_steps[run_id, metric] = {point.step for point in history}
+        return self._curve_steps[run_id, metric]
+
+    def _log_split(self, run_id: str, planned: PlannedRun) -> None:
+        """Name the training split as the run's input; the caller holds the lock, MLflow's dataset rows being unique."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        split = planned.provenance.get("train_split")
+        if not isinstance(split, str):
+            return
+        spec = planned.spec
+        source = {"subset": spec.subset, "shots": spec.shots, "seed": spec.seed, "sha256": split}
+        dataset = Dataset(spec.dataset, split[:DATASET_DIGEST_CHARACTERS], "promptarena", json.dumps(source))
+        self._client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+
+    def _log_files(self, run_id: str, result: RunResult) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            write_bytes(folder / "environment.json", json_of(dict(result.environment)).encode())
+            write_bytes(folder / "scores.json", json_of([asdict(score) for score in result.scores]).encode())
+            for file, source in result.files.items():
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, folder / file)
+            self._client.log_artifacts(run_id, str(folder))
+
+    def _note(self, suite: str, recorded: RecordedRun) -> None:
+        self._indices[suite][recorded.key] = recorded
+
+    def _renote(self, run_id: str, **changes: Any) -> None:
+        for index in self._indices.values():
+            for key, recorded in index.items():
+                if recorded.run_id == run_id:
+                    index[key] = replace(recorded, **changes)
+                    return

@@ -1,0 +1,134 @@
+"""What stands beside the runs in the record: comparisons and their methods, their tables, and documents."""
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from promptarena.benchmark.keys import digest
+from promptarena.benchmark.record_access import (
+    PARENT,
+    TAG_CHARACTERS,
+    RecordAccess,
+    milliseconds,
+    run_id_of,
+    write_bytes,
+)
+from promptarena.benchmark.record_store import explained
+from promptarena.benchmark.record_view import VIEW_TAG, view_state
+
+
+class RecordTables(RecordAccess):
+    """Comparisons, which runs hang under, and what is kept with them."""
+
+    def comparison(self, suite: str, comparison_key: str, description: str) -> str:
+        """Run id of the comparison whose content has this key; made on first use, also when several processes ask."""
+        with explained("record the comparison"), self._store.lock:
+            experiment = self._experiment(suite)
+            # comparison_key is quoted into MLflow's filter language, which has no escape.
+            if not re.fullmatch(r"[\w.:-]+", comparison_key):
+                raise ValueError(f"a comparison key is a digest, got {comparison_key!r}")
+            found = self._search(experiment, f"tags.comparison_key = '{comparison_key}'")
+            if found:
+                return run_id_of(found[0])
+            tags = {
+                "level": "comparison",
+                "suite": suite,
+                "comparison_key": comparison_key,
+                "mlflow.note.content": description[:TAG_CHARACTERS],
+            }
+            return self._create(experiment, tags, f"comparison {comparison_key[:8]}")
+
+    def method_run(self, comparison_id: str, label: str) -> str:
+        """Run id of the method `label` under a comparison; made on first use."""
+        with explained("record the method"), self._store.lock:
+            comparison = self._client.get_run(comparison_id)
+            experiment = comparison.info.experiment_id
+            children = self._search(experiment, f"tags.`{PARENT}` = '{comparison_id}' AND tags.level = 'method'")
+            for child in children:
+                if child.data.tags["label"] == label:
+                    return run_id_of(child)
+            tags = {
+                "level": "method",
+                "suite": comparison.data.tags["suite"],
+                "method": label.partition("(")[0],
+                "label": label,
+                PARENT: comparison_id,
+            }
+            return self._create(experiment, tags, label)
+
+    def log_tables(
+        self, comparison_id: str, tables: Mapping[str, str | bytes], headline: Mapping[str, Mapping[str, float]]
+    ) -> None:
+        """Keep a comparison's tables and mark it finished; adds nothing when this very content is already there.
+
+        `tables` maps file names ("base-to-novel.md") to their content, `headline` labels to named means, which become
+        metrics of the method runs (so MLflow can sort by them) and one table in MLflow's own viewer.
+        """
+        contents = {name: text.encode() if isinstance(text, str) else text for name, text in tables.items()}
+        content_key = digest({name: content.hex() for name, content in contents.items()}, headline)
+        with explained("record the tables"), self._store.lock:
+            if self._client.get_run(comparison_id).data.tags.get("tables_key") == content_key:
+                return
+            with tempfile.TemporaryDirectory() as folder:
+                for name, content in contents.items():
+                    write_bytes(Path(folder) / name, content)
+                self._client.log_artifacts(comparison_id, folder, "tables")
+            self._log_headline(comparison_id, headline, f"tables/headline-{content_key[:12]}.json")
+            self._client.set_tag(comparison_id, "tables_key", content_key)
+            self._client.set_terminated(comparison_id, "FINISHED")
+
+    def document(
+        self,
+        suite: str,
+        level: str,
+        name: str,
+        key: str,
+        tags: Mapping[str, str],
+        numbers: Mapping[str, float],
+        files: Mapping[str, bytes],
+    ) -> str:
+        """Id of the finished run of this level whose content has this key; made, with its files, on first use.
+
+        Such a run stands beside the comparisons of a suite and never enters a leaderboard.
+        """
+        from mlflow.entities import Metric
+
+        with explained(f"record {name}"), self._store.lock:
+            experiment = self._experiment(suite)
+            found = self._search(experiment, f"tags.level = '{level}' AND tags.document_key = '{key}'")
+            done = [run for run in found if run.info.status == "FINISHED"]
+            if done:
+                return run_id_of(done[0])
+            run_id = self._create(experiment, {"level": level, "suite": suite}, name)
+            now = milliseconds()
+            metrics = [Metric(metric, value, now, 0) for metric, value in numbers.items()]
+            self._log(run_id, metrics, tags={**tags, "document_key": key})
+            with tempfile.TemporaryDirectory() as folder:
+                for file, content in files.items():
+                    write_bytes(Path(folder) / file, content)
+                self._client.log_artifacts(run_id, folder)
+            self._client.set_terminated(run_id, "FINISHED")
+            return run_id
+
+    def _log_headline(self, comparison_id: str, headline: Mapping[str, Mapping[str, float]], name: str) -> None:
+        from mlflow.entities import Metric
+
+        columns = sorted({metric for means in headline.values() for metric in means})
+        if columns and name not in {file.path for file in self._client.list_artifacts(comparison_id, "tables")}:
+            table: dict[str, list[Any]] = {"method": list(headline)}
+            table |= {column: [means.get(column) for means in headline.values()] for column in columns}
+            self._client.log_table(comparison_id, table, name)
+        for label, means in headline.items():
+            method_id = self.method_run(comparison_id, label)
+            stored = self._client.get_run(method_id).data.metrics
+            now = milliseconds()
+            self._log(
+                method_id, metrics=[Metric(key, mean, now, 0) for key, mean in means.items() if stored.get(key) != mean]
+            )
+            self._client.set_terminated(method_id, "FINISHED")
+        if columns:
+            experiment = self._client.get_experiment(self._client.get_run(comparison_id).info.experiment_id)
+            view = view_state(columns, experiment.tags.get(VIEW_TAG))
+            self._client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, view)
