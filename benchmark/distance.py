@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from promptarena.benchmark.board import Board, Cell
 from promptarena.benchmark.frame import names_reading
-from promptarena.benchmark.leaderboard import FEW_SHOTS, Titled, leaderboard
+from promptarena.benchmark.leaderboard import FEW_SHOTS, leaderboard
+from promptarena.benchmark.protocol_rows import Titled
 from promptarena.benchmark.published import Place, Published, lookup
 from promptarena.benchmark.published_rows import AVERAGE, BACKBONES, MEMBERS, SOURCE, STANDARD, Kind
 from promptarena.benchmark.spec import Protocol

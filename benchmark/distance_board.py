@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from promptarena.benchmark.board import Board, Cell, Column, Row, Table
 from promptarena.benchmark.distance import UNPUBLISHED, Distance, distances
-from promptarena.benchmark.leaderboard import FEW_SHOTS, Titled, leaderboard
+from promptarena.benchmark.leaderboard import FEW_SHOTS, leaderboard
+from promptarena.benchmark.protocol_rows import Titled, counted_shots, with_shots
 from promptarena.benchmark.published import Published
 from promptarena.benchmark.published_rows import AVERAGE
 from promptarena.benchmark.spec import Protocol
@@ -81,14 +82,14 @@ class _Layout:
 
     def row(self, each: Distance) -> str:
         if self.several and self.protocol != "few-shot":
-            return f"{each.label} ({_shots(each.shots)})"
+            return with_shots(each.label, each.shots)
         return each.label
 
     def key(self, each: Distance) -> str:
         return f"shots_{each.shots}" if self.protocol == "few-shot" else each.metric
 
     def group(self, each: Distance) -> str:
-        return _shots(each.shots) if self.protocol == "few-shot" else _METRICS[each.metric]
+        return counted_shots(each.shots) if self.protocol == "few-shot" else _METRICS[each.metric]
 
 
 def _table(here: Sequence[Distance], dataset: str, title: str, layout: _Layout) -> Table:
@@ -172,7 +173,3 @@ def _cautions(shown: Iterable[Distance], titles: Mapping[str, str], layout: _Lay
         for each in shown
         if each.published and each.published.caution
     ]
-
-
-def _shots(count: int) -> str:
-    return f"{count} shot{'' if count == 1 else 's'}"

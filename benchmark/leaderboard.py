@@ -13,14 +13,13 @@ from promptarena.benchmark.board import Board, Cell, Column, Mark, Row, Table
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.figures import Figure, Method, Place, Seed, average, harmonic
 from promptarena.benchmark.leaderboard_text import TITLES, caption, missing_notes
+from promptarena.benchmark.protocol_rows import TRANSFER, Titled, counted_shots, protocol_rows
 from promptarena.benchmark.spec import Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FEW_SHOTS = (1, 2, 4, 8, 16)
-
-Titled = Sequence[tuple[str, str]]
 
 _SIDES = (Column("base_pct", "Base"), Column("novel_pct", "Novel"), Column("hm_pct", "HM"))
 _COSTS = (
@@ -41,85 +40,47 @@ def leaderboard(
     seeds: Sequence[int] = (),
     shots: Sequence[int] = FEW_SHOTS,
 ) -> Board:
-    """The leaderboard of a protocol from a tidy frame, whose rows of other protocols are left aside.
+    """The leaderboard of a protocol from the rows of a tidy frame that `protocol_rows` picks.
 
     `datasets` are (card name, title) in table order; in the transfer protocols the first is the source. `labels` orders
     the methods and may name some without results; without it they go from the weakest to the strongest. `seeds` are
     those a seeded method should have (default: all that occur). `shots` are the columns of the few-shot protocol; in
     the others a method run with several numbers of shots has a row for each.
 
-    Raises UserError when there is nothing to average over, or when the frame mixes suites or backbones.
+    Raises UserError when there is nothing to average over, and as `protocol_rows` does.
     """
-    transfer = protocol in ("cross-dataset", "domain-generalization")
+    transfer = protocol in TRANSFER
     if len(datasets) < (2 if transfer else 1):
         raise UserError(f"a {protocol} leaderboard needs {'a source and a target' if transfer else 'a dataset'}")
-    ours = frame[(frame["protocol"] == protocol) & (frame["metric"] == "accuracy")]
-    few = protocol == "few-shot"
-    ours = ours[ours["shots"].isin(list(shots))] if few else ours
-    ours = ours[ours["dataset"] == datasets[0][0]] if transfer else ours
-    ours, own_splits, split_notes = _own_splits(ours, datasets)
-    datasets = [(name, f"{title} (own split)" if name in own_splits else title) for name, title in datasets]
-    suite, backbone = _only(ours, "suite"), _only(ours, "backbone")
-    holes = [hole for hole in frame.attrs.get("holes", []) if hole["protocol"] == protocol]
-    taught = sorted({int(count) for count in ours["shots"].unique()})
-    if len(taught) > 1 and not few:
-        ours = ours.assign(label=[_with_shots(*pair) for pair in zip(ours["label"], ours["shots"], strict=True)])
-        holes = [hole | {"label": _with_shots(hole["label"], hole["shots"])} for hole in holes]
-        labels = [_with_shots(label, count) for label in labels for count in taught]
+    rows = protocol_rows(frame, protocol, datasets, shots)
+    ours, labels = rows.frame, rows.labels(labels)
+    datasets = [(name, f"{title} (own split)" if name in rows.own_splits else title) for name, title in datasets]
 
     expected = tuple(sorted(set(seeds) or {int(seed) for seed in ours["seed"].dropna().unique()}))
-    methods = _methods(ours, holes, expected, labels, few)
+    methods = _methods(ours, rows.holes, expected, labels, protocol == "few-shot")
     columns = tuple(shots)
     methods.sort(key=lambda method: _rank(method, labels, protocol, datasets, columns))
     tables = tuple(_marked(table) for table in _layout(methods, protocol, datasets, columns))
     remarks = [note["text"] for note in frame.attrs.get("notes", []) if note["protocol"] == protocol]
     miniature = bool(ours["miniature"].any())
     return Board(
-        suite=suite or "",
+        suite=rows.only("suite"),
         protocol=protocol,
         title=TITLES[protocol],
-        caption=caption(protocol, suite or "", backbone or "", expected, taught, miniature, len(datasets)),
-        backbone=backbone or "",
+        caption=caption(
+            protocol, rows.only("suite"), rows.only("backbone"), expected, rows.taught, miniature, len(datasets)
+        ),
+        backbone=rows.only("backbone"),
         miniature=miniature,
-        own_splits=own_splits,
+        own_splits=rows.own_splits,
         seeds=expected,
         tables=(*tables, _cost_table(ours, methods)),
-        notes=(*split_notes, *missing_notes(methods, _places(protocol, datasets, columns)), *remarks),
+        notes=(*rows.notes, *missing_notes(methods, _places(protocol, datasets, columns)), *remarks),
     )
 
 
-def _own_splits(ours: "pd.DataFrame", datasets: Titled) -> "tuple[pd.DataFrame, tuple[str, ...], list[str]]":
-    """The frame without own splits of datasets that have other rows, the datasets that have no others, and notes."""
-    own = set(ours.loc[ours["own_split"], "target_dataset"])
-    mixed = own & set(ours.loc[~ours["own_split"], "target_dataset"])
-    notes = [
-        f"{title}: runs on an own split are left out beside those on the published one"
-        for name, title in datasets
-        if name in mixed
-    ]
-    if titles := [title for name, title in datasets if name in own - mixed]:
-        notes.append(
-            f"Own split, divided here: {', '.join(titles)}; figures with it, averages included, cannot be compared "
-            "with published ones"
-        )
-    return ours[~(ours["own_split"] & ours["target_dataset"].isin(mixed))], tuple(sorted(own - mixed)), notes
-
-
-def _with_shots(label: str, count: int) -> str:
-    return f"{label} ({_shots(count)})"
-
-
-def _only(ours: "pd.DataFrame", column: str) -> Any:
-    """The one value of a column, None in an empty frame."""
-    values = sorted(ours[column].unique())
-    if len(values) > 1:
-        listed = ", ".join(map(str, values))
-        raise UserError(f"one leaderboard cannot mix several values of {column}: {listed}; select one of them")
-    return values[0] if values else None
-
-
 def _methods(
-    ours: "pd.DataFrame", holes: Iterable[dict[str, Any]], expected: Sequence[int], labels: Sequence[str], few: bool
+    ours: "pd.DataFrame", holes: Iterable[Mapping[str, Any]], expected: Sequence[int], labels: Sequence[str], few: bool
 ) -> list[Method]:
     scores: dict[str, dict[Place, dict[Seed, tuple[int, int]]]] = {label: {} for label in labels}
     reasons: dict[str, dict[Place, str]] = {}
@@ -175,7 +136,9 @@ def _places(protocol: Protocol, datasets: Titled, shots: tuple[int, ...]) -> lis
             return [(Place(name, side), f"{title} {side}") for name, title in datasets for side in ("base", "novel")]
         case "few-shot":
             return [
-                (Place(name, "all", count), f"{title} {_shots(count)}") for name, title in datasets for count in shots
+                (Place(name, "all", count), f"{title} {counted_shots(count)}")
+                for name, title in datasets
+                for count in shots
             ]
         case _:
             return [(Place(name, "all"), title) for name, title in datasets]
@@ -220,7 +183,7 @@ def _few_shot(methods: Sequence[Method], datasets: Titled, shots: tuple[int, ...
     def each(method: Method, dataset: str) -> list[Figure]:
         return [method.figure(Place(dataset, "all", count)) for count in shots]
 
-    columns = tuple(Column(f"shots_{count}_pct", _shots(count)) for count in shots)
+    columns = tuple(Column(f"shots_{count}_pct", counted_shots(count)) for count in shots)
     headlines = tuple(replace(column, headline=True) for column in columns)
     return [
         _table("average", _average_title(datasets), headlines, methods, averages),
@@ -282,7 +245,3 @@ def _marks(cells: Sequence[Cell]) -> list[Mark | None]:
 
 def _average_title(datasets: Titled) -> str:
     return f"Average over {len(datasets)} dataset{'' if len(datasets) == 1 else 's'}"
-
-
-def _shots(count: int) -> str:
-    return f"{count} shot{'' if count == 1 else 's'}"

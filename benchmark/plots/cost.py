@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.leaderboard import FEW_SHOTS, Titled, leaderboard
+from promptarena.benchmark.leaderboard import FEW_SHOTS, leaderboard
 from promptarena.benchmark.plots.cells import absent, column, half_width, something, value
 from promptarena.benchmark.plots.style import PAGE, legend, legend_columns, looks, sample_line, styled, ticks, title
+from promptarena.benchmark.protocol_rows import Titled
 from promptarena.benchmark.spec import Protocol
 
 if TYPE_CHECKING:

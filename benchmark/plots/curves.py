@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
-from promptarena.benchmark.leaderboard import FEW_SHOTS, Titled, leaderboard
+from promptarena.benchmark.leaderboard import FEW_SHOTS, leaderboard
 from promptarena.benchmark.plots.cells import column, half_width, something, value
 from promptarena.benchmark.plots.style import (
     PAGE,
@@ -17,6 +17,7 @@ from promptarena.benchmark.plots.style import (
     ticks,
     title,
 )
+from promptarena.benchmark.protocol_rows import Titled
 from promptarena.benchmark.spread import spread
 from promptarena.benchmark.statistics.scores import NoScoresError
 

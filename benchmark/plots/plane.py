@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.leaderboard import Titled, leaderboard
+from promptarena.benchmark.leaderboard import leaderboard
 from promptarena.benchmark.plots.cells import absent, column, half_width, something, value
 from promptarena.benchmark.plots.style import (
     PAGE,
@@ -18,6 +18,7 @@ from promptarena.benchmark.plots.style import (
     ticks,
     title,
 )
+from promptarena.benchmark.protocol_rows import Titled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,6 +1,5 @@
 """What is compared: the accuracies of one protocol by method, dataset and seed, read from the tidy frame."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from promptarena.benchmark.errors import UserError, unknown
 from promptarena.benchmark.figures import Seed
 from promptarena.benchmark.frame import names_reading
+from promptarena.benchmark.protocol_rows import TRANSFER, protocol_rows
 from promptarena.benchmark.spec import Protocol
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ METRICS: Mapping[Protocol, tuple[Metric, ...]] = {
     "few-shot": ("accuracy",),
 }
 """What each protocol is judged by, the headline first."""
-TRANSFER: tuple[Protocol, ...] = ("cross-dataset", "domain-generalization")
 
 _WORDS: Mapping[Metric, str] = {
     "hm": "HM",
@@ -90,47 +89,34 @@ def read_scores(
     labels: Sequence[str] = (),
     seeds: Sequence[int] = (),
 ) -> Scores:
-    """The scores of a protocol from a tidy frame, chosen as its leaderboard does.
+    """The scores of a protocol from the rows of a tidy frame that `protocol_rows` picks, as for its leaderboard.
 
     `datasets` are (card name, title) as for the leaderboard: in the transfer protocols the source first. `metric` is
     the protocol's headline unless given, `shots` (few-shot only) the largest number that occurs. `labels` and
     `seeds` pick methods and seeds.
 
-    Raises UserError for a metric that the protocol does not have, for accuracies that are none, and when the frame
-    mixes suites or backbones.
+    Raises UserError for a metric that the protocol does not have, and as `protocol_rows` does.
     """
     known = METRICS[protocol]
     if metric is not None and metric not in known:
         raise UserError(f"{protocol} has no metric {metric!r}; known: {', '.join(known)}")
-    ours = frame[(frame["protocol"] == protocol) & (frame["metric"] == "accuracy")]
+    few = protocol == "few-shot"
+    picked = protocol_rows(frame, protocol, datasets, None if shots is None else [shots])
+    ours = picked.frame
     if protocol in TRANSFER:
-        ours = ours[ours["dataset"] == datasets[0][0]]
         datasets = datasets[1:]
-    ours = ours[ours["target_dataset"].isin([name for name, _ in datasets])]
-    mixed = set(ours.loc[ours["own_split"], "target_dataset"]) & set(ours.loc[~ours["own_split"], "target_dataset"])
-    ours = ours[~(ours["own_split"] & ours["target_dataset"].isin(mixed))]
-    for column in ("suite", "backbone"):
-        if ours[column].nunique() > 1:
-            listed = ", ".join(sorted(map(str, ours[column].unique())))
-            raise UserError(f"several values of {column} cannot be compared: {listed}; select one of them")
+        ours = ours[ours["target_dataset"].isin([name for name, _ in datasets])]
     if seeds:
         ours = ours[ours["seed"].isna() | ours["seed"].isin(list(seeds))]
     if labels:
-        ours = ours[ours["label"].isin(list(labels))]
-    drawn = set(ours["label"])
-    ours = ours.assign(reading=[names_reading(label, drawn) for label in ours["label"]])
-    taught = sorted({int(count) for count in ours["shots"]})
-    few = protocol == "few-shot"
-    at = (shots if shots is not None else max(taught, default=0)) if few else 0
+        ours = ours[ours["plain_label"].isin(list(labels))]
+    drawn = set(ours["plain_label"])
+    ours = ours.assign(reading=[names_reading(label, drawn) for label in ours["plain_label"]])
+    at = (shots if shots is not None else max(picked.taught, default=0)) if few else 0
     if few:
         ours = ours[ours["shots"] == at]
-    named: dict[str, str] = {}
-    if len(taught) > 1 and not few:
-        ours = ours.sort_values("shots", kind="stable")
-        pairs = list(zip(ours["label"], ours["shots"], strict=True))
-        marked = [f"{label} ({count} shot{'' if count == 1 else 's'})" for label, count in pairs]
-        named = {label: mark for (label, _), mark in zip(pairs, marked, strict=True)}
-        ours = ours.assign(label=marked)
+    ours = ours.sort_values("shots", kind="stable")
+    named = dict(zip(ours["plain_label"], ours["label"], strict=True)) if picked.marked else {}
     chosen = metric or known[0]
     rows = ours.to_dict("records")
     return Scores(
@@ -153,7 +139,7 @@ def _cells(
         by_dataset = found.setdefault(row["label"], {})
         if row["target_subset"] in subsets:
             by_subset = by_dataset.setdefault(row["target_dataset"], {}).setdefault(_seed(row["seed"]), {})
-            by_subset[row["target_subset"]] = _percent(row)
+            by_subset[row["target_subset"]] = 100 * float(row["value"])
     cells: dict[str, dict[str, dict[Seed, tuple[float, ...]]]] = {}
     for label, by_dataset in found.items():
         seeded = any(seed is not None for by_seed in by_dataset.values() for seed in by_seed)
@@ -173,13 +159,3 @@ def _seed(value: Any) -> Seed:
     import pandas as pd
 
     return None if pd.isna(value) else int(value)
-
-
-def _percent(row: Mapping[Any, Any]) -> float:
-    value = row["value"]
-    if not (math.isfinite(value) and 0 <= value <= 1):
-        raise UserError(
-            f"{row['label']} on {row['target_dataset']}/{row['target_subset']} ({row['protocol']}) has accuracy "
-            f"{value}; delete run {row['run_id']} in MLflow to have it run again, or leave it out"
-        )
-    return 100 * float(value)

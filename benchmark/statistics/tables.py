@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from promptarena.benchmark.board import Board, Cell, Column, Row, Table
 from promptarena.benchmark.errors import unknown
-from promptarena.benchmark.leaderboard import FEW_SHOTS, Titled, leaderboard
+from promptarena.benchmark.leaderboard import FEW_SHOTS, leaderboard
 from promptarena.benchmark.leaderboard_text import MINIATURE
+from promptarena.benchmark.protocol_rows import Titled
 from promptarena.benchmark.spec import Protocol
 from promptarena.benchmark.statistics.paired import Comparison, Difference, against
 from promptarena.benchmark.statistics.ranks import Ranked, Ranking, rank

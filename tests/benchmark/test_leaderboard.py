@@ -315,7 +315,7 @@ def test_what_cannot_be_compared_is_not_mixed(column: str) -> None:
         for value in ("a", "b")
         for result in results_of([("coop", "dtd", 1, sides("dtd", 1, 1))], run_id=str(value), **{column: value})
     ]
-    with pytest.raises(UserError, match=f"mix several values of {column}"):
+    with pytest.raises(UserError, match=f"several values of {column} cannot be compared"):
         leaderboard(tidy(runs), "base-to-novel", [("dtd", "DTD")])
 
 

@@ -1,0 +1,135 @@
+"""Which rows of the tidy frame stand for a protocol: one rule for leaderboards, statistics and figures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.spec import Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Titled = Sequence[tuple[str, str]]
+
+TRANSFER: tuple[Protocol, ...] = ("cross-dataset", "domain-generalization")
+
+_COSTS = ("trainable_parameters", "train_seconds", "train_images", "eval_seconds", "eval_images", "peak_memory_mib")
+_PLACE = ["label", "shots", "seed", "target_dataset", "target_subset"]
+
+
+@dataclass(frozen=True)
+class ProtocolRows:
+    """The rows and holes of a protocol.
+
+    `frame` has labels as tables show them: with the number of shots where methods ran with several outside the few-shot
+    protocol. Its column `plain_label` is without. `taught` are the numbers of shots that occur. `own_splits` names the
+    datasets that have only rows on a division made here. `notes` says in lines what was left out.
+    """
+
+    frame: "pd.DataFrame"
+    holes: tuple[Mapping[str, Any], ...]
+    taught: tuple[int, ...]
+    own_splits: tuple[str, ...]
+    notes: tuple[str, ...]
+    marked: bool
+
+    def labels(self, names: Sequence[str]) -> list[str]:
+        """The rows' labels of methods, those without results included."""
+        return [with_shots(name, count) for name in names for count in self.taught] if self.marked else list(names)
+
+    def only(self, column: str) -> str:
+        """The one value of "suite" or "backbone"; empty without rows."""
+        return str(self.frame[column].iloc[0]) if len(self.frame) else ""
+
+
+def protocol_rows(
+    frame: "pd.DataFrame", protocol: Protocol, datasets: Titled, shots: Sequence[int] | None = None
+) -> ProtocolRows:
+    """The rows of a protocol that are scored on these datasets, (card name, title) each.
+
+    In the transfer protocols the first of them is the source: what was trained on another one is left aside. `shots`
+    (few-shot only, default: all) picks numbers of shots. Rows on own splits are left out of datasets that have others.
+
+    Raises UserError when the rows mix suites or backbones, when a figure is none (no images, more right than seen, an
+    accuracy or cost that is no finite number), and when two rows are of one score.
+    """
+    names = [name for name, _ in datasets]
+    few = protocol == "few-shot"
+    ours = frame[(frame["protocol"] == protocol) & (frame["metric"] == "accuracy")]
+    ours = ours[ours["target_dataset"].isin(names)]
+    holes = [
+        hole
+        for hole in frame.attrs.get("holes", [])
+        if hole["protocol"] == protocol and hole["target_dataset"] in names
+    ]
+    if protocol in TRANSFER:
+        ours = ours[ours["dataset"].isin(names[:1])]
+        holes = [hole for hole in holes if hole["dataset"] in names[:1]]
+    if few and shots is not None:
+        ours = ours[ours["shots"].isin(list(shots))]
+        holes = [hole for hole in holes if hole["shots"] in shots]
+    ours, own_splits, notes = _without_rival_splits(ours, datasets)
+    _check(ours)
+    ours = ours.assign(plain_label=ours["label"])
+    taught = tuple(sorted({int(count) for count in ours["shots"]}))
+    marked = len(taught) > 1 and not few
+    if marked:
+        ours = ours.assign(label=[with_shots(*pair) for pair in zip(ours["label"], ours["shots"], strict=True)])
+        holes = [hole | {"label": with_shots(hole["label"], hole["shots"])} for hole in holes]
+    return ProtocolRows(ours, tuple(holes), taught, own_splits, tuple(notes), marked)
+
+
+def counted_shots(count: int) -> str:
+    """A number of shots in words."""
+    return f"{count} shot{'' if count == 1 else 's'}"
+
+
+def with_shots(label: str, count: int) -> str:
+    """How tables name a method that ran with several numbers of shots."""
+    return f"{label} ({counted_shots(count)})"
+
+
+def _without_rival_splits(ours: "pd.DataFrame", datasets: Titled) -> "tuple[pd.DataFrame, tuple[str, ...], list[str]]":
+    """The rows without own splits of datasets that have others, the datasets that have no others, and notes."""
+    own = set(ours.loc[ours["own_split"], "target_dataset"])
+    mixed = own & set(ours.loc[~ours["own_split"], "target_dataset"])
+    notes = [
+        f"{title}: runs on an own split are left out beside those on the published one"
+        for name, title in datasets
+        if name in mixed
+    ]
+    if titles := [title for name, title in datasets if name in own - mixed]:
+        notes.append(
+            f"Own split, divided here: {', '.join(titles)}; figures with it, averages included, cannot be compared "
+            "with published ones"
+        )
+    return ours[~(ours["own_split"] & ours["target_dataset"].isin(mixed))], tuple(sorted(own - mixed)), notes
+
+
+def _check(ours: "pd.DataFrame") -> None:
+    for column in ("suite", "backbone"):
+        values = sorted(map(str, ours[column].unique()))
+        if len(values) > 1:
+            raise UserError(f"several values of {column} cannot be compared: {', '.join(values)}; select one of them")
+    correct, total = ours["correct"], ours["total"]
+    faults = {
+        "accuracy {value}": ours["value"].between(0, 1),
+        "{correct} of {total} right": (total > 0) & (correct >= 0) & (correct <= total),
+        **{f"{name} {{{name}}}": ours[name].between(0, float("inf"), inclusive="left") for name in _COSTS},
+    }
+    for fault, sound in faults.items():
+        for row in ours[~sound].head(1).to_dict("records"):
+            raise UserError(
+                f"{_where(row)} has {fault.format_map(row)}; delete run {row['run_id']} in MLflow to have it run "
+                "again, or leave it out"
+            )
+    for row in ours[ours.duplicated(_PLACE)].head(1).to_dict("records"):
+        raise UserError(
+            f"{_where(row)} is scored by several runs of one seed, {row['run_id']} among them; delete all but one of "
+            "them in MLflow"
+        )
+
+
+def _where(row: Mapping[Any, Any]) -> str:
+    return f"{row['label']} on {row['target_dataset']}/{row['target_subset']} ({row['protocol']})"
