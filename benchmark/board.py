@@ -1,10 +1,12 @@
 """A leaderboard as values: what the tables show, before anyone decides how they look."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-Unit = Literal["percent", "points", "parameters", "seconds", "images/s", "MiB"]
+Unit = Literal["percent", "points", "parameters", "seconds", "images/s", "MiB", "rank", "p", "count", "flag"]
+"""Of a flag the value is 1 or 0, for yes and no."""
+
 Mark = Literal["best", "second"]
 
 
@@ -76,7 +78,8 @@ class Board:
     """The leaderboard of a protocol: tables with the same methods in the same order, the most important one first.
 
     `own_splits` names the datasets whose figures come from a division made here. `part` tells a further board of the
-    same suite and protocol from the first.
+    same suite and protocol from the first. `brief` are the notes that stand for a further board where there is no room
+    for all of it.
     """
 
     suite: str
@@ -90,6 +93,7 @@ class Board:
     notes: tuple[str, ...] = field(default=())
     own_splits: tuple[str, ...] = ()
     part: str = ""
+    brief: tuple[str, ...] = ()
 
     def headline(self) -> Mapping[str, Mapping[str, float]]:
         """For each method its complete headline figures, by protocol and column."""
@@ -100,3 +104,10 @@ class Board:
                     if column.headline and cell.full and cell.value is not None:
                         means.setdefault(row.label, {})[f"{self.protocol}/{column.key}"] = cell.value
         return means
+
+
+def in_brief(board: Board) -> Board:
+    """The board as its `brief` notes alone; one that has none is as it was."""
+    if not board.brief:
+        return board
+    return replace(board, title=f"{board.title} in brief", caption="", tables=(), notes=board.brief)

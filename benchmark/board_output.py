@@ -1,11 +1,11 @@
 """Where leaderboards go: to the terminal, into a file, into the record."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from promptarena.benchmark.board import Board
+from promptarena.benchmark.board import Board, in_brief
 from promptarena.benchmark.errors import UserError, unknown
 from promptarena.benchmark.frame import names_reading
 from promptarena.benchmark.record import Record
@@ -22,8 +22,13 @@ def check_protocols(names: Sequence[str]) -> None:
             raise unknown("protocol", name, PROTOCOLS)
 
 
-def print_boards(boards: Sequence[Board], format: Format, out: Path | None) -> None:
-    """Print the boards, or write them to a file. Raises UserError when it cannot be written."""
+def print_boards(boards: Sequence[Board], format: Format, out: Path | None, *, in_full: bool = False) -> None:
+    """Print the boards, or write them to a file; "rich" has statistics in brief unless `in_full`.
+
+    Raises UserError when the file cannot be written.
+    """
+    if format == "rich" and not in_full:
+        boards = [in_brief(board) for board in boards]
     if format == "rich" and out is None:
         for board in boards:
             print_rich(Console(), board)
@@ -40,13 +45,23 @@ def print_boards(boards: Sequence[Board], format: Format, out: Path | None) -> N
         raise UserError(f"cannot write {out}: {error.strerror}") from error
 
 
-def keep_boards(record: Record, comparison_id: str, boards: Sequence[Board], labels: Collection[str]) -> None:
-    """Keep the boards as tables of a comparison, in all formats, and their headlines with the methods named."""
+def keep_boards(
+    record: Record,
+    comparison_id: str,
+    boards: Sequence[Board],
+    labels: Collection[str],
+    draw: Callable[[], Mapping[str, bytes]],
+) -> None:
+    """Keep the boards as tables of a comparison, in all formats, and their headlines with the methods named.
+
+    `draw` makes the figures to keep beside them, by name; it is asked only when the record has other tables, or none.
+    """
     tables: dict[str, str | bytes] = {}
     headline: dict[str, dict[str, float]] = {}
     for board in boards:
-        tables |= {f"{board.protocol}.{ending}": render(board, format) for format, ending in FILE_ENDINGS.items()}
+        name = f"{board.protocol}-{board.part}" if board.part else board.protocol
+        tables |= {f"{name}.{ending}": render(board, format) for format, ending in FILE_ENDINGS.items()}
         for label, means in board.headline().items():
             if not names_reading(label, labels):
                 headline.setdefault(label, {}).update(means)
-    record.log_tables(comparison_id, tables, headline)
+    record.log_tables(comparison_id, tables, headline, draw)

@@ -1,7 +1,8 @@
-"""The leaderboards of a suite, from the record or from any other list of results."""
+"""The leaderboards of a suite, and what stands beside them: statistics, distances to published figures, figures."""
 
-from collections.abc import Collection, Sequence
-from typing import TypedDict, Unpack
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from promptarena.benchmark.board import Board
 from promptarena.benchmark.distance_board import distance_board
@@ -9,18 +10,28 @@ from promptarena.benchmark.errors import unknown
 from promptarena.benchmark.frame import reading_label, tidy
 from promptarena.benchmark.leaderboard import leaderboard
 from promptarena.benchmark.outline import Outline
+from promptarena.benchmark.plots.every import every_figure
+from promptarena.benchmark.plots.style import Format, rendered
+from promptarena.benchmark.protocol_rows import Titled
 from promptarena.benchmark.published import load_published
-from promptarena.benchmark.record import Record
 from promptarena.benchmark.record_index import StoredResult
 from promptarena.benchmark.spec import PROTOCOLS, Protocol
-from promptarena.benchmark.suites import Suite
+from promptarena.benchmark.statistics.tables import statistics_board
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FIGURE_FORMATS: tuple[Format, ...] = ("png", "svg")
+
+Made = TypeVar("Made")
 
 
 class Selection(TypedDict, total=False):
     """What is shown of the results: `protocols` names the boards wanted (default: of those that have results),
     `methods` restricts the rows, by name or label; `datasets` and, for few-shot, `shots` the columns. `labels` and
     `seeds` say which rows and seeds to expect, so that holes show. `published` adds to each board one with the
-    distances to published figures."""
+    distances to published figures, `statistics` one with what the figures allow to say; it compares with the method
+    labelled `reference`, if one is named, under the protocols in which that has results."""
 
     protocols: Sequence[Protocol]
     methods: Sequence[str]
@@ -29,18 +40,62 @@ class Selection(TypedDict, total=False):
     datasets: Sequence[str]
     shots: Sequence[int]
     published: bool
+    statistics: bool
+    reference: str
 
 
-def boards(
-    suite: Suite, record: Record, *, keys: Collection[str] | None = None, **selection: Unpack[Selection]
-) -> list[Board]:
-    """`boards_of` the recorded runs with these keys, or all."""
-    return boards_of(Outline.of(suite), record.results(suite.name, keys), **selection)
+@dataclass(frozen=True)
+class _Layout:
+    """The columns of a protocol's tables, and further arguments of what is made of them."""
+
+    protocol: Protocol
+    columns: Titled
+    labels: Sequence[str]
+    seeds: Sequence[int]
+    shots: Sequence[int]
+
+    def made(self, make: Callable[..., Made], *values: Any, **named: Any) -> Made:
+        """What `make` makes of the values and this layout."""
+        return make(
+            *values, self.protocol, self.columns, labels=self.labels, seeds=self.seeds, shots=self.shots, **named
+        )
 
 
 def boards_of(outline: Outline, results: Sequence[StoredResult], **selection: Unpack[Selection]) -> list[Board]:
-    """One board for each protocol, from results of one suite. Raises UserError for a method without results, and for
-    runs that may not be mixed."""
+    """One board for each protocol, and those beside it, from results of one suite.
+
+    Raises UserError for a method or a reference without results, and for runs that may not be mixed.
+    """
+    frame, layouts = _laid_out(outline, results, selection)
+    reference = selection.get("reference", "")
+    if reference and not (frame["label"] == reference).any():
+        raise unknown("recorded method to compare with", reference, set(frame["label"]))
+    made = []
+    for layout in layouts:
+        made.append(layout.made(leaderboard, frame))
+        if selection.get("statistics", False):
+            scored = ((frame["protocol"] == layout.protocol) & (frame["label"] == reference)).any()
+            made.append(layout.made(statistics_board, frame, reference=reference if scored else ""))
+        if selection.get("published", False):
+            made.append(layout.made(distance_board, frame, load_published(), barred=outline.barred))
+    return made
+
+
+def figures_of(outline: Outline, results: Sequence[StoredResult], **selection: Unpack[Selection]) -> dict[str, bytes]:
+    """The figures of the same, as PNG and SVG, by name: "base-to-novel/plane.svg". Raises UserError as `boards_of`."""
+    frame, layouts = _laid_out(outline, results, selection)
+    return {
+        f"{layout.protocol}/{stem}.{format}": rendered(figure, format)
+        for layout in layouts
+        for stem, figure in layout.made(every_figure, frame).items()
+        for format in FIGURE_FORMATS
+    }
+
+
+def _laid_out(
+    outline: Outline, results: Sequence[StoredResult], selection: Selection
+) -> "tuple[pd.DataFrame, list[_Layout]]":
+    """The tidy frame, and a layout for each protocol that is shown."""
     methods, protocols = selection.get("methods", ()), selection.get("protocols", ())
     frame = tidy(of_methods(methods, results) if methods and results else results)
     read = {result.label: dict.fromkeys(score.reading for score in result.scores) for result in results}
@@ -50,25 +105,11 @@ def boards_of(outline: Outline, results: Sequence[StoredResult], **selection: Un
         for reading in {"": None} | read.get(label, {})
     ]
     seeds, few = selection.get("seeds", ()), selection.get("shots", ()) or outline.few_shot_shots
-    made = []
-    for protocol in protocols or [protocol for protocol in PROTOCOLS if (frame["protocol"] == protocol).any()]:
-        columns = outline.columns(protocol, selection.get("datasets", ()))
-        if columns:
-            made.append(leaderboard(frame, protocol, columns, labels=labels, seeds=seeds, shots=few))
-            if selection.get("published", False):
-                made.append(
-                    distance_board(
-                        frame,
-                        load_published(),
-                        protocol,
-                        columns,
-                        labels=labels,
-                        seeds=seeds,
-                        shots=few,
-                        barred=outline.barred,
-                    )
-                )
-    return made
+    layouts = [
+        _Layout(protocol, outline.columns(protocol, selection.get("datasets", ())), labels, seeds, few)
+        for protocol in protocols or [protocol for protocol in PROTOCOLS if (frame["protocol"] == protocol).any()]
+    ]
+    return frame, [layout for layout in layouts if layout.columns]
 
 
 def of_methods(methods: Sequence[str], results: Sequence[StoredResult]) -> list[StoredResult]:

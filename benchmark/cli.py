@@ -152,6 +152,10 @@ def leaderboard(
     published: Annotated[
         bool, typer.Option("--published", help="Also show the distances to published figures.")
     ] = False,
+    statistics: Annotated[
+        bool, typer.Option("--statistics", help="Show ranks and comparisons in full, not in a few lines.")
+    ] = False,
+    reference: Annotated[str, typer.Option(help="The method that statistics compare the others with.")] = "",
     format: Annotated[
         Literal["rich", "md", "latex", "html", "csv", "json"], typer.Option(help="Layout of the tables.")
     ] = "rich",
@@ -167,12 +171,13 @@ def leaderboard(
     if exports:
         from promptarena.benchmark.export_commands import leaderboard_from
 
-        leaderboard_from(exports, suite, protocols or (), methods or (), datasets or (), published, format, out)
+        chosen = (suite, protocols or (), methods or (), datasets or (), published, format, out)
+        leaderboard_from(exports, *chosen, in_full=statistics, reference=reference)
         return
     from promptarena.benchmark.commands import show_leaderboard
 
-    place = (results.absolute(), tracking_uri)
-    show_leaderboard(suite, protocols or (), methods or (), datasets or (), published, format, out, *place)
+    chosen = (suite, protocols or (), methods or (), datasets or (), published, format, out)
+    show_leaderboard(*chosen, results.absolute(), tracking_uri, in_full=statistics, reference=reference)
 
 
 @app.command(cls=SpacedLists)

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from promptarena.benchmark import terminal
+from promptarena.benchmark.board import in_brief
 from promptarena.benchmark.board_output import check_protocols, keep_boards, print_boards
-from promptarena.benchmark.boards import boards
+from promptarena.benchmark.boards import Selection, boards_of, figures_of
 from promptarena.benchmark.comparison import (
     Comparison,
     Request,
@@ -25,6 +26,7 @@ from promptarena.benchmark.comparison import (
 )
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.execution import Workplace
+from promptarena.benchmark.outline import Outline
 from promptarena.benchmark.preview_commands import foresee, print_preview
 from promptarena.benchmark.progress import ProgressReporter, duration, name_of
 from promptarena.benchmark.record import Record
@@ -111,21 +113,23 @@ def _print_and_keep_tables(console: Console, comparison: Comparison, record: Rec
     labels = list(dict.fromkeys(run.spec.label for run in comparison.runs))
     seeds = sorted({run.spec.seed for run in comparison.runs if run.spec.seed is not None})
     protocols = [protocol for protocol in PROTOCOLS if any(run.spec.protocol == protocol for run in comparison.runs)]
-    made = boards(
-        comparison.suite,
-        record,
-        keys=comparison.keys,
+    outline = Outline.of(comparison.suite)
+    results = record.results(comparison.suite.name, comparison.keys)
+    chosen = Selection(
         protocols=protocols,
         labels=labels,
         seeds=seeds,
         datasets=request.datasets,
         shots=sorted({run.spec.shots for run in comparison.runs if run.spec.protocol == "few-shot"}),
+        statistics=True,
     )
+    made = boards_of(outline, results, **chosen)
     for board in made:
         console.print()
-        print_rich(Console(), board)
+        print_rich(Console(), in_brief(board))
     console.print()
-    keep_boards(record, record_comparison(comparison, record), made, labels)
+    comparison_id = record_comparison(comparison, record)
+    keep_boards(record, comparison_id, made, labels, lambda: figures_of(outline, results, **chosen))
 
 
 def _print_failures(failures: Sequence[tuple[PlannedRun, RunFailedError]]) -> None:
@@ -154,22 +158,37 @@ def show_leaderboard(
     out: Path | None,
     results: Path,
     tracking_uri: str | None,
+    *,
+    in_full: bool = False,
+    reference: str = "",
 ) -> None:
-    """Print, or write to `out`, the leaderboards of what is recorded. Raises UserError when nothing is."""
+    """Print, or write to `out`, the leaderboards of what is recorded.
+
+    Statistics are in brief on a terminal unless `in_full`, and compare with `reference` if one is named. Raises
+    UserError when nothing is recorded.
+    """
     check_protocols(protocols)
     suite = load_suite(suite_name)
     record = Record.open_existing(results, tracking_uri)
     for dataset in datasets:
         suite.card(dataset)
-    chosen = cast(Sequence[Protocol], protocols)
-    made = boards(suite, record, protocols=chosen, methods=methods, datasets=datasets, published=published)
+    made = boards_of(
+        Outline.of(suite),
+        record.results(suite.name),
+        protocols=cast(Sequence[Protocol], protocols),
+        methods=methods,
+        datasets=datasets,
+        published=published,
+        statistics=True,
+        reference=reference,
+    )
     made = [board for board in made if board.tables[0].rows]
     if not made:
         what = f" under {' or '.join(protocols)}" if protocols else ""
         raise UserError(
             f"nothing is recorded for suite {suite.name}{what} in {shown(record.uri)}; run: promptarena compare"
         )
-    print_boards(made, format, out)
+    print_boards(made, format, out, in_full=in_full)
 
 
 def serve_ui(results: Path, tracking_uri: str | None, port: int) -> int:

@@ -9,7 +9,7 @@ from rich.progress import track
 
 from promptarena.benchmark import terminal
 from promptarena.benchmark.board_output import check_protocols, keep_boards, print_boards
-from promptarena.benchmark.boards import boards_of
+from promptarena.benchmark.boards import boards_of, figures_of
 from promptarena.benchmark.errors import UserError, unknown
 from promptarena.benchmark.exported_run import ExportedRun
 from promptarena.benchmark.exports import (
@@ -128,12 +128,13 @@ def _import(exports: Sequence[Export], runs: Sequence[ExportedRun], record: Reco
         parents = Parents(comparison, record.method_run(comparison, run.spec.label))
         run_id = record.begin(run.planned(), parents, run.backbone, run.miniature, run.imported())
         record.finish(run_id, run.result(_files(exports, run)), run.finished_at)
+    results = record.results(outline.name, keys)
     try:
-        made = boards_of(outline, record.results(outline.name, keys))
+        made = boards_of(outline, results, statistics=True)
     except UserError as error:
         terminal.console(stderr=True).print(f"promptarena: no tables are recorded with the imported runs: {error}")
     else:
-        keep_boards(record, comparison, made, labels)
+        keep_boards(record, comparison, made, labels, lambda: figures_of(outline, results))
     return len(missing)
 
 
@@ -163,9 +164,15 @@ def leaderboard_from(
     published: bool,
     format: Format,
     out: Path | None,
+    *,
+    in_full: bool = False,
+    reference: str = "",
 ) -> None:
     """Print, or write to `out`, the leaderboards of exports taken together; they are those of a record with the same
-    runs. Raises UserError when the exports are damaged or have nothing to show."""
+    runs. Statistics are in brief on a terminal unless `in_full`, and compare with `reference` if one is named.
+
+    Raises UserError when the exports are damaged or have nothing to show.
+    """
     check_protocols(protocols)
     exports = [read_export(folder) for folder in folders]
     outline = _outline(suite_name, exports)
@@ -174,13 +181,21 @@ def leaderboard_from(
             raise unknown("dataset", dataset, outline.titles)
     ours = [export for export in exports if export.manifest.suite.name == outline.name]
     results = [run.stored() for run in merged(ours)]
-    chosen = cast(Sequence[Protocol], protocols)
-    made = boards_of(outline, results, protocols=chosen, methods=methods, datasets=datasets, published=published)
+    made = boards_of(
+        outline,
+        results,
+        protocols=cast(Sequence[Protocol], protocols),
+        methods=methods,
+        datasets=datasets,
+        published=published,
+        statistics=True,
+        reference=reference,
+    )
     made = [board for board in made if board.tables[0].rows]
     if not made:
         what = f" under {' or '.join(protocols)}" if protocols else ""
         raise UserError(f"nothing is exported for suite {outline.name}{what} in {', '.join(map(str, folders))}")
-    print_boards(made, format, out)
+    print_boards(made, format, out, in_full=in_full)
 
 
 def _outline(name: str, exports: Sequence[Export]) -> Outline:

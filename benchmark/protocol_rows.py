@@ -54,9 +54,13 @@ def protocol_rows(
     Raises UserError when the rows mix suites or backbones, when a figure is none (no images, more right than seen, an
     accuracy or cost that is no finite number), and when two rows are of one score.
     """
+    import pandas as pd
+
     names = [name for name, _ in datasets]
     few = protocol == "few-shot"
-    ours = frame[(frame["protocol"] == protocol) & (frame["metric"] == "accuracy")]
+    # Without its attributes, which pandas would copy deeply for every selection.
+    ours = pd.DataFrame(frame)
+    ours = ours[(ours["protocol"] == protocol) & (ours["metric"] == "accuracy")]
     ours = ours[ours["target_dataset"].isin(names)]
     holes = [
         hole
@@ -119,12 +123,15 @@ def _check(ours: "pd.DataFrame") -> None:
         **{f"{name} {{{name}}}": ours[name].between(0, float("inf"), inclusive="left") for name in _COSTS},
     }
     for fault, sound in faults.items():
-        for row in ours[~sound].head(1).to_dict("records"):
+        if not sound.all():
+            row = ours[~sound].iloc[0].to_dict()
             raise UserError(
                 f"{_where(row)} has {fault.format_map(row)}; delete run {row['run_id']} in MLflow to have it run "
                 "again, or leave it out"
             )
-    for row in ours[ours.duplicated(_PLACE)].head(1).to_dict("records"):
+    twice = ours.duplicated(_PLACE)
+    if twice.any():
+        row = ours[twice].iloc[0].to_dict()
         raise UserError(
             f"{_where(row)} is scored by several runs of one seed, {row['run_id']} among them; delete all but one of "
             "them in MLflow"

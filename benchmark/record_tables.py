@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,22 +59,26 @@ class RecordTables(RecordAccess):
             return self._create(experiment, tags, label)
 
     def log_tables(
-        self, comparison_id: str, tables: Mapping[str, str | bytes], headline: Mapping[str, Mapping[str, float]]
+        self,
+        comparison_id: str,
+        tables: Mapping[str, str | bytes],
+        headline: Mapping[str, Mapping[str, float]],
+        draw: Callable[[], Mapping[str, bytes]] = dict,
     ) -> None:
-        """Keep a comparison's tables and mark it finished; adds nothing when this very content is already there.
+        """Keep a comparison's tables and mark it finished; adds nothing when these very tables are already there.
 
         `tables` maps file names ("base-to-novel.md") to their content, `headline` labels to named means, which become
-        metrics of the method runs (so MLflow can sort by them) and one table in MLflow's own viewer.
+        metrics of the method runs (so MLflow can sort by them) and one table in MLflow's own viewer. `draw` makes the
+        figures that go with the tables, by name; it is asked only when there is something to keep.
         """
         contents = {name: text.encode() if isinstance(text, str) else text for name, text in tables.items()}
         content_key = digest({name: content.hex() for name, content in contents.items()}, headline)
+        if self._has_tables(comparison_id, content_key):
+            return
+        figures = draw()
         with explained("record the tables"), self._store.lock:
-            if self._client.get_run(comparison_id).data.tags.get("tables_key") == content_key:
-                return
-            with tempfile.TemporaryDirectory() as folder:
-                for name, content in contents.items():
-                    write_bytes(Path(folder) / name, content)
-                self._client.log_artifacts(comparison_id, folder, "tables")
+            for place, files in (("tables", contents), ("figures", figures)):
+                self._log_folder(comparison_id, files, place)
             self._log_headline(comparison_id, headline, f"tables/headline-{content_key[:12]}.json")
             self._client.set_tag(comparison_id, "tables_key", content_key)
             self._client.set_terminated(comparison_id, "FINISHED")
@@ -105,12 +109,20 @@ class RecordTables(RecordAccess):
             now = milliseconds()
             metrics = [Metric(metric, value, now, 0) for metric, value in numbers.items()]
             self._log(run_id, metrics, tags={**tags, "document_key": key})
-            with tempfile.TemporaryDirectory() as folder:
-                for file, content in files.items():
-                    write_bytes(Path(folder) / file, content)
-                self._client.log_artifacts(run_id, folder)
+            self._log_folder(run_id, files)
             self._client.set_terminated(run_id, "FINISHED")
             return run_id
+
+    def _has_tables(self, comparison_id: str, content_key: str) -> bool:
+        with explained("read the record"):
+            return bool(self._client.get_run(comparison_id).data.tags.get("tables_key") == content_key)
+
+    def _log_folder(self, run_id: str, files: Mapping[str, bytes], place: str | None = None) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                write_bytes(Path(folder) / name, content)
+            if files:
+                self._client.log_artifacts(run_id, folder, place)
 
     def _log_headline(self, comparison_id: str, headline: Mapping[str, Mapping[str, float]], name: str) -> None:
         from mlflow.entities import Metric

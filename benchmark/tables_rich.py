@@ -31,18 +31,19 @@ def print_rich(console: Console, board: Board) -> None:
     for block in _blocks(board, console.width):
         console.print()
         console.print(block)
-    console.print()
-    console.print(board.caption, style="dim", markup=False, highlight=False)
+    if board.caption:
+        console.print()
+        console.print(board.caption, style="dim", markup=False, highlight=False)
     for note in board.notes:
         console.print(f"- {note}", markup=False, highlight=False)
 
 
 def _blocks(board: Board, width: int) -> Iterator[RichTable]:
     """The first and the cost table by themselves, those of the datasets side by side as far as the width allows."""
-    first, *others = board.tables
+    first, others = board.tables[:1], board.tables[1:]
     blocks = [part for table in others if table.key != COST for part in parts(visible(table), width, _width)]
     beside = max(1, (width + GAP) // (GAP + max((_width(block) for block in blocks), default=width)))
-    rows = [[part] for part in parts(visible(first), width, _width)]
+    rows = [[part] for table in first for part in parts(visible(table), width, _width)]
     rows += [blocks[start : start + beside] for start in range(0, len(blocks), beside)]
     rows += [[part] for table in others if table.key == COST for part in parts(visible(table), width, _width)]
     for row in rows:

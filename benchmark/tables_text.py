@@ -22,10 +22,25 @@ def shown(cell: Cell, unit: Unit) -> str:
             text = f"{cell.value:,.0f}"
         case "seconds" | "images/s":
             text = f"{cell.value:,.1f}"
+        case "rank":
+            text = f"{cell.value:.2f}"
+        case "p":
+            text = p_text(cell.value)
+        case "count":
+            text = f"{cell.value:,.0f}"
+        case "flag":
+            text = "yes" if cell.value else "no"
     text = f"{text} {cell.note}" if cell.note else text
     if not cell.full:
         return f"{text} ({cell.filled}/{cell.wanted})"
     return text if cell.std is None else f"{text} ±{cell.std:.2f}"
+
+
+def p_text(p: float) -> str:
+    """A p-value in print: `0.21`, `0.0029`, `<0.001`."""
+    if p < 0.001:
+        return "<0.001"
+    return f"{p:.2f}" if p >= 0.1 else f"{p:#.2g}"
 
 
 def visible(table: Table) -> Table:

@@ -10,16 +10,18 @@ from promptarena.benchmark.leaderboard import FEW_SHOTS, leaderboard
 from promptarena.benchmark.leaderboard_text import MINIATURE
 from promptarena.benchmark.protocol_rows import Titled
 from promptarena.benchmark.spec import Protocol
-from promptarena.benchmark.statistics.paired import Comparison, Difference, against
+from promptarena.benchmark.statistics.paired import Comparison, Difference, Outcome, against
 from promptarena.benchmark.statistics.ranks import Ranked, Ranking, rank
 from promptarena.benchmark.statistics.scores import METRICS, NoScoresError, Scores, read_scores
 from promptarena.benchmark.statistics.significance import ALPHA
-from promptarena.benchmark.statistics.words import against_words, p_text, ranking_words, words
+from promptarena.benchmark.statistics.words import against_words, first_two, ranking_words, words
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PART = "statistics"
+
+_OUTCOMES: Mapping[str, Outcome] = {"Won": "win", "Tied": "tie", "Lost": "loss"}
 
 _RANKS = (
     "Rank: mean over datasets, 1 is best. Apart from: how many of the other methods it can be told apart from at level "
@@ -46,20 +48,23 @@ def statistics_board(
 ) -> Board:
     """A board of ranks, for every metric of the protocol (few-shot: every number of shots), and its words as notes.
 
-    With a `reference`, a method's label, there are also the differences of all other methods from it. The other
-    arguments are those of `leaderboard`. Raises UserError as that does, and for a reference without results.
+    With a `reference`, a method's label, there are also the differences of all other methods from it. In brief it is
+    what the headline figures allow to say. The other arguments are those of `leaderboard`. Raises UserError as that
+    does, and for a reference without results.
     """
     board = leaderboard(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots)
     every = _every(frame, protocol, datasets, labels, seeds, shots)
+    first = _headline(every)
     rankings: dict[str, Ranking] = {}
-    notes: list[str] = []
+    said: dict[str, str] = {}
     for key, scores in every.items():
         try:
             rankings[key] = rank(scores)
         except NoScoresError as error:
-            notes.append(f"{error}.")
+            said[key] = f"{error}."
         else:
-            notes.append(ranking_words(rankings[key]))
+            said[key] = ranking_words(rankings[key])
+    pairs = [] if reference or first not in rankings else [first_two(rankings[first])]
     tables = [_ranks(every, rankings, [row.label for row in board.tables[0].rows])]
     captions = [f"{board.title}, suite {board.suite or 'unknown'}: what the figures allow to say."]
     captions.append(_RANKS.format(alpha=ALPHA))
@@ -69,15 +74,15 @@ def statistics_board(
         compared = {key: _compared(scores, reference) for key, scores in every.items()}
         tables += [_against(every, compared, reference), _by_dataset(every, compared, reference)]
         captions.append(_AGAINST.format(reference=reference, alpha=ALPHA))
-        headline = compared[_headline(every)]
-        notes += against_words(headline) if headline else [f"Nothing can be compared with {reference}."]
+        pairs = against_words(compared[first]) if compared[first] else [f"Nothing can be compared with {reference}."]
     return replace(
         board,
         title=f"{board.title}: statistics",
         caption=" ".join([*captions, *([MINIATURE] if board.miniature else [])]),
         tables=tuple(tables),
-        notes=tuple(notes),
+        notes=tuple(filter(None, [*said.values(), *pairs])),
         part=PART,
+        brief=tuple(filter(None, [said[first], *pairs])),
     )
 
 
@@ -122,8 +127,8 @@ def _ranks(every: Mapping[str, Scores], rankings: Mapping[str, Ranking], labels:
         group = _capital(scores.words)
         columns += [
             Column(f"{key}_average_pct", "Average", group=group),
-            Column(f"{key}_mean_rank", "Rank", group=group),
-            Column(f"{key}_apart_from", "Apart from", group=group),
+            Column(f"{key}_mean_rank", "Rank", "rank", group),
+            Column(f"{key}_apart_from_count", "Apart from", "count", group),
         ]
         ranking = rankings.get(key)
         by_label = {each.label: each for each in ranking.methods} if ranking else {}
@@ -142,11 +147,11 @@ def _ordered(rankings: Mapping[str, Ranking], every: Mapping[str, Scores], label
 
 def _rank_cells(ranking: Ranking, method: Ranked) -> list[Cell]:
     near, others = ranking.beside(method.label), len(ranking.methods) - 1
-    apart = _text(f"{others - len(near)} of {others}", f"cannot be told apart from: {', '.join(near) or 'none'}")
+    near_ones = f"cannot be told apart from: {', '.join(near) or 'none'}"
     return [
         Cell(method.average, n=ranking.seeds[0], filled=1),
-        _text(f"{method.rank:.2f}", f"mean rank {method.rank!r} over {len(ranking.datasets)} datasets"),
-        apart if ranking.pairs else Cell(),
+        Cell(method.rank, filled=1, reason=f"mean rank over {len(ranking.datasets)} datasets"),
+        Cell(others - len(near), filled=1, note=f"of {others}", reason=near_ones) if ranking.pairs else Cell(),
     ]
 
 
@@ -156,9 +161,9 @@ def _against(every: Mapping[str, Scores], compared: Mapping[str, Sequence[Compar
         for key, scores in every.items()
         for column in (
             Column(f"{key}_difference_points", "Difference", "points", _capital(scores.words)),
-            Column(f"{key}_won_tied_lost", "Won, tied, lost", group=_capital(scores.words)),
-            Column(f"{key}_p_holm", "p", group=_capital(scores.words)),
-            Column(f"{key}_told_apart", "Apart", group=_capital(scores.words)),
+            *(Column(f"{key}_{name.lower()}_count", name, "count", _capital(scores.words)) for name in _OUTCOMES),
+            Column(f"{key}_holm_p", "p", "p", _capital(scores.words)),
+            Column(f"{key}_told_apart_flag", "Apart", "flag", _capital(scores.words)),
         )
     ]
     found = {key: {each.first: each for each in comparisons} for key, comparisons in compared.items()}
@@ -171,9 +176,8 @@ def _against(every: Mapping[str, Scores], compared: Mapping[str, Sequence[Compar
 
 def _comparison_cells(comparison: Comparison | None) -> list[Cell]:
     if comparison is None:
-        return [Cell(), Cell(), Cell(), Cell()]
+        return [Cell()] * (3 + len(_OUTCOMES))
     low, high = comparison.low, comparison.high
-    counts = [comparison.count(outcome) for outcome in ("win", "tie", "loss")]
     p = comparison.p if comparison.p_holm is None else comparison.p_holm
     return [
         Cell(
@@ -184,9 +188,9 @@ def _comparison_cells(comparison: Comparison | None) -> list[Cell]:
             filled=1,
             note="" if low is None or high is None else f"[{low:+.2f}, {high:+.2f}]",
         ),
-        _text(" ".join(map(str, counts)), "datasets won, tied, lost"),
-        Cell() if p is None else _text(p_text(p), f"p {comparison.p!r}, after Holm's correction {p!r}"),
-        _text("yes" if comparison.told_apart else "no", words(comparison)),
+        *(Cell(comparison.count(outcome), filled=1) for outcome in _OUTCOMES.values()),
+        Cell() if p is None else Cell(p, filled=1, reason=f"p {comparison.p!r} before Holm's correction"),
+        Cell(float(comparison.told_apart), filled=1, reason=words(comparison)),
     ]
 
 
@@ -208,10 +212,6 @@ def _difference_cell(difference: Difference | None) -> Cell:
         return Cell()
     over = difference.spread
     return Cell(over.mean, over.std, over.low, over.high, n=over.n, filled=1, reason=difference.outcome)
-
-
-def _text(note: str, reason: str) -> Cell:
-    return Cell(note=note, reason=reason)
 
 
 def _unique(labels: Iterable[str]) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from promptarena.benchmark.statistics.paired import Comparison
 from promptarena.benchmark.statistics.ranks import Ranking
 from promptarena.benchmark.statistics.significance import ALPHA, smallest_wilcoxon
+from promptarena.benchmark.tables_text import p_text
 
 _NAMED = 6
 _SPELT_OUT = 8
@@ -43,6 +44,19 @@ def ranking_words(ranking: Ranking) -> str:
     return " ".join((verdict, *_doubts(ranking)))
 
 
+def first_two(ranking: Ranking) -> str:
+    """How far the first method of a ranking is above the second; empty where their difference was not tested."""
+    if not ranking.pairs:
+        return ""
+    pair = ranking.pairs[0]
+    side = "above" if pair.difference > 0 else "below"
+    lead = f"{pair.first} is {side} {pair.second} by {abs(pair.difference):.2f} points {ranking.words}"
+    if pair.difference == 0:
+        lead = f"{pair.first} and {pair.second} have the same {ranking.words}"
+    facts = f"95 % interval {pair.low:.2f} to {pair.high:.2f}; {sample(len(ranking.datasets), ranking.seeds)}"
+    return f"{lead} ({facts}): they {'can' if pair.told_apart else 'cannot'} be told apart."
+
+
 def sample(datasets: int, seeds: tuple[int, int]) -> str:
     """What figures rest on: `11 datasets x 3 seeds`."""
     fewest, most = seeds
@@ -52,14 +66,8 @@ def sample(datasets: int, seeds: tuple[int, int]) -> str:
 
 def p_words(p: float, name: str = "p") -> str:
     """A p-value in print: `p = 0.21`, `p = 0.0029`, `p < 0.001`."""
-    if p < 0.001:
-        return f"{name} < 0.001"
-    return f"{name} = {p:.2f}" if p >= 0.1 else f"{name} = {p:#.2g}"
-
-
-def p_text(p: float) -> str:
-    """A p-value in a table: `0.21`, `0.0029`, `<0.001`."""
-    return p_words(p, "").strip().removeprefix("= ").replace("< ", "<")
+    text = p_text(p)
+    return f"{name} < {text[1:]}" if text.startswith("<") else f"{name} = {text}"
 
 
 def _verdict(comparison: Comparison) -> str:

@@ -303,6 +303,23 @@ def test_tables_are_logged_once(record: Record, suite: str, tmp_path: Path) -> N
         assert len(json.loads(record.artifact(comparison, name, tmp_path).read_text())["data"]) == 2
 
 
+def test_figures_are_drawn_and_kept_only_with_new_tables(record: Record, suite: str, tmp_path: Path) -> None:
+    comparison = record.comparison(suite, "k", "text")
+    drawn: list[int] = []
+
+    def draw() -> dict[str, bytes]:
+        drawn.append(1)
+        return {"base-to-novel/bars.svg": b"<svg/>", "base-to-novel/bars.png": bytes([len(drawn)])}
+
+    for table, times in (("a", 1), ("a", 1), ("b", 2), ("b", 2)):
+        record.log_tables(comparison, {"base-to-novel.md": table}, {}, draw)
+        assert len(drawn) == times
+        logged = {file.path for file in record._client.list_artifacts(comparison, "figures/base-to-novel")}
+        assert logged == {"figures/base-to-novel/bars.svg", "figures/base-to-novel/bars.png"}
+        kept = record.artifact(comparison, "figures/base-to-novel/bars.png", tmp_path)
+        assert kept.read_bytes() == bytes([times])
+
+
 def test_several_processes_may_start_at_once(tmp_path: Path) -> None:
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         found = list(pool.map(open_and_compare, [str(tmp_path)] * 2))

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from score_frames import DATASETS, Row, drawn_frame, frame_of
 
-from promptarena.benchmark.board import Board
+from promptarena.benchmark.board import Board, in_brief
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.spec import Protocol
 from promptarena.benchmark.statistics.paired import against, compare
@@ -215,13 +215,70 @@ class TestBoard:
             comparison.low,
             comparison.high,
         )
-        assert f"p {comparison.p!r}" in row["figures"]["hm_p_holm"]["reason"]
+        assert f"p {comparison.p!r}" in row["figures"]["hm_holm_p"]["reason"]
+        counts = [row["figures"][f"hm_{name}_count"]["value"] for name in ("won", "tied", "lost")]
+        assert counts == [comparison.count(outcome) for outcome in ("win", "tie", "loss")]
+
+    def test_ranks_p_values_and_verdicts_are_numbers_in_units_of_their_own(self) -> None:
+        document = json.loads(render(self.board(), "json"))
+        ranking = rank(read_scores(drawn_frame(np.random.default_rng(1), NASTY), "base-to-novel", DATASETS))
+        ranks, against_reference, _ = document["tables"]
+        shown = {row["method"]: row["figures"] for row in ranks["rows"]}
+        assert {label: row["hm_mean_rank"]["value"] for label, row in shown.items()} == {
+            each.label: each.rank for each in ranking.methods
+        }
+        for row in ranks["rows"]:
+            near = ranking.beside(row["method"])
+            assert row["figures"]["hm_apart_from_count"]["value"] == len(NASTY) - 1 - len(near)
+        for row in against_reference["rows"]:
+            assert 0 <= row["figures"]["hm_holm_p"]["value"] <= 1
+            assert row["figures"]["hm_told_apart_flag"]["value"] in (0, 1)
+        units = {
+            column["key"].rpartition("_")[2]: column["unit"]
+            for table in document["tables"]
+            for column in table["columns"]
+        }
+        assert units == {
+            "pct": "percent",
+            "points": "points",
+            "rank": "rank",
+            "count": "count",
+            "p": "p",
+            "flag": "flag",
+        }
 
     def test_without_a_reference_there_are_ranks_only(self) -> None:
         frame = drawn_frame(np.random.default_rng(1), ["a", "b"])
         board = statistics_board(frame, "base-to-novel", DATASETS)
         assert [table.key for table in board.tables] == ["ranks"]
-        assert len(board.notes) == 3
+        assert len(board.notes) == 4
+
+    def test_in_brief_it_is_what_the_headline_figures_say(self) -> None:
+        frame = drawn_frame(np.random.default_rng(1), ["a", "b", "c"])
+        board = statistics_board(frame, "base-to-novel", DATASETS)
+        assert board.brief == (board.notes[0], board.notes[-1])
+        text = render(in_brief(board), "rich")
+        assert "Mean ranks over datasets" not in text
+        assert "be told apart" in text
+        assert len(text.splitlines()) < 10
+        compared = statistics_board(frame, "base-to-novel", DATASETS, reference="a")
+        assert [note.split(" ")[:4] for note in compared.brief[1:]] == [
+            ["b", "is", "above", "a"],
+            ["c", "is", "above", "a"],
+        ]
+
+    @pytest.mark.parametrize(
+        ("labels", "datasets", "seeds"),
+        [(["a"], 11, (1, 2)), (["a", "b"], 1, (1,)), (["a", "b"], 1, (1, 2)), ([], 2, ())],
+    )
+    def test_where_nothing_can_be_tested_the_words_say_why(
+        self, labels: list[str], datasets: int, seeds: tuple[int, ...]
+    ) -> None:
+        frame = drawn_frame(np.random.default_rng(1), labels, datasets=datasets, seeds=seeds)
+        board = statistics_board(frame, "base-to-novel", DATASETS[:datasets])
+        reasons = ("nothing to compare it with", "One dataset does not say", "no methods with HM on the same")
+        assert any(reason in board.brief[0] for reason in reasons)
+        assert len(board.brief) == 1
 
     def test_an_unknown_reference_is_refused(self) -> None:
         frame = drawn_frame(np.random.default_rng(1), ["coop", "maple"])
@@ -240,8 +297,9 @@ class TestBoard:
         frame = frame[(frame["label"] != "probe") | (frame["target_subset"] == "base")]
         board = statistics_board(frame, "base-to-novel", DATASETS, reference="a")
         (row,) = [row for row in board.tables[0].rows if row.label == "probe"]
-        notes = {column.key: cell.note for column, cell in zip(board.tables[0].columns, row.cells, strict=True)}
-        assert (notes["hm_mean_rank"], notes["base_apart_from"]) == ("", "0 of 2")
+        cells = {column.key: cell for column, cell in zip(board.tables[0].columns, row.cells, strict=True)}
+        assert cells["hm_mean_rank"].value is None
+        assert (cells["base_apart_from_count"].value, cells["base_apart_from_count"].note) == (0, "of 2")
         assert any("Left out: probe: lacks scores on 11 of 11 datasets" in note for note in board.notes)
 
     def test_an_empty_frame_says_that_there_is_nothing(self) -> None:
