@@ -5,10 +5,10 @@ import tempfile
 from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.record_access import RecordAccess
+from promptarena.benchmark.record_access import RecordAccess, run_id_of
 from promptarena.benchmark.record_index import RecordedRun, StoredResult, cost_of, index_of, results_of, unscored_of
 from promptarena.benchmark.record_store import Store, explained
 from promptarena.benchmark.record_values import curves_of, planned_run, scores_of
@@ -30,6 +30,7 @@ class RecordReading(RecordAccess):
     def __init__(self, store: Store) -> None:
         super().__init__(store)
         self._indices: dict[str, dict[str, RecordedRun]] = {}
+        self._artifact_uris: dict[str, str] = {}
 
     def views(self) -> dict[str, str]:
         """For each suite that has tables the address, below that of MLflow's server, of its methods and headlines."""
@@ -53,6 +54,7 @@ class RecordReading(RecordAccess):
         with explained("read the record"):
             experiment = self._find_experiment(suite)
             runs = self._search(experiment, "attributes.status = 'FINISHED'") if experiment else []
+        self._artifact_uris |= {run_id_of(run): run.info.artifact_uri for run in runs}
         wanted = None if keys is None else set(keys)
         return results_of(run for run in runs if wanted is None or run.data.tags.get("run_key") in wanted)
 
@@ -95,5 +97,9 @@ class RecordReading(RecordAccess):
 
     def artifact(self, run_id: str, name: str, folder: Path) -> Path:
         """Copy the run's artifact `name` (e.g. "learned.safetensors") into `folder`; the path of the copy."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
         with explained(f"fetch {name} of run {run_id}"):
-            return Path(self._client.download_artifacts(run_id, name, str(folder)))
+            uri = self._artifact_uris.get(run_id) or self._client.get_run(run_id).info.artifact_uri
+            artifacts: Any = get_artifact_repository(uri, self._store.uri)
+            return Path(artifacts.download_artifacts(name, str(folder)))

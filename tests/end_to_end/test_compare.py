@@ -75,7 +75,11 @@ def test_the_record_nests_comparison_method_and_run(arena: Arena) -> None:
     for run in runs:
         assert methods[run.data.tags["mlflow.parentRunId"]].data.tags["label"] == run.data.tags["label"]
     tables = e2e_record.artifacts(arena.results, comparison, "tables")
-    assert {f"tables/{name}.{ending}" for name in PROTOCOLS for ending in ("md", "tex", "html", "csv", "json")} < tables
+    endings, parts = ("md", "tex", "html", "csv", "json"), ("", "-statistics")
+    assert {f"tables/{name}{part}.{end}" for name in PROTOCOLS for part in parts for end in endings} < tables
+    for name in PROTOCOLS:
+        figures = e2e_record.artifacts(arena.results, comparison, f"figures/{name}")
+        assert {f"figures/{name}/{stem}.{end}" for stem in ("bars", "cost") for end in ("png", "svg")} <= figures
 
 
 def test_a_run_keeps_its_parameters_curves_integers_and_files(arena: Arena) -> None:
@@ -123,7 +127,8 @@ def test_all_formats_of_the_leaderboard_agree(arena: Arena, tmp_path: Path) -> N
         return out.read_text()
 
     boards = json.loads(shown("json"))
-    assert [board["protocol"] for board in boards] == list(PROTOCOLS)
+    assert [board["protocol"] for board in boards if not board["part"]] == list(PROTOCOLS)
+    assert [board["protocol"] for board in boards if board["part"] == "statistics"] == list(PROTOCOLS)
     rows = list(csv.DictReader(io.StringIO(shown("csv"))))
     assert {row["protocol"] for row in rows} == set(PROTOCOLS)
     figures = [
@@ -144,6 +149,19 @@ def test_a_leaderboard_of_some_methods_and_protocols(arena: Arena) -> None:
     assert "zeroshot" not in shown.out
     assert "Cross-dataset" in shown.out
     assert "Domain" not in shown.out
+
+
+def test_statistics_are_a_few_lines_unless_they_are_asked_for(arena: Arena) -> None:
+    command = ("leaderboard", arena.suite, "--results", arena.results, "--protocols", "base-to-novel")
+    brief, full = call(*command), call(*command, "--statistics", "--reference", "coop")
+    assert (brief.err, full.err) == ("", "")
+    assert "Mean ranks over datasets" not in brief.out
+    assert "statistics in brief" in brief.out
+    assert "statistics in brief" in arena.ended.out
+    assert "Mean ranks over datasets" in full.out
+    assert "Differences from coop" in full.out
+    unknown = call(*command, "--reference", "cop")
+    assert (unknown.code, "did you mean coop" in unknown.err) == (2, True)
 
 
 def test_a_leaderboard_of_some_datasets(arena: Arena) -> None:
