@@ -23,6 +23,7 @@ from promptarena.benchmark.recipe import Recipe
 from promptarena.benchmark.record import Parents, Record
 from promptarena.benchmark.record_index import RecordedRun
 from promptarena.benchmark.registry import ALL, Registry, load_registry
+from promptarena.benchmark.schedule import Schedule
 from promptarena.benchmark.spec import PlannedRun, RunResult, RunSpec
 from promptarena.benchmark.suites import Suite, load_suite
 from promptarena.benchmark.training import images_seen
@@ -214,8 +215,8 @@ def carry_out_comparison(
 ) -> list[tuple[PlannedRun, RunFailedError]]:
     """Carry out what the record lacks and record each run as it ends; returns the failed runs with their errors.
 
-    Runs that share a training are given to one worker in order. Interrupted at any moment, the same call goes on where
-    it stood: at the last finished epoch of each run.
+    Runs that differ in the seed only are scored together, see Schedule. Interrupted at any moment, the same call goes
+    on where it stood: at the last finished epoch of each run.
     """
     suite = comparison.suite
     comparison_id = record_comparison(comparison, record)
@@ -226,10 +227,11 @@ def carry_out_comparison(
     backbone = suite.backbone.architecture or Path(suite.backbone.weights or "").stem
     failures: list[tuple[PlannedRun, RunFailedError]] = []
     ids: dict[str, str] = {}
-    groups = _groups(comparison)
-    unfinished = Counter(run.train_key for group in groups for run in group)
+    missing = comparison.missing()
+    sizes = {run.key: comparison.workloads[run.key].passes for run in missing}
+    unfinished = Counter(run.train_key for run in missing)
     beaten = time.monotonic()
-    with closing(carry_out(groups, workplace, workers)) as events:
+    with closing(carry_out(Schedule(missing, sizes, workers), workplace, workers)) as events:
         for event in events:
             match event:
                 case Started(run):
@@ -261,14 +263,6 @@ def carry_out_comparison(
 def record_comparison(comparison: Comparison, record: Record) -> str:
     """Run id of the comparison in the record, made on first use."""
     return record.comparison(comparison.suite.name, comparison.key, _description(comparison))
-
-
-def _groups(comparison: Comparison) -> list[list[PlannedRun]]:
-    """The missing runs, those of one training together, the longest first so that none is left over at the end."""
-    groups: dict[str, list[PlannedRun]] = {}
-    for run in comparison.missing():
-        groups.setdefault(run.train_key, []).append(run)
-    return sorted(groups.values(), key=lambda group: -sum(comparison.workloads[run.key].passes for run in group))
 
 
 def _description(comparison: Comparison) -> str:

@@ -1,8 +1,12 @@
-"""Carrying out planned runs in one process: build the learner, train it, score it, and keep what it learned."""
+"""Carrying out planned runs in one process: build the learner, train it, score it, and keep what it learned.
+
+Runs are trained one by one and may then be scored together, so that each test set is passed once for all of them.
+"""
 
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -15,7 +19,7 @@ from safetensors import SafetensorError
 from promptarena.benchmark.backbone import Backbone, Precision
 from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.evaluation import evaluate
+from promptarena.benchmark.evaluation import Evaluated, evaluate_together
 from promptarena.benchmark.examples import Data
 from promptarena.benchmark.keys import generator
 from promptarena.benchmark.learned import LEARNED, Learned
@@ -23,7 +27,7 @@ from promptarena.benchmark.memory import PeakMemory
 from promptarena.benchmark.method import CannotTransferError, Classes, Learner
 from promptarena.benchmark.recipe import Recipe
 from promptarena.benchmark.registry import load_registry
-from promptarena.benchmark.spec import Cost, PlannedRun, RunResult, Score, Target
+from promptarena.benchmark.spec import Cost, PlannedRun, RunResult, Target
 from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.training import Curve, Task, images_seen, train
 from promptarena.benchmark.weights import load_backbone
@@ -49,8 +53,20 @@ class Workplace:
     threads: int = 1
 
 
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run whose learner is trained and not yet scored."""
+
+    planned: PlannedRun
+    learner: Learner
+    task: Task
+    curves: tuple[Curve, ...]
+    seconds: float
+    peak_memory_mib: float
+
+
 class Executor:
-    """Carries out runs one after the other, sharing one backbone, one cache and the listed datasets."""
+    """Carries out runs, sharing one backbone, one cache and the listed datasets."""
 
     def __init__(self, workplace: Workplace) -> None:
         torch.set_num_threads(workplace.threads)
@@ -70,68 +86,79 @@ class Executor:
             precision=self._place.precision,
         )
 
-    def run(self, planned: PlannedRun, on_epoch: Callable[[Curve], None]) -> RunResult:
-        """Train (or go on, or take over the finished training of the same train_key) and score on every target.
+    def train(self, planned: PlannedRun, on_epoch: Callable[[Curve], None]) -> TrainedRun:
+        """Train, or go on, or take over the finished training of the same train_key.
 
         Raises UserError for the user's mistakes; whatever else a method raises passes through.
         """
-        folder = training_folder(self._place.results, planned)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder / "lock")
-            lock.acquire()
-        except OSError as error:
-            raise UserError(f"cannot write {folder}: {error.strerror}; choose another --results") from error
-        try:
-            return self._run(planned, folder, on_epoch)
-        finally:
-            lock.release()
-
-    def _run(self, planned: PlannedRun, folder: Path, on_epoch: Callable[[Curve], None]) -> RunResult:
         spec, recipe, memory = planned.spec, Recipe(**planned.recipe), PeakMemory(self._backbone.device)
-        card = self._suite.card(spec.dataset)
-        seed = spec.seed or 0
-        drawn, val = self._data.few_shot(card, spec.subset, spec.shots, seed)
-        task = Task(self._data.classes(card, spec.subset, "train"), drawn, val, seed)
-        learner = self._learner(planned, task.classes)
-        trained = train(
-            learner,
-            recipe,
-            task,
-            cache=self._cache,
-            checkpoint=folder / "checkpoint.safetensors",
-            train_key=planned.train_key,
-            on_epoch=on_epoch,
-        )
-        scores: list[Score] = []
-        unscored: dict[Target, str] = {}
-        seconds, images = 0.0, 0
-        for target in spec.targets:
-            target_card = self._suite.card(target.dataset)
-            classes = self._data.classes(target_card, target.subset, "test")
-            test = self._data.test(target_card)
-            everything = len(self._data.classes(target_card, "all", "test"))
-            try:
-                evaluated = evaluate(learner, target, classes, test, everything, self._cache)
-            except CannotTransferError as error:
-                unscored[target] = str(error)
-                continue
-            scores.extend(evaluated.scores)
-            seconds += evaluated.seconds
-            images += evaluated.images
+        folder = training_folder(self._place.results, planned)
+        with _locked(folder):
+            card, seed = self._suite.card(spec.dataset), spec.seed or 0
+            drawn, val = self._data.few_shot(card, spec.subset, spec.shots, seed)
+            task = Task(self._data.classes(card, spec.subset, "train"), drawn, val, seed)
+            learner = self._learner(planned, task.classes)
+            trained = train(
+                learner,
+                recipe,
+                task,
+                cache=self._cache,
+                checkpoint=folder / "checkpoint.safetensors",
+                train_key=planned.train_key,
+                on_epoch=on_epoch,
+            )
+        return TrainedRun(planned, learner, task, trained.curves, trained.train_seconds, memory.mib())
+
+    def score(self, runs: Sequence[TrainedRun]) -> list[RunResult | Exception]:
+        """Score runs on their targets, all of them in one pass over each; a run that raises is given its exception."""
+        memory = PeakMemory(self._backbone.device)
+        outcomes: list[Outcomes] = [{} for _ in runs]
+        for target in dict.fromkeys(target for run in runs for target in run.planned.spec.targets):
+            asking = [
+                number
+                for number, run in enumerate(runs)
+                if target in run.planned.spec.targets and not _error(outcomes[number])
+            ]
+            scored = self._scored([runs[number].learner for number in asking], target)
+            for number, outcome in zip(asking, scored, strict=True):
+                outcomes[number][target] = outcome
+        peak = memory.mib()
+        return [self._result(run, outcome, peak) for run, outcome in zip(runs, outcomes, strict=True)]
+
+    def _scored(self, learners: Sequence[Learner], target: Target) -> list[Evaluated | Exception]:
+        card = self._suite.card(target.dataset)
+        try:
+            classes = self._data.classes(card, target.subset, "test")
+            everything = len(self._data.classes(card, "all", "test"))
+            return evaluate_together(learners, target, classes, self._data.test(card), everything, self._cache)
+        except UserError as error:
+            return [error for _ in learners]
+
+    def _result(self, run: TrainedRun, outcomes: "Outcomes", peak: float) -> RunResult | Exception:
+        """What is recorded of a run, or the exception that ended it."""
+        if error := _error(outcomes):
+            return error
+        scored = [outcome for outcome in outcomes.values() if isinstance(outcome, Evaluated)]
+        recipe = Recipe(**run.planned.recipe)
+        folder = training_folder(self._place.results, run.planned)
+        try:
+            with _locked(folder):
+                files = _kept(folder, run.planned, run.learner, run.task)
+        except UserError as error:
+            return error
         return RunResult(
-            scores=tuple(scores),
+            scores=tuple(score for each in scored for score in each.scores),
             cost=Cost(
-                trainable_parameters=sum(parameter.numel() for parameter in learner.parameters()),
-                train_seconds=trained.train_seconds,
-                train_images=images_seen(recipe, len(drawn.labels)) if learner.seeded else 0,
-                eval_seconds=seconds,
-                eval_images=images,
-                peak_memory_mib=memory.mib(),
+                trainable_parameters=sum(parameter.numel() for parameter in run.learner.parameters()),
+                train_seconds=run.seconds,
+                train_images=images_seen(recipe, len(run.task.train.labels)) if run.learner.seeded else 0,
+                eval_seconds=sum(each.seconds for each in scored),
+                eval_images=sum(each.images for each in scored),
+                peak_memory_mib=max(run.peak_memory_mib, peak),
             ),
-            curves=trained.curves,
-            unscored=unscored,
-            files=_kept(folder, planned, learner, task),
+            curves=run.curves,
+            unscored={target: str(why) for target, why in outcomes.items() if isinstance(why, CannotTransferError)},
+            files=files,
             environment=environment(self._backbone, self._place.threads),
         )
 
@@ -140,6 +167,31 @@ class Executor:
         drawn = int(generator("init", planned.spec.method, planned.spec.seed).integers(2**63))
         config = learner.config_type.model_validate(dict(planned.config))
         return learner(self._backbone, config, classes, torch.Generator().manual_seed(drawn))
+
+
+Outcomes = dict[Target, Evaluated | Exception]
+"""By target: the scores, why there are none (CannotTransferError), or the exception that ended the run."""
+
+
+def _error(outcomes: Outcomes) -> Exception | None:
+    errors = (outcome for outcome in outcomes.values() if isinstance(outcome, Exception))
+    return next((error for error in errors if not isinstance(error, CannotTransferError)), None)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Only one process at a time is at work on the training in this folder. Raises UserError when it cannot be
+    written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock")
+        lock.acquire()
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror}; choose another --results") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def training_folder(results: Path, planned: PlannedRun) -> Path:

@@ -7,6 +7,7 @@ cached exactly, and all methods see the same pictures. Frozen features are alway
 chunks of a fixed size, so that their last bits do not depend on who asks first.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -58,12 +59,32 @@ class Augmentation:
     crop_scale: tuple[float, float]
 
 
+class Kept:
+    """What was computed of a batch, by its name: made at the first request, and handed out as a copy to each that asks.
+
+    seconds: the wall-clock time that making it all took.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[str, Tensor] = {}
+        self.seconds = 0.0
+
+    def once(self, what: str, make: Callable[[], Tensor]) -> Tensor:
+        """A copy of `what`; `make` may itself ask for other things that are kept here."""
+        if what not in self._made:
+            before, started = self.seconds, time.perf_counter()
+            self._made[what] = make()
+            self.seconds = before + time.perf_counter() - started
+        return self._made[what].clone()
+
+
 class PixelBatch:
-    """B images given by their pixels; features and tokens are computed on demand."""
+    """B images given by their pixels; features and tokens are computed when first asked for, once."""
 
     def __init__(self, pixels: Tensor, backbone: Backbone) -> None:
         self._pixels = pixels
         self._backbone = backbone
+        self._kept = Kept()
 
     def __len__(self) -> int:
         return len(self._pixels)
@@ -76,13 +97,16 @@ class PixelBatch:
     @property
     def features(self) -> Tensor:
         """(B, D), frozen, not normalised."""
-        with torch.no_grad(), self._backbone.autocast():
-            return self._backbone.encode_image(self._pixels).float()
+        return self._kept.once("features", lambda: self._frozen(self._backbone.encode_image))
 
     def tokens_at(self, block: int) -> Tensor:
         """(B, 1 + P, W) in front of `block`, frozen."""
+        read = partial(self._backbone.image_tokens, stop=block)
+        return self._kept.once(f"tokens/{block}", lambda: self._frozen(read))
+
+    def _frozen(self, encode: Callable[[Tensor], Tensor]) -> Tensor:
         with torch.no_grad(), self._backbone.autocast():
-            return self._backbone.image_tokens(self._pixels, stop=block).float()
+            return encode(self._pixels).float()
 
 
 class View:
@@ -151,11 +175,16 @@ class View:
 
         The whole view's are computed at the first call and cached, unless they exceed LARGEST_CACHED_MIB.
         """
-        visual, width = self.backbone.model.visual, self.backbone.vision.width
-        bytes_each = 4 * len(visual.positional_embedding) * width
-        if len(self) * bytes_each > LARGEST_CACHED_MIB << 20:
+        if not self.keeps_tokens:
             return self.plain(rows).tokens_at(block)
         return self._frozen(f"tokens/{block}", lambda batch: batch.tokens_at(block), rows)
+
+    @property
+    def keeps_tokens(self) -> bool:
+        """Whether the tokens of the whole view in front of a block are small enough to be cached."""
+        visual, width = self.backbone.model.visual, self.backbone.vision.width
+        bytes_each = 4 * len(visual.positional_embedding) * width
+        return len(self) * bytes_each <= LARGEST_CACHED_MIB << 20
 
     def _frozen(self, what: str, compute: Callable[[PixelBatch], Tensor], rows: Sequence[int]) -> Tensor:
         def some(chunk: range) -> np.ndarray:
@@ -175,7 +204,7 @@ class View:
 
 
 class ViewBatch:
-    """Some rows of a view; nothing is decoded or encoded before it is asked for.
+    """Some rows of a view; nothing is decoded or encoded before it is asked for, nor a second time.
 
     `pixels_read` tells whether it was asked for its pixels.
     """
@@ -184,22 +213,33 @@ class ViewBatch:
         self._view = view
         self._rows = rows
         self._pictures = pictures
+        self._kept = Kept()
         self.pixels_read = False
 
     def __len__(self) -> int:
         return len(self._rows)
 
     @property
+    def seconds(self) -> float:
+        """The wall-clock seconds that reading and encoding took so far, whoever asked."""
+        return self._kept.seconds
+
+    @property
     def pixels(self) -> Tensor:
         """(B, 3, H, H) normalised."""
         self.pixels_read = True
-        return self._view.normalised(self._pictures())
+        return self._kept.once("pixels", lambda: self._view.normalised(self._pictures()))
 
     @property
     def features(self) -> Tensor:
         """(B, D), frozen, not normalised."""
-        return self._view.features(self._rows)
+        return self._kept.once("features", lambda: self._view.features(self._rows))
 
     def tokens_at(self, block: int) -> Tensor:
         """(B, 1 + P, W) in front of `block`, frozen."""
-        return self._view.tokens_at(block, self._rows)
+        return self._kept.once(f"tokens/{block}", lambda: self._tokens_at(block))
+
+    def _tokens_at(self, block: int) -> Tensor:
+        if self._view.keeps_tokens:
+            return self._view.tokens_at(block, self._rows)
+        return PixelBatch(self.pixels, self._view.backbone).tokens_at(block)

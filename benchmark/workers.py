@@ -1,4 +1,4 @@
-"""Local execution: worker processes that each carry out one run at a time and report over a pipe.
+"""Local execution: worker processes that each train some runs one by one, score them together, and report over a pipe.
 
 A worker ends as soon as its parent is gone; a worker that dies takes down its own run only.
 """
@@ -8,16 +8,18 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property, partial
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.execution import Executor, Workplace
+from promptarena.benchmark.execution import Executor, TrainedRun, Workplace
+from promptarena.benchmark.schedule import Schedule
 from promptarena.benchmark.spec import PlannedRun, RunResult
 
 QUIET_SECONDS = 60.0
@@ -70,42 +72,94 @@ class Quiet:
 Event = Started | EpochDone | Done | Quiet
 
 
-@dataclass
+Report = tuple[int, dict[str, float] | RunResult | RunFailedError | None]
+"""What a worker tells: the number of a run among those it was given, and an epoch's curve, what came out, or None when
+it takes up the run. Number SCORING: the trainings are over."""
+
+SCORING = -1
+
+
 class _Worker:
-    process: SpawnProcess
-    pipe: "Connection[Any, Any]"
-    queue: list[PlannedRun] = field(default_factory=list)
+    """A process and what it was given. `left`: the runs it has not ended, by number; `training`: the one it is at, or
+    None while it scores all."""
+
+    def __init__(self, process: SpawnProcess, pipe: "Connection[Any, Any]") -> None:
+        self.process = process
+        self.pipe = pipe
+        self.left: dict[int, PlannedRun] = {}
+        self.training: int | None = None
+
+    def give(self, runs: list[PlannedRun]) -> Started:
+        """Hand over runs; the first is taken up at once."""
+        self.left, self.training = dict(enumerate(runs)), 0
+        with suppress(ConnectionError):  # a worker that is gone is found out when its report is due
+            self.pipe.send(runs)
+        return Started(runs[0])
+
+    def hear(self) -> Started | EpochDone | Done | None:
+        """The next thing it reports. Raises EOFError or OSError when it has died, also in the midst of a report."""
+        number, what = self.pipe.recv()
+        if number == SCORING:
+            self.training = None
+            return None
+        if what is None:
+            self.training = number
+            return Started(self.left[number])
+        if isinstance(what, dict):
+            return EpochDone(self.left[number], what)
+        return Done(self.left.pop(number), what)
+
+    def bury(self, schedule: Schedule) -> Done | None:
+        """Of a worker that has died: the run that it took down, if that is known; the others go back.
+
+        When it scored several, each is tried again by itself.
+        """
+        self.process.join()
+        if self.training is None and len(self.left) == 1:
+            (self.training,) = self.left
+        lost = None if self.training is None else self.left.pop(self.training, None)
+        schedule.put_back(list(self.left.values()), alone=self.training is None)
+        self.left = {}
+        if lost is None:
+            return None
+        reason = _reason(self.process.exitcode or 0)
+        return Done(lost, RunFailedError(f"the worker process died: {reason}", "", users_fault=False))
 
 
-def carry_out(
-    groups: Sequence[Sequence[PlannedRun]], workplace: Workplace, workers: int
-) -> Generator[Event, None, None]:
-    """Run all groups on `workers` processes and yield what happens, as it happens.
+def carry_out(schedule: Schedule, workplace: Workplace, workers: int) -> Generator[Event, None, None]:
+    """Run all that is scheduled on `workers` processes and yield what happens, as it happens.
 
-    The runs of a group go to one worker in order, since they share a training. Closing the iterator ends the workers.
+    Every run is Started once, however often it is taken up. Closing the iterator ends the workers.
     """
     context = multiprocessing.get_context("spawn")
-    pending = [list(group) for group in groups if group]
     active: list[_Worker] = []
+    begun: set[str] = set()
+
+    def news(event: Event | None) -> Iterator[Event]:
+        if event is None or (isinstance(event, Started) and event.run.key in begun):
+            return
+        if isinstance(event, Started):
+            begun.add(event.run.key)
+        yield event
+
     try:
-        while pending or active:
-            while pending and len(active) < workers:
+        while schedule or active:
+            while schedule and len(active) < workers:
                 active.append(_start(context, workplace))
-                yield _give(active[-1], pending.pop(0))
+                yield from news(active[-1].give(schedule.take()))
             ready = wait([worker.pipe for worker in active], QUIET_SECONDS)
             if not ready:
                 yield Quiet()
             for worker in [worker for worker in active if worker.pipe in ready]:
-                event = _receive(worker)
-                yield event
-                if isinstance(event, EpochDone):
+                try:
+                    yield from news(worker.hear())
+                except (EOFError, OSError):
+                    yield from news(worker.bury(schedule))
+                if worker.left:
                     continue
-                rest = worker.queue[1:]
-                if worker.process.is_alive() and (rest or pending):
-                    yield _give(worker, rest or pending.pop(0))
+                if schedule and worker.process.is_alive():
+                    yield from news(worker.give(schedule.take()))
                     continue
-                if rest:
-                    pending.insert(0, rest)
                 active.remove(worker)
                 _end(worker)
     finally:
@@ -144,28 +198,10 @@ def _without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
-def _give(worker: _Worker, queue: list[PlannedRun]) -> Started:
-    worker.queue = queue
-    with suppress(ConnectionError):  # a worker that is gone is found out when its report is due
-        worker.pipe.send(queue[0])
-    return Started(queue[0])
-
-
 def _end(worker: _Worker) -> None:
     worker.pipe.close()
     worker.process.terminate()
     worker.process.join()
-
-
-def _receive(worker: _Worker) -> EpochDone | Done:
-    run = worker.queue[0]
-    try:
-        message = worker.pipe.recv()
-    except (EOFError, OSError):  # of a report cut short too
-        worker.process.join()
-        reason = _reason(worker.process.exitcode or 0)
-        return Done(run, RunFailedError(f"the worker process died: {reason}", "", users_fault=False))
-    return EpochDone(run, message) if isinstance(message, dict) else Done(run, message)
 
 
 def _reason(exit_code: int) -> str:
@@ -177,24 +213,51 @@ def _reason(exit_code: int) -> str:
 
 def _work(pipe: "Connection[Any, Any]", workplace: Workplace) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    executor: Executor | None = None
-    while True:
-        try:
-            planned = pipe.recv()
-        except EOFError:
+    served = _Served(pipe, workplace)
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            served.carry_out(pipe.recv())
+
+
+class _Served:
+    """The worker's side: what it is given is carried out and told."""
+
+    def __init__(self, pipe: "Connection[Any, Any]", workplace: Workplace) -> None:
+        self._pipe = pipe
+        self._workplace = workplace
+
+    @cached_property
+    def _executor(self) -> Executor:
+        return Executor(self._workplace)
+
+    def carry_out(self, runs: list[PlannedRun]) -> None:
+        trained: dict[int, TrainedRun] = {}
+        for number, planned in enumerate(runs):
+            self._pipe.send((number, None))
+            try:
+                trained[number] = self._executor.train(planned, partial(self._tell_epoch, number))
+            except Exception as error:  # a method's own failure must not end the comparison
+                self._pipe.send((number, _failure(error)))
+        if not trained:
             return
-        outcome: RunResult | RunFailedError
+        self._pipe.send((SCORING, None))
         try:
-            executor = executor or Executor(workplace)
-            outcome = executor.run(planned, lambda curve: pipe.send(dict(curve)))
-        except (BrokenPipeError, ConnectionResetError):
-            return
-        except UserError as error:
-            outcome = RunFailedError(str(error), traceback.format_exc(), users_fault=True)
-        except Exception as error:  # a method's own failure must not end the comparison
-            line = " ".join(f"{type(error).__name__}: {error}".split())
-            outcome = RunFailedError(line, traceback.format_exc(), users_fault=False)
-        pipe.send(outcome)
+            outcomes = self._executor.score(list(trained.values()))
+        except Exception as error:
+            outcomes = [error for _ in trained]
+        for number, outcome in zip(trained, outcomes, strict=True):
+            self._pipe.send((number, _failure(outcome) if isinstance(outcome, Exception) else outcome))
+
+    def _tell_epoch(self, number: int, curve: Mapping[str, float]) -> None:
+        self._pipe.send((number, dict(curve)))
+
+
+def _failure(error: Exception) -> RunFailedError:
+    details = "".join(traceback.format_exception(error))
+    if isinstance(error, UserError):
+        return RunFailedError(str(error), details, users_fault=True)
+    line = " ".join(f"{type(error).__name__}: {error}".split())
+    return RunFailedError(line, details, users_fault=False)
 
 
 def _end_with_parent() -> None:
