@@ -9,6 +9,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal
 
 from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.plots.glyphs import drawable, make_drawable
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -95,6 +96,7 @@ def styled() -> Iterator[None]:
         "axes.spines.right": False,
         "axes.linewidth": 0.7,
         "axes.axisbelow": True,
+        "font.family": "DejaVu Sans",
         "text.parse_math": False,
     }
     with matplotlib.rc_context(settings):
@@ -105,6 +107,7 @@ def rendered(figure: "Figure", format: Format) -> bytes:
     """The figure as a file of this format, the same bytes every time with the same matplotlib."""
     import matplotlib
 
+    make_drawable(figure)
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "promptarena", "pdf.fonttype": 42}):
         figure.savefig(buffer, format=format, dpi=_DPI, metadata=_METADATA[format])
@@ -128,11 +131,13 @@ def shortened(labels: Sequence[str], limit: int = LABEL) -> dict[str, str]:
     """What figures call each label: without the middle where it is too long, unless two would then be called the
     same."""
     tail = limit // 2 - 1
+    whole = {label: drawable(label) for label in labels}
     short = {
-        label: label if len(label) <= limit else f"{label[: limit - tail - 1]}…{label[-tail:]}" for label in labels
+        label: name if len(name) <= limit else f"{name[: limit - tail - 1]}…{name[-tail:]}"
+        for label, name in whole.items()
     }
     twice = {name for name in short.values() if list(short.values()).count(name) > 1}
-    return {label: label if name in twice else name for label, name in short.items()}
+    return {label: whole[label] if name in twice else name for label, name in short.items()}
 
 
 def title(figure: "Figure", text: str, miniature: bool, notes: Sequence[str] = ()) -> None:

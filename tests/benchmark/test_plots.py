@@ -91,6 +91,16 @@ def test_names_are_shown_as_they_are_spelt(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FIGURES)
+def test_characters_without_a_picture_are_shown_by_their_numbers(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = FIGURES[name](["中", "é文", "zeroshot"])
+        rendered(figure, "svg")
+    said = " ".join(texts(figure))
+    assert all(label in said for label in ("U+4E2D", "éU+6587", "zeroshot"))
+
+
+@pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize("labels", [["coop", "maple"], [f"method number {place} of forty" for place in range(40)]])
 def test_texts_stay_on_the_page_names_do_not_overlap_and_no_type_is_tiny(name: str, labels: list[str]) -> None:
     figure = FIGURES[name](labels)
