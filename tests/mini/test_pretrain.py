@@ -142,6 +142,6 @@ def test_a_short_pretraining_learns_and_continues(tmp_path):
     rows = [line.split(",") for line in (tmp_path / "curve.csv").read_text().splitlines()]
     losses, told = ([float(row[rows[0].index(name)]) for row in rows[1:]] for name in ("loss", "text_top1"))
     assert [row[0] for row in rows[1:]] == ["50", "100"]
-    assert losses[1] < 0.85 * losses[0]  # 50 steps that know nothing of those before them reach 0.94
-    assert told[1] > 0.6  # and 0.45
+    assert losses[1] < 0.85 * losses[0]  # 50 steps that know nothing of those before them reach 0.89
+    assert told[1] > 0.6  # and about 0.45
     CLIP(**CONFIG).load_state_dict(load_file(tmp_path / "mini_clip.safetensors"))
