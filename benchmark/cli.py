@@ -107,6 +107,13 @@ def compare(
     workers: Annotated[int | None, typer.Option(min=1, help="Runs at the same time (default: one per core).")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     precision: Annotated[Literal["fp32", "bf16", "fp16"], typer.Option(help="Mixed precision below fp32.")] = "fp32",
+    seeds_together: Annotated[
+        bool,
+        typer.Option(
+            "--seeds-together",
+            help="Train the seeds of a method as one computation where it allows.",
+        ),
+    ] = False,
     plugins: Plugins = None,
     root: Root = None,
     results: Results = Path("results"),
@@ -139,6 +146,7 @@ def compare(
         plugins=tuple(path.absolute() for path in plugins or ()),
         device=device,
         precision=precision,
+        seeds_together=seeds_together,
     )
     return run_compare(request, workplace, tracking_uri, workers or default_workers(), plan_only=plan)
 

@@ -6,9 +6,9 @@ Runs are trained one by one and may then be scored together, so that each test s
 import json
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 
 from promptarena.benchmark.backbone import Backbone, Precision
 from promptarena.benchmark.cache import ArrayCache
+from promptarena.benchmark.checkpoint import Checkpoint
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.evaluation import Evaluated, evaluate_together
 from promptarena.benchmark.examples import Data
@@ -29,10 +30,12 @@ from promptarena.benchmark.recipe import Recipe
 from promptarena.benchmark.registry import load_registry
 from promptarena.benchmark.spec import Cost, PlannedRun, RunResult, Target
 from promptarena.benchmark.suites import load_suite
+from promptarena.benchmark.together import Member, can_train_together, train_together
 from promptarena.benchmark.training import Curve, Task, images_seen, train
 from promptarena.benchmark.weights import load_backbone
 
 PACKAGES = ("promptarena", "torch", "torchvision", "open_clip_torch", "numpy", "pillow", "mlflow")
+CHECKPOINT = "checkpoint.safetensors"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Workplace:
     """Where and how a process works; plain values, so that it can be sent to a worker.
 
     `threads` is the number of CPU threads of one run. It is fixed, not taken from the machine, because the last bits
-    of a matrix product depend on it; runs, not threads, fill the cores.
+    of a matrix product depend on it; runs, not threads, fill the cores. `seeds_together`: runs that differ in the seed
+    only are trained as one computation, where their method can be.
     """
 
     suite: str
@@ -51,6 +55,7 @@ class Workplace:
     device: str = "auto"
     precision: Precision = "fp32"
     threads: int = 1
+    seeds_together: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,8 @@ class TrainedRun:
     curves: tuple[Curve, ...]
     seconds: float
     peak_memory_mib: float
+    trained_with: int = 1
+    """Seeds that were trained as one computation."""
 
 
 class Executor:
@@ -91,23 +98,69 @@ class Executor:
 
         Raises UserError for the user's mistakes; whatever else a method raises passes through.
         """
-        spec, recipe, memory = planned.spec, Recipe(**planned.recipe), PeakMemory(self._backbone.device)
+        recipe, memory = Recipe(**planned.recipe), PeakMemory(self._backbone.device)
         folder = training_folder(self._place.results, planned)
         with _locked(folder):
-            card, seed = self._suite.card(spec.dataset), spec.seed or 0
-            drawn, val = self._data.few_shot(card, spec.subset, spec.shots, seed)
-            task = Task(self._data.classes(card, spec.subset, "train"), drawn, val, seed)
-            learner = self._learner(planned, task.classes)
+            learner, task = self._prepared(planned)
             trained = train(
                 learner,
                 recipe,
                 task,
                 cache=self._cache,
-                checkpoint=folder / "checkpoint.safetensors",
+                checkpoint=folder / CHECKPOINT,
                 train_key=planned.train_key,
                 on_epoch=on_epoch,
             )
         return TrainedRun(planned, learner, task, trained.curves, trained.train_seconds, memory.mib())
+
+    def together(self, runs: Sequence[PlannedRun]) -> list[int]:
+        """Which of the runs given to a worker, by position, are to be trained as one computation: none, or several of
+        one method and configuration, each a training of its own."""
+        if not self._place.seeds_together:
+            return []
+        first = runs[0]
+        learner, task = self._prepared(first)
+        if not can_train_together(learner, Recipe(**first.recipe)):
+            return []
+        trainings: dict[str, int] = {}
+        for number, run in enumerate(runs):
+            if (run.config, run.recipe) == (first.config, first.recipe) and self._classes(run) == task.classes:
+                trainings.setdefault(run.train_key, number)
+        return list(trainings.values()) if len(trainings) > 1 else []
+
+    def train_together(
+        self, runs: Sequence[PlannedRun], on_epoch: Callable[[int, Curve], None]
+    ) -> Sequence[TrainedRun | Exception]:
+        """`train` for runs that are trained as one computation; of each one, the position is told with its curves.
+
+        A run whose loss is not finite is given its error. What else a method raises passes through.
+        """
+        recipe, memory = Recipe(**runs[0].recipe), PeakMemory(self._backbone.device)
+        folders = [training_folder(self._place.results, run) for run in runs]
+        with ExitStack() as locks:
+            for folder in sorted(folders):  # in one order, so that two processes cannot wait for each other
+                locks.enter_context(_locked(folder))
+            members = [
+                Member(*self._prepared(run), folder / CHECKPOINT, run.train_key, partial(on_epoch, number))
+                for number, (run, folder) in enumerate(zip(runs, folders, strict=True))
+            ]
+            outcomes = train_together(members, recipe, self._cache)
+        peak, count = memory.mib(), len(runs)
+        return [
+            TrainedRun(run, member.learner, member.task, outcome.curves, outcome.train_seconds, peak, count)
+            if isinstance(outcome, Checkpoint)
+            else outcome
+            for run, member, outcome in zip(runs, members, outcomes, strict=True)
+        ]
+
+    def _prepared(self, planned: PlannedRun) -> tuple[Learner, Task]:
+        spec, seed = planned.spec, planned.spec.seed or 0
+        drawn, val = self._data.few_shot(self._suite.card(spec.dataset), spec.subset, spec.shots, seed)
+        task = Task(self._classes(planned), drawn, val, seed)
+        return self._learner(planned, task.classes), task
+
+    def _classes(self, planned: PlannedRun) -> Classes:
+        return self._data.classes(self._suite.card(planned.spec.dataset), planned.spec.subset, "train")
 
     def score(self, runs: Sequence[TrainedRun]) -> list[RunResult | Exception]:
         """Score runs on their targets, all of them in one pass over each; a run that raises is given its exception."""
@@ -159,7 +212,7 @@ class Executor:
             curves=run.curves,
             unscored={target: str(why) for target, why in outcomes.items() if isinstance(why, CannotTransferError)},
             files=files,
-            environment=environment(self._backbone, self._place.threads),
+            environment=environment(self._backbone, self._place.threads, run.trained_with),
         )
 
     def _learner(self, planned: PlannedRun, classes: Classes) -> Learner:
@@ -199,8 +252,8 @@ def training_folder(results: Path, planned: PlannedRun) -> Path:
     return results / "checkpoints" / planned.train_key
 
 
-def environment(backbone: Backbone, threads: int) -> dict[str, str]:
-    """What the figures were made with: versions, machine and device."""
+def environment(backbone: Backbone, threads: int, seeds_together: int = 1) -> dict[str, str]:
+    """What the figures were made with: versions, machine and device, and how many seeds were one computation."""
     device = backbone.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {
@@ -209,6 +262,7 @@ def environment(backbone: Backbone, threads: int) -> dict[str, str]:
         "device": f"{device.type}: {name}",
         "cpu_threads": str(threads),
         "backbone": backbone.name,
+        "seeds_together": str(seeds_together),
     } | {package: version(package) for package in PACKAGES}
 
 

@@ -130,6 +130,10 @@ class Learner(nn.Module):
     """False for a method that neither trains nor draws: it is run once, not once a seed."""
     ablations: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Settings that take parts of the method away, by the name of the ablation."""
+    stackable: ClassVar[bool] = False
+    """True for a method whose `training_step` `torch.vmap` can run for several seeds at once: no draws, no branches on
+    values of tensors, the loss terms' sum as what is minimised, and nothing that differs by seed but parameters and
+    buffers. Not inherited."""
     image_conditioned: ClassVar[bool] = False
     """True for a method whose class features depend on the image, so that `logits` has to encode text."""
 

@@ -70,16 +70,7 @@ def train(
     `on_epoch` hears every epoch's curve, those of earlier sittings too. Raises NotFiniteError when a loss is not
     finite, UserError when the checkpoint is damaged or cannot be written.
     """
-    learner.to(learner.backbone.device)
-    drawn = _Drawn(learner, recipe, task, cache)
-    state = Checkpoint.load(checkpoint, train_key)
-    if state is None:
-        started = time.perf_counter()
-        learner.fit(drawn)
-        if recipe.epochs == 0:
-            learner.end_training(drawn)
-        state = Checkpoint(train_key, 0, learner.state_dict(), {}, {}, (), time.perf_counter() - started)
-        state.save(checkpoint)
+    drawn, state = begin(learner, recipe, task, cache=cache, checkpoint=checkpoint, train_key=train_key)
     loop = _Loop(learner, recipe, task, drawn, state)
     for curve in state.curves:
         on_epoch(curve)
@@ -95,7 +86,37 @@ def train(
     return state
 
 
-class _Drawn:
+def begin(
+    learner: Learner, recipe: Recipe, task: Task, *, cache: ArrayCache, checkpoint: Path, train_key: str
+) -> tuple["Drawn", Checkpoint]:
+    """The images of a training and where it stands: as kept in `checkpoint`, or behind the learner's `fit`, which is
+    then kept there."""
+    learner.to(learner.backbone.device)
+    drawn = Drawn(learner, recipe, task, cache)
+    state = Checkpoint.load(checkpoint, train_key)
+    if state is None:
+        started = time.perf_counter()
+        learner.fit(drawn)
+        if recipe.epochs == 0:
+            learner.end_training(drawn)
+        state = Checkpoint(train_key, 0, learner.state_dict(), {}, {}, (), time.perf_counter() - started)
+        state.save(checkpoint)
+    return drawn, state
+
+
+def take_up(learner: Learner, state: Checkpoint) -> None:
+    """Give the learner the tensors of a checkpoint, which also decides the shapes of what it has fitted."""
+    learner.load_state_dict({name: value.to(learner.backbone.device) for name, value in state.learner.items()})
+
+
+def curve_of(epoch: int, rate: float, means: Mapping[str, float]) -> Curve:
+    """An epoch's curve. Raises NotFiniteError when a mean is not finite."""
+    if not all(map(math.isfinite, means.values())):
+        raise NotFiniteError(f"the loss is not finite in epoch {epoch}: {means}")
+    return {"epoch": float(epoch), "lr": rate, **means}
+
+
+class Drawn:
     """The images of a training under any transform: the `Shots` of a learner, and the views of the loop."""
 
     def __init__(self, learner: Learner, recipe: Recipe, task: Task, cache: ArrayCache) -> None:
@@ -113,13 +134,16 @@ class _Drawn:
 
     @property
     def train(self) -> Images:
+        """All training images under the test transform."""
         return _whole(View(self._task.train.images, self._backbone, self._cache))
 
     @property
     def val(self) -> Images:
+        """All validation images under the test transform."""
         return _whole(View(self._task.val.images, self._backbone, self._cache))
 
     def augmented(self, index: int) -> Images:
+        """All training images as an epoch shows them."""
         return _whole(self.view(index))
 
 
@@ -128,16 +152,15 @@ def _whole(view: View) -> Images:
 
 
 class _Loop:
-    def __init__(self, learner: Learner, recipe: Recipe, task: Task, drawn: _Drawn, state: Checkpoint) -> None:
-        """Continues from `state`, which decides the shapes of what the learner has fitted."""
+    def __init__(self, learner: Learner, recipe: Recipe, task: Task, drawn: Drawn, state: Checkpoint) -> None:
         self.learner = learner
         self.recipe = recipe
         self.task = task
         self.drawn = drawn
         self.device = learner.backbone.device
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=learner.backbone.precision == "fp16")
-        self.learner.load_state_dict({name: value.to(self.device) for name, value in state.learner.items()})
-        self.optimizer = _optimizer(learner, recipe)
+        take_up(learner, state)
+        self.optimizer = make_optimizer(dict(learner.named_parameters()), learner.lr_factor, recipe)
         self._restore_optimizer(state)
         self.prompts: Any = None
 
@@ -156,10 +179,7 @@ class _Loop:
             for name, value in self.step(images, rows).items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
         self.learner.end_epoch(epoch, self.recipe)
-        means = {name: float(value) / len(steps) for name, value in sums.items()}
-        if not all(map(math.isfinite, means.values())):
-            raise NotFiniteError(f"the loss is not finite in epoch {epoch}: {means}")
-        return {"epoch": float(epoch), "lr": rate, **means}
+        return curve_of(epoch, rate, {name: float(value) / len(steps) for name, value in sums.items()})
 
     def step(self, images: Images, rows: np.ndarray) -> dict[str, Tensor]:
         labels = self.drawn.train_labels[torch.from_numpy(rows).to(self.device, non_blocking=True)]
@@ -179,30 +199,43 @@ class _Loop:
         }
 
     def state(self, train_key: str, epoch: int, curves: tuple[Curve, ...], seconds: float) -> Checkpoint:
-        optimizer = {
-            f"{index}.{name}": value if isinstance(value, Tensor) else torch.tensor(value)
-            for index, state in self.optimizer.state_dict()["state"].items()
-            for name, value in state.items()
-            if value is not None
-        }
+        optimizer = flat_state(self.optimizer)
         scaler = self.scaler.state_dict()
         return Checkpoint(train_key, epoch, self.learner.state_dict(), optimizer, scaler, curves, seconds)
 
     def _restore_optimizer(self, state: Checkpoint) -> None:
-        states: dict[int, dict[str, Tensor]] = {}
-        for key, value in state.optimizer.items():
-            index, name = key.split(".", 1)
-            states.setdefault(int(index), {})[name] = value
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": states, "param_groups": groups})
+        restore(self.optimizer, state.optimizer)
         if state.scaler:
             self.scaler.load_state_dict(dict(state.scaler))
 
 
-def _optimizer(learner: Learner, recipe: Recipe) -> torch.optim.Optimizer:
+def flat_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's tensors by "number of the parameter.name"."""
+    return {
+        f"{index}.{name}": value if isinstance(value, Tensor) else torch.tensor(value)
+        for index, state in optimizer.state_dict()["state"].items()
+        for name, value in state.items()
+        if value is not None
+    }
+
+
+def restore(optimizer: torch.optim.Optimizer, flat: Mapping[str, Tensor]) -> None:
+    """Give the optimiser the tensors of `flat_state`."""
+    states: dict[int, dict[str, Tensor]] = {}
+    for key, value in flat.items():
+        index, name = key.split(".", 1)
+        states.setdefault(int(index), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": states, "param_groups": groups})
+
+
+def make_optimizer(
+    named: Mapping[str, Tensor], lr_factor: Callable[[str], float], recipe: Recipe
+) -> torch.optim.Optimizer:
+    """The recipe's optimiser of these parameters; groups have the key "factor", of the learning rate."""
     by_factor: dict[float, list[Tensor]] = {}
-    for name, parameter in learner.named_parameters():
-        by_factor.setdefault(learner.lr_factor(name), []).append(parameter)
+    for name, parameter in named.items():
+        by_factor.setdefault(lr_factor(name), []).append(parameter)
     parameters = [{"params": group, "factor": factor} for factor, group in (by_factor or {1.0: []}).items()]
     lr, weight_decay = recipe.lr, recipe.weight_decay
     match recipe.optimizer:

@@ -17,6 +17,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
+import torch
+
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.execution import Executor, TrainedRun, Workplace
 from promptarena.benchmark.schedule import Schedule
@@ -74,14 +76,14 @@ Event = Started | EpochDone | Done | Quiet
 
 Report = tuple[int, dict[str, float] | RunResult | RunFailedError | None]
 """What a worker tells: the number of a run among those it was given, and an epoch's curve, what came out, or None when
-it takes up the run. Number SCORING: the trainings are over."""
+it takes up the run. Number TOGETHER: from now on it is at all that it has taken up."""
 
-SCORING = -1
+TOGETHER = -1
 
 
 class _Worker:
     """A process and what it was given. `left`: the runs it has not ended, by number; `training`: the one it is at, or
-    None while it scores all."""
+    None while it trains several together or scores all."""
 
     def __init__(self, process: SpawnProcess, pipe: "Connection[Any, Any]") -> None:
         self.process = process
@@ -99,7 +101,7 @@ class _Worker:
     def hear(self) -> Started | EpochDone | Done | None:
         """The next thing it reports. Raises EOFError or OSError when it has died, also in the midst of a report."""
         number, what = self.pipe.recv()
-        if number == SCORING:
+        if number == TOGETHER:
             self.training = None
             return None
         if what is None:
@@ -112,7 +114,7 @@ class _Worker:
     def bury(self, schedule: Schedule) -> Done | None:
         """Of a worker that has died: the run that it took down, if that is known; the others go back.
 
-        When it scored several, each is tried again by itself.
+        When it was at several, each is tried again by itself.
         """
         self.process.join()
         if self.training is None and len(self.left) == 1:
@@ -231,22 +233,56 @@ class _Served:
         return Executor(self._workplace)
 
     def carry_out(self, runs: list[PlannedRun]) -> None:
-        trained: dict[int, TrainedRun] = {}
+        ended = self._train_together(runs)
         for number, planned in enumerate(runs):
-            self._pipe.send((number, None))
-            try:
-                trained[number] = self._executor.train(planned, partial(self._tell_epoch, number))
-            except Exception as error:  # a method's own failure must not end the comparison
-                self._pipe.send((number, _failure(error)))
+            if number not in ended:
+                ended[number] = self._train(number, planned)
+        trained = {number: run for number, run in ended.items() if run is not None}
         if not trained:
             return
-        self._pipe.send((SCORING, None))
+        self._pipe.send((TOGETHER, None))
         try:
             outcomes = self._executor.score(list(trained.values()))
         except Exception as error:
             outcomes = [error for _ in trained]
         for number, outcome in zip(trained, outcomes, strict=True):
             self._pipe.send((number, _failure(outcome) if isinstance(outcome, Exception) else outcome))
+
+    def _train(self, number: int, planned: PlannedRun) -> TrainedRun | None:
+        """The run, trained by itself; None when it failed, which is told."""
+        self._pipe.send((number, None))
+        try:
+            return self._executor.train(planned, partial(self._tell_epoch, number))
+        except Exception as error:  # a method's own failure must not end the comparison
+            self._pipe.send((number, _failure(error)))
+            return None
+
+    def _train_together(self, runs: list[PlannedRun]) -> dict[int, TrainedRun | None]:
+        """Those of the runs, by number, that are trained as one computation, None for one that failed, which is told.
+
+        Where memory does not suffice, or a file of one is at fault, all are left to be trained by themselves.
+        """
+        chosen: list[int] = []
+        try:
+            chosen = self._executor.together(runs)
+            for number in chosen:
+                self._pipe.send((number, None))
+            if not chosen:
+                return {}
+            self._pipe.send((TOGETHER, None))
+            found = self._executor.train_together(
+                [runs[number] for number in chosen], lambda place, curve: self._tell_epoch(chosen[place], curve)
+            )
+        except (UserError, torch.OutOfMemoryError):
+            return {}
+        except Exception as error:
+            found = [error for _ in chosen]
+        ended: dict[int, TrainedRun | None] = {}
+        for number, outcome in zip(chosen, found, strict=True):
+            if isinstance(outcome, Exception):
+                self._pipe.send((number, _failure(outcome)))
+            ended[number] = None if isinstance(outcome, Exception) else outcome
+        return ended
 
     def _tell_epoch(self, number: int, curve: Mapping[str, float]) -> None:
         self._pipe.send((number, dict(curve)))

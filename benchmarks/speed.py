@@ -1,6 +1,6 @@
 """How fast training and evaluation are, against a naive path that does what the methods' published code does.
 
-    python benchmarks/speed.py steps|evaluate|text|runs|growth|floor|all [--quick] [--out results/speed]
+    python benchmarks/speed.py steps|evaluate|text|runs|growth|floor|seeds|all [--quick] [--out results/speed]
 
 Random ViT-B/16 weights, ImageNet's class names, drawn pictures; no download. See benchmarks/README.md.
 """
@@ -14,10 +14,11 @@ from speed_parts.measure import machine
 from speed_parts.report import Report
 from speed_parts.runs import process_starts, runs
 from speed_parts.runs_table import Plan
+from speed_parts.seeds import seeds
 from speed_parts.steps import evaluate, floor, steps
 from speed_parts.world import METHODS, World
 
-PARTS = ("steps", "evaluate", "text", "runs", "growth", "floor")
+PARTS = ("steps", "evaluate", "text", "runs", "growth", "floor", "seeds")
 
 
 def architecture(name: str) -> str | Path:
@@ -57,6 +58,7 @@ def main() -> None:
         "runs": lambda: runs(world, process_starts(world, chosen.model), without, plan, report),
         "growth": lambda: growth(world, max(classes), rounds, report, quick=chosen.quick),
         "floor": lambda: floor(*common),
+        "seeds": lambda: seeds(*common),
     }
     for name in PARTS if chosen.part == "all" else [chosen.part]:
         parts[name]()

@@ -69,6 +69,7 @@ class CoOp(Learner):
     )
     config_type = CoOpConfig
     config: CoOpConfig
+    stackable = True
 
     def __init__(self, backbone: Backbone, config: CoOpConfig, classes: Classes, generator: torch.Generator) -> None:
         super().__init__(backbone, config, classes, generator)

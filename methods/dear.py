@@ -124,6 +124,7 @@ class DeAR(Learner):
     )
     config_type = DeARConfig
     config: DeARConfig
+    stackable = True
     ablations: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "mask": {"mask": "none"},
         "attribute_tokens": {"attribute_tokens": False},

@@ -68,6 +68,7 @@ class IVLP(Learner):
     )
     config_type = IVLPConfig
     config: IVLPConfig
+    stackable = True
 
     def __init__(self, backbone: Backbone, config: IVLPConfig, classes: Classes, generator: torch.Generator) -> None:
         super().__init__(backbone, config, classes, generator)

@@ -52,6 +52,7 @@ class KgCoOp(CoOp):
     )
     config_type = KgCoOpConfig
     config: KgCoOpConfig
+    stackable = True
 
     @classmethod
     def preset(cls, task: TrainingTask) -> tuple[KgCoOpConfig, Recipe]:

@@ -63,6 +63,7 @@ class MaPLe(Learner):
     )
     config_type = MaPLeConfig
     config: MaPLeConfig
+    stackable = True
 
     def __init__(self, backbone: Backbone, config: MaPLeConfig, classes: Classes, generator: torch.Generator) -> None:
         super().__init__(backbone, config, classes, generator)

@@ -96,6 +96,7 @@ class MMRL(Learner):
     )
     config_type = MMRLConfig
     config: MMRLConfig
+    stackable = True
 
     def __init__(self, backbone: Backbone, config: MMRLConfig, classes: Classes, generator: torch.Generator) -> None:
         super().__init__(backbone, config, classes, generator)

@@ -71,6 +71,7 @@ class PromptSRC(IVLP):
     )
     config_type = PromptSRCConfig
     config: PromptSRCConfig
+    stackable = True
 
     def __init__(
         self, backbone: Backbone, config: PromptSRCConfig, classes: Classes, generator: torch.Generator

@@ -45,6 +45,7 @@ class VPT(Learner):
     )
     config_type = VPTConfig
     config: VPTConfig
+    stackable = True
 
     def __init__(self, backbone: Backbone, config: VPTConfig, classes: Classes, generator: torch.Generator) -> None:
         super().__init__(backbone, config, classes, generator)

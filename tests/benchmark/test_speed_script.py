@@ -57,7 +57,7 @@ def ratios(table: pd.DataFrame) -> list[float]:
     return [float(found.group(1)) for cell in cells if (found := re.match(r"([\d.]+|nan|inf)x", cell))]
 
 
-@pytest.mark.parametrize("name", ["steps", "evaluate"])
+@pytest.mark.parametrize("name", ["steps", "evaluate", "seeds"])
 def test_every_method_is_compared_in_finite_ratios_and_computes_the_same(
     name: str, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,154 @@
+"""Learners that differ in the seed only, stepped as one batched computation.
+
+Parameters and buffers of S learners are stacked in front of their own shape, and `torch.vmap` runs one learner's
+training step over the stack: products with frozen weights see the rows of all seeds at once. Every seed has its own
+images and labels, and its results are those of a step alone up to rounding.
+"""
+
+import copy
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from promptarena.benchmark.method import Images, Learner
+
+
+class Stacked:
+    """S learners of one method, configuration and classes, which say that they are `stackable`.
+
+    parameters, buffers: their tensors by name, each (S, ...).
+    """
+
+    def __init__(self, learners: Sequence[Learner]) -> None:
+        self._learners = learners
+        shared = learners[0].backbone
+        self._step = _Step(copy.deepcopy(learners[0], {id(shared): shared}))
+        self._asks: list[str] | None = None
+        named = [dict(learner.named_parameters()) for learner in learners]
+        self.parameters = {
+            name: torch.stack([each[name].detach() for each in named]).requires_grad_() for name in named[0]
+        }
+        buffered = [dict(learner.named_buffers()) for learner in learners]
+        self.buffers = {name: torch.stack([each[name] for each in buffered]) for name in buffered[0]}
+
+    def training_step(
+        self, images: Sequence[Images], labels: Tensor, prompts: Any
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Logits (S, B, C) and each loss term (S,), of B images a learner; labels: (S, B)."""
+        if self._asks is None:
+            self._asks = self._asked(images[0], labels[0], prompts)
+        given = {what: torch.stack([_get(each, what) for each in images]) for what in self._asks}
+        tensors = {f"learner.{name}": tensor for name, tensor in (*self.parameters.items(), *self.buffers.items())}
+
+        def one(own: dict[str, Tensor], shown: dict[str, Tensor], right: Tensor) -> Any:
+            return functional_call(self._step, own, (shown, right, prompts))
+
+        with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):  # fused attention cannot be batched
+            warnings.filterwarnings("ignore", message="There is a performance drop")
+            outcome: tuple[Tensor, Mapping[str, Tensor]] = torch.vmap(one)(tensors, given, labels)
+        return outcome
+
+    def backward(self, losses: Mapping[str, Tensor]) -> None:
+        """Fill the gradients of `parameters`; a seed's depend on its own losses only."""
+        sum(term.sum() for term in losses.values()).backward()  # type: ignore[union-attr]
+
+    @torch.no_grad()
+    def clip_gradients(self, limit: float) -> None:
+        """Scale the gradients of each seed to a norm of at most `limit`, as `clip_grad_norm_` does."""
+        gradients = [value.grad for value in self.parameters.values() if value.grad is not None]
+        norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
+        factors = (limit / (norms + 1e-6)).clamp(max=1)
+        for gradient in gradients:
+            gradient.mul_(factors.view(-1, *(1 for _ in gradient.shape[1:])))
+
+    @torch.no_grad()
+    def hand_out(self) -> None:
+        """Copy the stacked tensors into the learners."""
+        for seed, learner in enumerate(self._learners):
+            for name, tensor in (*learner.named_parameters(), *learner.named_buffers()):
+                tensor.copy_((self.parameters | self.buffers)[name][seed])
+
+    @torch.no_grad()
+    def collect(self) -> None:
+        """Copy the learners' tensors into the stacked ones."""
+        for seed, learner in enumerate(self._learners):
+            for name, tensor in (*learner.named_parameters(), *learner.named_buffers()):
+                (self.parameters | self.buffers)[name][seed].copy_(tensor)
+
+    def _asked(self, images: Images, labels: Tensor, prompts: Any) -> list[str]:
+        """What a step looks at, found out by one whose outcome is thrown away."""
+        noted = _Noted(images)
+        with torch.no_grad():
+            self._step.learner.training_step(noted, labels, prompts)
+        return noted.asked
+
+
+class _Step(nn.Module):
+    """A learner's training step as a module, for its tensors to be put in."""
+
+    def __init__(self, learner: Learner) -> None:
+        super().__init__()
+        self.learner = learner
+
+    def forward(self, shown: Mapping[str, Tensor], labels: Tensor, prompts: Any) -> Any:
+        return self.learner.training_step(_Given(shown, len(labels)), labels, prompts)
+
+
+class _Given:
+    """Images by what is known of them."""
+
+    def __init__(self, known: Mapping[str, Tensor], count: int) -> None:
+        self._known = known
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def pixels(self) -> Tensor:
+        return self._known["pixels"]
+
+    @property
+    def features(self) -> Tensor:
+        return self._known["features"]
+
+    def tokens_at(self, block: int) -> Tensor:
+        return self._known[f"tokens {block}"]
+
+
+class _Noted:
+    """Images that note what they are asked for."""
+
+    def __init__(self, images: Images) -> None:
+        self._images = images
+        self.asked: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @property
+    def pixels(self) -> Tensor:
+        return self._note("pixels")
+
+    @property
+    def features(self) -> Tensor:
+        return self._note("features")
+
+    def tokens_at(self, block: int) -> Tensor:
+        return self._note(f"tokens {block}")
+
+    def _note(self, what: str) -> Tensor:
+        if what not in self.asked:
+            self.asked.append(what)
+        return _get(self._images, what)
+
+
+def _get(images: Images, what: str) -> Tensor:
+    if what.startswith("tokens "):
+        return images.tokens_at(int(what.split()[1]))
+    return images.pixels if what == "pixels" else images.features

@@ -1,0 +1,200 @@
+"""Trainings that differ in the seed only, carried out as one batched computation.
+
+Each keeps its own images, batches, augmentation, curve and checkpoint file after every epoch, and can be gone on with
+alone at any time. Its figures are those of a training alone up to rounding, for which reason this has to be asked for.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from promptarena.benchmark.cache import ArrayCache
+from promptarena.benchmark.checkpoint import Checkpoint
+from promptarena.benchmark.method import Learner
+from promptarena.benchmark.read_ahead import read_ahead
+from promptarena.benchmark.recipe import Recipe, learning_rate
+from promptarena.benchmark.stacked import Stacked
+from promptarena.benchmark.training import (
+    Curve,
+    Drawn,
+    NotFiniteError,
+    Task,
+    batches,
+    begin,
+    curve_of,
+    flat_state,
+    make_optimizer,
+    restore,
+    take_up,
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the trainings: as the arguments of `training.train`."""
+
+    learner: Learner
+    task: Task
+    checkpoint: Path
+    train_key: str
+    on_epoch: Callable[[Curve], None]
+
+
+@dataclass
+class _Standing:
+    """A member at work: its images and where it stands."""
+
+    member: Member
+    drawn: Drawn
+    state: Checkpoint
+
+
+def can_train_together(learner: Learner, recipe: Recipe) -> bool:
+    """Whether the learner's own class says that its step can be batched; the scaled losses of fp16 are not provided
+    for."""
+    return bool(vars(type(learner)).get("stackable")) and recipe.epochs > 0 and learner.backbone.precision != "fp16"
+
+
+def train_together(members: Sequence[Member], recipe: Recipe, cache: ArrayCache) -> list[Checkpoint | NotFiniteError]:
+    """Train members of one method, configuration, recipe and list of classes to the end, in place.
+
+    Those at the same epoch, with equally many images, are one computation. Returns each member's final state, which is
+    kept in its checkpoint file, or the error that ended it, without which the others go on.
+    """
+    standing = []
+    for member in members:
+        drawn, state = begin(
+            member.learner,
+            recipe,
+            member.task,
+            cache=cache,
+            checkpoint=member.checkpoint,
+            train_key=member.train_key,
+        )
+        take_up(member.learner, state)
+        for curve in state.curves:
+            member.on_epoch(curve)
+        standing.append(_Standing(member, drawn, state))
+    errors: dict[int, NotFiniteError] = {}
+    alike: dict[tuple[int, int], list[int]] = {}
+    for number, each in enumerate(standing):
+        alike.setdefault((each.state.epoch, len(each.member.task.train.labels)), []).append(number)
+    for numbers in alike.values():
+        left = numbers
+        while left:
+            failed = _to_the_end([standing[number] for number in left], recipe)
+            for place, error in failed.items():
+                errors[left[place]] = error
+            left = [number for place, number in enumerate(left) if place not in failed] if failed else []
+    return [errors.get(number, each.state) for number, each in enumerate(standing)]
+
+
+def _to_the_end(standing: Sequence[_Standing], recipe: Recipe) -> dict[int, NotFiniteError]:
+    """Train until the last epoch, or until one fails behind an epoch that the others have finished; which did."""
+    first = standing[0].state.epoch
+    if first >= recipe.epochs:
+        return {}
+    loop = _Loop(standing, recipe)
+    for epoch in range(first + 1, recipe.epochs + 1):
+        if failed := loop.epoch(epoch):
+            return failed
+    return {}
+
+
+class _Loop:
+    def __init__(self, standing: Sequence[_Standing], recipe: Recipe) -> None:
+        self._standing = standing
+        self._recipe = recipe
+        learner = standing[0].member.learner
+        self._device = learner.backbone.device
+        self._backbone = learner.backbone
+        self._stacked = Stacked([each.member.learner for each in standing])
+        self._optimizer = make_optimizer(self._stacked.parameters, learner.lr_factor, recipe)
+        kept = [each.state.optimizer for each in standing]
+        restore(
+            self._optimizer,
+            {
+                name: value if _is_count(name) else torch.stack([each[name] for each in kept])
+                for name, value in kept[0].items()
+            },
+        )
+        self._prompts: Any = learner.training_prompts(standing[0].member.task.classes)
+
+    def epoch(self, epoch: int) -> dict[int, NotFiniteError]:
+        """Train all for an epoch and keep the states of those that did not fail."""
+        started = time.perf_counter()
+        seeds = range(len(self._standing))
+        views = [each.drawn.view(epoch) for each in self._standing]
+        rows = [
+            batches(len(view), self._recipe.batch_size, each.member.task.seed, epoch)
+            for view, each in zip(views, self._standing, strict=True)
+        ]
+        count, rate = len(rows[0]), 0.0
+        sums: dict[str, Tensor] = {}
+        pictures = [read_ahead(view, [each.tolist() for each in own]) for view, own in zip(views, rows, strict=True)]
+        for step, images in enumerate(zip(*pictures, strict=True)):
+            rate = learning_rate(self._recipe, epoch, step, count)
+            for group in self._optimizer.param_groups:
+                group["lr"] = rate * group["factor"]
+            labels = torch.stack(
+                [
+                    self._standing[seed].drawn.train_labels[torch.from_numpy(rows[seed][step]).to(self._device)]
+                    for seed in seeds
+                ]
+            )
+            for name, value in self._step(images, labels).items():
+                sums[name] = sums.get(name, torch.zeros(len(seeds), device=self._device)) + value
+        self._stacked.hand_out()
+        for each in self._standing:
+            each.member.learner.end_epoch(epoch, self._recipe)
+            if epoch == self._recipe.epochs:
+                each.member.learner.end_training(each.drawn)
+        self._stacked.collect()
+        means = {name: (value / count).tolist() for name, value in sums.items()}
+        share = (time.perf_counter() - started) / len(seeds)
+        failed = {}
+        for seed, each in enumerate(self._standing):
+            try:
+                curve = curve_of(epoch, rate, {name: values[seed] for name, values in means.items()})
+            except NotFiniteError as error:
+                failed[seed] = error
+                continue
+            each.state = self._state(seed, epoch, curve, share)
+            each.state.save(each.member.checkpoint)
+            each.member.on_epoch(curve)
+        return failed
+
+    def _labels(self, seed: int, rows: np.ndarray) -> Tensor:
+        on_device = torch.from_numpy(rows).to(self._device, non_blocking=True)
+        return self._standing[seed].drawn.train_labels[on_device]
+
+    def _step(self, images: Sequence[Any], labels: Tensor) -> dict[str, Tensor]:
+        with self._backbone.autocast():
+            logits, losses = self._stacked.training_step(images, labels, self._prompts)
+        self._optimizer.zero_grad(set_to_none=True)
+        self._stacked.backward(losses)
+        if self._recipe.clip_gradient is not None:
+            self._stacked.clip_gradients(self._recipe.clip_gradient)
+        self._optimizer.step()
+        accuracy = (logits.detach().argmax(-1) == labels).float().mean(-1)
+        terms = {name: value.detach() for name, value in losses.items()}
+        return {"loss": torch.stack(list(terms.values())).sum(0), "train_accuracy": accuracy} | terms
+
+    def _state(self, seed: int, epoch: int, curve: Curve, seconds: float) -> Checkpoint:
+        each = self._standing[seed]
+        optimizer = {
+            name: value if _is_count(name) else value[seed] for name, value in flat_state(self._optimizer).items()
+        }
+        curves, spent = (*each.state.curves, curve), each.state.train_seconds + seconds
+        return Checkpoint(each.member.train_key, epoch, each.member.learner.state_dict(), optimizer, {}, curves, spent)
+
+
+def _is_count(name: str) -> bool:
+    """Whether a tensor of the optimiser is the number of steps, which all seeds share."""
+    return name.endswith(".step")
