@@ -23,13 +23,15 @@ class Run:
         """How many sequences the run has."""
         return int(self.places.stop) - int(self.places.start)
 
-    def seen(self, shared: int, *, ends_only: bool) -> Tensor:
-        """Which of `shared` common rows and its own a row attends to: (length, shared + length), of the last rows only
-        (n, 1, 1, shared + length); True where it does."""
+    def mask(self, shared: int, *, ends_only: bool) -> Tensor:
+        """Additive attention mask over `shared` common rows and its own: (length, shared + length), of the last rows
+        only (n, 1, 1, shared + length); 0 where a row attends to another, else -inf."""
         device, behind = self.ends.device, shared + self.length
         if ends_only:
-            return torch.arange(behind, device=device) <= shared + self.ends[:, None, None, None]
-        return torch.ones(self.length, behind, dtype=torch.bool, device=device).tril(shared)
+            seen = torch.arange(behind, device=device) <= shared + self.ends[:, None, None, None]
+        else:
+            seen = torch.ones(self.length, behind, dtype=torch.bool, device=device).tril(shared)
+        return torch.zeros(seen.shape, device=device).masked_fill_(~seen, float("-inf"))
 
 
 class Packing:
@@ -37,21 +39,26 @@ class Packing:
 
     ends: (B,) int64, the position of each last row. On a GPU there is one run: telling the lengths apart would make the
     host wait for the device. `order` (B,) lists the sequences as they are packed, `rows` (B,) where in the flat rows
-    their last ones are, and `sizes` the rows of each run.
+    their last ones are, and `sizes` the rows of each run. What is made for a pass without gradients can be kept for one
+    with them.
     """
 
+    @torch.inference_mode(False)
     def __init__(self, ends: Tensor, width: int, length: int, worthwhile: bool = True) -> None:
+        ends = ends.clone() if ends.is_inference() else ends
         self.order = torch.arange(len(ends), device=ends.device)
         lengths = [length] * len(ends)
         if worthwhile and ends.device.type == "cpu":
             self.order = ends.argsort(stable=True)
             lengths = _merged((ends[self.order] + 1).tolist(), width)
+        self._as_given = self.order.argsort()
         self.runs: list[Run] = []
         starts = [place for place, size in enumerate(lengths) if place == 0 or size != lengths[place - 1]]
         for start, stop in zip(starts, [*starts[1:], len(lengths)], strict=True):
             places = slice(start, stop)
             self.runs.append(Run(places, lengths[start], ends[self.order[places]]))
         self.sizes = [run.count * run.length for run in self.runs]
+        self._masks: dict[tuple[int, bool], list[Tensor]] = {}
         firsts = [sum(self.sizes[:number]) for number in range(len(self.runs))]
         self.rows = torch.cat(
             [
@@ -73,9 +80,27 @@ class Packing:
             for part, run, length in zip(parts, self.runs, lengths, strict=True)
         ]
 
+    def part(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """(M + N, W) -> what stands in front of the packed rows (M, W), and these (N, W)."""
+        own = sum(self.sizes)
+        before, packed_rows = rows.split([len(rows) - own, own])
+        return before, packed_rows
+
+    @torch.inference_mode(False)
+    def masks(self, shared: int, *, ends_only: bool) -> Sequence[Tensor]:
+        """The `mask` of each run; made once."""
+        if (shared, ends_only) not in self._masks:
+            self._masks[shared, ends_only] = [run.mask(shared, ends_only=ends_only) for run in self.runs]
+        return self._masks[shared, ends_only]
+
     def unpack(self, wanted: Tensor) -> Tensor:
         """One row of each sequence in the packed order (B, W) -> in the order they were given."""
-        return wanted[self.order.argsort()]
+        return wanted[self._as_given]
+
+
+def packed(ends: Sequence[int], width: int, length: int, worthwhile: bool) -> Packing:
+    """The packing on the CPU of sequences whose last rows are known."""
+    return Packing(torch.tensor(ends), width, length, worthwhile)
 
 
 def _merged(lengths: Sequence[int], width: int) -> list[int]:

@@ -1,6 +1,7 @@
 """A transformer tower run block by block over open_clip's weights, with a place to step in before every block."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -8,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from promptarena.benchmark.exact import EXACT, Exact
-from promptarena.benchmark.packing import Packing
+from promptarena.benchmark.packing import Packing, packed
 
 Edit = Callable[[Tensor], Tensor]
 """Receives the token sequence (B, L, W) in front of a block and returns the one to use, of any length."""
@@ -16,6 +17,11 @@ Edit = Callable[[Tensor], Tensor]
 NO_EDITS: Mapping[int, Edit] = {}
 NO_BIAS: Mapping[int, Tensor] = {}
 QUERIES, KEYS_VALUES, QUERIES_KEYS_VALUES = slice(0, 1), slice(1, 3), slice(0, 3)
+STACKED = 4
+"""Matrix products of fewer rows have other last bits on the CPU: so few common rows do not share those of the rest."""
+
+PACKINGS = 8
+"""Sets of texts of which a tower keeps how they are packed."""
 
 
 class Written(NamedTuple):
@@ -44,6 +50,7 @@ class Tower:
         attention: Any = blocks[0].get_submodule("attn")
         self.width = int(attention.embed_dim)
         self.heads = int(attention.num_heads)
+        self._packings = lru_cache(maxsize=PACKINGS)(packed)
 
     def run(
         self,
@@ -120,32 +127,44 @@ class Tower:
         """
         if not self.causal:
             raise ValueError("only a causal tower can share the beginning of its sequences")
-        packing = Packing(ends, self.width, own.shape[1], self.exact.pack_texts)
-        group = packing.order // (len(own) // len(shared))
-        rows = packing.pack(own)
+        packing = self._packing(ends, own.shape[1])
+        groups, group = len(shared), packing.order // (len(own) // len(shared))
+        rows = torch.cat([shared.flatten(0, 1), packing.pack(own)])
         for index in range(start, self.depth):
             block: Any = self.blocks[index]
             if index in edits:
-                shared = edits[index](shared)
+                before, behind = packing.part(rows)
+                rows = torch.cat([edits[index](before.view(groups, -1, self.width)).flatten(0, 1), behind])
             last = index == self.depth - 1 and self.exact.read_rows
-            q, k, v = self._project(block.attn, block.ln_1(shared))
-            normed = block.ln_1(rows)
-            keys_values = packing.split(_project_flat(block.attn, normed, KEYS_VALUES))
+            before, behind = packing.part(block.ln_1(rows))
+            q, k, v = self._project(block.attn, before.view(groups, -1, self.width))
+            keys_values = packing.split(_project_flat(block.attn, behind, KEYS_VALUES))
             if last:
-                rows, normed = rows[packing.rows], normed[packing.rows]
-            queries = packing.split(_project_flat(block.attn, normed, QUERIES), ends_only=last)
+                rows, behind = rows[len(before) + packing.rows], behind[packing.rows]
+            queries = packing.split(_project_flat(block.attn, behind, QUERIES), ends_only=last)
+            masks = packing.masks(k.shape[2], ends_only=last)
             mixed = []
-            for run, asked, told in zip(packing.runs, queries, keys_values, strict=True):
+            for run, mask, asked, told in zip(packing.runs, masks, queries, keys_values, strict=True):
                 (mine,), (own_k, own_v) = self._by_head(asked), self._by_head(told)
                 of = group[run.places]
                 keys, values = _behind(k, of, own_k), _behind(v, of, own_v)
-                seen = run.seen(shared.shape[1], ends_only=last)
-                mixed.append(F.scaled_dot_product_attention(mine, keys, values, attn_mask=seen).transpose(1, 2))
-            rows = _add(block, rows, torch.cat([each.reshape(-1, self.width) for each in mixed]))
+                mixed.append(F.scaled_dot_product_attention(mine, keys, values, attn_mask=mask.to(mine.dtype)))
+            if not last:
+                mixed.insert(0, F.scaled_dot_product_attention(q, k, v, is_causal=True))
+            flat = torch.cat([each.transpose(1, 2).reshape(-1, self.width) for each in mixed])
             if last:
-                return packing.unpack(rows)
-            shared = self._finish(block, shared, F.scaled_dot_product_attention(q, k, v, is_causal=True))
-        return packing.unpack(rows[packing.rows])
+                return packing.unpack(_add(block, rows, flat))
+            apart = len(before) < STACKED
+            pairs = zip(packing.part(rows), packing.part(flat), strict=True) if apart else [(rows, flat)]
+            rows = torch.cat([_add(block, *pair) for pair in pairs])
+        return packing.unpack(packing.part(rows)[1][packing.rows])
+
+    def _packing(self, ends: Tensor, length: int) -> Packing:
+        """How the sequences are packed: kept, for each step asks for the same; on a GPU, which would have to be waited
+        for to tell that, made anew."""
+        if ends.device.type == "cpu":
+            return self._packings(tuple(ends.tolist()), self.width, length, self.exact.pack_texts)
+        return Packing(ends, self.width, length, self.exact.pack_texts)
 
     def written(self, block: int, tokens: Tensor) -> Written:
         """What each head of `block` and its MLP write to the first of the tokens (B, L, W) in front of it."""

@@ -137,3 +137,15 @@ def test_sequences_of_unlike_length_are_not_padded() -> None:
 def replace_shared(backbone: Backbone) -> Prompts:
     """Many short texts and a long one: worth a run of their own even in a small tower."""
     return backbone.prompts([f"art of {name}." for name in ("ox",) * 400 + ("snow leopard in the far north",)])
+
+
+def test_texts_scored_first_do_not_stand_in_the_way_of_training() -> None:
+    backbone = with_(EXACT)
+    prompts = backbone.prompts(CLASSES.filled())
+    with torch.inference_mode():
+        scored = backbone.encode_text(prompts)
+    given = prompts.embeddings.clone().requires_grad_()
+    features = backbone.encode_text(replace(prompts, embeddings=given))
+    features.sum().backward()
+    torch.testing.assert_close(scored, features.detach(), rtol=1e-5, atol=1e-5)
+    assert given.grad is not None
