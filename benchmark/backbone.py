@@ -111,6 +111,13 @@ class Backbone:
             )
         return Tower(visual.transformer.resblocks, causal=False, exact=self.exact)
 
+    @cached_property
+    def colours(self) -> tuple[Tensor, Tensor]:
+        """`mean` and `std` on the device, each (3, 1, 1): what pixels are normalised with."""
+        with torch.inference_mode(False):
+            mean, std = (torch.tensor(values, device=self.device).view(3, 1, 1) for values in (self.mean, self.std))
+        return mean, std
+
     @property
     def _has_blocks(self) -> bool:
         return hasattr(self.model.visual, "transformer")

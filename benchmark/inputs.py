@@ -79,12 +79,16 @@ class Kept:
 
 
 class PixelBatch:
-    """B images given by their pixels; features and tokens are computed when first asked for, once."""
+    """B images given by their pixels; features and tokens are computed when first asked for, once.
+
+    What is asked for later goes on from the tokens asked for before: the same operations, and so the same bits.
+    """
 
     def __init__(self, pixels: Tensor, backbone: Backbone) -> None:
         self._pixels = pixels
         self._backbone = backbone
         self._kept = Kept()
+        self._reached: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
         return len(self._pixels)
@@ -97,16 +101,32 @@ class PixelBatch:
     @property
     def features(self) -> Tensor:
         """(B, D), frozen, not normalised."""
-        return self._kept.once("features", lambda: self._frozen(self._backbone.encode_image))
+        return self._kept.once("features", self._features)
 
     def tokens_at(self, block: int) -> Tensor:
         """(B, 1 + P, W) in front of `block`, frozen."""
-        read = partial(self._backbone.image_tokens, stop=block)
-        return self._kept.once(f"tokens/{block}", lambda: self._frozen(read))
+        return self._kept.once(f"tokens/{block}", lambda: self._tokens_at(block))
 
-    def _frozen(self, encode: Callable[[Tensor], Tensor]) -> Tensor:
+    def _features(self) -> Tensor:
         with torch.no_grad(), self._backbone.autocast():
-            return encode(self._pixels).float()
+            below = self._deepest(self._backbone.vision.depth - 1) if self._reached else None
+            if below is None:
+                return self._backbone.encode_image(self._pixels).float()
+            return self._backbone.image_features_from(self._reached[below], start=below).float()
+
+    def _tokens_at(self, block: int) -> Tensor:
+        with torch.no_grad(), self._backbone.autocast():
+            below = self._deepest(block)
+            if below is None:
+                tokens = self._backbone.image_tokens(self._pixels, stop=block)
+            else:
+                tokens = self._backbone.vision.run(self._reached[below], start=below, stop=block)
+            self._reached[block] = tokens
+            return tokens.float()
+
+    def _deepest(self, block: int) -> int | None:
+        """The block nearest below `block`, or this itself, that was reached already."""
+        return max((reached for reached in self._reached if reached <= block), default=None)
 
 
 class View:
@@ -119,6 +139,7 @@ class View:
         self.backbone = backbone
         self._cache = cache
         self._augmentation = augmentation
+        self._asked: int | None = None
 
     @cached_property
     def _key(self) -> str:
@@ -157,18 +178,14 @@ class View:
 
     def normalised(self, pictures: np.ndarray) -> Tensor:
         """(B, H, H, 3) uint8 -> (B, 3, H, H) float32 on the backbone's device; a GPU is not waited for."""
-        device = self.backbone.device
-        on_host = torch.from_numpy(pictures)
-        if device.type == "cuda":
-            on_host = on_host.pin_memory()
-        bytes_ = on_host.to(device, non_blocking=True).permute(0, 3, 1, 2)
-        mean = torch.tensor(self.backbone.mean, device=device).view(3, 1, 1)
-        std = torch.tensor(self.backbone.std, device=device).view(3, 1, 1)
+        bytes_ = self._sent(pictures).permute(0, 3, 1, 2)
+        mean, std = self.backbone.colours
         return (bytes_.float().div(255) - mean).div(std).contiguous()
 
     def features(self, rows: Sequence[int]) -> Tensor:
-        """(B, D) frozen features of these rows, not normalised; the whole view's are computed at the first call."""
-        return self._frozen("features", lambda batch: batch.features, rows)
+        """(B, D) frozen features of these rows, not normalised; the whole view's are computed at the first call, from
+        the tokens where this view was asked for some."""
+        return self._frozen("features", self._encoded, rows)
 
     def tokens_at(self, block: int, rows: Sequence[int]) -> Tensor:
         """(B, 1 + P, W) frozen tokens in front of `block`.
@@ -177,7 +194,16 @@ class View:
         """
         if not self.keeps_tokens:
             return self.plain(rows).tokens_at(block)
-        return self._frozen(f"tokens/{block}", lambda batch: batch.tokens_at(block), rows)
+        tokens = self._frozen(f"tokens/{block}", lambda chunk: self.plain(chunk).tokens_at(block), rows)
+        self._asked = block
+        return tokens
+
+    def _encoded(self, chunk: range) -> Tensor:
+        backbone, block = self.backbone, self._asked
+        if block is None or block >= backbone.vision.depth or backbone.precision != "fp32":
+            return self.plain(chunk).features
+        with torch.no_grad():
+            return backbone.image_features_from(self.tokens_at(block, chunk), start=block)
 
     @property
     def keeps_tokens(self) -> bool:
@@ -186,13 +212,17 @@ class View:
         bytes_each = 4 * len(visual.positional_embedding) * width
         return len(self) * bytes_each <= LARGEST_CACHED_MIB << 20
 
-    def _frozen(self, what: str, compute: Callable[[PixelBatch], Tensor], rows: Sequence[int]) -> Tensor:
-        def some(chunk: range) -> np.ndarray:
-            return compute(self.plain(chunk)).cpu().numpy()
-
+    def _frozen(self, what: str, compute: Callable[[range], Tensor], rows: Sequence[int]) -> Tensor:
         key = digest(self._key, what, self.backbone.digest, self.backbone.precision, self.backbone.device.type)
-        array = self._cache.get(key, len(self), some)
-        return torch.tensor(array[np.asarray(rows, dtype=np.int64)], device=self.backbone.device)
+        array = self._cache.get(key, len(self), lambda chunk: compute(chunk).cpu().numpy())
+        return self._sent(array[np.asarray(rows, dtype=np.int64)])
+
+    def _sent(self, array: np.ndarray) -> Tensor:
+        """An array as a tensor of its own on the backbone's device; a GPU is not waited for."""
+        on_host = torch.from_numpy(array)
+        if self.backbone.device.type == "cuda":
+            on_host = on_host.pin_memory()
+        return on_host.to(self.backbone.device, non_blocking=True)
 
     def plain(self, rows: Sequence[int]) -> PixelBatch:
         """These rows by their pixels, nothing cached."""

@@ -1,5 +1,7 @@
 """What a method sees of images: keyed augmentation, frozen features shared through the cache, and nothing unasked."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import tiny
 import torch
 
 from promptarena.benchmark import cache
+from promptarena.benchmark.backbone import Backbone, Precision
 from promptarena.benchmark.inputs import Augmentation, PixelBatch, View
 from promptarena.benchmark.training import train
 from promptarena.methods.coop import CoOp, CoOpConfig
@@ -134,3 +137,53 @@ def test_features_are_computed_again_when_a_picture_behind_its_key_changed(tmp_p
     for drawings in (before, after, same):
         View(drawings, backbone, cache).features(range(5))
     assert [drawings.decoded for drawings in (before, after, same)] == [5, 5, 0]
+
+
+@contextmanager
+def counted(backbone: Backbone) -> Iterator[list[int]]:
+    """How often each image block runs inside."""
+    runs = [0] * backbone.vision.depth
+
+    def count(block: int) -> Any:
+        def hook(*_: object) -> None:
+            runs[block] += 1
+
+        return hook
+
+    hooks = [block.ln_1.register_forward_hook(count(index)) for index, block in enumerate(backbone.vision.blocks)]
+    yield runs
+    for hook in hooks:
+        hook.remove()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("blocks", [[0], [1], [2], [1, 2], [2, 1], [3]])
+def test_features_go_on_from_the_tokens_asked_for_and_are_the_same_bits(
+    blocks: list[int], precision: Precision
+) -> None:
+    backbone, pixels = tiny.backbone(precision=precision), tiny.pixels(4)
+    alone = PixelBatch(pixels, backbone)
+    expected = [alone.features, *(PixelBatch(pixels, backbone).tokens_at(block) for block in blocks)]
+    batch = PixelBatch(pixels, backbone)
+    tokens = [batch.tokens_at(block) for block in blocks]
+    assert all(torch.equal(one, other) for one, other in zip([batch.features, *tokens], expected, strict=True))
+
+
+def test_image_blocks_below_the_tokens_run_once_for_student_and_teacher(tmp_path: Path) -> None:
+    backbone = tiny.backbone()
+    with counted(backbone) as runs:
+        batch = PixelBatch(tiny.pixels(4), backbone)
+        _ = batch.tokens_at(1), batch.tokens_at(2), batch.features
+    assert runs == [1, 1, 1]
+    shown = View(tiny.Drawings(KEYS), backbone, tiny.cache(tmp_path), FIRST)
+    with counted(backbone) as runs:
+        _ = shown.batch([0, 1]).tokens_at(2), shown.batch([0, 1]).features
+    assert runs == [1, 1, 1]
+
+
+@pytest.mark.parametrize("block", [0, 2, 3])
+def test_features_of_a_view_are_the_same_bits_with_and_without_its_tokens(block: int, tmp_path: Path) -> None:
+    backbone, drawings = tiny.backbone(), tiny.Drawings(KEYS)
+    one, two = (View(drawings, backbone, tiny.cache(tmp_path / name)) for name in ("one", "two"))
+    one.tokens_at(block, [0])
+    assert torch.equal(one.features(range(5)), two.features(range(5)))
