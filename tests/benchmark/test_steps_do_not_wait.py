@@ -1,0 +1,84 @@
+"""A training step hands a GPU its work and waits for nothing: on a device without values, whatever reads one raises."""
+
+import copy
+from contextlib import nullcontext
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import pytest
+import tiny
+import torch
+from torch import Tensor
+
+from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.method import Classes, Learner
+from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.suites import load_suite
+from promptarena.benchmark.weights import load_backbone
+
+CLASSES = Classes(("red fox", "zebra", "great barn owl", "ox", "snow leopard"), "art of the {}.", "zoo")
+LABELS = torch.tensor([0, 4, 2])
+REGISTRY = load_registry(())
+VALUELESS = torch.device("meta")
+
+
+def moved(value: Any) -> Any:
+    """Every tensor in it on the valueless device."""
+    if isinstance(value, Tensor):
+        return value.to(VALUELESS)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{field.name: moved(getattr(value, field.name)) for field in fields(value)})
+    if isinstance(value, tuple | list):
+        return type(value)(moved(each) for each in value)
+    return {name: moved(each) for name, each in value.items()} if isinstance(value, dict) else value
+
+
+@pytest.fixture(scope="module")
+def mini() -> Backbone:
+    source = load_suite("mini").backbone
+    return load_backbone(source.config or "", source.weights or "", device="cpu")
+
+
+@pytest.fixture
+def backbone(mini: Backbone, monkeypatch: pytest.MonkeyPatch) -> Backbone:
+    """The miniature's, to be moved; mixed precision is unknown to the valueless device."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    device = torch.device("cpu")
+    return Backbone(copy.deepcopy(mini.model), mini.name, mini.digest, device, "fp32", mini.mean, mini.std)
+
+
+def step_without_values(learner: Learner) -> None:
+    """A training step whose every tensor, made as usual, has lost its values."""
+    backbone, pixels = learner.backbone, torch.randn(3, 3, 48, 48)
+    drawn = PixelBatch(pixels, backbone)
+    learner.fit(tiny.Shots(drawn, LABELS, drawn, LABELS))
+    prompts = moved(learner.training_prompts(CLASSES))
+    learner.to(VALUELESS)
+    backbone.model.to(VALUELESS)
+    backbone.device, backbone.scale = VALUELESS, backbone.scale.to(VALUELESS)
+    images = PixelBatch(pixels.to(VALUELESS), backbone)
+    _, losses = learner.training_step(images, LABELS.to(VALUELESS), prompts)
+    learner.backward(losses)
+
+
+@pytest.mark.parametrize("name", sorted(REGISTRY.methods))
+def test_a_training_step_reads_nothing_back(name: str, backbone: Backbone) -> None:
+    learner_type = REGISTRY.get(name).learner
+    config, recipe = learner_type.preset(tiny.training_task())
+    if not recipe.epochs:
+        pytest.skip(f"{name} takes no steps")
+    step_without_values(learner_type(backbone, config, CLASSES, torch.Generator().manual_seed(1)))
+
+
+class Waiting(tiny.Linear):
+    """Looks at a loss on the host."""
+
+    def training_step(self, images: Any, labels: Tensor, prompts: Any) -> Any:
+        logits, losses = super().training_step(images, labels, prompts)
+        return logits * (1 if float(logits.detach().sum()) > 0 else 2), losses
+
+
+def test_a_step_that_reads_a_value_is_found_out(backbone: Backbone) -> None:
+    with pytest.raises(RuntimeError, match="meta"):
+        step_without_values(Waiting(backbone, tiny.Linear.config_type(), CLASSES, torch.Generator().manual_seed(1)))
