@@ -142,12 +142,7 @@ class _Loop:
             rate = learning_rate(self._recipe, epoch, step, count)
             for group in self._optimizer.param_groups:
                 group["lr"] = rate * group["factor"]
-            labels = torch.stack(
-                [
-                    self._standing[seed].drawn.train_labels[torch.from_numpy(rows[seed][step]).to(self._device)]
-                    for seed in seeds
-                ]
-            )
+            labels = torch.stack([self._labels(seed, rows[seed][step]) for seed in seeds])
             for name, value in self._step(images, labels).items():
                 sums[name] = sums.get(name, torch.zeros(len(seeds), device=self._device)) + value
         self._stacked.hand_out()
