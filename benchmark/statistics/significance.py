@@ -1,4 +1,4 @@
-"""The tests, by scipy."""
+"""The tests, by scipy and statsmodels."""
 
 from collections.abc import Sequence
 
@@ -50,16 +50,10 @@ def paired_t(differences: Sequence[float]) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values after Holm's correction for their number.
+    """The p-values after Holm's correction for their number."""
+    from statsmodels.stats.multitest import multipletests
 
-    In the order of the p-values, the smallest times their number, the next one times one less, ...; never less than the
-    one before, nor above 1.
-    """
-    order = np.argsort(p_values, kind="stable")
-    factors = np.arange(len(p_values), 0, -1)
-    corrected = np.empty(len(p_values))
-    corrected[order] = np.minimum(1.0, np.maximum.accumulate(factors * np.asarray(p_values, dtype=float)[order]))
-    return [float(p) for p in corrected]
+    return [float(p) for p in multipletests(list(p_values), method="holm")[1]] if p_values else []
 
 
 def friedman(values: Array) -> float:
