@@ -43,13 +43,15 @@ def text(world: World, classes: int, rounds: int, report: Report) -> None:
         timed = interleaved({name: _pass(learner, classes) for name, learner in learners.items()}, rounds)
         for name, found in timed.items():
             shown = "+ " + name if name in CUMULATIVE else name
-            times = [f"{found.seconds:.3f}", str(ratio(timed["naive"].wall, found.wall)), f"{found.mib:.0f}"]
+            naive = timed["naive"]
+            times = [f"{found.cpu_seconds:.3f}", str(ratio(naive.cpu, found.cpu)), str(ratio(naive.wall, found.wall))]
+            times.append(f"{found.mib:.0f}")
             rows.append([str(contexts), shown, *times])
             console(stderr=True).print(" ".join(rows[-1]))
     report.show(
         "text",
         f"The text tower alone, {classes} classes, forward and backward",
-        ["contexts", "cumulative", "seconds", "ratio", "MiB"],
+        ["contexts", "cumulative", "CPU s", "CPU ratio", "wall ratio", "MiB"],
         rows,
         f"CoOp's prompts. Medians of {rounds} interleaved rounds; ratios of paired rounds, median and quartiles.",
     )
@@ -76,15 +78,16 @@ def _classes(world: World, counts: Sequence[int], rounds: int, report: Report) -
                 works = {"naive": _pass(world.learner(method, class_names(count), naive=True), count), **works}
             timed = interleaved(works, rounds)
             ours, naive = timed["ours"], timed.get("naive")
-            slow = (
-                [f"{naive.seconds:.2f}", f"{naive.mib:.0f}", str(ratio(naive.wall, ours.wall))] if naive else ["-"] * 3
-            )
-            rows.append([method, str(count), slow[0], f"{ours.seconds:.2f}", slow[2], slow[1], f"{ours.mib:.0f}"])
+            row = [method, str(count), "-", f"{ours.cpu_seconds:.2f}", "-", "-", "-", f"{ours.mib:.0f}"]
+            if naive:
+                ratios = str(ratio(naive.cpu, ours.cpu)), str(ratio(naive.wall, ours.wall))
+                row[2], row[4:7] = f"{naive.cpu_seconds:.2f}", [*ratios, f"{naive.mib:.0f}"]
+            rows.append(row)
             console(stderr=True).print(" ".join(rows[-1]))
     report.show(
         "growth_classes",
         "Growth with classes: the text side of a step, forward and backward",
-        ["method", "classes", "naive s", "ours s", "ratio", "naive MiB", "ours MiB"],
+        ["method", "classes", "naive CPU s", "ours CPU s", "CPU ratio", "wall ratio", "naive MiB", "ours MiB"],
         rows,
         f"Medians of {rounds} interleaved rounds. Naive is measured up to {LARGEST_NAIVE} classes.",
     )
@@ -101,12 +104,12 @@ def _images(world: World, counts: Sequence[int], report: Report) -> None:
                 learner = world.learner("rada", names, seed=seed)
                 task = Task(names, examples("growth", count, len(names)), examples("val", 0, len(names)), seed)
                 once(partial(_train, learner, task, cache, Path(folder) / f"{seed}.safetensors"), into)
-        rows.append([str(count), *(f"{run.seconds:.2f}" for run in timed), f"{timed[0].mib:.0f}"])
+        rows.append([str(count), *(f"{run.cpu_seconds:.2f}" for run in timed), f"{timed[0].mib:.0f}"])
         console(stderr=True).print(" ".join(rows[-1]))
     report.show(
         "growth_images",
         "Growth with images: RAda, 10 classes, two epochs",
-        ["training images", "first run s", "next run s", "MiB"],
+        ["training images", "first run CPU s", "next run CPU s", "MiB"],
         rows,
         "One round each. The first run decodes and encodes each image once; the next one, of another seed, on the same "
         "images takes them from the cache.",
