@@ -96,10 +96,12 @@ class RecordReading(RecordAccess):
             return frozenset(file.path for file in self._client.list_artifacts(run_id))
 
     def artifact(self, run_id: str, name: str, folder: Path) -> Path:
-        """Copy the run's artifact `name` (e.g. "learned.safetensors") into `folder`; the path of the copy."""
+        """Copy the run's artifact `name` (e.g. "learned.safetensors") into `folder`, made if missing; the path of the
+        copy."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         with explained(f"fetch {name} of run {run_id}"):
             uri = self._artifact_uris.get(run_id) or self._client.get_run(run_id).info.artifact_uri
             artifacts: Any = get_artifact_repository(uri, self._store.uri)
+            folder.mkdir(parents=True, exist_ok=True)
             return Path(artifacts.download_artifacts(name, str(folder)))
