@@ -64,7 +64,7 @@ class Backbone:
 
     Attributes: `vision`, `text` (Towers), `embed_dim` D, `image_size` pixels a side, `mean` and `std` of the pixels,
     `context_length` text positions, `scale` = exp(logit_scale), `name`, `digest` (SHA-256 of the weights), `origin`
-    (where they come from, in words) and `exact` (which accelerations are on).
+    (where they come from, in words), `exact` (which accelerations are on) and `compiler` (of the blocks; empty: none).
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Backbone:
         std: Channels = OPENAI_DATASET_STD,
         origin: str = "",
         exact: Exact = EXACT,
+        compiler: str = "",
     ) -> None:
         self.model = model.to(device).eval().requires_grad_(False)
         self.name = name
@@ -86,7 +87,8 @@ class Backbone:
         self.device = device
         self.precision = precision
         self.exact = exact
-        self.text = Tower(model.transformer.resblocks, causal=True, exact=exact)
+        self.compiler = compiler
+        self.text = Tower(model.transformer.resblocks, causal=True, exact=exact, compiler=compiler)
         self.context_length = int(model.context_length)
         self.embed_dim = int(model.text_projection.shape[1])
         self.scale: Tensor = model.logit_scale.detach().exp()
@@ -109,7 +111,7 @@ class Backbone:
                 f"backbone {self.name}: its image encoder has no token sequence to edit; use a CLIP ViT, or "
                 "a method that leaves the image encoder as it is, such as coop"
             )
-        return Tower(visual.transformer.resblocks, causal=False, exact=self.exact)
+        return Tower(visual.transformer.resblocks, causal=False, exact=self.exact, compiler=self.compiler)
 
     @cached_property
     def colours(self) -> tuple[Tensor, Tensor]:

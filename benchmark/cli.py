@@ -114,6 +114,9 @@ def compare(
             help="Train the seeds of a method as one computation where it allows.",
         ),
     ] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the model's blocks with torch.compile; for GPUs.")
+    ] = False,
     plugins: Plugins = None,
     root: Root = None,
     results: Results = Path("results"),
@@ -128,6 +131,7 @@ def compare(
     from promptarena.benchmark.commands import run_compare
     from promptarena.benchmark.comparison import Request
     from promptarena.benchmark.execution import Workplace
+    from promptarena.benchmark.weights import compiler_for
 
     request = Request(
         methods=methods or (),
@@ -147,6 +151,7 @@ def compare(
         device=device,
         precision=precision,
         seeds_together=seeds_together,
+        compiler=compiler_for(device, seeds_together) if compiled and not plan else "",
     )
     return run_compare(request, workplace, tracking_uri, workers or default_workers(), plan_only=plan)
 

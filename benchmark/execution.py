@@ -44,7 +44,7 @@ class Workplace:
 
     `threads` is the number of CPU threads of one run. It is fixed, not taken from the machine, because the last bits
     of a matrix product depend on it; runs, not threads, fill the cores. `seeds_together`: runs that differ in the seed
-    only are trained as one computation, where their method can be.
+    only are trained as one computation, where their method can be. `compiler`: as a Tower takes it.
     """
 
     suite: str
@@ -56,6 +56,7 @@ class Workplace:
     precision: Precision = "fp32"
     threads: int = 1
     seeds_together: bool = False
+    compiler: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Executor:
             source.weights or source.pretrained or "",
             device=self._place.device,
             precision=self._place.precision,
+            compiler=self._place.compiler,
         )
 
     def train(self, planned: PlannedRun, on_epoch: Callable[[Curve], None]) -> TrainedRun:
@@ -263,6 +265,7 @@ def environment(backbone: Backbone, threads: int, seeds_together: int = 1) -> di
         "cpu_threads": str(threads),
         "backbone": backbone.name,
         "seeds_together": str(seeds_together),
+        **({"compiler": backbone.compiler} if backbone.compiler else {}),
     } | {package: version(package) for package in PACKAGES}
 
 

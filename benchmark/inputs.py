@@ -213,7 +213,9 @@ class View:
         return len(self) * bytes_each <= LARGEST_CACHED_MIB << 20
 
     def _frozen(self, what: str, compute: Callable[[range], Tensor], rows: Sequence[int]) -> Tensor:
-        key = digest(self._key, what, self.backbone.digest, self.backbone.precision, self.backbone.device.type)
+        backbone = self.backbone
+        compiler = [backbone.compiler] if backbone.compiler else []
+        key = digest(self._key, what, backbone.digest, backbone.precision, backbone.device.type, *compiler)
         array = self._cache.get(key, len(self), lambda chunk: compute(chunk).cpu().numpy())
         return self._sent(array[np.asarray(rows, dtype=np.int64)])
 

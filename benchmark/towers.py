@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from promptarena.benchmark.compiling import compiled
 from promptarena.benchmark.exact import EXACT, Exact
 from promptarena.benchmark.packing import Packing, packed
 
@@ -39,10 +40,11 @@ class Written(NamedTuple):
 class Tower:
     """The residual blocks of one encoder. Blocks are counted from 0; block `depth` means behind the last one.
 
-    `causal` towers (text) let a token attend to itself and what precedes it.
+    `causal` towers (text) let a token attend to itself and what precedes it. compiler: of torch.compile, for all of a
+    block behind its attention; none by default.
     """
 
-    def __init__(self, blocks: nn.ModuleList, causal: bool, exact: Exact = EXACT) -> None:
+    def __init__(self, blocks: nn.ModuleList, causal: bool, exact: Exact = EXACT, compiler: str = "") -> None:
         self.blocks = blocks
         self.exact = exact
         self.causal = causal
@@ -50,6 +52,7 @@ class Tower:
         attention: Any = blocks[0].get_submodule("attn")
         self.width = int(attention.embed_dim)
         self.heads = int(attention.num_heads)
+        self._add = compiled(_add, compiler)
         self._packings = lru_cache(maxsize=PACKINGS)(packed)
 
     def run(
@@ -153,10 +156,10 @@ class Tower:
                 mixed.insert(0, F.scaled_dot_product_attention(q, k, v, is_causal=True))
             flat = torch.cat([each.transpose(1, 2).reshape(-1, self.width) for each in mixed])
             if last:
-                return packing.unpack(_add(block, rows, flat))
+                return packing.unpack(self._add(block, rows, flat))
             apart = len(before) < STACKED
             pairs = zip(packing.part(rows), packing.part(flat), strict=True) if apart else [(rows, flat)]
-            rows = torch.cat([_add(block, *pair) for pair in pairs])
+            rows = torch.cat([self._add(block, *pair) for pair in pairs])
         return packing.unpack(packing.part(rows)[1][packing.rows])
 
     def _packing(self, ends: Tensor, length: int) -> Packing:
@@ -198,7 +201,8 @@ class Tower:
 
     def _finish(self, block: Any, x: Tensor, mixed: Tensor) -> Tensor:
         """The rest of a block: what attention mixed (B, heads, L, W / heads) is projected and added, then the MLP."""
-        return _add(block, x, mixed.transpose(1, 2).reshape(x.shape))
+        behind: Tensor = self._add(block, x, mixed.transpose(1, 2).reshape(x.shape))
+        return behind
 
 
 def _project_flat(attention: Any, x: Tensor, parts: slice) -> Tensor:

@@ -2,6 +2,7 @@
 safely."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from promptarena.benchmark.architectures import Architecture, Preprocessing, find_architecture
 from promptarena.benchmark.backbone import Backbone, Precision
+from promptarena.benchmark.compiling import COMPILER, check_compiler
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.known_weights import Weights, is_openai, origin_of_file, origin_of_tag
 from promptarena.benchmark.pretrained import Pretrained
@@ -34,6 +36,16 @@ def choose_device(device: str) -> torch.device:
     return chosen
 
 
+def compiler_for(device: str, seeds_together: bool) -> str:
+    """The compiler of a comparison on this device, which workers call from one thread each. Raises UserError when it
+    does not work there, or for what cannot be compiled."""
+    if seeds_together:
+        raise UserError("--compile: seeds trained as one computation cannot be compiled; leave out --seeds-together")
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+    check_compiler(choose_device(device))
+    return COMPILER
+
+
 def weights_digest(state: Mapping[str, Tensor]) -> str:
     """SHA-256 over name and float32 bytes of every tensor in sorted order: independent of file format and storage
     precision."""
@@ -45,14 +57,19 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
 
 
 def load_backbone(
-    architecture: str | Path, weights: str | Path, *, device: str = "auto", precision: Precision = "fp32"
+    architecture: str | Path,
+    weights: str | Path,
+    *,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    compiler: str = "",
 ) -> Backbone:
     """The frozen backbone.
 
     architecture: an open_clip model name (`ViT-B-16-quickgelu`) or the path of an open_clip model configuration (JSON).
     weights: a pretrained tag of that architecture (`openai`) or the path of a local file, as `read_weights` takes it.
-    Raises UserError when any of it is unknown, damaged, of another shape, or when weights trained with QuickGELU meet
-    GELU.
+    compiler: as a Tower takes it. Raises UserError when any of it is unknown, damaged, of another shape, or when
+    weights trained with QuickGELU meet GELU.
     """
     source = _find(architecture, weights)
     model = _filled(source, device="cpu")
@@ -65,6 +82,7 @@ def load_backbone(
         source.preprocessing.mean,
         source.preprocessing.std,
         source.origin,
+        compiler=compiler,
     )
 
 
