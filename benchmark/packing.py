@@ -80,12 +80,6 @@ class Packing:
             for part, run, length in zip(parts, self.runs, lengths, strict=True)
         ]
 
-    def part(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """(M + N, W) -> what stands in front of the packed rows (M, W), and these (N, W)."""
-        own = sum(self.sizes)
-        before, packed_rows = rows.split([len(rows) - own, own])
-        return before, packed_rows
-
     @torch.inference_mode(False)
     def masks(self, shared: int, *, ends_only: bool) -> Sequence[Tensor]:
         """The `mask` of each run; made once."""

@@ -1,6 +1,6 @@
 """A transformer tower run block by block over open_clip's weights, with a place to step in before every block."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -132,19 +132,18 @@ class Tower:
             raise ValueError("only a causal tower can share the beginning of its sequences")
         packing = self._packing(ends, own.shape[1])
         groups, group = len(shared), packing.order // (len(own) // len(shared))
-        rows = torch.cat([shared.flatten(0, 1), packing.pack(own)])
+        before, behind = shared.flatten(0, 1), packing.pack(own)
         for index in range(start, self.depth):
             block: Any = self.blocks[index]
             if index in edits:
-                before, behind = packing.part(rows)
-                rows = torch.cat([edits[index](before.view(groups, -1, self.width)).flatten(0, 1), behind])
+                before = edits[index](before.view(groups, -1, self.width)).flatten(0, 1)
             last = index == self.depth - 1 and self.exact.read_rows
-            before, behind = packing.part(block.ln_1(rows))
-            q, k, v = self._project(block.attn, before.view(groups, -1, self.width))
-            keys_values = packing.split(_project_flat(block.attn, behind, KEYS_VALUES))
+            q, k, v = self._project(block.attn, block.ln_1(before).view(groups, -1, self.width))
+            normed = block.ln_1(behind)
+            keys_values = packing.split(_project_flat(block.attn, normed, KEYS_VALUES))
             if last:
-                rows, behind = rows[len(before) + packing.rows], behind[packing.rows]
-            queries = packing.split(_project_flat(block.attn, behind, QUERIES), ends_only=last)
+                behind, normed = behind[packing.rows], normed[packing.rows]
+            queries = packing.split(_project_flat(block.attn, normed, QUERIES), ends_only=last)
             masks = packing.masks(k.shape[2], ends_only=last)
             mixed = []
             for run, mask, asked, told in zip(packing.runs, masks, queries, keys_values, strict=True):
@@ -152,15 +151,20 @@ class Tower:
                 of = group[run.places]
                 keys, values = _behind(k, of, own_k), _behind(v, of, own_v)
                 mixed.append(F.scaled_dot_product_attention(mine, keys, values, attn_mask=mask.to(mine.dtype)))
-            if not last:
-                mixed.insert(0, F.scaled_dot_product_attention(q, k, v, is_causal=True))
-            flat = torch.cat([each.transpose(1, 2).reshape(-1, self.width) for each in mixed])
             if last:
-                return packing.unpack(self._add(block, rows, flat))
-            apart = len(before) < STACKED
-            pairs = zip(packing.part(rows), packing.part(flat), strict=True) if apart else [(rows, flat)]
-            rows = torch.cat([self._add(block, *pair) for pair in pairs])
-        return packing.unpack(packing.part(rows)[1][packing.rows])
+                return packing.unpack(self._add(block, behind, self._flat(mixed)))
+            first = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            if len(before) < STACKED:
+                before = self._add(block, before, self._flat([first]))
+                behind = self._add(block, behind, self._flat(mixed))
+            else:
+                rows = self._add(block, torch.cat([before, behind]), self._flat([first, *mixed]))
+                before, behind = rows.split([len(before), len(behind)])
+        return packing.unpack(behind[packing.rows])
+
+    def _flat(self, mixed: Sequence[Tensor]) -> Tensor:
+        """What attention mixed for several runs, each (B, heads, L, W / heads), as the rows of all (N, W)."""
+        return torch.cat([each.transpose(1, 2).reshape(-1, self.width) for each in mixed])
 
     def _packing(self, ends: Tensor, length: int) -> Packing:
         """How the sequences are packed: kept, for each step asks for the same; on a GPU, which would have to be waited
