@@ -29,7 +29,7 @@ class Side:
         self._prompts = learner.training_prompts(classes)
         self._classes = classes
         self._optimizer = torch.optim.SGD(learner.parameters(), lr=1e-4, momentum=0.9)
-        self.outcomes: list[tuple[Tensor, ...]] = []
+        self.outcome: tuple[Tensor, ...] = ()
 
     def forward_and_backward(self) -> tuple[Tensor, ...]:
         """The logits, losses and gradients."""
@@ -40,8 +40,9 @@ class Side:
         return (logits.detach(), *(loss.detach() for loss in losses.values()), *gradients)
 
     def step(self) -> None:
-        """One training step; its outcome is added to `outcomes`."""
-        self.outcomes.append(self.forward_and_backward())
+        """One training step; the outcome of the first is kept."""
+        outcome = self.forward_and_backward()
+        self.outcome = self.outcome or outcome
         self._optimizer.step()
 
     def texts(self) -> object:
@@ -95,7 +96,7 @@ def steps(world: World, methods: Sequence[str], classes: Sequence[int], rounds: 
                 for name in ("fresh", "repeated"):
                     measured[name].forward_and_backward()
                 timed = interleaved({name: side.step for name, side in measured.items()}, rounds)
-                first = {name: side.outcomes[0] for name, side in measured.items()}
+                first = {name: side.outcome for name, side in measured.items()}
                 off = max(difference(first[name], first["naive"]) for name in ("fresh", "repeated"))
             rows.append([method, str(count), str(batch), *_times(timed), f"{off:.0e}"])
             console(stderr=True).print(" ".join(rows[-1]))

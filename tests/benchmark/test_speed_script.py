@@ -3,6 +3,7 @@ import json
 import math
 import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -143,3 +144,19 @@ def test_floors_count_every_matrix_product() -> None:
 def test_more_classes_than_imagenet_has_are_refused() -> None:
     with pytest.raises(SystemExit, match="--classes 1001: ImageNet has 1 to 1000"):
         part("world").class_names(1001)
+
+
+def test_a_short_call_is_repeated_and_its_first_time_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    measure, clock = part("measure"), [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    durations = iter([20.0, 3.0, 1.0, 2.0, 40.0, 50.0])
+
+    def work() -> None:
+        clock[0] += next(durations)
+
+    timed = measure.Timed()
+    measure.once(work, timed, at_least=25.0)
+    assert timed.wall == [2.0]
+    measure.once(work, timed, at_least=25.0)
+    measure.once(work, timed)
+    assert timed.wall == [2.0, 40.0, 50.0]
