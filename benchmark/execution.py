@@ -121,12 +121,13 @@ class Executor:
         if not self._place.seeds_together:
             return []
         first = runs[0]
-        learner, task = self._prepared(first)
-        if not can_train_together(learner, Recipe(**first.recipe)):
+        learner = self._registry.get(first.spec.method).learner
+        if not can_train_together(learner, Recipe(**first.recipe), self._place.precision):
             return []
+        classes = self._classes(first)
         trainings: dict[str, int] = {}
         for number, run in enumerate(runs):
-            if (run.config, run.recipe) == (first.config, first.recipe) and self._classes(run) == task.classes:
+            if (run.config, run.recipe) == (first.config, first.recipe) and self._classes(run) == classes:
                 trainings.setdefault(run.train_key, number)
         return list(trainings.values()) if len(trainings) > 1 else []
 

@@ -7,7 +7,7 @@ made here. A dataset's own folder appears at once, when it is whole; one that is
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -147,13 +147,12 @@ class _Preparation:
         """Puts the dataset in its place, from one source. Whether it then has a split made here."""
         files = [file for file in source.files if not (without_split and file.split)]
         paths = {file.name: self._fetch(file) for file in sorted(files, key=_soonest_known)}
-        try:
+        with ExitStack() as undone:
+            undone.callback(shutil.rmtree, self._staging, ignore_errors=True)
             self._stage(source, files, paths)
             own = self._check_staged(paths.values(), without_split)
             self._put_in_place(source, own)
-        except Exception:
-            shutil.rmtree(self._staging, ignore_errors=True)
-            raise
+            undone.pop_all()
         return own
 
     def _fetch(self, file: SourceFile) -> Path:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from promptarena.benchmark.backbone import Precision
 from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.checkpoint import Checkpoint
 from promptarena.benchmark.method import Learner
@@ -55,10 +56,10 @@ class _Standing:
     state: Checkpoint
 
 
-def can_train_together(learner: Learner, recipe: Recipe) -> bool:
-    """Whether the learner's own class says that its step can be batched; the scaled losses of fp16 are not provided
-    for."""
-    return bool(vars(type(learner)).get("stackable")) and recipe.epochs > 0 and learner.backbone.precision != "fp16"
+def can_train_together(learner: type[Learner], recipe: Recipe, precision: Precision) -> bool:
+    """Whether the learner's class says of itself that its step can be batched; the scaled losses of fp16 are not
+    provided for."""
+    return bool(vars(learner).get("stackable")) and recipe.epochs > 0 and precision != "fp16"
 
 
 def train_together(members: Sequence[Member], recipe: Recipe, cache: ArrayCache) -> list[Checkpoint | NotFiniteError]:

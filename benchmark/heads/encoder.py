@@ -68,7 +68,7 @@ def _load(name_or_path: str, device: str, *, may_download: bool) -> "SentenceTra
         logging.getLogger(library).setLevel(logging.ERROR)
     try:
         return SentenceTransformer(name_or_path, device=device, local_files_only=True)
-    except Exception:
+    except OSError:
         if not may_download:
             raise
         _reach_hub()

@@ -100,7 +100,7 @@ def test_each_method_that_says_it_can_be_stacked_ends_as_alone(method: str, tmp_
     def learner(seed: int) -> Learner:
         return kind(backbone, config, classes, torch.Generator().manual_seed(seed))
 
-    assert can_train_together(learner(0), recipe)
+    assert can_train_together(kind, recipe, "fp32")
     expected = [alone(learner(seed), seed, tmp_path / "alone", recipe) for seed in SEEDS]
     found = train_together([member(learner(seed), seed, tmp_path) for seed in SEEDS], recipe, tiny.cache(tmp_path))
     for one, other in zip(expected, found, strict=True):
@@ -174,13 +174,11 @@ def test_only_a_class_that_says_so_itself_is_stacked() -> None:
         def training_step(self, images: Any, labels: Tensor, prompts: Any) -> Any:
             return super().training_step(images, labels, prompts)
 
-    inheriting = Inheriting(tiny.backbone(), Config(), tiny.task().classes, torch.Generator())
-    assert can_train_together(linear(0), RECIPE)
-    assert not can_train_together(inheriting, RECIPE)
-    assert not can_train_together(tiny.linear(), RECIPE)
-    assert not can_train_together(linear(0), RECIPE.model_copy(update={"epochs": 0}))
+    assert can_train_together(Stackable, RECIPE, "fp32")
+    assert not can_train_together(Inheriting, RECIPE, "fp32")
+    assert not can_train_together(type(tiny.linear()), RECIPE, "fp32")
+    assert not can_train_together(Stackable, RECIPE.model_copy(update={"epochs": 0}), "fp32")
 
 
 def test_the_scaled_losses_of_fp16_are_not_stacked() -> None:
-    half = Stackable(tiny.backbone(precision="fp16"), Config(), tiny.task().classes, torch.Generator())
-    assert not can_train_together(half, RECIPE)
+    assert not can_train_together(Stackable, RECIPE, "fp16")
