@@ -9,6 +9,21 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
+from promptarena.benchmark.cli_datasets import datasets_app
+from promptarena.benchmark.cli_heads import heads_app
+from promptarena.benchmark.cli_methods import methods_app
+from promptarena.benchmark.cli_options import (
+    Datasets,
+    Methods,
+    Plugins,
+    Protocols,
+    Results,
+    Root,
+    Seeds,
+    SuiteArgument,
+    TrackingUri,
+)
+from promptarena.benchmark.cli_published import published_app
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.spaced import SpacedLists
 
@@ -19,36 +34,10 @@ app = typer.Typer(
     epilog="Start here: promptarena compare --seeds 1 --datasets food flags. "
     "With --debug, any command shows the traceback of an error.",
 )
-methods_app = typer.Typer(help="The prompt learners that can be compared.")
-datasets_app = typer.Typer(help="The datasets: what they are, getting them, and whether they are whole.")
 app.add_typer(methods_app, name="methods")
 app.add_typer(datasets_app, name="datasets")
-published_app = typer.Typer(help="The figures that papers print, with their sources.")
 app.add_typer(published_app, name="published")
-heads_app = typer.Typer(help="What the attention heads of a backbone are for.")
 app.add_typer(heads_app, name="heads")
-
-SuiteArgument = Annotated[str, typer.Argument(help="A built-in suite, or the path of a suite's TOML file.")]
-Results = Annotated[Path, typer.Option(help="Folder of the record, its artifacts and unfinished trainings.")]
-TrackingUri = Annotated[
-    str | None, typer.Option(help="Record to this MLflow store instead (also MLFLOW_TRACKING_URI).", show_default=False)
-]
-Root = Annotated[
-    Path | None, typer.Option(envvar="PROMPTARENA_DATA", help="Folder of the public datasets.", show_default=False)
-]
-Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python files with further methods.")]
-Methods = Annotated[
-    list[str] | None, typer.Option(help="Methods by name, or all (default: the suite's).", show_default=False)
-]
-Protocols = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="base-to-novel, cross-dataset, domain-generalization, few-shot (default: the suite's).", show_default=False
-    ),
-]
-Datasets = Annotated[list[str] | None, typer.Option(help="Datasets (default: the suite's).", show_default=False)]
-Seeds = Annotated[list[int] | None, typer.Option(help="Seeds (default: the suite's).", show_default=False)]
-
 
 WrongUsage: Any = typer.BadParameter.__mro__[1]
 """The parser's error class; typer brings a parser of its own or uses click, depending on its version."""
@@ -181,16 +170,23 @@ def leaderboard(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Print the leaderboards of everything recorded for a suite."""
+    from promptarena.benchmark.leaderboard_commands import Wanted, leaderboard_of_exports, leaderboard_of_record
+
+    wanted = Wanted(
+        suite=suite,
+        protocols=protocols or (),
+        methods=methods or (),
+        datasets=datasets or (),
+        published=published,
+        statistics=statistics,
+        reference=reference,
+        format=format,
+        out=out,
+    )
     if exports:
-        from promptarena.benchmark.export_commands import leaderboard_from
-
-        chosen = (suite, protocols or (), methods or (), datasets or (), published, format, out)
-        leaderboard_from(exports, *chosen, in_full=statistics, reference=reference)
-        return
-    from promptarena.benchmark.commands import show_leaderboard
-
-    chosen = (suite, protocols or (), methods or (), datasets or (), published, format, out)
-    show_leaderboard(*chosen, results.absolute(), tracking_uri, in_full=statistics, reference=reference)
+        leaderboard_of_exports(wanted, exports)
+    else:
+        leaderboard_of_record(wanted, results.absolute(), tracking_uri)
 
 
 @app.command(cls=SpacedLists)
@@ -243,194 +239,6 @@ def import_runs(
     from promptarena.benchmark.export_commands import import_exports
 
     import_exports(folders, results.absolute(), tracking_uri)
-
-
-@published_app.command("list")
-def list_published() -> None:
-    """All methods with published figures."""
-    from promptarena.benchmark.published_commands import print_published_list
-
-    print_published_list()
-
-
-@published_app.command("show")
-def show_published(method: str) -> None:
-    """A method's published figures and where they were read."""
-    from promptarena.benchmark.published_commands import print_published
-
-    print_published(method)
-
-
-@methods_app.command("list")
-def list_methods(
-    plugins: Plugins = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(help="open_clip's name of the CLIP to count parameters on (default: mini's).", show_default=False),
-    ] = None,
-) -> None:
-    """All methods: built-in, of installed packages, and of the files given."""
-    from promptarena.benchmark.method_commands import print_methods
-
-    print_methods(plugins or (), backbone)
-
-
-@methods_app.command("show")
-def show_method(name: str, plugins: Plugins = None) -> None:
-    """A method's paper, settings and recipes."""
-    from promptarena.benchmark.method_commands import print_method
-
-    print_method(name, plugins or ())
-
-
-@methods_app.command("check")
-def check_methods(
-    names: Annotated[list[str], typer.Argument(help="Methods by name, Python files with methods, or all.")],
-    plugins: Plugins = None,
-) -> int:
-    """Hold methods to the contract; exit code 1 when one breaks a rule."""
-    from promptarena.benchmark.method_commands import check_methods
-
-    return check_methods(names, plugins or ())
-
-
-@methods_app.command("new")
-def new_method(
-    name: Annotated[str, typer.Argument(help="Letters, digits, - or _.")],
-    folder: Annotated[Path, typer.Option(help="Where its files go.")] = Path(),
-) -> None:
-    """Begin a method: write a plugin that works and its test."""
-    from promptarena.benchmark.method_commands import begin_method
-
-    begin_method(name, folder)
-
-
-@datasets_app.command("list")
-def list_datasets(suite: SuiteArgument = "mini") -> None:
-    """The datasets of a suite."""
-    from promptarena.benchmark.dataset_commands import print_datasets
-
-    print_datasets(suite)
-
-
-@datasets_app.command("prepare")
-def prepare_datasets(
-    names: Annotated[list[str] | None, typer.Argument(help="Datasets (default: all of the suite).")] = None,
-    suite: Annotated[str, typer.Option(help="A built-in suite, or the path of a suite's TOML file.")] = "clip-15",
-    root: Root = None,
-    own_split: Annotated[
-        bool, typer.Option("--own-split", help="Divide a dataset here where its published split cannot be had.")
-    ] = False,
-) -> int:
-    """Fetch public datasets, lay them out and check them; exit code 2 when one is incomplete.
-
-    Interrupted at any moment, the same command goes on. A folder that is there is used as it is and never written into.
-    """
-    from promptarena.benchmark.dataset_commands import prepare_datasets
-
-    return prepare_datasets(names or (), suite, root, own_split=own_split)
-
-
-@datasets_app.command("verify")
-def verify_datasets(
-    names: Annotated[list[str] | None, typer.Argument(help="Datasets (default: all of the suite).")] = None,
-    suite: Annotated[str, typer.Option(help="A built-in suite, or the path of a suite's TOML file.")] = "mini",
-    root: Root = None,
-) -> int:
-    """Check that datasets are present and whole; exit code 2 when one is not."""
-    from promptarena.benchmark.dataset_commands import print_verification
-
-    return print_verification(names or (), suite, root)
-
-
-@heads_app.command("diagnose")
-def diagnose_heads(
-    suite: SuiteArgument = "mini",
-    layers: Annotated[
-        str | None, typer.Option(help="Layers from 1, such as 9-12 (default: the last four).", show_default=False)
-    ] = None,
-    images: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DATASET|FOLDER", help="Pictures (default: the suite's training splits).", show_default=False
-        ),
-    ] = None,
-    max_images: Annotated[int, typer.Option(min=2, help="Take at most so many pictures, evenly.")] = 5000,
-    pool: Annotated[
-        Path | None, typer.Option(help="Descriptions, one a line (default: the shipped ones).", show_default=False)
-    ] = None,
-    texts_per_head: Annotated[int, typer.Option(min=1, help="Descriptions chosen for each head.")] = 20,
-    concepts: Annotated[int, typer.Option(min=2, help="Concepts wanted.")] = 12,
-    encoder: Annotated[str, typer.Option(help="A sentence-transformers model: name or folder.")] = "all-MiniLM-L6-v2",
-    out: Annotated[
-        Path | None, typer.Option(help="The role table's file (default: RESULTS/heads/SUITE.json).", show_default=False)
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads; the same number gives the same table.")] = 1,
-    root: Root = None,
-    results: Results = Path("results"),
-    tracking_uri: TrackingUri = None,
-) -> None:
-    """Give every attention head of the last layers a role, by the texts that describe what it contributes."""
-    from promptarena.benchmark.heads.head_commands import Request, run_diagnosis
-
-    request = Request(
-        suite=suite,
-        layers=layers,
-        images=images,
-        largest=max_images,
-        pool=pool,
-        texts_per_head=texts_per_head,
-        concepts=concepts,
-        encoder=encoder,
-        out=out,
-        device=device,
-        threads=threads,
-        root=root,
-    )
-    run_diagnosis(request, results.absolute(), tracking_uri)
-
-
-@heads_app.command("retrieve")
-def retrieve_by_attribute(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id in the record, or a learned.safetensors file.")],
-    folder: Annotated[Path, typer.Option(metavar="PICTURES", help="Folder of the pictures to rank.")],
-    query: Annotated[Path, typer.Option(metavar="IMAGE", help="The picture to find others like.")],
-    attribute: Annotated[
-        Literal["colour", "shape", "texture", "object", "position"], typer.Option(help="In which respect.")
-    ],
-    top: Annotated[int, typer.Option(min=1, max=20, help="How many pictures are shown.")] = 8,
-    suite: Annotated[str, typer.Option(help="The suite whose backbone the run was trained on.")] = "mini",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.png",
-            help="The figure's file; an SVG goes beside it (default: RESULTS/heads/IMAGE-ATTRIBUTE.png).",
-            show_default=False,
-        ),
-    ] = None,
-    plugins: Plugins = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    results: Results = Path("results"),
-    tracking_uri: TrackingUri = None,
-) -> None:
-    """Rank pictures by one attribute's feature of a trained DeAR, and by plain CLIP for comparison."""
-    from promptarena.benchmark.heads.head_commands import Search, run_retrieval
-
-    search = Search(
-        run=run,
-        folder=folder,
-        query=query,
-        attribute=attribute,
-        top=top,
-        suite=suite,
-        out=out,
-        plugins=tuple(plugins or ()),
-        device=device,
-        threads=threads,
-    )
-    run_retrieval(search, results.absolute(), tracking_uri)
 
 
 @app.command()

@@ -8,14 +8,13 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import cast
 
 from rich.console import Console
 from rich.table import Table
 
 from promptarena.benchmark import terminal
 from promptarena.benchmark.board import in_brief
-from promptarena.benchmark.board_output import check_protocols, keep_boards, print_boards
+from promptarena.benchmark.board_output import keep_boards
 from promptarena.benchmark.boards import Selection, boards_of, figures_of
 from promptarena.benchmark.comparison import (
     Comparison,
@@ -31,9 +30,8 @@ from promptarena.benchmark.preview_commands import foresee, print_preview
 from promptarena.benchmark.progress import ProgressReporter, duration, name_of
 from promptarena.benchmark.record import Record
 from promptarena.benchmark.record_store import shown
-from promptarena.benchmark.spec import PROTOCOLS, PlannedRun, Protocol
-from promptarena.benchmark.suites import load_suite
-from promptarena.benchmark.tables import Format, print_rich
+from promptarena.benchmark.spec import PROTOCOLS, PlannedRun
+from promptarena.benchmark.tables import print_rich
 from promptarena.benchmark.workers import RunFailedError
 
 LOCALHOST = "127.0.0.1"
@@ -146,49 +144,6 @@ def _ui_command(results: Path, tracking_uri: str | None) -> str:
     if tracking_uri:
         return f"promptarena ui --tracking-uri {shown(tracking_uri)}"
     return "promptarena ui" if results == Path("results").absolute() else f"promptarena ui --results {results}"
-
-
-def show_leaderboard(
-    suite_name: str,
-    protocols: Sequence[str],
-    methods: Sequence[str],
-    datasets: Sequence[str],
-    published: bool,
-    format: Format,
-    out: Path | None,
-    results: Path,
-    tracking_uri: str | None,
-    *,
-    in_full: bool = False,
-    reference: str = "",
-) -> None:
-    """Print, or write to `out`, the leaderboards of what is recorded.
-
-    Statistics are in brief on a terminal unless `in_full`, and compare with `reference` if one is named. Raises
-    UserError when nothing is recorded.
-    """
-    check_protocols(protocols)
-    suite = load_suite(suite_name)
-    record = Record.open_existing(results, tracking_uri)
-    for dataset in datasets:
-        suite.card(dataset)
-    made = boards_of(
-        Outline.of(suite),
-        record.results(suite.name),
-        protocols=cast(Sequence[Protocol], protocols),
-        methods=methods,
-        datasets=datasets,
-        published=published,
-        statistics=True,
-        reference=reference,
-    )
-    made = [board for board in made if board.tables[0].rows]
-    if not made:
-        what = f" under {' or '.join(protocols)}" if protocols else ""
-        raise UserError(
-            f"nothing is recorded for suite {suite.name}{what} in {shown(record.uri)}; run: promptarena compare"
-        )
-    print_boards(made, format, out, in_full=in_full)
 
 
 def serve_ui(results: Path, tracking_uri: str | None, port: int) -> int:

@@ -3,14 +3,14 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from rich.progress import track
 
 from promptarena.benchmark import terminal
-from promptarena.benchmark.board_output import check_protocols, keep_boards, print_boards
+from promptarena.benchmark.board_output import keep_boards
 from promptarena.benchmark.boards import boards_of, figures_of
-from promptarena.benchmark.errors import UserError, unknown
+from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.exported_run import ExportedRun
 from promptarena.benchmark.exports import (
     FILE_NAMES,
@@ -29,9 +29,7 @@ from promptarena.benchmark.outline import Outline
 from promptarena.benchmark.record import Parents, Record
 from promptarena.benchmark.record_index import StoredResult
 from promptarena.benchmark.record_store import shown
-from promptarena.benchmark.spec import Protocol
-from promptarena.benchmark.suites import Suite, list_suites, load_suite
-from promptarena.benchmark.tables import Format
+from promptarena.benchmark.suites import Suite, load_suite
 
 Item = TypeVar("Item")
 
@@ -153,64 +151,3 @@ def _shown(items: Sequence[Item], action: str) -> Iterator[Item]:
     """The items, with a progress bar at a terminal."""
     console = terminal.console(stderr=True)
     yield from track(items, action, console=console, transient=True, disable=not console.is_terminal)
-
-
-def leaderboard_from(
-    folders: Sequence[Path],
-    suite_name: str,
-    protocols: Sequence[str],
-    methods: Sequence[str],
-    datasets: Sequence[str],
-    published: bool,
-    format: Format,
-    out: Path | None,
-    *,
-    in_full: bool = False,
-    reference: str = "",
-) -> None:
-    """Print, or write to `out`, the leaderboards of exports taken together; they are those of a record with the same
-    runs. Statistics are in brief on a terminal unless `in_full`, and compare with `reference` if one is named.
-
-    Raises UserError when the exports are damaged or have nothing to show.
-    """
-    check_protocols(protocols)
-    exports = [read_export(folder) for folder in folders]
-    outline = _outline(suite_name, exports)
-    for dataset in datasets:
-        if dataset not in outline.titles:
-            raise unknown("dataset", dataset, outline.titles)
-    ours = [export for export in exports if export.manifest.suite.name == outline.name]
-    results = [run.stored() for run in merged(ours)]
-    made = boards_of(
-        outline,
-        results,
-        protocols=cast(Sequence[Protocol], protocols),
-        methods=methods,
-        datasets=datasets,
-        published=published,
-        statistics=True,
-        reference=reference,
-    )
-    made = [board for board in made if board.tables[0].rows]
-    if not made:
-        what = f" under {' or '.join(protocols)}" if protocols else ""
-        raise UserError(f"nothing is exported for suite {outline.name}{what} in {', '.join(map(str, folders))}")
-    print_boards(made, format, out, in_full=in_full)
-
-
-def _outline(name: str, exports: Sequence[Export]) -> Outline:
-    """The layout of a suite's tables: as it is here, else as the exports have it, which must then agree."""
-    there = {export.manifest.suite.name: export.manifest.suite for export in exports}
-    if name in list_suites() or name.endswith(".toml"):
-        outline = Outline.of(load_suite(name))
-        if outline.name not in there:
-            raise UserError(f"no export is of suite {outline.name}; name one of: {', '.join(sorted(there))}")
-        return outline
-    if name not in there:
-        raise unknown("exported suite", name, there)
-    for export in exports:
-        if export.manifest.suite.name == name and export.manifest.suite != there[name]:
-            raise UserError(
-                f"the exports lay suite {name} out differently ({export.folder}); name the suite's TOML file instead"
-            )
-    return there[name]

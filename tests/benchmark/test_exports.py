@@ -14,10 +14,11 @@ from exported import OUTLINE, exported, planned, result
 
 from promptarena.benchmark import exports
 from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.export_commands import export_record, import_exports, leaderboard_from
+from promptarena.benchmark.export_commands import export_record, import_exports
 from promptarena.benchmark.exported_run import ExportedRun, run_schema
 from promptarena.benchmark.exports import MANIFEST, Export, read_export, write_file, write_manifest, write_run
 from promptarena.benchmark.exports_merged import merged
+from promptarena.benchmark.leaderboard_commands import Wanted, leaderboard_of_exports
 from promptarena.benchmark.record import Parents, Record
 from promptarena.benchmark.sealed import content_digest
 from promptarena.benchmark.spec import Score, Target
@@ -395,7 +396,7 @@ def test_a_suite_of_none_of_the_exports_is_named(tmp_path: Path) -> None:
     export = write(tmp_path, exported())
     for name, words in (("mini", "no export is of suite mini"), ("smal", "did you mean small")):
         with pytest.raises(UserError, match=words):
-            leaderboard_from([export], name, (), (), (), False, "md", None)
+            leaderboard_of_exports(Wanted(name, format="md"), [export])
 
 
 def test_tables_from_an_export_need_neither_torch_nor_mlflow(tmp_path: Path) -> None:
@@ -403,8 +404,8 @@ def test_tables_from_an_export_need_neither_torch_nor_mlflow(tmp_path: Path) -> 
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from promptarena.benchmark.export_commands import leaderboard_from\n"
-        "leaderboard_from([Path(sys.argv[1])], 'small', (), (), (), False, 'csv', None)\n"
+        "from promptarena.benchmark.leaderboard_commands import Wanted, leaderboard_of_exports\n"
+        "leaderboard_of_exports(Wanted('small', format='csv'), [Path(sys.argv[1])])\n"
     )
     printed = run_without_heavy_packages(code, export, cwd=tmp_path)
     assert "dtd" in printed

@@ -12,7 +12,8 @@ from e2e_command import environment, run
 from e2e_inside import call
 from e2e_world import make_world
 
-from promptarena.benchmark.export_commands import export_record, import_exports, leaderboard_from
+from promptarena.benchmark.export_commands import export_record, import_exports
+from promptarena.benchmark.leaderboard_commands import Wanted, leaderboard_of_exports
 from promptarena.benchmark.tables import Format
 
 FORMATS: tuple[Format, ...] = ("md", "csv", "json", "latex", "html")
@@ -45,7 +46,7 @@ def recorded(suite: Path, results: Path, format: str) -> str:
 
 
 def from_exports(suite: str | Path, format: Format, out: Path, *folders: Path) -> str:
-    leaderboard_from(folders, str(suite), (), (), (), False, format, out)
+    leaderboard_of_exports(Wanted(str(suite), format=format, out=out), folders)
     return out.read_text()
 
 
@@ -66,8 +67,8 @@ def test_tables_from_an_export_need_neither_torch_nor_mlflow(
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from promptarena.benchmark.export_commands import leaderboard_from\n"
-        "leaderboard_from([Path(sys.argv[1])], 'small', (), (), (), False, 'csv', None)\n"
+        "from promptarena.benchmark.leaderboard_commands import Wanted, leaderboard_of_exports\n"
+        "leaderboard_of_exports(Wanted('small', format='csv'), [Path(sys.argv[1])])\n"
     )
     printed = run_without_heavy_packages(code, export, cwd=tmp_path, env=environment())
     assert printed.rstrip() == recorded(suite, folder / "results", "csv").rstrip()

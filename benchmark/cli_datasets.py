@@ -1,0 +1,47 @@
+"""The commands below `promptarena datasets`."""
+
+from typing import Annotated
+
+import typer
+
+from promptarena.benchmark.cli_options import Root, SuiteArgument
+
+datasets_app = typer.Typer(help="The datasets: what they are, getting them, and whether they are whole.")
+
+
+@datasets_app.command("list")
+def list_datasets(suite: SuiteArgument = "mini") -> None:
+    """The datasets of a suite."""
+    from promptarena.benchmark.dataset_commands import print_datasets
+
+    print_datasets(suite)
+
+
+@datasets_app.command("prepare")
+def prepare_datasets(
+    names: Annotated[list[str] | None, typer.Argument(help="Datasets (default: all of the suite).")] = None,
+    suite: Annotated[str, typer.Option(help="A built-in suite, or the path of a suite's TOML file.")] = "clip-15",
+    root: Root = None,
+    own_split: Annotated[
+        bool, typer.Option("--own-split", help="Divide a dataset here where its published split cannot be had.")
+    ] = False,
+) -> int:
+    """Fetch public datasets, lay them out and check them; exit code 2 when one is incomplete.
+
+    Interrupted at any moment, the same command goes on. A folder that is there is used as it is and never written into.
+    """
+    from promptarena.benchmark.dataset_commands import prepare_datasets
+
+    return prepare_datasets(names or (), suite, root, own_split=own_split)
+
+
+@datasets_app.command("verify")
+def verify_datasets(
+    names: Annotated[list[str] | None, typer.Argument(help="Datasets (default: all of the suite).")] = None,
+    suite: Annotated[str, typer.Option(help="A built-in suite, or the path of a suite's TOML file.")] = "mini",
+    root: Root = None,
+) -> int:
+    """Check that datasets are present and whole; exit code 2 when one is not."""
+    from promptarena.benchmark.dataset_commands import print_verification
+
+    return print_verification(names or (), suite, root)

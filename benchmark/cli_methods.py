@@ -1,0 +1,54 @@
+"""The commands below `promptarena methods`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptarena.benchmark.cli_options import Plugins
+
+methods_app = typer.Typer(help="The prompt learners that can be compared.")
+
+
+@methods_app.command("list")
+def list_methods(
+    plugins: Plugins = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="open_clip's name of the CLIP to count parameters on (default: mini's).", show_default=False),
+    ] = None,
+) -> None:
+    """All methods: built-in, of installed packages, and of the files given."""
+    from promptarena.benchmark.method_commands import print_methods
+
+    print_methods(plugins or (), backbone)
+
+
+@methods_app.command("show")
+def show_method(name: str, plugins: Plugins = None) -> None:
+    """A method's paper, settings and recipes."""
+    from promptarena.benchmark.method_commands import print_method
+
+    print_method(name, plugins or ())
+
+
+@methods_app.command("check")
+def check_methods(
+    names: Annotated[list[str], typer.Argument(help="Methods by name, Python files with methods, or all.")],
+    plugins: Plugins = None,
+) -> int:
+    """Hold methods to the contract; exit code 1 when one breaks a rule."""
+    from promptarena.benchmark.method_commands import check_methods
+
+    return check_methods(names, plugins or ())
+
+
+@methods_app.command("new")
+def new_method(
+    name: Annotated[str, typer.Argument(help="Letters, digits, - or _.")],
+    folder: Annotated[Path, typer.Option(help="Where its files go.")] = Path(),
+) -> None:
+    """Begin a method: write a plugin that works and its test."""
+    from promptarena.benchmark.method_commands import begin_method
+
+    begin_method(name, folder)
