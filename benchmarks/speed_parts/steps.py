@@ -1,7 +1,7 @@
 """Training steps and evaluations of each method: the naive path, ours on new pixels, and ours on stored ones."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -85,9 +85,10 @@ def difference(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
     return max(float((a - b).norm() / b.norm().clamp_min(1e-12)) for a, b in zip(one, other, strict=True))
 
 
-def steps(world: World, methods: Sequence[str], classes: Sequence[int], rounds: int, report: Report) -> None:
-    """Time a training step of each method and class count."""
-    rows = []
+def _each(
+    world: World, methods: Sequence[str], classes: Sequence[int]
+) -> Iterator[tuple[str, int, int, dict[str, Side]]]:
+    """Method, class count, batch size and sides, of which ours have what a first step keeps for later ones."""
     for count in classes:
         for method in methods:
             batch = STEP_BATCH.get(method, 4)
@@ -95,11 +96,18 @@ def steps(world: World, methods: Sequence[str], classes: Sequence[int], rounds: 
                 measured = sides(world, method, count, batch, Path(folder))
                 for name in ("fresh", "repeated"):
                     measured[name].forward_and_backward()
-                timed = interleaved({name: side.step for name, side in measured.items()}, rounds)
-                first = {name: side.outcome for name, side in measured.items()}
-                off = max(difference(first[name], first["naive"]) for name in ("fresh", "repeated"))
-            rows.append([method, str(count), str(batch), *_times(timed), f"{off:.0e}"])
-            console(stderr=True).print(" ".join(rows[-1]))
+                yield method, count, batch, measured
+
+
+def steps(world: World, methods: Sequence[str], classes: Sequence[int], rounds: int, report: Report) -> None:
+    """Time a training step of each method and class count."""
+    rows = []
+    for method, count, batch, measured in _each(world, methods, classes):
+        timed = interleaved({name: side.step for name, side in measured.items()}, rounds)
+        first = {name: side.outcome for name, side in measured.items()}
+        off = max(difference(first[name], first["naive"]) for name in ("fresh", "repeated"))
+        rows.append([method, str(count), str(batch), *_times(timed), f"{off:.0e}"])
+        console(stderr=True).print(" ".join(rows[-1]))
     report.show(
         "steps",
         "A training step: forward, backward, optimiser",
@@ -188,26 +196,21 @@ def _sum(times: int, batch: Timed, texts: Timed | None = None) -> Timed:
 def floor(world: World, methods: Sequence[str], classes: Sequence[int], rounds: int, report: Report) -> None:
     """How near our steps come to the operations that they need, at the core's rate of matrix products."""
     rows = []
-    for count in classes:
-        for method in methods:
-            batch = STEP_BATCH.get(method, 4)
-            with tempfile.TemporaryDirectory() as folder:
-                measured = sides(world, method, count, batch, Path(folder))
-                for name in ("fresh", "repeated"):
-                    measured[name].forward_and_backward()
-                    work = flops(measured[name].step)
-                    rates: list[float] = []
-                    calls = {"rate": lambda into=rates: into.append(matmul_rate()), "step": measured[name].step}
-                    timed = interleaved(calls, rounds)
-                    least = work / max(rates)
-                    taken = min(timed["step"].cpu)
-                    rows.append(
-                        [
-                            *(method, str(count), name, f"{work / 1e9:.0f}", f"{max(rates) / 1e9:.0f}"),
-                            *(f"{least:.3f}", f"{taken:.3f}", f"{100 * least / taken:.0f} %"),
-                        ]
-                    )
-                    console(stderr=True).print(" ".join(rows[-1]))
+    for method, count, _, measured in _each(world, methods, classes):
+        for name in ("fresh", "repeated"):
+            work = flops(measured[name].step)
+            rates: list[float] = []
+            calls = {"rate": lambda into=rates: into.append(matmul_rate()), "step": measured[name].step}
+            timed = interleaved(calls, rounds)
+            least = work / max(rates)
+            taken = min(timed["step"].cpu)
+            rows.append(
+                [
+                    *(method, str(count), name, f"{work / 1e9:.0f}", f"{max(rates) / 1e9:.0f}"),
+                    *(f"{least:.3f}", f"{taken:.3f}", f"{100 * least / taken:.0f} %"),
+                ]
+            )
+            console(stderr=True).print(" ".join(rows[-1]))
     report.show(
         "floor",
         "Our steps against the floor",
