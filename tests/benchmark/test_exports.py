@@ -399,6 +399,12 @@ def test_a_suite_of_none_of_the_exports_is_named(tmp_path: Path) -> None:
             leaderboard_of_exports(Wanted(name, format="md"), [export])
 
 
+def test_exports_without_runs_of_a_protocol_have_nothing_to_show(tmp_path: Path) -> None:
+    export = write(tmp_path, exported())
+    with pytest.raises(UserError, match="nothing is exported for suite small under few-shot"):
+        leaderboard_of_exports(Wanted("small", protocols=("few-shot",)), [export])
+
+
 def test_tables_from_an_export_need_neither_torch_nor_mlflow(tmp_path: Path) -> None:
     export = write(tmp_path, *(exported(seed=seed) for seed in (1, 2)))
     code = (
