@@ -163,7 +163,8 @@ class Subject:
 
     def batch(self, backbone: Backbone | None = None) -> tuple[Images, Tensor]:
         """A training batch: images and labels."""
-        rows = batches(len(self.task.train.labels), BATCH, 1, 1)[0]
+        recipe = self.recipe.model_copy(update={"batch_size": BATCH})
+        rows = batches(len(self.task.train.labels), recipe, 1, 1)[0]
         view = View(self.task.train.images, backbone or self.backbone, self.world.cache)
         return view.batch(rows.tolist()), torch.from_numpy(self.task.train.labels[rows]).to(self.backbone.device)
 

@@ -16,6 +16,7 @@ class Recipe(BaseModel):
 
     epochs: int = Field(ge=0, description="passes over the training images; 0 trains nothing")
     batch_size: int = Field(ge=1, description="images a step; an epoch has floor(N / batch_size) steps, at least one")
+    epoch_steps: int | None = Field(None, ge=1, description="most steps of an epoch; None: as many as images allow")
     lr: float = Field(ge=0, description="learning rate after the warm-up")
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     eps: float = Field(1e-8, gt=0, description="of Adam and AdamW, added to the denominator")
@@ -31,6 +32,10 @@ class Recipe(BaseModel):
     )
     augment: bool = Field(True, description="random resized crop and horizontal flip; off: the test transform")
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="share of the area that a random crop keeps")
+
+    def steps(self, images: int) -> int:
+        """The steps of an epoch of so many training images; fewer than a batch make one short step."""
+        return min(max(1, images // self.batch_size), self.epoch_steps or images)
 
 
 class TrainingTask(BaseModel):
@@ -74,18 +79,22 @@ def adapted(
     """The recipe for a training on so many images under a suite's training table.
 
     Learning rates are multiplied (by one factor for SGD, by another for Adam and AdamW), augmentation is left or off.
-    Epochs are capped, by their number and by that of their steps, but one is left behind the warm-up.
+    Epochs are capped, by their number and by that of all steps, but one is left behind the warm-up; where these few
+    are still too many steps, each epoch ends after its share of them.
     """
     multiplier = lr_multiplier if recipe.optimizer == "sgd" else adaptive_lr_multiplier
     epochs = recipe.epochs if max_epochs is None else min(recipe.epochs, max_epochs)
-    if max_steps is not None:
-        an_epoch = max(1, images // recipe.batch_size)
-        epochs = min(epochs, max(max_steps // an_epoch, recipe.warmup_epochs + 1))
+    epoch_steps = recipe.epoch_steps
+    if max_steps is not None and epochs:
+        epochs = min(epochs, max(max_steps // recipe.steps(images), recipe.warmup_epochs + 1))
+        share = max(1, max_steps // epochs)
+        epoch_steps = share if share < recipe.steps(images) else epoch_steps
     return recipe.model_copy(
         update={
             "lr": recipe.lr * multiplier,
             "warmup_lr": recipe.warmup_lr * multiplier,
             "epochs": epochs,
+            "epoch_steps": epoch_steps,
             "augment": recipe.augment and augment,
         }
     )

@@ -52,7 +52,7 @@ class TrainingDefaults(BaseModel):
     `lr_multiplier` scales the learning rates of SGD: published ones are tuned for CLIP's logit scale of 100, and
     gradients shrink with the scale. Adam and AdamW divide by the gradients' size; `adaptive_lr_multiplier` is theirs.
     `max_epochs` caps the epochs of every recipe, `max_steps` the optimiser's steps in them (one epoch is left behind
-    the warm-up); None leaves them as they are.
+    the warm-up, cut short if need be); None leaves them as they are.
     `augment` = false turns random crops and flips off in every recipe; frozen features then repeat in every epoch.
     """
 

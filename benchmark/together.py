@@ -133,7 +133,7 @@ class _Loop:
         seeds = range(len(self._standing))
         views = [each.drawn.view(epoch) for each in self._standing]
         rows = [
-            batches(len(view), self._recipe.batch_size, each.member.task.seed, epoch)
+            batches(len(view), self._recipe, each.member.task.seed, epoch)
             for view, each in zip(views, self._standing, strict=True)
         ]
         count, rate = len(rows[0]), 0.0

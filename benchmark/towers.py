@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from promptarena.benchmark.compiling import compiled
 from promptarena.benchmark.exact import EXACT, Exact
 from promptarena.benchmark.packing import Packing, packed
+from promptarena.benchmark.quick_gelu import add_mlp, has_quick_gelu
 
 Edit = Callable[[Tensor], Tensor]
 """Receives the token sequence (B, L, W) in front of a block and returns the one to use, of any length."""
@@ -52,7 +53,8 @@ class Tower:
         attention: Any = blocks[0].get_submodule("attn")
         self.width = int(attention.embed_dim)
         self.heads = int(attention.num_heads)
-        self._add = compiled(_add, compiler)
+        folded = exact.fold_quick_gelu and has_quick_gelu(blocks[0])
+        self._add = compiled(_add_folded if folded else _add, compiler)
         self._packings = lru_cache(maxsize=PACKINGS)(packed)
 
     def run(
@@ -221,6 +223,11 @@ def _add(block: Any, x: Tensor, mixed: Tensor) -> Tensor:
     x = x + block.ls_1(block.attn.out_proj(mixed))
     out: Tensor = x + block.ls_2(block.mlp(block.ln_2(x)))
     return out
+
+
+def _add_folded(block: Any, x: Tensor, mixed: Tensor) -> Tensor:
+    """As `_add`, of a block with QuickGELU."""
+    return add_mlp(block, x + block.ls_1(block.attn.out_proj(mixed)))
 
 
 def _behind(common: Tensor, group: Tensor, own: Tensor) -> Tensor:

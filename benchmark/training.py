@@ -37,21 +37,17 @@ class NotFiniteError(ArithmeticError):
     """A loss became NaN or infinite."""
 
 
-def batches(count: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
-    """The rows of each step of an epoch: a permutation of 0 .. count - 1 keyed by (seed, epoch), its remainder
-    dropped.
-
-    floor(count / batch_size) steps; fewer images than a batch make one short step.
-    """
+def batches(count: int, recipe: Recipe, seed: int, epoch: int) -> list[np.ndarray]:
+    """The rows of each of the recipe's steps of an epoch: a permutation of 0 .. count - 1 keyed by (seed, epoch), its
+    remainder dropped."""
     order = generator("batches", seed, epoch).permutation(count)
-    steps = max(1, count // batch_size)
-    return [order[step * batch_size : (step + 1) * batch_size] for step in range(steps)]
+    size = recipe.batch_size
+    return [order[step * size : (step + 1) * size] for step in range(recipe.steps(count))]
 
 
 def images_seen(recipe: Recipe, count: int) -> int:
     """Images that all epochs together go through, of `count` training images; a closed form sees each once."""
-    an_epoch = max(count // recipe.batch_size * recipe.batch_size, min(count, recipe.batch_size))
-    return an_epoch * recipe.epochs or count
+    return recipe.epochs * recipe.steps(count) * min(count, recipe.batch_size) or count
 
 
 def train(
@@ -168,7 +164,7 @@ class _Loop:
         if self.prompts is None:
             self.prompts = self.learner.training_prompts(self.task.classes)
         view = self.drawn.view(epoch)
-        steps = batches(len(view), self.recipe.batch_size, self.task.seed, epoch)
+        steps = batches(len(view), self.recipe, self.task.seed, epoch)
         sums: dict[str, Tensor] = {}
         rate = 0.0
         pictures = read_ahead(view, [rows.tolist() for rows in steps])

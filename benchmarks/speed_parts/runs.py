@@ -74,7 +74,7 @@ def runs(world: World, starts: Starts, methods: Sequence[str], plan: Plan, repor
         cache = ArrayCache(Path(folder) / "cache")
         for name in methods:
             recipe = plan.recipe(name, augment=False)
-            steps = len(batches(plan.images, recipe.batch_size, 0, 1))
+            steps = recipe.steps(plan.images)
             found = Method(name, recipe.epochs, steps, {"start": starts.naive, **_naive(world, name, plan)})
             for seed in range(1, plan.seeds + 1):
                 found.repeated.append(_run(world, name, plan, recipe, seed, cache, Path(folder)))
@@ -112,7 +112,7 @@ def _naive(world: World, method: str, plan: Plan) -> dict[str, float]:
     settings = {"teacher_templates": templates} if method == "promptsrc" else {}
     learner = world.learner(method, plan.base, naive=True, **settings)
     recipe, shots = plan.recipe(method, augment=True), plan.train(1)
-    rows = batches(len(shots.labels), recipe.batch_size, 1, 1)[0]
+    rows = batches(len(shots.labels), recipe, 1, 1)[0]
     random = Augmentation(1, 1, recipe.crop_scale)
     with tempfile.TemporaryDirectory() as folder:
         view = View(shots.images, world.naive, ArrayCache(Path(folder)), random)

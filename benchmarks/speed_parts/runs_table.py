@@ -8,7 +8,6 @@ import numpy as np
 from promptarena.benchmark.examples import Examples
 from promptarena.benchmark.method import Classes
 from promptarena.benchmark.recipe import Recipe
-from promptarena.benchmark.training import batches
 from speed_parts.report import Report
 from speed_parts.world import class_names, examples, recipe_of
 
@@ -174,7 +173,7 @@ def _published(measured: Sequence[Method], plan: Plan, report: Report) -> None:
     rows, sums = [], np.zeros(3)
     for found in measured:
         recipe = recipe_of(found.name)
-        steps = len(batches(PUBLISHED_SHOTS * len(plan.base), recipe.batch_size, 0, 1))
+        steps = recipe.steps(PUBLISHED_SHOTS * len(plan.base))
         each = np.array([found.naive["step"], found.own_step, found.fresh_epoch / found.steps])
         hours = recipe.epochs * steps * each / 3600
         sums += hours

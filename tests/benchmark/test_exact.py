@@ -25,7 +25,7 @@ REGISTRY = load_registry(())
 
 
 def with_(exact: Exact) -> Backbone:
-    model = tiny.model()
+    model = tiny.model(tiny.config(quick_gelu=True))
     return Backbone(model, "tiny", "digest", torch.device("cpu"), "fp32", exact=exact)
 
 
@@ -126,7 +126,8 @@ def test_sequences_of_unlike_length_are_not_padded() -> None:
             nonlocal rows
             rows += given[0].numel() // given[0].shape[-1]
 
-        hooks = [block.get_submodule("mlp").register_forward_pre_hook(count) for block in backbone.text.blocks]
+        products = [block.get_submodule("attn.out_proj") for block in backbone.text.blocks]
+        hooks = [product.register_forward_pre_hook(count) for product in products]
         backbone.encode_text(replace_shared(backbone))
         for hook in hooks:
             hook.remove()

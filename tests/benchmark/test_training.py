@@ -96,17 +96,46 @@ def test_a_cosine_by_step_falls_at_every_step_and_ends_at_zero() -> None:
 
 @given(st.integers(1, 200), st.integers(1, 50), st.integers(0, 9), st.integers(1, 9))
 def test_an_epoch_is_a_permutation_without_its_remainder(count: int, size: int, seed: int, epoch: int) -> None:
-    steps = batches(count, size, seed, epoch)
+    recipe = RECIPE.model_copy(update={"batch_size": size})
+    steps = batches(count, recipe, seed, epoch)
     rows = np.concatenate(steps).tolist()
     assert len(steps) == max(1, count // size)
     assert len(rows) == len(set(rows)) == (count if count < size else count - count % size)
     assert set(rows) <= set(range(count))
-    assert all(np.array_equal(*pair) for pair in zip(steps, batches(count, size, seed, epoch), strict=True))
+    assert all(np.array_equal(*pair) for pair in zip(steps, batches(count, recipe, seed, epoch), strict=True))
 
 
 def test_batches_change_with_seed_and_epoch() -> None:
-    orders = {np.concatenate(batches(50, 5, seed, epoch)).tobytes() for seed in range(3) for epoch in range(3)}
+    orders = {np.concatenate(batches(50, RECIPE, seed, epoch)).tobytes() for seed in range(3) for epoch in range(3)}
     assert len(orders) == 9
+
+
+def test_a_short_epoch_takes_the_first_steps_of_a_whole_one() -> None:
+    short = RECIPE.model_copy(update={"epoch_steps": 4})
+    whole = batches(50, RECIPE, 1, 2)
+    assert all(np.array_equal(*pair) for pair in zip(batches(50, short, 1, 2), whole[:4], strict=True))
+    assert len(batches(5, short, 1, 2)) == 1
+    assert images_seen(short, 50) == 4 * 4 * 3
+
+
+@given(st.integers(1, 500), st.integers(1, 40), st.integers(1, 400), st.integers(0, 2))
+def test_a_cap_on_steps_holds_for_every_recipe_that_one_step_an_epoch_fits(
+    images: int, size: int, most: int, warmup: int
+) -> None:
+    recipe = RECIPE.model_copy(update={"batch_size": size, "warmup_epochs": warmup})
+    capped = adapted_to_suite(
+        recipe,
+        images,
+        lr_multiplier=1.0,
+        adaptive_lr_multiplier=1.0,
+        max_epochs=None,
+        max_steps=most,
+        augment=True,
+    )
+    assert capped.epochs * capped.steps(images) <= max(most, warmup + 1)
+    assert capped.epochs > warmup
+    if recipe.epochs * recipe.steps(images) <= most:
+        assert capped == recipe
 
 
 def test_images_seen_are_counted_by_step() -> None:
