@@ -1,6 +1,6 @@
 """A transformer tower run block by block over open_clip's weights, with a place to step in before every block."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -15,6 +15,9 @@ from promptarena.benchmark.quick_gelu import add_mlp, has_quick_gelu
 
 Edit = Callable[[Tensor], Tensor]
 """Receives the token sequence (B, L, W) in front of a block and returns the one to use, of any length."""
+
+Rest = Callable[[Any, Tensor, Tensor], Tensor]
+"""The part of a block behind its attention: block, rows (..., W), what attention mixed for them -> rows behind it."""
 
 NO_EDITS: Mapping[int, Edit] = {}
 NO_BIAS: Mapping[int, Tensor] = {}
@@ -54,7 +57,7 @@ class Tower:
         self.width = int(attention.embed_dim)
         self.heads = int(attention.num_heads)
         folded = exact.fold_quick_gelu and has_quick_gelu(blocks[0])
-        self._add = compiled(_add_folded if folded else _add, compiler)
+        self._add: Rest = compiled(_add_folded if folded else _add, compiler)
         self._packings = lru_cache(maxsize=PACKINGS)(packed)
 
     def run(
@@ -132,8 +135,8 @@ class Tower:
         """
         if not self.causal:
             raise ValueError("only a causal tower can share the beginning of its sequences")
-        packing = self._packing(ends, own.shape[1])
-        groups, group = len(shared), packing.order // (len(own) // len(shared))
+        groups = len(shared)
+        packing = self._packing(ends, own.shape[1], groups)
         before, behind = shared.flatten(0, 1), packing.pack(own)
         for index in range(start, self.depth):
             block: Any = self.blocks[index]
@@ -141,39 +144,26 @@ class Tower:
                 before = edits[index](before.view(groups, -1, self.width)).flatten(0, 1)
             last = index == self.depth - 1 and self.exact.read_rows
             q, k, v = self._project(block.attn, block.ln_1(before).view(groups, -1, self.width))
-            normed = block.ln_1(behind)
-            keys_values = packing.split(_project_flat(block.attn, normed, KEYS_VALUES))
+            own_q, own_k, own_v = self._project(block.attn, block.ln_1(behind).view(packing.bins, -1, self.width))
+            mask = packing.mask(k.shape[2]).to(own_q.dtype)
+            mixed = F.scaled_dot_product_attention(own_q, _behind(k, own_k), _behind(v, own_v), attn_mask=mask)
+            own = mixed.transpose(1, 2).reshape(behind.shape)
             if last:
-                behind, normed = behind[packing.rows], normed[packing.rows]
-            queries = packing.split(_project_flat(block.attn, normed, QUERIES), ends_only=last)
-            masks = packing.masks(k.shape[2], ends_only=last)
-            mixed = []
-            for run, mask, asked, told in zip(packing.runs, masks, queries, keys_values, strict=True):
-                (mine,), (own_k, own_v) = self._by_head(asked), self._by_head(told)
-                of = group[run.places]
-                keys, values = _behind(k, of, own_k), _behind(v, of, own_v)
-                mixed.append(F.scaled_dot_product_attention(mine, keys, values, attn_mask=mask.to(mine.dtype)))
-            if last:
-                return packing.unpack(self._add(block, behind, self._flat(mixed)))
-            first = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+                return self._add(block, behind.index_select(0, packing.rows), own.index_select(0, packing.rows))
+            first = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(before.shape)
             if len(before) < STACKED:
-                before = self._add(block, before, self._flat([first]))
-                behind = self._add(block, behind, self._flat(mixed))
+                before, behind = self._add(block, before, first), self._add(block, behind, own)
             else:
-                rows = self._add(block, torch.cat([before, behind]), self._flat([first, *mixed]))
+                rows = self._add(block, torch.cat([before, behind]), torch.cat([first, own]))
                 before, behind = rows.split([len(before), len(behind)])
-        return packing.unpack(behind[packing.rows])
+        return behind.index_select(0, packing.rows)
 
-    def _flat(self, mixed: Sequence[Tensor]) -> Tensor:
-        """What attention mixed for several runs, each (B, heads, L, W / heads), as the rows of all (N, W)."""
-        return torch.cat([each.transpose(1, 2).reshape(-1, self.width) for each in mixed])
-
-    def _packing(self, ends: Tensor, length: int) -> Packing:
+    def _packing(self, ends: Tensor, length: int, groups: int) -> Packing:
         """How the sequences are packed: kept, for each step asks for the same; on a GPU, which would have to be waited
         for to tell that, made anew."""
         if ends.device.type == "cpu":
-            return self._packings(tuple(ends.tolist()), self.width, length, self.exact.pack_texts)
-        return Packing(ends, self.width, length, self.exact.pack_texts)
+            return self._packings(tuple(ends.tolist()), length, groups, self.exact.pack_texts)
+        return Packing(ends, length, groups, self.exact.pack_texts)
 
     def written(self, block: int, tokens: Tensor) -> Written:
         """What each head of `block` and its MLP write to the first of the tokens (B, L, W) in front of it."""
@@ -197,41 +187,26 @@ class Tower:
 
     def _project(self, attention: Any, x: Tensor, parts: slice = QUERIES_KEYS_VALUES) -> Tensor:
         """Some or all of queries, keys and values (up to 3, B, heads, L, W / heads) of normalised tokens (B, L, W)."""
-        return self._by_head(_project_flat(attention, x, parts))
-
-    def _by_head(self, projected: Tensor) -> Tensor:
-        """(B, L, n W) -> (n, B, heads, L, W / heads)."""
-        batch, length, wide = projected.shape
-        parts, head = wide // self.width, self.width // self.heads
-        return projected.view(batch, length, parts, self.heads, head).permute(2, 0, 3, 1, 4)
+        rows = slice(parts.start * self.width, parts.stop * self.width)
+        projected = F.linear(x, attention.in_proj_weight[rows], attention.in_proj_bias[rows])
+        return projected.view(*x.shape[:2], -1, self.heads, self.width // self.heads).permute(2, 0, 3, 1, 4)
 
     def _finish(self, block: Any, x: Tensor, mixed: Tensor) -> Tensor:
         """The rest of a block: what attention mixed (B, heads, L, W / heads) is projected and added, then the MLP."""
-        behind: Tensor = self._add(block, x, mixed.transpose(1, 2).reshape(x.shape))
-        return behind
-
-
-def _project_flat(attention: Any, x: Tensor, parts: slice) -> Tensor:
-    """(..., W) -> (..., n W): some of queries, keys and values, side by side."""
-    width = x.shape[-1]
-    rows = slice(parts.start * width, parts.stop * width)
-    return F.linear(x, attention.in_proj_weight[rows], attention.in_proj_bias[rows])
+        return self._add(block, x, mixed.transpose(1, 2).reshape(x.shape))
 
 
 def _add(block: Any, x: Tensor, mixed: Tensor) -> Tensor:
-    """Rows (..., W) and what attention mixed for them -> the rows behind the block."""
     x = x + block.ls_1(block.attn.out_proj(mixed))
     out: Tensor = x + block.ls_2(block.mlp(block.ln_2(x)))
     return out
 
 
 def _add_folded(block: Any, x: Tensor, mixed: Tensor) -> Tensor:
-    """As `_add`, of a block with QuickGELU."""
     return add_mlp(block, x + block.ls_1(block.attn.out_proj(mixed)))
 
 
-def _behind(common: Tensor, group: Tensor, own: Tensor) -> Tensor:
-    """Keys or values of a group's common rows (G, heads, S, d) in front of those of its sequences (n, heads, L, d);
-    group: (n,) int64."""
-    shared = common.expand(len(own), -1, -1, -1) if len(common) == 1 else common[group]
+def _behind(common: Tensor, own: Tensor) -> Tensor:
+    """Keys or values of each group's common rows (G, heads, S, d) in front of those of its bins (bins, heads, L, d)."""
+    shared = common[:, None].expand(-1, len(own) // len(common), -1, -1, -1).flatten(0, 1)
     return torch.cat([shared, own], dim=2)
