@@ -30,6 +30,9 @@ TEXT_MEMORY_MIB = 4096
 HELD_BYTES = 64
 """About what a block holds for the gradient, per row and unit of its width, in float32."""
 
+KEPT_TEXTS = 64
+"""Lists of texts of which the features are kept: a teacher's templates and some more."""
+
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -96,6 +99,7 @@ class Backbone:
         self.image_size = int(size[0] if isinstance(size, tuple | list) else size)
         self.mean = mean
         self.std = std
+        self._kept: dict[tuple[bool, tuple[str, ...]], Tensor] = {}
 
     @cached_property
     def vision(self) -> Tower:
@@ -223,8 +227,19 @@ class Backbone:
             return replace(prompts, embeddings=self.text_tokens(prompts, stop=block), start=block)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Texts -> plain CLIP features (C, D), not normalised. Raises UserError for a text beyond the context."""
-        return self.encode_text(self.prompts(texts))
+        """Texts -> plain CLIP features (C, D), not normalised; those of a frozen text tower are kept, so that a
+        teacher's texts are encoded once for all seeds. Raises UserError for a text beyond the context."""
+        trained = any(weight.requires_grad for weight in self.model.transformer.parameters())
+        if trained or not self.exact.keep_texts:
+            return self.encode_text(self.prompts(texts))
+        key = torch.is_autocast_enabled(self.device.type), tuple(texts)
+        if key not in self._kept:
+            with torch.inference_mode(False), torch.no_grad():
+                features = self.encode_text(self.prompts(texts))
+            if len(self._kept) >= KEPT_TEXTS:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = features
+        return self._kept[key].clone()
 
     def text_tokens(
         self,

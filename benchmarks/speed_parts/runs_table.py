@@ -111,6 +111,7 @@ class Method:
 def show(measured: Sequence[Method], start: float, plan: Plan, report: Report) -> None:
     """The runs, their parts, and what the parts say of trainings of published length."""
     _runs(measured, start, plan, report)
+    _growth(measured, start, plan, report)
     _parts(measured, plan, report)
     _published(measured, plan, report)
 
@@ -144,6 +145,24 @@ def _runs(measured: Sequence[Method], start: float, plan: Plan, report: Report) 
         f"least one); {plan.seeds} seeds. Ours: carried out one after the other with one cache, without augmentation; "
         f"the total has one process start of {start:.1f} s. Augmented: an epoch of each method is carried out and "
         "multiplied by its epochs. Naive: put together from measured parts, the same with augmentation and without.",
+    )
+
+
+def _growth(measured: Sequence[Method], start: float, plan: Plan, report: Report) -> None:
+    rows = []
+    for methods in range(1, len(measured) + 1):
+        for seeds in sorted({1, plan.seeds}):
+            chosen = measured[:methods]
+            naive = sum(found.naive_run * seeds for found in chosen)
+            own = start + sum(run.whole for found in chosen for run in found.repeated[:seeds])
+            names = ", ".join(found.name for found in chosen)
+            rows.append([names, str(seeds), f"{naive:.0f}", f"{own:.1f}", f"{naive / own:.1f}x"])
+    report.show(
+        "runs_growth",
+        "Growth with methods and seeds",
+        ["methods", "seeds", "naive s", "ours s", "ratio"],
+        rows,
+        "The runs of the table before, as many as said, and one process start.",
     )
 
 

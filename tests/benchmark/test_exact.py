@@ -150,3 +150,39 @@ def test_texts_scored_first_do_not_stand_in_the_way_of_training() -> None:
     features.sum().backward()
     torch.testing.assert_close(scored, features.detach(), rtol=1e-5, atol=1e-5)
     assert given.grad is not None
+
+
+def test_plain_texts_are_encoded_once_and_what_is_done_to_their_features_harms_nobody() -> None:
+    backbone, passes = with_(EXACT), 0
+
+    def count(*_: object) -> None:
+        nonlocal passes
+        passes += 1
+
+    backbone.text.blocks[0].get_submodule("attn.out_proj").register_forward_pre_hook(count)
+    texts = CLASSES.filled()
+    with torch.inference_mode():
+        first = backbone.encode_texts(texts)
+        first.zero_()
+    second = backbone.encode_texts(texts)
+    encoded = passes
+    assert torch.equal(second, backbone.encode_texts(texts))
+    assert passes == encoded
+    torch.testing.assert_close(second, with_(PLAIN).encode_texts(texts), rtol=1e-4, atol=1e-4)
+    (second * torch.ones_like(second, requires_grad=True)).sum().backward()
+    for number in range(backbone_module.KEPT_TEXTS):
+        backbone.encode_texts([f"ox {number}"])
+    backbone.encode_texts(texts)
+    assert passes > encoded + backbone_module.KEPT_TEXTS
+
+
+def test_texts_of_a_tower_under_training_are_not_kept() -> None:
+    backbone = with_(EXACT)
+    before = backbone.encode_texts(["ox"])
+    weight = backbone.model.transformer.resblocks[0].mlp.c_fc.weight.requires_grad_(True)
+    with torch.no_grad():
+        weight.mul_(2.0)
+    after = backbone.encode_texts(["ox"])
+    assert not torch.equal(before, after)
+    after.sum().backward()
+    assert weight.grad is not None
