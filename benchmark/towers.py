@@ -189,7 +189,8 @@ class Tower:
         """Some or all of queries, keys and values (up to 3, B, heads, L, W / heads) of normalised tokens (B, L, W)."""
         rows = slice(parts.start * self.width, parts.stop * self.width)
         projected = F.linear(x, attention.in_proj_weight[rows], attention.in_proj_bias[rows])
-        return projected.view(*x.shape[:2], -1, self.heads, self.width // self.heads).permute(2, 0, 3, 1, 4)
+        shape = *x.shape[:2], parts.stop - parts.start, self.heads, self.width // self.heads
+        return projected.view(shape).permute(2, 0, 3, 1, 4)
 
     def _finish(self, block: Any, x: Tensor, mixed: Tensor) -> Tensor:
         """The rest of a block: what attention mixed (B, heads, L, W / heads) is projected and added, then the MLP."""

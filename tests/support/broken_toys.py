@@ -244,7 +244,9 @@ class EncodesEachBatch(Toy):
         return classes
 
     def text_features(self, prompts: Any) -> Tensor:
-        return super().text_features(super().prompts(prompts))
+        with torch.no_grad():
+            encoded = self.backbone.encode_text(self.backbone.prompts(prompts.filled()))
+        return super().text_features(encoded)
 
     def classifier(self, prompts: Any) -> Any:
         return prompts
