@@ -24,5 +24,6 @@ def add_mlp(block: Any, x: Tensor) -> Tensor:
     """x + MLP(LN(x)) of a block with QuickGELU, for rows (..., W)."""
     norm, first, second = block.ln_2, block.mlp.c_fc, block.mlp.c_proj
     normed = F.layer_norm(x, norm.normalized_shape, FACTOR * norm.weight, FACTOR * norm.bias, norm.eps).to(x.dtype)
-    hidden = F.silu(F.linear(normed, first.weight, FACTOR * first.bias))
+    inner = F.linear(normed, first.weight, FACTOR * first.bias)
+    hidden = F.silu(inner, inplace=not torch.is_grad_enabled())
     return torch.add(x, F.linear(hidden, second.weight, FACTOR * second.bias), alpha=1 / FACTOR)
