@@ -16,7 +16,7 @@ from speed_parts.measure import Timed, interleaved, once, ratio
 from speed_parts.report import Report
 from speed_parts.world import World, class_names, examples, recipe_of
 
-CUMULATIVE = ("cut_texts", "share_beginnings", "read_rows", "pack_texts")
+CUMULATIVE = ("cut_texts", "share_beginnings", "read_rows", "pack_texts", "fold_quick_gelu")
 LARGEST_NAIVE = 100
 """Classes up to which the naive path is measured: its memory and time grow in proportion."""
 
