@@ -10,8 +10,9 @@ class Exact:
     cut_texts: rows of a set of texts behind its last end-of-text token. share_beginnings: the rows that all prompts
     begin with alike, once. pack_texts: padding between prompts of different lengths (on the CPU). read_rows: rows of
     the last block that are not read. fold_quick_gelu: the multiplications of QuickGELU, whose factors go into the
-    vectors around it. keep_texts: plain texts that were encoded before. encode_in_parts: class prompts whose gradients
-    would hold too much memory are encoded part by part, and again on the way back.
+    vectors around it. keep_texts: plain texts that were encoded before. divide_batches: a large batch
+    without gradients passes a block in parts (on the CPU). encode_in_parts: class prompts whose gradients would hold
+    too much memory are encoded part by part, and again on the way back.
     """
 
     cut_texts: bool = True
@@ -20,6 +21,7 @@ class Exact:
     read_rows: bool = True
     fold_quick_gelu: bool = True
     keep_texts: bool = True
+    divide_batches: bool = True
     encode_in_parts: bool = True
 
 
@@ -33,6 +35,7 @@ PLAIN = Exact(
     read_rows=False,
     fold_quick_gelu=False,
     keep_texts=False,
+    divide_batches=False,
     encode_in_parts=False,
 )
 """Everything computed for every text and every token."""

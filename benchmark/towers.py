@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import torch
@@ -24,6 +25,12 @@ NO_BIAS: Mapping[int, Tensor] = {}
 QUERIES, KEYS_VALUES, QUERIES_KEYS_VALUES = slice(0, 1), slice(1, 3), slice(0, 3)
 STACKED = 4
 """Matrix products of fewer rows have other last bits on the CPU: so few common rows do not share those of the rest."""
+
+PART_BYTES = 16 << 20
+"""What the widest activation of a block may take on the CPU, where no gradients need all of it."""
+
+WIDEST = 4
+"""How many times as wide as its tokens an MLP's hidden layer is."""
 
 PACKINGS = 8
 """Sets of texts of which a tower keeps how they are packed."""
@@ -177,6 +184,16 @@ class Tower:
         return Written(heads, mlp, self._finish(layer, tokens, mixed))
 
     def _block(self, block: Any, x: Tensor, bias: Tensor | None) -> Tensor:
+        """(B, L, W) -> (B, L, W) behind the block; without gradients a few sequences at a time, on the CPU: they stay
+        in the processor's cache, and large batches take little memory."""
+        few = max(1, PART_BYTES // (WIDEST * x.shape[1] * self.width * x.element_size()))
+        if torch.is_grad_enabled() or x.device.type != "cpu" or few >= len(x) or not self.exact.divide_batches:
+            return self._whole(block, x, bias)
+        own = bias is not None and bias.ndim == 4 and len(bias) > 1
+        biases = bias.split(few) if bias is not None and own else repeat(bias)
+        return torch.cat([self._whole(block, part, of) for part, of in zip(x.split(few), biases, strict=False)])
+
+    def _whole(self, block: Any, x: Tensor, bias: Tensor | None) -> Tensor:
         q, k, v = self._project(block.attn, block.ln_1(x))
         if bias is not None and self.causal:
             length = x.shape[1]

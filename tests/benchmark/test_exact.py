@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from promptarena.benchmark import backbone as backbone_module
+from promptarena.benchmark import towers
 from promptarena.benchmark.backbone import Backbone, Prompts
 from promptarena.benchmark.exact import EXACT, PLAIN, Exact
 from promptarena.benchmark.inputs import PixelBatch
@@ -186,3 +187,21 @@ def test_texts_of_a_tower_under_training_are_not_kept() -> None:
     assert not torch.equal(before, after)
     after.sum().backward()
     assert weight.grad is not None
+
+
+@pytest.mark.parametrize("own_bias", [False, True])
+def test_a_large_batch_passes_a_block_in_parts(own_bias: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, divided = with_(PLAIN).vision, with_(replace(PLAIN, divide_batches=True)).vision
+    monkeypatch.setattr(towers, "PART_BYTES", 2 * 4 * 5 * 4 * divided.width)
+    sizes: list[int] = []
+    product = divided.blocks[0].get_submodule("attn.out_proj")
+    product.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    random = torch.Generator().manual_seed(0)
+    tokens = torch.randn(5, 5, plain.width, generator=random)
+    bias = {0: torch.randn(5 if own_bias else 1, plain.heads, 5, 5, generator=random)}
+    with torch.no_grad():
+        found = divided.run(tokens, bias=bias)
+        torch.testing.assert_close(found, plain.run(tokens, bias=bias), rtol=1e-5, atol=1e-5)
+    assert sizes == [2, 2, 1]
+    divided.run(tokens, bias=bias)
+    assert sizes[3:] == [5]
