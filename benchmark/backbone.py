@@ -302,7 +302,9 @@ class Backbone:
 
         Parts are computed a second time on the way back. Groups are not divided.
         """
-        rows = prompts.embeddings.shape[0] * (prompts.embeddings.shape[1] - prompts.shared)
+        packed = self.exact.pack_texts and prompts.eot.device.type == "cpu"
+        longest = prompts.embeddings.shape[1] - prompts.shared
+        rows = int((prompts.eot - prompts.shared + 1).sum()) if packed else len(prompts.eot) * longest
         held = rows * self.text.width * self.text.depth * HELD_BYTES
         count = -(-held // (TEXT_MEMORY_MIB << 20)) if self._may_divide(prompts) else 1
         each = -(-len(prompts.eot) // max(count, 1))
