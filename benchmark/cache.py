@@ -12,7 +12,7 @@ import numpy as np
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-CHUNK = 128
+CHUNK = 32
 """Rows are computed so many at a time, whoever asks for which of them, so that their last bits never differ."""
 
 log = logging.getLogger(__name__)
