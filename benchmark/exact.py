@@ -1,6 +1,6 @@
 """The accelerations that change no figure beyond rounding; each can be switched off, to compare."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -10,9 +10,9 @@ class Exact:
     cut_texts: rows of a set of texts behind its last end-of-text token. share_beginnings: the rows that all prompts
     begin with alike, once. pack_texts: padding between prompts of different lengths (on the CPU). read_rows: rows of
     the last block that are not read. fold_quick_gelu: the multiplications of QuickGELU, whose factors go into the
-    vectors around it. keep_texts: plain texts that were encoded before. divide_batches: a large batch
-    without gradients passes a block in parts (on the CPU). encode_in_parts: class prompts whose gradients would hold
-    too much memory are encoded part by part, and again on the way back.
+    vectors around it. keep_texts: plain texts that were encoded before. divide_batches: a large batch without gradients
+    passes a block in parts (on the CPU). encode_in_parts: class prompts whose gradients would hold too much memory are
+    encoded part by part, and again on the way back.
     """
 
     cut_texts: bool = True
@@ -28,14 +28,5 @@ class Exact:
 EXACT = Exact()
 """Every acceleration."""
 
-PLAIN = Exact(
-    cut_texts=False,
-    share_beginnings=False,
-    pack_texts=False,
-    read_rows=False,
-    fold_quick_gelu=False,
-    keep_texts=False,
-    divide_batches=False,
-    encode_in_parts=False,
-)
+PLAIN = Exact(**{switch.name: False for switch in fields(Exact)})
 """Everything computed for every text and every token."""

@@ -3,6 +3,7 @@ attention is one call."""
 
 import heapq
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,23 +32,21 @@ class Packing:
             self.rows = torch.arange(count, device=device) * length + ends
             self._sees = torch.ones(length, length, dtype=torch.bool, device=device).tril()
             return
-        filled = [_filled((part + 1).tolist()) for part in ends.view(groups, -1)]
-        each = max(len(bins) for bins in filled)
-        self.bins = groups * each
-        self.width = max(sum(size for _, size in held) for bins in filled for held in bins)
-        owner = torch.full((self.bins, self.width), -1)
-        position = torch.zeros(self.bins, self.width, dtype=torch.int64)
-        for group, bins in enumerate(filled):
-            for number, held in enumerate(bins):
-                first = 0
-                for sequence, size in held:
-                    rows = slice(first, first + size)
-                    owner[group * each + number, rows] = group * (count // groups) + sequence
-                    position[group * each + number, rows] = torch.arange(size)
-                    first += size
-        self._places = (owner.clamp(min=0) * length + position).flatten()
-        last = (owner >= 0) & (position == ends[owner.clamp(min=0)])
-        self.rows = last.flatten().nonzero()[:, 0][owner[last].argsort()]
+        found = [_laid((part + 1).tolist()) for part in ends.view(groups, -1)]
+        each = max(laid.bins for laid in found)
+        self.bins, self.width = groups * each, max(laid.width for laid in found)
+        starts = torch.cat(
+            [
+                (group * each + torch.tensor(laid.bin_of)) * self.width + torch.tensor(laid.first)
+                for group, laid in enumerate(found)
+            ]
+        )
+        self.rows = starts + ends
+        sequence = torch.arange(count).repeat_interleave(ends + 1)
+        position = torch.cat([torch.arange(end + 1) for end in ends.tolist()])
+        rows = starts[sequence] + position
+        owner = torch.full((self.bins * self.width,), -1).index_copy(0, rows, sequence).view(self.bins, -1)
+        self._places = torch.zeros(owner.numel(), dtype=torch.int64).index_copy(0, rows, sequence * length + position)
         self._sees = (owner[:, :, None] == owner[:, None, :]).tril()[:, None]
 
     def pack(self, sequences: Tensor) -> Tensor:
@@ -71,13 +70,21 @@ def packed(ends: Sequence[int], length: int, groups: int, worthwhile: bool) -> P
     return Packing(torch.tensor(ends), length, groups, worthwhile)
 
 
-def _filled(lengths: Sequence[int]) -> list[list[tuple[int, int]]]:
-    """Bins of (sequence, length), about evenly filled: longest first, each into the emptiest bin."""
-    count = -(-sum(lengths) // max(ROOM, *lengths))
-    bins: list[list[tuple[int, int]]] = [[] for _ in range(count)]
-    fill = [(0, number) for number in range(count)]
+class _Laid(NamedTuple):
+    """Where sequences lie in `bins` bins of `width` rows: the bin of each, and its first row in there."""
+
+    bins: int
+    width: int
+    bin_of: list[int]
+    first: list[int]
+
+
+def _laid(lengths: Sequence[int]) -> _Laid:
+    """Sequences of these lengths in about evenly filled bins: longest first, each into the emptiest bin."""
+    bins = -(-sum(lengths) // max(ROOM, *lengths))
+    filled = [(0, number) for number in range(bins)]
+    bin_of, first = [0] * len(lengths), [0] * len(lengths)
     for size, sequence in sorted(((size, sequence) for sequence, size in enumerate(lengths)), reverse=True):
-        rows, number = heapq.heappop(fill)
-        bins[number].append((sequence, size))
-        heapq.heappush(fill, (rows + size, number))
-    return bins
+        first[sequence], bin_of[sequence] = filled[0]
+        heapq.heapreplace(filled, (first[sequence] + size, bin_of[sequence]))
+    return _Laid(bins, max(filled)[0], bin_of, first)
