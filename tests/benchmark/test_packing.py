@@ -18,7 +18,7 @@ def packed(groups: list[list[int]]) -> tuple[Tensor, Packing]:
 
 
 @given(GROUPS)
-def test_a_last_row_sees_the_common_rows_and_those_of_its_own_sequence(groups: list[list[int]]) -> None:
+def test_a_row_sees_the_common_rows_and_those_of_its_own_sequence_up_to_itself(groups: list[list[int]]) -> None:
     ends, packing = packed(groups)
     sequence = torch.arange(len(ends)).repeat_interleave(LENGTH)
     position = torch.arange(LENGTH).repeat(len(ends))
@@ -27,9 +27,10 @@ def test_a_last_row_sees_the_common_rows_and_those_of_its_own_sequence(groups: l
     seen = packing.mask(2).expand(packing.bins, 1, packing.width, 2 + packing.width)[:, 0] == 0
     for number, end in enumerate(ends.tolist()):
         place, row = divmod(int(packing.rows[number]), packing.width)
-        sees = seen[place, row]
-        assert sees[:2].all()
-        assert rows[place][sees[2:]].tolist() == [[number, step] for step in range(end + 1)]
+        for step in range(end + 1):
+            sees = seen[place, row - end + step]
+            assert sees[:2].all()
+            assert rows[place][sees[2:]].tolist() == [[number, earlier] for earlier in range(step + 1)]
         assert place // (packing.bins // len(groups)) == number // (len(ends) // len(groups))
 
 

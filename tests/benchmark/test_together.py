@@ -89,6 +89,15 @@ def test_every_seed_ends_as_alone(optimizer: Any, limit: float | None, tmp_path:
         assert torch.equal(kept.learner["weight"], each.learner.get_parameter("weight"))
 
 
+def test_epochs_are_cut_short_as_alone(tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update={"epoch_steps": 1})
+    assert RECIPE.steps(len(tiny.task().train.labels)) > 1
+    expected = [alone(linear(seed), seed, tmp_path / "alone", recipe) for seed in SEEDS]
+    found = train_together([member(linear(seed), seed, tmp_path) for seed in SEEDS], recipe, tiny.cache(tmp_path))
+    for one, other in zip(expected, found, strict=True):
+        close(one, other)
+
+
 @pytest.mark.parametrize("method", declared())
 def test_each_method_that_says_it_can_be_stacked_ends_as_alone(method: str, tmp_path: Path) -> None:
     kind = load_registry(()).get(method).learner
