@@ -18,6 +18,8 @@ from speed_parts.seeds import seeds
 from speed_parts.steps import evaluate, floor, steps
 from speed_parts.world import METHODS, World
 
+from promptarena.benchmark.errors import UserError
+
 PARTS = ("steps", "evaluate", "text", "runs", "growth", "floor", "seeds")
 
 
@@ -46,7 +48,10 @@ def main() -> None:
     torch.set_num_threads(chosen.threads)
     classes = [min(20, *chosen.classes)] if chosen.quick else chosen.classes
     rounds = 1 if chosen.quick else chosen.rounds
-    world = World(chosen.model)
+    try:
+        world = World(chosen.model)
+    except UserError as error:
+        parser.error(str(error))
     report = Report(chosen.out, f"{machine()}; {chosen.threads} thread(s), {world.ours.name}, float32, random weights.")
     common = world, chosen.methods, classes, rounds, report
     without = [name for name in chosen.methods if name != "mmrl"]

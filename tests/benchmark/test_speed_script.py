@@ -130,6 +130,15 @@ def test_the_naive_path_runs_77_tokens_of_each_class_through_every_block(
     assert list(rows.values()) == inserted
 
 
+def test_an_unknown_architecture_is_a_mistake_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        speed(monkeypatch, "steps", "--model", "ViT-B-17")
+    assert stopped.value.code == 2
+    assert "unknown architecture 'ViT-B-17'" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_ratio_is_of_paired_rounds() -> None:
     found = part("measure").ratio([2.0, 40.0, 6.0], [1.0, 10.0, 2.0])
     assert found == (3.0, 2.5, 3.5)
