@@ -68,7 +68,7 @@ def bars(
         f"{board.title}: {words}{shot}",
         f"{words[:1].upper()}{words[1:]} in %",
         board.miniature,
-        True,
+        accuracies=True,
     )
 
 
@@ -102,7 +102,7 @@ def gains(
             over = difference.spread
             shown[difference.dataset][each.first] = _bar(over.mean, over.low, over.high)
     text = f"{TITLES[protocol]}: {scores.words}, points above {shortened([reference])[reference]}"
-    return _drawn(shown, titles, [each.first for each in comparisons], text, "Points", scores.miniature, False)
+    return _drawn(shown, titles, [each.first for each in comparisons], text, "Points", scores.miniature)
 
 
 def _bar(centre: float, low: float | None, high: float | None) -> _Bar:
@@ -127,22 +127,26 @@ def _drawn(
     text: str,
     unit: str,
     miniature: bool,
-    numbers: bool,
+    *,
+    accuracies: bool = False,
 ) -> "Figure":
+    """The panels; those of accuracies have their numbers, and end at 100 where an interval goes on."""
     from matplotlib.figure import Figure
 
     names = shortened(order)
     across = min(_ACROSS, len(shown))
     rows = -(-len(shown) // across)
-    low = min(0.0, *(1.05 * min(bar) for each in shown.values() for bar in each.values()))
-    high = max(0.0, *(1.05 * max(bar) for each in shown.values() for bar in each.values()))
+    ends = [1.05 * end for each in shown.values() for bar in each.values() for end in bar]
+    low, high = min(0.0, *ends), max(0.0, *ends)
+    if accuracies:
+        low, high = 0.0, min(100.0, high)
     with styled():
         width = max(3.5, across * _PANEL + 0.3 + text_width(names.values(), SMALL))
         figure = Figure(figsize=(width, 0.7 + rows * (0.5 + _BAR * len(order))), layout="constrained")
         for place, (axes, (key, values)) in enumerate(
             zip(panels(figure, len(shown), across), shown.items(), strict=True)
         ):
-            _panel(axes, values, order, numbers)
+            _panel(axes, values, order, numbers=accuracies)
             axes.set_title(titles[key])
             axes.set_yticks(range(len(order)), [names[label] for label in order] if place % across == 0 else [])
             axes.set_xlim(low, high)
@@ -152,7 +156,7 @@ def _drawn(
     return figure
 
 
-def _panel(axes: "Axes", values: Mapping[str, _Bar], order: Sequence[str], numbers: bool) -> None:
+def _panel(axes: "Axes", values: Mapping[str, _Bar], order: Sequence[str], *, numbers: bool) -> None:
     axes.set_ylim(-0.6, len(order) - 0.4)
     axes.tick_params(axis="y", length=0)
     ticks(axes, grid="x")

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING
 
 from promptarena.benchmark.leaderboard import FEW_SHOTS, leaderboard
 from promptarena.benchmark.plots.cells import absent, column, half_width, something, value
-from promptarena.benchmark.plots.style import PAGE, legend, legend_columns, looks, sample_line, styled, ticks, title
+from promptarena.benchmark.plots.style import (
+    PAGE,
+    legend,
+    legend_columns,
+    looks,
+    sample_line,
+    styled,
+    ticks,
+    title,
+    within_percent,
+)
 from promptarena.benchmark.protocol_rows import Titled
 from promptarena.benchmark.spec import Protocol
 
@@ -62,6 +72,7 @@ def cost(
                 axes.plot(spots[label], value(cell), linestyle="none", **look.marks())
             axes.set_xlabel(heading)
             ticks(axes)
+        within_percent(grid[0])
         grid[0].set_ylabel({"hm_pct": "Average HM in %"}.get(key, "Average accuracy in %"))
         entries = {label: sample_line(styles[label], curve=False) for label in shown}
         legend(figure, entries, columns, "outside lower center")

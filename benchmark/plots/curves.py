@@ -16,6 +16,7 @@ from promptarena.benchmark.plots.style import (
     styled,
     ticks,
     title,
+    within_percent,
 )
 from promptarena.benchmark.protocol_rows import Titled
 from promptarena.benchmark.spread import spread
@@ -71,6 +72,7 @@ def few_shot(
         shown, order, f"{board.title}: accuracy", board.miniature, "Images per class", "Accuracy in %", octaves=True
     )
     for axes in figure.axes:
+        within_percent(axes)
         axes.set_xscale("log", base=2)
         axes.set_xticks(places, [str(count) for count in places])
         axes.minorticks_off()
@@ -101,7 +103,10 @@ def learning(
         raise NoScoresError(f"nothing to draw: no learning curve has a {quantity} on these datasets; choose others")
     heading = _QUANTITIES[quantity]
     order = sorted({label for drawn in shown.values() for label in drawn})
-    return _grid(shown, order, f"Learning curves: {heading.lower()}", miniature, "Epoch", heading, octaves=False)
+    figure = _grid(shown, order, f"Learning curves: {heading.lower()}", miniature, "Epoch", heading, octaves=False)
+    for axes in figure.axes if quantity == "train_accuracy" else ():
+        within_percent(axes)
+    return figure
 
 
 def _grid(

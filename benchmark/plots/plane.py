@@ -59,7 +59,7 @@ def plane(
                 axes.errorbar(
                     value(x), value(y), half_width(y), half_width(x), ecolor=look.colour, elinewidth=0.7, fmt="none"
                 )
-                axes.plot(value(x), value(y), linestyle="none", **look.marks())
+                axes.plot(value(x), value(y), linestyle="none", clip_on=False, **look.marks())
                 entries[label] = sample_line(look, curve=False)
         axes.set(xlabel="Base accuracy in %", ylabel="Novel accuracy in %")
         ticks(axes, grid=None)
@@ -75,13 +75,15 @@ def plane(
 
 
 def _contours(axes: "Axes") -> None:
-    """Make the axes a square around what they show, and draw lines of equal harmonic mean with their values."""
+    """Make the axes a square around what they show, within 0 to 100, and draw lines of equal harmonic mean with their
+    values."""
     import numpy as np
     from matplotlib.ticker import MaxNLocator
 
     limits = axes.get_xlim(), axes.get_ylim()
-    half = max(high - low for low, high in limits) / 2 * 1.04
-    square = [((low + high) / 2 - half, (low + high) / 2 + half) for low, high in limits]
+    half = min(max(high - low for low, high in limits) / 2 * 1.04, 50)
+    centres = [min(max((low + high) / 2, half), 100 - half) for low, high in limits]
+    square = [(centre - half, centre + half) for centre in centres]
     axes.set(xlim=square[0], ylim=square[1])
     x, y = np.meshgrid(*(np.linspace(max(low, 0.1), high, 200) for low, high in square))
     means = 2 * x * y / (x + y)

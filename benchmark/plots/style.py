@@ -197,6 +197,12 @@ def ticks(axes: "Axes", grid: Literal["x", "y", "both"] | None = "both") -> None
         axes.grid(axis=grid, color="#dddddd", linewidth=0.6)
 
 
+def within_percent(axes: "Axes") -> None:
+    """Let the y axis end a little outside 0 and 100 where intervals go on."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -2), min(high, 102))
+
+
 def panels(figure: "Figure", count: int, across: int) -> "list[Axes]":
     """Axes in a grid, `across` in a row; those past `count` are taken away."""
     grid = figure.subplots(-(-count // across), across, squeeze=False)

@@ -175,6 +175,23 @@ def test_bars_start_at_zero_and_have_the_leaderboards_figures() -> None:
         assert [bar.get_width() for bar in axes.patches] == [row.cells[2].value for row in table.rows]
 
 
+def test_axes_of_accuracy_end_at_0_and_100_where_intervals_go_on() -> None:
+    sides = {1: (100, 5), 2: (99, 100), 3: (30, 1)}
+    wild = [("wild", "d0", seed, {"base": base, "novel": novel}) for seed, (base, novel) in sides.items()]
+    frame, one = frame_of(wild), DATASETS[:1]
+    (square,) = plane(frame, one).axes
+    (average, *_) = bars(frame, "base-to-novel", one).axes
+    (against, *_) = cost(frame, "base-to-novel", one).axes
+    shots = frame_of([(*row[:3], {"all": row[3]["novel"]}) for row in wild], "few-shot")
+    (curve, *_) = few_shot(shots, one, shots=(1, 16)).axes
+    assert average.get_xlim() == (0, 100)
+    for low, high in (square.get_xlim(), square.get_ylim(), against.get_ylim(), curve.get_ylim()):
+        assert -2 <= low < high <= 102
+    for line in square.lines:
+        assert square.get_xlim()[0] <= line.get_xdata()[0] <= square.get_xlim()[1]
+        assert square.get_ylim()[0] <= line.get_ydata()[0] <= square.get_ylim()[1]
+
+
 def test_bars_of_transfer_show_source_and_targets() -> None:
     frame = named("cross-dataset", ["coop", "maple"])
     titles = [axes.get_title() for axes in bars(frame, "cross-dataset", (("source", "Source"), *THREE)).axes]
