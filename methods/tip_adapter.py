@@ -125,9 +125,8 @@ class TipAdapter(ZeroShot):
     def prompts(self, classes: Classes) -> Any:
         """W (C, D), normalised, and V (N, C). Raises CannotTransferError for classes without cached images."""
         known = self.trained_on.names
-        for name in classes.names:
-            if name not in known:
-                raise CannotTransferError(f"the cache holds no images of {name!r}, a class it was not trained on")
+        if not set(classes.names) <= set(known):
+            raise CannotTransferError("the cache holds no images of classes it was not trained on")
         columns = list(range(len(known)) if classes.names == known else map(known.index, classes.names))
         w = F.normalize(super().text_features(super().prompts(classes)), dim=-1)
         return w, F.one_hot(self.labels, len(known))[:, columns].float()

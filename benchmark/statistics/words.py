@@ -9,6 +9,7 @@ from promptarena.benchmark.tables_text import p_text
 
 _NAMED = 6
 _SPELT_OUT = 8
+_ALONE = " The interval is of these two alone; the verdict is among all pairs of {} methods."
 _ONE_TRAINING = "With one seed all targets share one training, so nothing can be said of other seeds."
 
 
@@ -54,7 +55,10 @@ def first_two(ranking: Ranking) -> str:
     if pair.difference == 0:
         lead = f"{pair.first} and {pair.second} have the same {ranking.words}"
     facts = f"95 % interval {pair.low:.2f} to {pair.high:.2f}; {sample(len(ranking.datasets), ranking.seeds)}"
-    return f"{lead} ({facts}): they {'can' if pair.told_apart else 'cannot'} be told apart."
+    if pair.told_apart:
+        return f"{lead} ({facts}): they can be told apart."
+    alone = "" if pair.low <= 0 <= pair.high else _ALONE.format(len(ranking.methods))
+    return f"{lead} ({facts}): they cannot be told apart.{alone}"
 
 
 def sample(datasets: int, seeds: tuple[int, int]) -> str:

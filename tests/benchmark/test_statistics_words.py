@@ -15,7 +15,7 @@ from promptarena.benchmark.statistics.paired import against, compare
 from promptarena.benchmark.statistics.ranks import rank
 from promptarena.benchmark.statistics.scores import read_scores
 from promptarena.benchmark.statistics.tables import statistics_board
-from promptarena.benchmark.statistics.words import against_words, p_text, p_words, ranking_words, words
+from promptarena.benchmark.statistics.words import against_words, first_two, p_text, p_words, ranking_words, words
 from promptarena.benchmark.tables import Format, render
 
 SOURCE = ("source", "Source")
@@ -150,6 +150,25 @@ class TestRankingWords:
         said = ranking_words(rank(read_scores(frame, "few-shot", DATASETS)))
         assert "top has the best mean rank (1.4); it cannot be told apart from near (Friedman p < 0.001; " in said
         assert "Wilcoxon with Holm's correction for 3 pairs, smallest p = 0.0029)." in said
+
+    def test_an_interval_that_many_methods_do_not_bear_out_is_explained(self) -> None:
+        bases = {"top": 81.0, "near": 80.0} | {f"low{place}": 60.0 - place for place in range(12)}
+        rows: list[Row] = [
+            (label, name, seed, {"all": base + 0.1 * (seed == place % 3) * (label == "top")})
+            for place, (name, _) in enumerate(DATASETS)
+            for seed in (0, 1, 2)
+            for label, base in bases.items()
+        ]
+        ranking = rank(read_scores(frame_of(rows, "few-shot"), "few-shot", DATASETS))
+        assert first_two(ranking).startswith("top is above near by 1.03 points accuracy at 16 shots (95 % interval 1.")
+        assert first_two(ranking).endswith(
+            "seeds): they cannot be told apart. The interval is of these two alone; the verdict is among all pairs of "
+            "14 methods."
+        )
+        few = read_scores(
+            frame_of([row for row in rows if row[0] in ("top", "near", "low0")], "few-shot"), "few-shot", DATASETS
+        )
+        assert first_two(rank(few)).endswith("seeds): they can be told apart.")
 
     def test_too_few_datasets_for_any_verdict(self) -> None:
         scores = read_scores(drawn_frame(np.random.default_rng(0), list("abcdef"), "few-shot", 2), "few-shot", DATASETS)
