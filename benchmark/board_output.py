@@ -6,13 +6,20 @@ from pathlib import Path
 from rich.console import Console
 
 from promptarena.benchmark.board import Board, in_brief
-from promptarena.benchmark.errors import UserError, unknown
+from promptarena.benchmark.errors import unknown
 from promptarena.benchmark.frame import names_reading
 from promptarena.benchmark.record import Record
 from promptarena.benchmark.spec import PROTOCOLS
 from promptarena.benchmark.tables import Format, print_rich, render, render_all
+from promptarena.benchmark.written import write_whole
 
 FILE_ENDINGS: dict[Format, str] = {"md": "md", "latex": "tex", "html": "html", "csv": "csv", "json": "json"}
+
+
+def format_of(out: Path | None) -> Format:
+    """The format that a file's name asks for; "rich" for other endings and for the terminal."""
+    by_ending = {f".{ending}": format for format, ending in FILE_ENDINGS.items()}
+    return by_ending.get(out.suffix.lower(), "rich") if out else "rich"
 
 
 def check_protocols(names: Sequence[str]) -> None:
@@ -38,11 +45,7 @@ def print_boards(boards: Sequence[Board], format: Format, out: Path | None, *, i
     if out is None:
         print(text)
         return
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text)
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}") from error
+    write_whole(out, text)
 
 
 def keep_boards(

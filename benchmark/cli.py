@@ -159,8 +159,9 @@ def leaderboard(
     ] = False,
     reference: Annotated[str, typer.Option(help="The method that statistics compare the others with.")] = "",
     format: Annotated[
-        Literal["rich", "md", "latex", "html", "csv", "json"], typer.Option(help="Layout of the tables.")
-    ] = "rich",
+        Literal["rich", "md", "latex", "html", "csv", "json"] | None,
+        typer.Option(help="Layout of the tables; by default as the ending of --out says.", show_default=False),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead.", show_default=False)] = None,
     exports: Annotated[
         list[Path] | None,

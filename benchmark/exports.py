@@ -5,9 +5,7 @@ suite's tables are laid out. Trained tensors may lie beside them, in files/KEY/.
 """
 
 import json
-import os
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self, TypeVar
@@ -20,6 +18,7 @@ from promptarena.benchmark.keys import file_digest
 from promptarena.benchmark.modelfiles import read_bytes, read_json_model
 from promptarena.benchmark.outline import Outline
 from promptarena.benchmark.sealed import SCHEMA_VERSION, Digest, Sealed, content_digest
+from promptarena.benchmark.written import write_whole
 
 MANIFEST = "manifest.json"
 
@@ -111,12 +110,12 @@ def write_run(folder: Path, run: ExportedRun) -> None:
     """Add a run to an export, atomically, in place of another one of its key and that one's files. Raises UserError
     when it cannot be written."""
     shutil.rmtree(folder / "files" / run.run_key, ignore_errors=True)
-    _write(_run(folder, run.run_key), run.content())
+    write_whole(_run(folder, run.run_key), run.content())
 
 
 def write_file(folder: Path, run_key: str, source: Path) -> None:
     """Add a run's file to an export, atomically. Raises UserError when it cannot be written."""
-    _write(_file(folder, run_key, source.name), source)
+    write_whole(_file(folder, run_key, source.name), source)
 
 
 def write_manifest(folder: Path, outline: Outline) -> Manifest:
@@ -129,7 +128,7 @@ def write_manifest(folder: Path, outline: Outline) -> Manifest:
     }
     listed = {key: named for key, named in files.items() if named}
     manifest = Manifest.sealed(suite=outline, count=len(runs), runs=runs, files=listed)
-    _write(folder / MANIFEST, manifest.content())
+    write_whole(folder / MANIFEST, manifest.content())
     return manifest
 
 
@@ -166,18 +165,3 @@ def _run(folder: Path, key: str) -> Path:
 
 def _file(folder: Path, key: str, name: str) -> Path:
     return folder / "files" / key / name
-
-
-def _write(path: Path, content: bytes | Path) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, bytes):
-            temporary.write_bytes(content)
-        else:
-            shutil.copyfile(content, temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise UserError(f"cannot write {path}: {error.strerror}; free space or choose another folder") from error

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from promptarena.benchmark.board_output import check_protocols, print_boards
+from promptarena.benchmark.board_output import check_protocols, format_of, print_boards
 from promptarena.benchmark.boards import boards_of
 from promptarena.benchmark.errors import UserError, unknown
 from promptarena.benchmark.exports import Export, read_export
@@ -21,8 +21,9 @@ from promptarena.benchmark.tables import Format
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which leaderboards, and how: `out` is a file to write instead of printing, `statistics` are shown in full instead
-    of in brief on a terminal and compare with `reference` if one is named; the rest is as in `boards.Selection`."""
+    """Which leaderboards, and how: `out` is a file to write instead of printing, whose ending tells the format unless
+    `format` does; `statistics` are shown in full instead of in brief on a terminal and compare with `reference` if one
+    is named; the rest is as in `boards.Selection`."""
 
     suite: str = "mini"
     protocols: Sequence[str] = ()
@@ -31,7 +32,7 @@ class Wanted:
     published: bool = False
     statistics: bool = False
     reference: str = ""
-    format: Format = "rich"
+    format: Format | None = None
     out: Path | None = None
 
 
@@ -76,7 +77,7 @@ def _show(wanted: Wanted, outline: Outline, results: Sequence[StoredResult], not
     made = [board for board in made if board.tables[0].rows]
     if not made:
         raise UserError(nothing)
-    print_boards(made, wanted.format, wanted.out, in_full=wanted.statistics)
+    print_boards(made, wanted.format or format_of(wanted.out), wanted.out, in_full=wanted.statistics)
 
 
 def _outline(name: str, exports: Sequence[Export]) -> Outline:

@@ -5,10 +5,8 @@ order is the authors' (OxfordPets, StanfordCars, Flowers102, SUN397, UCF101), th
 byte. Where it was a disk's (Caltech101, DTD, EuroSAT, Food101), only a split of our own can be made.
 """
 
-import contextlib
 import hashlib
 import json
-import os
 import random
 from collections import defaultdict
 from collections.abc import Iterable
@@ -18,6 +16,7 @@ from promptarena.benchmark.annotations import Row, read_annotations
 from promptarena.benchmark.cards import SPLITS, Card, SplitName
 from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.split_files import SplitFile
+from promptarena.benchmark.written import write_whole
 
 SEED = 1
 """Seed of the random stream that divides a dataset."""
@@ -49,7 +48,7 @@ def write_own_split(card: Card, folder: Path, out: Path) -> None:
                 f"dataset {card.name!r}: an own split of {folder} has {found} {name} images, but {card.path} counts "
                 f"{expected}; complete the files"
             )
-    _write(out, _json(split))
+    write_whole(out, _json(split))
 
 
 def own_split(rows: Iterable[Row]) -> SplitFile:
@@ -83,15 +82,3 @@ def divide(rows: Iterable[Row]) -> SplitFile:
 
 def _json(split: SplitFile) -> bytes:
     return json.dumps(split.model_dump(), indent=4).encode()
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise UserError(f"cannot write {path}: {error.strerror}; free space or choose another folder") from error

@@ -19,6 +19,7 @@ from promptarena.benchmark.report import report_page
 from promptarena.benchmark.report_sections import sections_of
 from promptarena.benchmark.spec import PROTOCOLS
 from promptarena.benchmark.suites import Suite, load_suite
+from promptarena.benchmark.written import write_whole
 
 Runs = Sequence[Mapping[str, Any]]
 
@@ -56,11 +57,7 @@ def write_report(
         datasets=datasets,
         reference=reference,
     )
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}; choose another file with --out") from error
+    write_whole(out, page)
     print(f"The report is in {out}")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from promptarena.benchmark.board import Board, Cell
 
-FIELDS = ("suite", "protocol", "backbone", "miniature", "own_splits", "table", "method", "column")
+FIELDS = ("suite", "protocol", "backbone", "miniature", "own_splits", "part", "table", "method", "column")
 
 
 def _records(board: Board) -> Iterator[dict[str, Any]]:
@@ -21,6 +21,7 @@ def _records(board: Board) -> Iterator[dict[str, Any]]:
                     "backbone": board.backbone,
                     "miniature": board.miniature,
                     "own_splits": " ".join(board.own_splits),
+                    "part": board.part,
                     "table": table.key,
                     "method": row.label,
                     "column": column.key,

@@ -30,6 +30,7 @@ from promptarena.benchmark.record_store import shown
 from promptarena.benchmark.registry import load_registry
 from promptarena.benchmark.suites import Suite, load_suite
 from promptarena.benchmark.weights import load_backbone
+from promptarena.benchmark.written import write_whole
 
 LAYERS = 4
 """Layers looked at when none are named: the last ones."""
@@ -129,7 +130,7 @@ def run_retrieval(search: Search, results: Path, tracking_uri: str | None) -> No
     images = retrieval.figures(found, search.query, search.folder)
     out = search.out or results / "heads" / f"{search.query.stem}-{search.attribute}.png"
     for ending in retrieval.FORMATS:
-        _write(out.with_suffix(f".{ending}"), images[f"retrieval.{ending}"])
+        write_whole(out.with_suffix(f".{ending}"), images[f"retrieval.{ending}"])
     ranking = {"ranking.json": found.text().encode()}
     run_id = record.document(
         suite.name,
@@ -158,14 +159,6 @@ def print_ranking(console: Console, found: retrieval.Retrieval) -> None:
     for rank, (own, plain) in enumerate(zip(found.by_attribute, found.by_clip, strict=True), start=1):
         terminal.add(table, str(rank), own.name, f"{own.cosine:.4f}", plain.name, f"{plain.cosine:.4f}")
     console.print(table, soft_wrap=False)
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _backbone(suite: Suite, device: str, precision: Precision = "fp32") -> Backbone:

@@ -18,6 +18,7 @@ from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
 from promptarena.benchmark.keys import digest
 from promptarena.benchmark.modelfiles import read_bytes, read_json_model
+from promptarena.benchmark.written import write_whole
 
 Role = Literal["attribute", "generalization", "mixed"]
 Rule = Literal["thresholds", "quantiles"]
@@ -132,11 +133,7 @@ class RoleTable(_Value):
 
     def save(self, path: Path) -> None:
         """Write the table; equal tables give equal bytes. Raises UserError when it cannot be written."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(self.text(), encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror}") from error
+        write_whole(path, self.text())
 
     def text(self) -> str:
         """The JSON: a line for each head and concept, keys sorted."""

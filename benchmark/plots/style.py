@@ -8,8 +8,8 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal
 
-from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.plots.glyphs import drawable, make_drawable
+from promptarena.benchmark.written import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -118,12 +118,8 @@ def save(figure: "Figure", folder: Path, stem: str) -> list[Path]:
     """Write stem.png, stem.svg and stem.pdf into a folder, made if missing. Raises UserError when it cannot be
     written."""
     paths = [folder / f"{stem}.{format}" for format in FORMATS]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, format in zip(paths, FORMATS, strict=True):
-            path.write_bytes(rendered(figure, format))
-    except OSError as error:
-        raise UserError(f"cannot write figures to {folder}: {error.strerror}; choose another folder") from error
+    for path, format in zip(paths, FORMATS, strict=True):
+        write_whole(path, rendered(figure, format))
     return paths
 
 

@@ -164,8 +164,8 @@ def test_csv_is_unrounded_and_has_a_line_per_figure() -> None:
     assert len(lines) == 6 + 6 + 4
     assert lines[0] == {
         "suite": "mini", "protocol": "base-to-novel", "backbone": "mini-clip", "miniature": "True", "own_splits": "",
-        "table": "average", "method": "coop", "column": "base_pct", "value": "80.468", "std": "0.5", "low95": "79.2258",
-        "high95": "81.7102", "n": "3", "correct": "2414", "total": "3000",
+        "part": "", "table": "average", "method": "coop", "column": "base_pct", "value": "80.468", "std": "0.5",
+        "low95": "79.2258", "high95": "81.7102", "n": "3", "correct": "2414", "total": "3000",
         "filled": "3", "wanted": "3", "parts": "seeds", "reason": "",
     }  # fmt: skip
     hole = next(line for line in lines if line["reason"])

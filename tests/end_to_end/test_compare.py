@@ -5,6 +5,7 @@ import io
 import json
 import re
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import e2e_record
@@ -13,8 +14,10 @@ from e2e_command import Ended, succeed
 from e2e_inside import call
 from e2e_world import PROTOCOLS, make_world
 
+from promptarena.benchmark.board_output import FILE_ENDINGS
 from promptarena.benchmark.registry import load_registry
 from promptarena.benchmark.suites import DEFAULT_METHODS
+from promptarena.benchmark.tables import Format
 
 TITLES = ("Base-to-novel generalization", "Cross-dataset transfer", "Domain generalization")
 
@@ -117,10 +120,10 @@ def test_a_later_plan_estimates_from_what_was_measured(arena: Arena) -> None:
 
 
 def test_all_formats_of_the_leaderboard_agree(arena: Arena, tmp_path: Path) -> None:
-    def shown(format: str) -> str:
-        out = tmp_path / "new" / f"board.{format}"
-        words = ("leaderboard", arena.suite, "--results", arena.results, "--format", format)
-        printed, written = call(*words), call(*words, "--out", out)
+    def shown(format: Format) -> str:
+        out = tmp_path / "new" / f"board.{FILE_ENDINGS.get(format, 'txt')}"
+        words = ("leaderboard", arena.suite, "--results", arena.results)
+        printed, written = call(*words, "--format", format), call(*words, "--out", out)
         assert (printed.code, printed.err, written.code, written.out, written.err) == (0, "", 0, "", "")
         if format != "rich":  # which is laid out for the terminal's width
             assert out.read_text().rstrip() == printed.out.rstrip()
@@ -130,14 +133,15 @@ def test_all_formats_of_the_leaderboard_agree(arena: Arena, tmp_path: Path) -> N
     assert [board["protocol"] for board in boards if not board["part"]] == list(PROTOCOLS)
     assert [board["protocol"] for board in boards if board["part"] == "statistics"] == list(PROTOCOLS)
     rows = list(csv.DictReader(io.StringIO(shown("csv"))))
-    assert {row["protocol"] for row in rows} == set(PROTOCOLS)
+    assert {(row["protocol"], row["part"]) for row in rows} == set(product(PROTOCOLS, ("", "statistics")))
     figures = [
         f"{100 * run.data.metrics[name] / run.data.metrics[name.replace('correct', 'total')]:.2f}"
         for run in e2e_record.runs(arena.results)
         for name in run.data.metrics
         if name.startswith("correct/")
     ]
-    for format in ("md", "latex", "html", "rich"):
+    readable: list[Format] = ["md", "latex", "html", "rich"]
+    for format in readable:
         text = shown(format)
         assert all(figure in text for figure in figures), format
 
