@@ -196,6 +196,7 @@ class Executor:
             return error
         scored = [outcome for outcome in outcomes.values() if isinstance(outcome, Evaluated)]
         recipe = Recipe(**run.planned.recipe)
+        learns = recipe.epochs > 0 or type(run.learner).fit is not Learner.fit
         folder = training_folder(self._place.results, run.planned)
         try:
             with _locked(folder):
@@ -207,7 +208,7 @@ class Executor:
             cost=Cost(
                 trainable_parameters=sum(parameter.numel() for parameter in run.learner.parameters()),
                 train_seconds=run.seconds,
-                train_images=images_seen(recipe, len(run.task.train.labels)) if run.learner.seeded else 0,
+                train_images=images_seen(recipe, len(run.task.train.labels)) if learns else 0,
                 eval_seconds=sum(each.seconds for each in scored),
                 eval_images=sum(each.images for each in scored),
                 peak_memory_mib=max(run.peak_memory_mib, peak),

@@ -30,6 +30,9 @@ _COSTS = (
     Column("peak_memory_mib", "Peak memory MiB", "MiB"),
 )
 
+_MEASURABLE = 0.01
+"""Seconds a run; of less no speed is told."""
+
 
 def leaderboard(
     frame: "pd.DataFrame",
@@ -210,10 +213,8 @@ def _cost_table(ours: "pd.DataFrame", methods: Sequence[Method]) -> Table:
         count = len(mine)
         if not count and (ours["label"] == method.label).any():
             continue  # a further reading of runs that another row has
-        speeds = [
-            mine[f"{phase}_images"].sum() / seconds if (seconds := mine[f"{phase}_seconds"].sum()) > 0 else None
-            for phase in ("train", "eval")
-        ]
+        spent = [(mine[f"{phase}_images"].sum(), mine[f"{phase}_seconds"].sum()) for phase in ("train", "eval")]
+        speeds = [images / seconds if images and seconds >= _MEASURABLE * count else None for images, seconds in spent]
         means = [mine[name].mean() if count else None for name in ("trainable_parameters", "train_seconds")]
         values = [*means, *speeds, mine["peak_memory_mib"].mean() if count else None]
         cells = (

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from promptarena.benchmark.backbone import Backbone
 from promptarena.benchmark.method import About, CannotTransferError, Classes, Config, Images, Learner, Shots
@@ -43,16 +43,14 @@ class LinearProbe(Learner):
     )
     config_type = LinearProbeConfig
     config: LinearProbeConfig
-    weight: Tensor
-    bias: Tensor
 
     def __init__(
         self, backbone: Backbone, config: LinearProbeConfig, classes: Classes, generator: torch.Generator
     ) -> None:
         super().__init__(backbone, config, classes, generator)
         self.trained_on = classes.names
-        self.register_buffer("weight", torch.zeros(len(classes), backbone.embed_dim))
-        self.register_buffer("bias", torch.zeros(len(classes)))
+        self.weight = nn.Parameter(torch.zeros(len(classes), backbone.embed_dim))
+        self.bias = nn.Parameter(torch.zeros(len(classes)))
 
     def fit(self, shots: Shots) -> None:
         """Search the strength on the validation shots; the smallest of equally good ones wins. One class needs none."""
@@ -84,8 +82,8 @@ class LinearProbe(Learner):
         weight, bias = torch.from_numpy(found[2].coef_), torch.from_numpy(found[2].intercept_)
         if len(weight) == 1:  # of two classes the solver gives only the logit of the second against the first
             weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
-        self.weight.copy_(weight)
-        self.bias.copy_(bias)
+        self.weight.data.copy_(weight)
+        self.bias.data.copy_(bias)
 
     def prompts(self, classes: Classes) -> Classes:
         """The classes themselves; raises CannotTransferError for any but those it was trained on."""

@@ -284,6 +284,20 @@ def test_costs_are_means_over_runs_each_counted_once() -> None:
     assert cell(board, "cost", "zeroshot", "train_images_per_second").value is None
 
 
+def test_no_speed_is_told_of_what_takes_no_time() -> None:
+    runs = [
+        result
+        for label, cost in (("slow", Cost(0, 0.02, 1, 0.02, 1, 1.0)), ("still", Cost(0, 0.0001, 0, 0.0001, 1000, 1.0)))
+        for result in results_of(
+            [(label, "dtd", seed, sides("dtd", 1, 1)) for seed in (1, 2)], cost=cost, run_id=label, run_key=label
+        )
+    ]
+    board = leaderboard(tidy(runs), "base-to-novel", [("dtd", "DTD")])
+    for column in ("train_images_per_second", "eval_images_per_second"):
+        assert cell(board, "cost", "slow", column).value == 50
+        assert cell(board, "cost", "still", column).value is None
+
+
 def test_the_caption_says_how_the_figures_came_about() -> None:
     runs = results_of([("coop", "dtd", seed, sides("dtd", 1, 1)) for seed in (1, 2, 3)])
     caption = leaderboard(tidy(runs), "base-to-novel", [("dtd", "DTD")]).caption
