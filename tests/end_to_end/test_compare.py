@@ -196,3 +196,7 @@ def test_every_method_there_is_runs_under_every_protocol(tmp_path: Path) -> None
     assert ran == {(method, protocol) for method in load_registry().methods for protocol in PROTOCOLS}
     assert "dear(mask=none)" in ended.out
     assert "dear: class feature" in ended.out
+    untrained = {run.data.tags["method"] for run in runs if not run.data.metrics["cost/train_images"]}
+    assert untrained == {"zeroshot", "zeroshot-ensemble", "rada-ttt"}
+    empty = {run.data.tags["method"] for run in runs if not run.data.metrics["cost/trainable_parameters"]}
+    assert empty == {"zeroshot", "zeroshot-ensemble", "tip-adapter"}
