@@ -82,7 +82,11 @@
   [protocol, dataset].forEach((select) => select.addEventListener("change", filter));
   method.addEventListener("input", filter);
   controls.addEventListener("submit", (event) => event.preventDefault());
-  controls.addEventListener("reset", () => setTimeout(filter));
+  controls.addEventListener("reset", (event) => {
+    event.preventDefault();
+    [protocol, dataset, method].forEach((control) => (control.value = ""));
+    filter();
+  });
   theme.addEventListener("click", () => setTheme(dark() ? "light" : "dark"));
   theme.setAttribute("aria-pressed", String(dark()));
   controls.hidden = false;
