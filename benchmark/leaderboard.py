@@ -30,8 +30,8 @@ _COSTS = (
     Column("peak_memory_mib", "Peak memory MiB", "MiB"),
 )
 
-_MEASURABLE = 0.01
-"""Seconds a run; of less no speed is told."""
+MEASURABLE = 0.01
+"""Seconds a run; less counts as no time and has no speed."""
 
 
 def leaderboard(
@@ -214,7 +214,7 @@ def _cost_table(ours: "pd.DataFrame", methods: Sequence[Method]) -> Table:
         if not count and (ours["label"] == method.label).any():
             continue  # a further reading of runs that another row has
         spent = [(mine[f"{phase}_images"].sum(), mine[f"{phase}_seconds"].sum()) for phase in ("train", "eval")]
-        speeds = [images / seconds if images and seconds >= _MEASURABLE * count else None for images, seconds in spent]
+        speeds = [images / seconds if images and seconds >= MEASURABLE * count else None for images, seconds in spent]
         means = [mine[name].mean() if count else None for name in ("trainable_parameters", "train_seconds")]
         values = [*means, *speeds, mine["peak_memory_mib"].mean() if count else None]
         cells = (

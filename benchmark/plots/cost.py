@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.leaderboard import FEW_SHOTS, leaderboard
+from promptarena.benchmark.leaderboard import FEW_SHOTS, MEASURABLE, leaderboard
 from promptarena.benchmark.plots.cells import absent, column, half_width, something, value
 from promptarena.benchmark.plots.style import (
     PAGE,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _TICKS = 3, 5
 _COSTS = {
     "trainable_parameters": ("Trainable parameters", 1.0),
-    "train_seconds": ("Training time in s", 0.01),
+    "train_seconds": ("Training time in s", MEASURABLE),
     "peak_memory_mib": ("Peak memory in MiB", 1.0),
 }
 """Headings, and the least cost that counts as one: below it, a method stands left of all others."""
