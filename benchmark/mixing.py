@@ -106,7 +106,8 @@ def _draw(result: StoredResult) -> Claims:
 
 def _versions(result: StoredResult) -> Claims:
     names = ("provenance.precision", "provenance.training_version", "provenance.transform_version")
-    return {(result.suite, result.protocol, result.label, result.shots): _picked(result, *names)}
+    protocol = ("provenance.protocol_version", result.settings.get("provenance.protocol_version", "1"))
+    return {(result.suite, result.protocol, result.label, result.shots): (*_picked(result, *names), protocol)}
 
 
 def _recipe(result: StoredResult) -> Claims:

@@ -20,7 +20,9 @@ from promptarena.benchmark.suites import Suite
 from promptarena.benchmark.transforms import TRANSFORM_VERSION
 
 TRAINING_VERSION = 3
-"""Raised whenever a change of the harness changes figures, so that older runs are not taken for new ones."""
+"""Raised by hand whenever a change of the harness changes what is trained, so that older runs are run again."""
+PROTOCOL_VERSION = 1
+"""Raised by hand whenever a change of the harness changes how trained learners are scored."""
 
 Model = TypeVar("Model", bound=BaseModel)
 RECIPE_PREFIX = "recipe."
@@ -66,7 +68,6 @@ class Planner:
             "transform_version": TRANSFORM_VERSION,
             "method": spec.method,
             "method_source": method.source,
-            "method_distribution": method.distribution,
             "backbone": self.backbone.digest,
             "precision": self.precision,
             "train_split": examples,
@@ -84,7 +85,7 @@ class Planner:
         splits += [self.data.split(self.suite.card(target.dataset), "test") for target in spec.targets]
         return PlannedRun(
             spec=spec,
-            key=digest(train_key, spec.protocol, spec.shots, targets),
+            key=digest(train_key, PROTOCOL_VERSION, spec.protocol, spec.shots, targets),
             train_key=train_key,
             config=resolved["config"],
             recipe=resolved["recipe"],
@@ -97,6 +98,7 @@ class Planner:
                 "method_distribution": method.distribution,
                 "method_origin": method.origin,
                 "training_version": TRAINING_VERSION,
+                "protocol_version": PROTOCOL_VERSION,
                 "transform_version": TRANSFORM_VERSION,
                 "targets": targets,
                 "own_splits": sorted({split.dataset for split in splits if split.own_split}),

@@ -14,8 +14,9 @@ from pathlib import Path
 from types import ModuleType
 
 from promptarena.benchmark.errors import UserError, unknown
-from promptarena.benchmark.keys import digest, file_digest
+from promptarena.benchmark.keys import digest
 from promptarena.benchmark.method import About, Learner
+from promptarena.benchmark.source_digest import method_digest
 
 GROUP = "promptarena.methods"
 OURS = "promptarena"
@@ -28,7 +29,7 @@ class Method:
     """A registered method.
 
     `origin` is "distribution version" or the plugin's file, `distribution` the former or empty, `source` the SHA-256
-    over its file and those of the methods it is composed of (its base classes).
+    of its code (see `source_digest`).
     """
 
     name: str
@@ -110,15 +111,7 @@ def _method(name: str, learner: object, origin: str, distribution: str = "") -> 
     about = getattr(learner, "about", None)
     if not (isinstance(about, About) and isinstance(about.year, int)):
         raise TypeError(f"{learner.__name__} has no `about` card (an About with a year)")
-    return Method(name, learner, origin, distribution, _source(learner))
-
-
-def _source(learner: type[Learner]) -> str:
-    """The digest of the learner's own file; when it builds on other methods, of all their files together."""
-    own = learner.mro()[: learner.mro().index(Learner)]
-    files = dict.fromkeys(inspect.getfile(cls) for cls in own)
-    digests = [file_digest(Path(file)) for file in files]
-    return digests[0] if len(digests) == 1 else digest(*digests)
+    return Method(name, learner, origin, distribution, method_digest(learner))
 
 
 def _from_file(path: Path) -> list[Method]:

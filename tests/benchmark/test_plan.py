@@ -96,6 +96,27 @@ def test_backbone_precision_source_and_suite_training_decide_the_keys(planner: P
     assert len({train for train, _ in planned}) == len({key for _, key in planned}) == len(planners)
 
 
+@pytest.mark.parametrize("constant", ["TRAINING_VERSION", "PROTOCOL_VERSION"])
+def test_a_version_of_the_harness_decides_the_keys(
+    planner: Planner, constant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = keys(planner.plan(SPEC))
+    monkeypatch.setattr(f"promptarena.benchmark.plan.{constant}", 1000)
+    train_key, key = keys(planner.plan(SPEC))
+    assert key != before[1]
+    assert (train_key != before[0]) == (constant == "TRAINING_VERSION")
+
+
+def test_a_release_and_a_place_of_installation_change_no_key(planner: Planner) -> None:
+    """They are kept in the provenance."""
+    moved = [
+        replace(method, distribution="promptarena 9.9", origin="elsewhere") for method in REGISTRY.methods.values()
+    ]
+    one, other = planner.plan(SPEC), replace(planner, registry=Registry(moved, ())).plan(SPEC)
+    assert keys(one) == keys(other)
+    assert other.provenance["method_distribution"] == "promptarena 9.9"
+
+
 def test_test_images_decide_the_run_but_not_its_training(planner: Planner) -> None:
     data = worlds.Listed()
     data.changed["birds", "test"] = tuple(f"new/{row}.png" for row in range(40))

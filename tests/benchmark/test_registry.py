@@ -140,7 +140,7 @@ def test_the_source_digest_follows_the_file(tmp_path: Path) -> None:
     path = plugin(tmp_path, "Mine")
     before = load_registry([path]).get("my-method").source
     assert load_registry([path]).get("my-method").source == before
-    path.write_text(path.read_text() + "# changed\n")
+    path.write_text(path.read_text() + "changed = True\n")
     assert load_registry([path]).get("my-method").source != before
 
 

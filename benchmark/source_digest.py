@@ -1,0 +1,143 @@
+"""A digest of what decides a method's figures: its code, without what only people or the import system read.
+
+The digest enters every run's key, so whatever changes it makes recorded runs run again. It therefore leaves out
+comments, formatting, docstrings, annotations, the `about` card, and the names under which imports are known in the
+file. It covers a constant, an operator or a default.
+"""
+
+import ast
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from promptarena.benchmark.keys import digest
+from promptarena.benchmark.method import Config, Learner
+
+HARNESS = "promptarena"
+OUR_METHODS = "promptarena.methods"
+CARD = "about"
+_UNREAD = frozenset({"annotation", "returns", "type_comment", "type_params", "ctx", "kind"})
+
+
+def method_digest(learner: type[Learner]) -> str:
+    """SHA-256 (64 hex digits) of a method's code.
+
+    Covers the file of the class, those of its base classes below `Learner`, and the modules of the same package whose
+    functions, constants or modules these files import. The harness itself is covered by `TRAINING_VERSION` and
+    `PROTOCOL_VERSION`.
+
+    Args:
+        learner: the method's class.
+
+    Returns:
+        The digest. It is the same for every Python version, release and place of installation.
+
+    Raises:
+        OSError, TypeError: the source of the class cannot be found.
+        SyntaxError: a file is not Python.
+    """
+    own = learner.mro()[: learner.mro().index(Learner)]
+    waiting = dict.fromkeys(cls.__module__ for cls in own if cls.__module__ != "builtins")
+    files = {cls.__module__: Path(inspect.getfile(cls)) for cls in own if cls.__module__ in waiting}
+    digests: dict[str, str] = {}
+    while waiting:
+        name = next(iter(waiting))
+        del waiting[name]
+        tree = ast.parse(files[name].read_bytes())
+        digests[name] = code_digest(tree)
+        for helper in _helpers(tree, name):
+            if helper not in digests:
+                waiting[helper] = None
+                files.setdefault(helper, Path(inspect.getfile(sys.modules[helper])))
+    return digest(*sorted(digests.values()))
+
+
+def code_digest(code: str | ast.Module) -> str:
+    """SHA-256 (64 hex digits) of a module's syntax tree, without what does not decide figures.
+
+    Args:
+        code: the module's text or its tree.
+
+    >>> code_digest("x: int = 2  # two") == code_digest("x = 2")
+    True
+    >>> code_digest("x = 2") == code_digest("x = 3")
+    False
+    """
+    tree = ast.parse(code) if isinstance(code, str) else code
+    return digest(_plain(tree, _imported_names(tree)))
+
+
+def _plain(node: Any, names: dict[str, str]) -> Any:
+    """A node as lists of plain values: its kind and its fields that are not empty.
+
+    Written out here because `ast.dump` gives other text in other Python versions.
+    """
+    if isinstance(node, list):
+        return [_plain(item, names) for item in node if not _is_for_people(item)]
+    if isinstance(node, ast.Name):
+        return ["Name", names.get(node.id, node.id)]
+    if isinstance(node, ast.AnnAssign) and node.value is not None:  # `x: int = 2` is `x = 2`
+        return ["Assign", ["targets", [_plain(node.target, names)]], ["value", _plain(node.value, names)]]
+    if isinstance(node, ast.AST):
+        fields = [
+            [name, _plain(value, names)]
+            for name, value in ast.iter_fields(node)
+            if name not in _UNREAD and value is not None and value != []
+        ]
+        return [type(node).__name__, *fields]
+    return f"{type(node).__name__} {node!r}"
+
+
+def _is_for_people(statement: Any) -> bool:
+    """Whether a statement is an import, a docstring or a method's card."""
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return True
+    if isinstance(statement, ast.Expr):
+        return isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str)
+    if isinstance(statement, ast.Assign):
+        return any(isinstance(target, ast.Name) and target.id == CARD for target in statement.targets)
+    return (
+        isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.target.id == CARD
+    )
+
+
+def _imported_names(tree: ast.Module) -> dict[str, str]:
+    """What each imported name of a file stands for.
+
+    A name of the harness counts without its module, since modules move; any other with it, for `relu` of one library
+    is not `relu` of another.
+    """
+    names: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.asname: f"import {alias.name}" for alias in node.names if alias.asname}
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            place = "" if node.level or module.split(".")[0] == HARNESS else module
+            names |= {alias.asname or alias.name: f"import {place}:{alias.name}" for alias in node.names}
+    return names
+
+
+def _helpers(tree: ast.Module, name: str) -> Iterator[str]:
+    """The loaded modules of the same package that the module `name` takes more from than learners and their settings.
+
+    A learner that it builds on is among its bases already, and one that it does not build on decides nothing; settings
+    are in a run's key by their values.
+    """
+    package = OUR_METHODS if name.startswith(f"{OUR_METHODS}.") else name.split(".")[0]
+    imported: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            base = importlib.util.resolve_name(base, name.rpartition(".")[0]) if node.level else base
+            values = {alias.name: getattr(sys.modules.get(base), alias.name, None) for alias in node.names}
+            imported += [f"{base}.{alias}" for alias, value in values.items() if isinstance(value, ModuleType)]
+            if not all(isinstance(value, type) and issubclass(value, Learner | Config) for value in values.values()):
+                imported.append(base)
+    yield from (module for module in imported if module.startswith(f"{package}.") and module in sys.modules)
