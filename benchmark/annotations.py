@@ -14,9 +14,9 @@ import numpy as np
 from pydantic import RootModel
 
 from promptarena.benchmark.cards import Card, readable
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.config_files import check, read_bytes, read_json_model, read_text
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.images import EXTENSIONS
-from promptarena.benchmark.modelfiles import check, read_bytes, read_json_model, read_text
 from promptarena.benchmark.split_files import Annotations, SplitJsonOptions
 
 Part = Literal["train", "test"]

@@ -15,8 +15,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from promptarena.benchmark.backbone import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD, Channels
-from promptarena.benchmark.errors import UserError, unknown
-from promptarena.benchmark.modelfiles import check
+from promptarena.benchmark.core.config_files import check
+from promptarena.benchmark.core.errors import UserError, unknown
 
 _FREE = {
     "": {"embed_dim", "quick_gelu", "init_logit_scale", "vision_cfg", "text_cfg"},

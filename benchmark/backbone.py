@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.exact import EXACT, Exact
 from promptarena.benchmark.towers import NO_BIAS, NO_EDITS, Edit, Tower
 

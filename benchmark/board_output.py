@@ -6,12 +6,12 @@ from pathlib import Path
 from rich.console import Console
 
 from promptarena.benchmark.board import Board, in_brief
-from promptarena.benchmark.errors import unknown
+from promptarena.benchmark.core.errors import unknown
+from promptarena.benchmark.core.files import write_whole
+from promptarena.benchmark.core.runs import PROTOCOLS
 from promptarena.benchmark.frame import names_reading
 from promptarena.benchmark.record import Record
-from promptarena.benchmark.spec import PROTOCOLS
 from promptarena.benchmark.tables import Format, print_rich, render, render_all
-from promptarena.benchmark.written import write_whole
 
 FILE_ENDINGS: dict[Format, str] = {"md": "md", "latex": "tex", "html": "html", "csv": "csv", "json": "json"}
 

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from promptarena.benchmark.board import Board
+from promptarena.benchmark.core.errors import unknown
+from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
+from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.distance_board import distance_board
-from promptarena.benchmark.errors import unknown
 from promptarena.benchmark.frame import reading_label, tidy
 from promptarena.benchmark.leaderboard import leaderboard
-from promptarena.benchmark.outline import Outline
 from promptarena.benchmark.plots.every import every_figure
 from promptarena.benchmark.plots.style import Format, rendered
 from promptarena.benchmark.protocol_rows import Titled
 from promptarena.benchmark.published import load_published
 from promptarena.benchmark.record_index import StoredResult
-from promptarena.benchmark.spec import PROTOCOLS, Protocol
 from promptarena.benchmark.statistics.tables import statistics_board
 
 if TYPE_CHECKING:

@@ -9,18 +9,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator
 
-from promptarena import benchmark
-from promptarena.benchmark.errors import UserError, unknown
-from promptarena.benchmark.keys import digest
-from promptarena.benchmark.modelfiles import check, read_text, read_toml
+from promptarena.benchmark.core.config_files import check, read_text, read_toml
+from promptarena.benchmark.core.errors import UserError, unknown
+from promptarena.benchmark.core.keys import digest
+from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.sources import Sources
 
 SplitName = Literal["train", "val", "test"]
 ReaderName = Literal["miniature", "folder", "split_json", "variant_lists"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
-
-DATASETS = Path(benchmark.__file__).resolve().parent.parent / "datasets"
-"""The package's data folder, in an editable install as in a wheel."""
 
 _CARDS = DATASETS / "cards"
 _DESCRIPTIVE = {"title", "mirrors", "licence", "citation", "description", "sources", "class_folders"}

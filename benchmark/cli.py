@@ -24,7 +24,7 @@ from promptarena.benchmark.cli_options import (
     TrackingUri,
 )
 from promptarena.benchmark.cli_published import published_app
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.spaced import SpacedLists
 
 app = typer.Typer(

@@ -23,14 +23,14 @@ from promptarena.benchmark.comparison import (
     plan_comparison,
     record_comparison,
 )
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import PROTOCOLS, PlannedRun
+from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.execution import Workplace
-from promptarena.benchmark.outline import Outline
 from promptarena.benchmark.preview_commands import foresee, print_preview
 from promptarena.benchmark.progress import ProgressReporter, duration, name_of
 from promptarena.benchmark.record import Record
 from promptarena.benchmark.record_store import shown
-from promptarena.benchmark.spec import PROTOCOLS, PlannedRun
 from promptarena.benchmark.tables import print_rich
 from promptarena.benchmark.workers import RunFailedError
 

@@ -11,20 +11,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from promptarena.benchmark.core.errors import NotReadyError, UserError, unknown
+from promptarena.benchmark.core.keys import digest
+from promptarena.benchmark.core.recipe import Recipe
+from promptarena.benchmark.core.runs import PlannedRun, RunResult, RunSpec
 from promptarena.benchmark.draws import restrict
-from promptarena.benchmark.errors import NotReadyError, UserError, unknown
 from promptarena.benchmark.estimate import Estimator, Workload
 from promptarena.benchmark.examples import Data
 from promptarena.benchmark.execution import Workplace, training_folder
-from promptarena.benchmark.keys import digest
 from promptarena.benchmark.plan import Planner, parse_overrides
 from promptarena.benchmark.protocols import Enumerated, enumerate_runs
-from promptarena.benchmark.recipe import Recipe
 from promptarena.benchmark.record import Parents, Record
 from promptarena.benchmark.record_index import RecordedRun
 from promptarena.benchmark.registry import ALL, Registry, load_registry
 from promptarena.benchmark.schedule import Schedule
-from promptarena.benchmark.spec import PlannedRun, RunResult, RunSpec
 from promptarena.benchmark.suites import Suite, load_suite
 from promptarena.benchmark.training import images_seen
 from promptarena.benchmark.weights import choose_device, identify

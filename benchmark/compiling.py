@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 
 COMPILER = "inductor"
 """torch.compile's backend."""

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone import Backbone, Precision
 from promptarena.benchmark.contract_world import Subject, same
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
+from promptarena.benchmark.core.runs import PROTOCOLS
 from promptarena.benchmark.method import About, CannotTransferError, Learner
-from promptarena.benchmark.recipe import Recipe, TrainingTask
-from promptarena.benchmark.spec import PROTOCOLS
 from promptarena.benchmark.weights import weights_digest
 
 CLOSE = 1e-4

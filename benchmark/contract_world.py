@@ -16,10 +16,10 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone import Backbone, Precision
 from promptarena.benchmark.cache import ArrayCache, default_cache_folder
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask, adapted
 from promptarena.benchmark.examples import Data, Examples, Pictures
 from promptarena.benchmark.inputs import View
 from promptarena.benchmark.method import Classes, Config, Images, Learner
-from promptarena.benchmark.recipe import Recipe, TrainingTask, adapted
 from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.training import Task, batches, train
 from promptarena.benchmark.weights import load_backbone

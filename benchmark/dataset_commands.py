@@ -10,8 +10,8 @@ from rich.text import Text
 
 from promptarena.benchmark import terminal
 from promptarena.benchmark.cards import SPLITS, Card, load_card
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.dataset_verify import Report, verify
-from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.listing import DATA_VARIABLE
 from promptarena.benchmark.prepare import prepare
 from promptarena.benchmark.steps import Step

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptarena.benchmark.cards import SPLITS, Card, SplitName
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.images import ImageStore
 from promptarena.benchmark.listing import Listing, MissingDataError
 from promptarena.benchmark.readers import list_split

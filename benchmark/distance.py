@@ -7,12 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from promptarena.benchmark.board import Board, Cell
+from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.frame import names_reading
 from promptarena.benchmark.leaderboard import FEW_SHOTS, leaderboard
 from promptarena.benchmark.protocol_rows import Titled
 from promptarena.benchmark.published import Place, Published, lookup
 from promptarena.benchmark.published_rows import AVERAGE, BACKBONES, MEMBERS, SOURCE, STANDARD, Kind
-from promptarena.benchmark.spec import Protocol
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from promptarena.benchmark.core.runs import Subset
 from promptarena.benchmark.protocols import subset_labels
-from promptarena.benchmark.spec import Subset
 
 IntArray = npt.NDArray[np.int64]
 

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from promptarena.benchmark.cache import ArrayCache
+from promptarena.benchmark.core.runs import Score, Target
 from promptarena.benchmark.draws import restrict
 from promptarena.benchmark.examples import Examples
 from promptarena.benchmark.inputs import View, ViewBatch
 from promptarena.benchmark.method import Classes, Learner
 from promptarena.benchmark.read_ahead import read_ahead
-from promptarena.benchmark.spec import Score, Target
 
 BATCH = 100
 

@@ -8,11 +8,11 @@ import numpy as np
 from PIL import Image
 
 from promptarena.benchmark.cards import Card, SplitName
+from promptarena.benchmark.core.keys import digest
+from promptarena.benchmark.core.runs import Subset
 from promptarena.benchmark.draws import draw_few_shot, restrict
-from promptarena.benchmark.keys import digest
 from promptarena.benchmark.method import Classes
 from promptarena.benchmark.protocols import subset_labels
-from promptarena.benchmark.spec import Subset
 from promptarena.benchmark.splits import Split, find_split, load_split
 
 

@@ -19,16 +19,16 @@ from safetensors import SafetensorError
 from promptarena.benchmark.backbone import Backbone, Precision
 from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.checkpoint import Checkpoint
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.keys import generator
+from promptarena.benchmark.core.recipe import Recipe
+from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, Target
 from promptarena.benchmark.evaluation import Evaluated, evaluate_together
 from promptarena.benchmark.examples import Data
-from promptarena.benchmark.keys import generator
 from promptarena.benchmark.learned import LEARNED, Learned
 from promptarena.benchmark.memory import PeakMemory
 from promptarena.benchmark.method import CannotTransferError, Classes, Learner
-from promptarena.benchmark.recipe import Recipe
 from promptarena.benchmark.registry import load_registry
-from promptarena.benchmark.spec import Cost, PlannedRun, RunResult, Target
 from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.together import Member, can_train_together, train_together
 from promptarena.benchmark.training import Curve, Task, images_seen, train

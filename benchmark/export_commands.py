@@ -10,7 +10,9 @@ from rich.progress import track
 from promptarena.benchmark import terminal
 from promptarena.benchmark.board_output import keep_boards
 from promptarena.benchmark.boards import boards_of, figures_of
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.keys import digest
+from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.exported_run import ExportedRun
 from promptarena.benchmark.exports import (
     FILE_NAMES,
@@ -24,8 +26,6 @@ from promptarena.benchmark.exports import (
     write_run,
 )
 from promptarena.benchmark.exports_merged import merged
-from promptarena.benchmark.keys import digest
-from promptarena.benchmark.outline import Outline
 from promptarena.benchmark.record import Parents, Record
 from promptarena.benchmark.record_index import StoredResult
 from promptarena.benchmark.record_store import shown

@@ -12,13 +12,13 @@ from typing import Literal, Self, TypeVar
 
 from pydantic import model_validator
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.config_files import read_bytes, read_json_model
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.files import write_whole
+from promptarena.benchmark.core.keys import file_digest
+from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.exported_run import Count, ExportedRun
-from promptarena.benchmark.keys import file_digest
-from promptarena.benchmark.modelfiles import read_bytes, read_json_model
-from promptarena.benchmark.outline import Outline
 from promptarena.benchmark.sealed import SCHEMA_VERSION, Digest, Sealed, content_digest
-from promptarena.benchmark.written import write_whole
 
 MANIFEST = "manifest.json"
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.exported_run import ExportedRun
 from promptarena.benchmark.exports import Export
 from promptarena.benchmark.sealed import content_digest

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 """File name endings, in lower case, of what counts as a picture in a folder."""

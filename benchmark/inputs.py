@@ -20,7 +20,7 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone import Backbone
 from promptarena.benchmark.cache import ArrayCache
-from promptarena.benchmark.keys import digest, generator
+from promptarena.benchmark.core.keys import digest, generator
 from promptarena.benchmark.transforms import TRANSFORM_VERSION, test_view, training_view
 
 LARGEST_CACHED_MIB = 1024

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone import Backbone, Prompts
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.method import Images
 from promptarena.benchmark.towers import Edit
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptarena.benchmark.keys import file_digest
+from promptarena.benchmark.core.keys import file_digest
 
 OPENAI = {
     "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762": "RN50",

@@ -10,11 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.board import Board, Cell, Column, Mark, Row, Table
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.figures import Figure, Method, Place, Seed, average, harmonic
 from promptarena.benchmark.leaderboard_text import TITLES, caption, missing_notes
 from promptarena.benchmark.protocol_rows import TRANSFER, Titled, counted_shots, protocol_rows
-from promptarena.benchmark.spec import Protocol
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,14 +7,14 @@ from typing import cast
 
 from promptarena.benchmark.board_output import check_protocols, format_of, print_boards
 from promptarena.benchmark.boards import boards_of
-from promptarena.benchmark.errors import UserError, unknown
+from promptarena.benchmark.core.errors import UserError, unknown
+from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.exports import Export, read_export
 from promptarena.benchmark.exports_merged import merged
-from promptarena.benchmark.outline import Outline
 from promptarena.benchmark.record import Record
 from promptarena.benchmark.record_index import StoredResult
 from promptarena.benchmark.record_store import shown
-from promptarena.benchmark.spec import Protocol
 from promptarena.benchmark.suites import list_suites, load_suite
 from promptarena.benchmark.tables import Format
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.figures import Method, Place
-from promptarena.benchmark.spec import Protocol
 
 TITLES: Mapping[str, str] = {
     "base-to-novel": "Base-to-novel generalization",

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from promptarena.benchmark.backbone import Backbone, Precision
-from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.keys import file_digest
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.keys import file_digest
 from promptarena.benchmark.method import Classes, Learner
 from promptarena.benchmark.registry import Registry
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from promptarena.benchmark.cards import Card, SplitName
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.images import ImageStore
 
 DATA_VARIABLE = "PROMPTARENA_DATA"

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone import Backbone
-from promptarena.benchmark.recipe import Recipe, TrainingTask
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 
 
 class Config(BaseModel):

@@ -13,12 +13,12 @@ from rich.text import Text
 from promptarena.benchmark import terminal
 from promptarena.benchmark.backbone import Backbone
 from promptarena.benchmark.contract import RULES, Finding, check, miniature, one_line
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
+from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
 from promptarena.benchmark.method import Classes, Learner, assumed_settings
 from promptarena.benchmark.new_method import write_method
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 from promptarena.benchmark.registry import ALL, OURS, Method, Registry, load_registry
-from promptarena.benchmark.spec import PROTOCOLS, Protocol
 from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.weights import backbone_of_shapes
 

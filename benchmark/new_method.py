@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.registry import ALL, Registry
 
 PLUGIN = Template('''"""$title: one learned offset for all class features."""
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.backbone import Backbone
 from promptarena.benchmark.method import About, Classes, Config, Learner
-from promptarena.benchmark.recipe import Recipe, TrainingTask
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 
 
 class ${title}Config(Config):

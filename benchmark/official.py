@@ -14,9 +14,9 @@ from pathlib import Path
 
 from promptarena.benchmark.annotations import Row, read_annotations
 from promptarena.benchmark.cards import SPLITS, Card, SplitName
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.files import write_whole
 from promptarena.benchmark.split_files import SplitFile
-from promptarena.benchmark.written import write_whole
 
 SEED = 1
 """Seed of the random stream that divides a dataset."""

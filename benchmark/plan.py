@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from promptarena.benchmark.errors import UserError, unknown
+from promptarena.benchmark.core.errors import UserError, unknown
+from promptarena.benchmark.core.keys import digest, file_digest
+from promptarena.benchmark.core.recipe import Recipe, adapted
+from promptarena.benchmark.core.runs import PlannedRun, RunSpec, Target
 from promptarena.benchmark.examples import Data
-from promptarena.benchmark.keys import digest, file_digest
 from promptarena.benchmark.known_weights import Weights
 from promptarena.benchmark.method import Config
-from promptarena.benchmark.recipe import Recipe, adapted
 from promptarena.benchmark.registry import Registry
-from promptarena.benchmark.spec import PlannedRun, RunSpec, Target
 from promptarena.benchmark.suites import Suite
 from promptarena.benchmark.transforms import TRANSFORM_VERSION
 

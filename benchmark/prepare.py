@@ -15,8 +15,8 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from promptarena.benchmark.cards import SPLITS, Card
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.diskspace import DiskFullError, require_space, told_when_full
-from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.fetch import Downloads, FetchError
 from promptarena.benchmark.imagenet_build import build_imagenet
 from promptarena.benchmark.sources import Source, SourceFile, browser_address

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from promptarena.benchmark.architectures import Architecture, Preprocessing
-from promptarena.benchmark.errors import UserError, unknown
+from promptarena.benchmark.core.errors import UserError, unknown
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from promptarena.benchmark.backbone import Backbone, Prompts
 from promptarena.benchmark.cards import Card, SplitName
+from promptarena.benchmark.core.runs import RunSpec, Subset
 from promptarena.benchmark.examples import Data
 from promptarena.benchmark.listing import MissingDataError
 from promptarena.benchmark.plan import resolve
 from promptarena.benchmark.protocols import subset_labels
 from promptarena.benchmark.registry import Registry
-from promptarena.benchmark.spec import RunSpec, Subset
 from promptarena.benchmark.suites import Suite
 from promptarena.benchmark.training import images_seen
 from promptarena.benchmark.weights import backbone_of_shapes

@@ -7,11 +7,11 @@ from rich.console import Console
 
 from promptarena.benchmark import terminal
 from promptarena.benchmark.comparison import Request, requested_runs
+from promptarena.benchmark.core.runs import RunSpec
 from promptarena.benchmark.execution import Workplace
 from promptarena.benchmark.preview import SUSTAINED_TFLOPS, gpu_hours, missing_data
 from promptarena.benchmark.progress import duration
 from promptarena.benchmark.registry import Registry, load_registry
-from promptarena.benchmark.spec import RunSpec
 from promptarena.benchmark.suites import Suite, load_suite
 from promptarena.benchmark.weights import missing_weights
 

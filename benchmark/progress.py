@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from promptarena.benchmark.comparison import Comparison
-from promptarena.benchmark.spec import PlannedRun, RunResult
+from promptarena.benchmark.core.runs import PlannedRun, RunResult
 from promptarena.benchmark.workers import RunFailedError
 
 

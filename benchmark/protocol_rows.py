@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.spec import Protocol
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import Protocol
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,8 +6,8 @@ Pure functions over names; docs/protocols.md gives the rules in words.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from promptarena.benchmark.errors import UserError, unknown
-from promptarena.benchmark.spec import PROTOCOLS, Protocol, RunSpec, Subset, Target
+from promptarena.benchmark.core.errors import UserError, unknown
+from promptarena.benchmark.core.runs import PROTOCOLS, Protocol, RunSpec, Subset, Target
 from promptarena.benchmark.suites import Suite
 
 Value = TypeVar("Value")

@@ -11,16 +11,15 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.modelfiles import check, read_text
+from promptarena.benchmark.core.config_files import check, read_text
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.paths import PUBLISHED
+from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.published_checks import findings
 from promptarena.benchmark.published_rows import KINDS, STANDARD, Kind, PublishedRow
-from promptarena.benchmark.spec import Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
-
-FOLDER = Path(__file__).parent.parent / "results" / "published"
 
 DTYPES = {
     "protocol": "str",
@@ -65,7 +64,7 @@ Place = tuple[str, str, str, int | None]
 """Method, dataset, metric, shots."""
 
 
-def load_published(folder: Path = FOLDER) -> "pd.DataFrame":
+def load_published(folder: Path = PUBLISHED) -> "pd.DataFrame":
     """All rows of the CSV files in a folder, with columns and types as in `DTYPES`; `value` is in percent.
 
     `text` is the number as printed. `recomputed` is what the other figures of its table give, NaN where they do not

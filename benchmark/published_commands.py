@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from promptarena.benchmark import terminal
-from promptarena.benchmark.errors import unknown
+from promptarena.benchmark.core.errors import unknown
+from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
 from promptarena.benchmark.published import load_published
 from promptarena.benchmark.published_rows import AVERAGE, KINDS, MEMBERS, SOURCE, STANDARD
-from promptarena.benchmark.spec import PROTOCOLS, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from promptarena.benchmark.spec import Protocol
+from promptarena.benchmark.core.runs import Protocol
 
 Kind = Literal["own paper", "quoted", "secondary", "re-run", "bound"]
 Metric = Literal["base", "novel", "hm", "accuracy"]

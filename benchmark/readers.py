@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from promptarena.benchmark.cards import Card, ReaderName, SplitName
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.folders import read_folder
 from promptarena.benchmark.images import PixelArray, RenderedImages
-from promptarena.benchmark.keys import digest
 from promptarena.benchmark.listing import Listing, Reader
 from promptarena.benchmark.split_files import read_split_json
 from promptarena.benchmark.variant_lists import read_variant_lists

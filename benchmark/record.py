@@ -6,7 +6,7 @@ Runs form a hierarchy, comparison -> method -> run, in one experiment per suite.
 import os
 from pathlib import Path
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.record_access import PARENT
 from promptarena.benchmark.record_reading import Recalled
 from promptarena.benchmark.record_runs import Imported, Parents, RecordRuns

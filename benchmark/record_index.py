@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import psutil
 
-from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.spec import Cost, Subset, Target
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import Cost, Subset, Target
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

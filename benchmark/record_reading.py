@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import PlannedRun, RunResult
 from promptarena.benchmark.record_access import RecordAccess, run_id_of
 from promptarena.benchmark.record_index import RecordedRun, StoredResult, cost_of, index_of, results_of, unscored_of
 from promptarena.benchmark.record_store import Store, explained
 from promptarena.benchmark.record_values import curves_of, planned_run, scores_of
 from promptarena.benchmark.record_view import VIEW_TAG, view_address
-from promptarena.benchmark.spec import PlannedRun, RunResult
 
 
 class Recalled(NamedTuple):

@@ -14,7 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import PlannedRun, RunResult
 from promptarena.benchmark.record_access import (
     PARENT,
     TAG_CHARACTERS,
@@ -34,7 +35,6 @@ from promptarena.benchmark.record_values import (
     plan_document,
     run_name,
 )
-from promptarena.benchmark.spec import PlannedRun, RunResult
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from filelock import BaseFileLock, FileLock
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from promptarena.benchmark.keys import digest
+from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.record_access import (
     PARENT,
     TAG_CHARACTERS,

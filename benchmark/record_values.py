@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from promptarena.benchmark.core.runs import PlannedRun, RunResult, RunSpec, Score, Target
 from promptarena.benchmark.record_index import NO_SEED
-from promptarena.benchmark.spec import PlannedRun, RunResult, RunSpec, Score, Target
 
 PARAM_CHARACTERS = 6000
 

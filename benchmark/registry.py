@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from promptarena.benchmark.errors import UserError, unknown
-from promptarena.benchmark.keys import digest
+from promptarena.benchmark.core.errors import UserError, unknown
+from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.method import About, Learner
 from promptarena.benchmark.source_digest import method_digest
 

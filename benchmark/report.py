@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptarena.benchmark.board import Board
-from promptarena.benchmark.outline import Outline
+from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.report_provenance import Run, facts, lines, splits
 from promptarena.benchmark.report_sections import Section
 from promptarena.benchmark.report_tables import Sheet, sheets

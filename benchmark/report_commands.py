@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from promptarena.benchmark.boards import of_methods
-from promptarena.benchmark.errors import UserError, unknown
-from promptarena.benchmark.outline import Outline
+from promptarena.benchmark.core.errors import UserError, unknown
+from promptarena.benchmark.core.files import write_whole
+from promptarena.benchmark.core.runs import PROTOCOLS
+from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.published import load_published
 from promptarena.benchmark.record import Record
 from promptarena.benchmark.record_index import StoredResult
 from promptarena.benchmark.record_store import shown
 from promptarena.benchmark.report import report_page
 from promptarena.benchmark.report_sections import sections_of
-from promptarena.benchmark.spec import PROTOCOLS
 from promptarena.benchmark.suites import Suite, load_suite
-from promptarena.benchmark.written import write_whole
 
 Runs = Sequence[Mapping[str, Any]]
 

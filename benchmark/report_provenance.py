@@ -10,8 +10,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptarena.benchmark.outline import Outline
-from promptarena.benchmark.spec import PROTOCOLS
+from promptarena.benchmark.core.runs import PROTOCOLS
+from promptarena.benchmark.core.suite_layout import Outline
 
 Run = Mapping[str, Any]
 

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from promptarena.benchmark.board import Board
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
+from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.distance_board import distance_board
-from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.frame import tidy
 from promptarena.benchmark.leaderboard import leaderboard
-from promptarena.benchmark.outline import Outline
 from promptarena.benchmark.plots.every import every_figure
 from promptarena.benchmark.plots.style import rendered
 from promptarena.benchmark.record_index import StoredResult
-from promptarena.benchmark.spec import PROTOCOLS, Protocol
 from promptarena.benchmark.statistics.tables import statistics_board
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from promptarena.benchmark.spec import PlannedRun
+from promptarena.benchmark.core.runs import PlannedRun
 
 Group = list[list[PlannedRun]]
 

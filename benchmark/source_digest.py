@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from promptarena.benchmark.keys import digest
+from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.method import Config, Learner
 
 HARNESS = "promptarena"

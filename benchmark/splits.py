@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from promptarena.benchmark.cards import Card, SplitName
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.images import ImageStore
-from promptarena.benchmark.keys import digest
 from promptarena.benchmark.listing import Listing
 from promptarena.benchmark.readers import list_split
 

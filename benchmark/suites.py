@@ -5,11 +5,12 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from promptarena.benchmark.cards import DATASETS, Card, SplitName, Text, load_card, names_a_file
-from promptarena.benchmark.errors import UserError, unknown
-from promptarena.benchmark.modelfiles import check, read_toml
-from promptarena.benchmark.recipe import TrainingTask
-from promptarena.benchmark.spec import Protocol
+from promptarena.benchmark.cards import Card, SplitName, Text, load_card, names_a_file
+from promptarena.benchmark.core.config_files import check, read_toml
+from promptarena.benchmark.core.errors import UserError, unknown
+from promptarena.benchmark.core.paths import DATASETS
+from promptarena.benchmark.core.recipe import TrainingTask
+from promptarena.benchmark.core.runs import Protocol
 
 _SUITES = DATASETS / "suites"
 

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.checkpoint import Checkpoint
+from promptarena.benchmark.core.keys import generator
+from promptarena.benchmark.core.recipe import Recipe, learning_rate
 from promptarena.benchmark.examples import Examples
 from promptarena.benchmark.inputs import Augmentation, View
-from promptarena.benchmark.keys import generator
 from promptarena.benchmark.method import Classes, Images, Learner
 from promptarena.benchmark.read_ahead import read_ahead
-from promptarena.benchmark.recipe import Recipe, learning_rate
 
 Curve = Mapping[str, float]
 

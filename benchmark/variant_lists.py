@@ -7,10 +7,10 @@ from typing import Annotated
 from pydantic import Field
 
 from promptarena.benchmark.cards import Card, SplitName, Text, readable
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.config_files import check, read_text
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.images import FileImages
 from promptarena.benchmark.listing import Listing, Options, image_folder, require_files
-from promptarena.benchmark.modelfiles import check, read_text
 
 
 class VariantListOptions(Options):

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.torchscript import is_torchscript, read_torchscript
 
 _DAMAGED = (

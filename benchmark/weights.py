@@ -14,7 +14,7 @@ from torch import Tensor
 from promptarena.benchmark.architectures import Architecture, Preprocessing, find_architecture
 from promptarena.benchmark.backbone import Backbone, Precision
 from promptarena.benchmark.compiling import COMPILER, check_compiler
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.known_weights import Weights, is_openai, origin_of_file, origin_of_tag
 from promptarena.benchmark.pretrained import Pretrained
 from promptarena.benchmark.weight_files import OPENAI_CONSTANTS, parameters, read_weights

@@ -19,10 +19,10 @@ from typing import Any
 
 import torch
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import PlannedRun, RunResult
 from promptarena.benchmark.execution import Executor, TrainedRun, Workplace
 from promptarena.benchmark.schedule import Schedule
-from promptarena.benchmark.spec import PlannedRun, RunResult
 
 QUIET_SECONDS = 60.0
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

@@ -18,7 +18,7 @@ from speed_parts.seeds import seeds
 from speed_parts.steps import evaluate, floor, steps
 from speed_parts.world import METHODS, World
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 
 PARTS = ("steps", "evaluate", "text", "runs", "growth", "floor", "seeds")
 

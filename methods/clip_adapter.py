@@ -7,10 +7,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone import Backbone
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.insertions import drawn_linear
 from promptarena.benchmark.method import About, Classes, Config, Images, Learner, assumed
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 
 
 class CLIPAdapterConfig(Config):

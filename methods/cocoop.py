@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone import Backbone, Prompts
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.insertions import context_words, drawn_context, drawn_linear, overwrite, word_context
 from promptarena.benchmark.method import About, Classes, Config, Images, Learner
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 
 PROMPTS_AT_ONCE = 4096
 """Prompts encoded together at most; all classes of one image always are."""

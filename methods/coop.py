@@ -8,10 +8,10 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone import Backbone, Prompts
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.insertions import context_words, word_context
 from promptarena.benchmark.method import About, CannotTransferError, Classes, Config, Learner
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 
 
 class CoOpConfig(Config):

@@ -12,16 +12,14 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone import Backbone, Prompts
-from promptarena.benchmark.errors import NotReadyError, UserError
+from promptarena.benchmark.core.errors import NotReadyError, UserError
+from promptarena.benchmark.core.paths import DATASETS
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
 from promptarena.benchmark.heads.roles import Head, RoleTable
 from promptarena.benchmark.insertions import append, check_depth, drawn_context, drawn_linear, insert, overwrite
 from promptarena.benchmark.method import About, Classes, Config, Images, Learner, assumed
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 from promptarena.benchmark.towers import Edit, Tower
-
-SHIPPED = Path(__file__).resolve().parents[1] / "datasets"
-"""Folder whose `*/heads/*.json` are the role tables that come with the package."""
 
 Mask = Literal["roles", "none", "generalization_only", "all_generalization"]
 Door = Attribute | Literal["open", "closed"]
@@ -320,7 +318,7 @@ def find_roles(config: DeARConfig, backbone_digest: str) -> tuple[Path, RoleTabl
 
     Raises NotReadyError when there is none for these weights, UserError when it is without a layer from J on.
     """
-    paths = [Path(config.roles)] if config.roles else sorted(SHIPPED.glob("*/heads/*.json"))
+    paths = [Path(config.roles)] if config.roles else sorted(DATASETS.glob("*/heads/*.json"))
     tables = {path: RoleTable.load(path) for path in paths}
     fitting = [path for path, table in tables.items() if table.backbone_digest == backbone_digest]
     if not fitting:

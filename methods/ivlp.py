@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone import Backbone, Prompts
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.insertions import (
     check_depth,
     context_words,
@@ -17,7 +18,6 @@ from promptarena.benchmark.insertions import (
     word_context,
 )
 from promptarena.benchmark.method import About, Classes, Config, Images, Learner
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 
 
 class IVLPConfig(Config):

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.method import About, Classes, Images
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 from promptarena.methods.coop import Assembly, CoOp, CoOpConfig
 
 TEMPLATES = {"dtd": "a photo of a {}, a type of texture."}

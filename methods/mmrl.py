@@ -11,9 +11,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone import Backbone, Prompts
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.insertions import check_depth, drawn_context, drawn_linear, insert, overwrite
 from promptarena.benchmark.method import About, Classes, Config, Images, Learner, assumed
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 from promptarena.benchmark.towers import Edit
 
 LAMBDA = {

@@ -10,9 +10,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.insertions import context_words
 from promptarena.benchmark.method import About, Classes, Images
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 from promptarena.methods.coop import Assembly, CoOp, CoOpConfig
 
 PHRASES = {

@@ -10,8 +10,8 @@ from pydantic import Field
 from torch import Tensor
 
 from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.method import About, Classes, Images, Learner
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 from promptarena.benchmark.templates import IMAGENET_80, Template
 from promptarena.methods.ivlp import IVLP, IVLPConfig
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from promptarena.benchmark.recipe import Recipe, TrainingTask
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.methods.clip_adapter import CLIPAdapter, CLIPAdapterConfig
 from promptarena.methods.coop import CoOp, CoOpConfig
 from promptarena.methods.ivlp import IVLP, IVLPConfig

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.method import Classes, Images, assumed
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 from promptarena.methods.rada import RAda, RAdaConfig, rational_logits
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.method import Classes, Images
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 from promptarena.methods.rada import RAda, RAdaConfig
 
 

@@ -10,8 +10,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.method import About, CannotTransferError, Classes, Images, Shots
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 from promptarena.benchmark.templates import SELECT_7
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 

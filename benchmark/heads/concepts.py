@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.heads.encoder import Encoder, Vectors
 
 Attribute = Literal["colour", "shape", "texture", "object", "position"]

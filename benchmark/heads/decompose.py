@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from promptarena.benchmark.backbone import Backbone
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 
 LARGEST_ERROR = 1e-3
 """How far the parts' sum may be from the normalised feature; rounding alone stays two orders below."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone import Backbone
 from promptarena.benchmark.cache import ArrayCache, default_cache_folder
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.heads.concepts import Concepts, find_concepts
 from promptarena.benchmark.heads.decompose import Moments, decompose
 from promptarena.benchmark.heads.encoder import SentenceEncoder

@@ -15,8 +15,8 @@ import typer
 
 from promptarena.benchmark import terminal
 from promptarena.benchmark.backbone import Backbone
-from promptarena.benchmark.cards import DATASETS
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes
 from promptarena.benchmark.registry import load_registry

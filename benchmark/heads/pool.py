@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptarena.benchmark.cards import DATASETS
-from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.keys import digest
-from promptarena.benchmark.modelfiles import read_bytes
+from promptarena.benchmark.core.config_files import read_bytes
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.keys import digest
+from promptarena.benchmark.core.paths import DATASETS
 
 SHIPPED = DATASETS / "heads" / "text_pool.txt"
 

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone import Backbone
 from promptarena.benchmark.cache import ArrayCache, default_cache_folder
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.keys import file_digest
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
 from promptarena.benchmark.heads.pictures import Folder
 from promptarena.benchmark.images import decode
 from promptarena.benchmark.inputs import ImageList, View
-from promptarena.benchmark.keys import file_digest
 from promptarena.benchmark.method import Images
 from promptarena.benchmark.plots.style import Format, rendered
 

@@ -14,11 +14,11 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from promptarena.benchmark.backbone import Backbone
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.config_files import read_bytes, read_json_model
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.files import write_whole
+from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
-from promptarena.benchmark.keys import digest
-from promptarena.benchmark.modelfiles import read_bytes, read_json_model
-from promptarena.benchmark.written import write_whole
 
 Role = Literal["attribute", "generalization", "mixed"]
 Rule = Literal["thresholds", "quantiles"]

@@ -20,11 +20,11 @@ import torch
 from tabulate import tabulate
 
 from promptarena.benchmark.cache import ArrayCache, default_cache_folder
+from promptarena.benchmark.core.recipe import adapted
+from promptarena.benchmark.core.runs import Target
 from promptarena.benchmark.evaluation import evaluate
 from promptarena.benchmark.examples import Data, Examples, Pictures
-from promptarena.benchmark.recipe import adapted
 from promptarena.benchmark.registry import load_registry
-from promptarena.benchmark.spec import Target
 from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.training import Task, train
 from promptarena.benchmark.weights import load_backbone

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from promptarena.benchmark.keys import generator
+from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.mini import captions, compose, digits, textures
 from promptarena.benchmark.mini.captions import Facts
 from promptarena.benchmark.mini.compose import COLOUR_NAMES, PALETTE, Knobs, Scenes

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from promptarena.benchmark.keys import generator
+from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.mini.pack import SPRITE
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-import promptarena.benchmark
-from promptarena.benchmark.errors import UserError, unknown
-from promptarena.benchmark.keys import digest, file_digest
+from promptarena.benchmark.core.errors import UserError, unknown
+from promptarena.benchmark.core.keys import digest, file_digest
+from promptarena.benchmark.core.paths import MINIATURE
 
 SPRITE = 64
 """Side of a sprite in pixels."""
@@ -25,14 +25,9 @@ _DATA = {".webp", ".csv", ".json"}
 _REPAIR = "reinstall promptarena, or restore the folder from the repository"
 
 
-def mini_dir() -> Path:
-    """Folder of the miniature's data: `pack/` and `model/`."""
-    return Path(promptarena.benchmark.__file__).parent.parent / "datasets" / "mini"
-
-
 def pack_dir() -> Path:
     """Folder of the picture pack."""
-    return mini_dir() / "pack"
+    return MINIATURE / "pack"
 
 
 def read_index(folder: Path) -> dict[str, str]:

@@ -23,12 +23,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 
+from promptarena.benchmark.core.paths import MINIATURE
 from promptarena.benchmark.mini import captions
 from promptarena.benchmark.mini.corpus import VIEWS, Corpus
 from promptarena.benchmark.mini.curve import Curve
 from promptarena.benchmark.mini.muon import Muon
 from promptarena.benchmark.mini.objective import Tokens, encode_images, encode_texts, measure
-from promptarena.benchmark.mini.pack import load_pack, mini_dir, pack_digest, pack_dir, verified
+from promptarena.benchmark.mini.pack import load_pack, pack_digest, pack_dir, verified
 
 CONFIG: dict[str, Any] = {
     "embed_dim": 128,
@@ -173,7 +174,7 @@ def _resume(plan: Plan, learner: Learner) -> tuple[int, float]:
 def prepare(plan: Plan) -> tuple[Corpus, Learner]:
     """The corpus and the untrained learner of a run."""
     trained = tuple(json.loads(verified(pack_dir(), "pretrain_concepts.json").read_text(encoding="utf-8")))
-    corpus = Corpus(load_pack(), trained, used_concepts(mini_dir().parent / "cards"), plan.rare, plan.seed)
+    corpus = Corpus(load_pack(), trained, used_concepts(MINIATURE.parent / "cards"), plan.rare, plan.seed)
     return corpus, Learner(plan, corpus)
 
 

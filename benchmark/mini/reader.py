@@ -8,12 +8,12 @@ import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from promptarena.benchmark.errors import UserError, unknown
-from promptarena.benchmark.keys import generator
+from promptarena.benchmark.core.config_files import check
+from promptarena.benchmark.core.errors import UserError, unknown
+from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.mini import compose, digits, textures
 from promptarena.benchmark.mini.compose import Knobs
 from promptarena.benchmark.mini.pack import Style, load_pack, pack_digest
-from promptarena.benchmark.modelfiles import check
 
 __all__ = ["RENDER_VERSION", "Options", "Split", "labels", "pack_digest", "render"]
 

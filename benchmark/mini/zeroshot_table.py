@@ -19,8 +19,8 @@ from open_clip.model import CLIP
 from open_clip.tokenizer import SimpleTokenizer
 from safetensors.torch import load_file
 
+from promptarena.benchmark.core.paths import MINIATURE
 from promptarena.benchmark.mini.corpus import MEAN, STD
-from promptarena.benchmark.mini.pack import mini_dir
 from promptarena.benchmark.mini.reader import render
 
 SOURCE = "things"
@@ -86,7 +86,7 @@ def _accuracy(scores: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], first:
 def table(folder: Path) -> dict[str, Row]:
     """The rows of all fifteen datasets for the model in `folder`."""
     clip = load_clip(folder)
-    cards = mini_dir().parent / "cards"
+    cards = MINIATURE.parent / "cards"
     read = [tomllib.loads((cards / f"{name}.toml").read_text(encoding="utf-8")) for name in (*ELEVEN, *VARIANTS)]
     return {card["name"]: evaluate(clip, card) for card in read}
 
@@ -122,7 +122,7 @@ def shortfalls(rows: dict[str, Row]) -> list[str]:
 def main() -> None:
     """Command line: see the module's text."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", default=mini_dir() / "model")
+    parser.add_argument("folder", type=Path, nargs="?", default=MINIATURE / "model")
     parser.add_argument("--json", type=Path, help="also write the table to this file")
     arguments = parser.parse_args()
     rows = table(arguments.folder)

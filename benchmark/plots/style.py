@@ -8,8 +8,8 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal
 
+from promptarena.benchmark.core.files import write_whole
 from promptarena.benchmark.plots.glyphs import drawable, make_drawable
-from promptarena.benchmark.written import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -13,7 +13,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from promptarena.benchmark.keys import generator
+from promptarena.benchmark.core.keys import generator
 
 Array = NDArray[np.float64]
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from promptarena.benchmark.errors import UserError, unknown
+from promptarena.benchmark.core.errors import UserError, unknown
+from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.figures import Seed
 from promptarena.benchmark.frame import names_reading
 from promptarena.benchmark.protocol_rows import TRANSFER, protocol_rows
-from promptarena.benchmark.spec import Protocol
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,11 +21,11 @@ import torch
 from safetensors.torch import save_file
 
 from promptarena.benchmark.cache import ArrayCache
+from promptarena.benchmark.core.recipe import Recipe
+from promptarena.benchmark.core.runs import Subset, Target
 from promptarena.benchmark.evaluation import evaluate
 from promptarena.benchmark.inputs import Augmentation, PixelBatch, View
 from promptarena.benchmark.method import Classes
-from promptarena.benchmark.recipe import Recipe
-from promptarena.benchmark.spec import Subset, Target
 from promptarena.benchmark.terminal import console
 from promptarena.benchmark.training import Task, batches, train
 from promptarena.methods.promptsrc import TEACHER_TEMPLATES

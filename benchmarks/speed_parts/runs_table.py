@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.examples import Examples
 from promptarena.benchmark.method import Classes
-from promptarena.benchmark.recipe import Recipe
 from speed_parts.report import Report
 from speed_parts.world import class_names, examples, recipe_of
 

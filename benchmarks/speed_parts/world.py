@@ -13,10 +13,10 @@ from PIL import Image
 
 from promptarena.benchmark.architectures import find_architecture
 from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.core.keys import digest, generator
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.examples import Examples
-from promptarena.benchmark.keys import digest, generator
 from promptarena.benchmark.method import Classes, Learner
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 from promptarena.benchmark.registry import load_registry
 from speed_parts.naive import PUBLISHED, NaiveBackbone
 

@@ -13,7 +13,7 @@ import tiny
 import torch
 from safetensors.torch import save_file
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.suites import BackboneSource
 from promptarena.benchmark.weights import backbone_of_shapes, identify, load_backbone, missing_weights
 

@@ -11,7 +11,7 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
 
 from promptarena.benchmark.backbone import Backbone, Prompts
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs import PixelBatch, View
 from promptarena.benchmark.towers import Tower
 

@@ -5,8 +5,9 @@ from typing import get_args
 
 import pytest
 
-from promptarena.benchmark.cards import DATASETS, Card, ReaderName, list_cards, load_card
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.cards import Card, ReaderName, list_cards, load_card
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.readers import READERS
 
 GOOD = """

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from promptarena.benchmark.checkpoint import Checkpoint
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 
 STATE = Checkpoint(
     train_key="key",

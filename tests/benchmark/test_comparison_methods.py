@@ -6,7 +6,7 @@ import pytest
 from e2e_world import make_world
 
 from promptarena.benchmark.comparison import Request, plan_comparison
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.execution import Workplace
 from promptarena.benchmark.record import Record
 from promptarena.benchmark.registry import load_registry

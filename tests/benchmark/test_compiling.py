@@ -11,7 +11,7 @@ from torch import Tensor
 
 from promptarena.benchmark import compiling
 from promptarena.benchmark.backbone import Backbone
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.execution import environment
 from promptarena.benchmark.inputs import PixelBatch, View
 from promptarena.benchmark.method import Classes

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import Cost, Target
 from promptarena.benchmark.frame import DTYPES, tidy
 from promptarena.benchmark.record_index import StoredResult, StoredScore
-from promptarena.benchmark.spec import Cost, Target
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 BASE, NOVEL = Target("dtd", "base"), Target("dtd", "novel")

@@ -19,14 +19,14 @@ from report_runs import outline_of
 from score_frames import frame_of
 
 from promptarena.benchmark.board import Board, in_brief
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
 from promptarena.benchmark.leaderboard import leaderboard
 from promptarena.benchmark.plots.every import every_figure
 from promptarena.benchmark.plots.style import rendered
 from promptarena.benchmark.protocol_rows import protocol_rows
 from promptarena.benchmark.report import report_page
 from promptarena.benchmark.report_sections import Section
-from promptarena.benchmark.spec import PROTOCOLS, Protocol
 from promptarena.benchmark.statistics.tables import statistics_board
 from promptarena.benchmark.tables import Format, render_all
 

@@ -10,11 +10,11 @@ from jsonschema import Draft202012Validator
 from report_runs import NASTY, outline_of, results_of
 
 from promptarena.benchmark.board import Board
+from promptarena.benchmark.core.runs import PROTOCOLS
 from promptarena.benchmark.frame import tidy
 from promptarena.benchmark.leaderboard import leaderboard
 from promptarena.benchmark.published import load_published
 from promptarena.benchmark.report_sections import sections_of
-from promptarena.benchmark.spec import PROTOCOLS
 from promptarena.benchmark.tables import render, render_all
 
 SCHEMA = json.loads((files("promptarena.benchmark") / "schemas" / "leaderboard.schema.json").read_text())

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.keys import digest, file_digest, generator
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.keys import digest, file_digest, generator
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),

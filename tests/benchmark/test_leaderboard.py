@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from scipy.stats import t as student_t
 
 from promptarena.benchmark.board import Board, Cell
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import Cost, Target
 from promptarena.benchmark.figures import Figure, average, harmonic
 from promptarena.benchmark.frame import tidy
 from promptarena.benchmark.leaderboard import leaderboard
 from promptarena.benchmark.record_index import StoredResult, StoredScore
-from promptarena.benchmark.spec import Cost, Target
 
 DATASETS = [("imagenet", "ImageNet"), ("dtd", "DTD"), ("eurosat", "EuroSAT")]
 Scores = Mapping[tuple[str, str], tuple[int, int]]

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs import View
 from promptarena.benchmark.learned import Learned, load_learned
 from promptarena.benchmark.method import Config, Learner
-from promptarena.benchmark.recipe import Recipe
 from promptarena.benchmark.registry import Method, Registry, load_registry
 from promptarena.benchmark.training import train
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from exported import START
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import Cost, Target
 from promptarena.benchmark.frame import tidy
 from promptarena.benchmark.mixing import unmixed
 from promptarena.benchmark.record_index import StoredResult, StoredScore
-from promptarena.benchmark.spec import Cost, Target
 
 SETTINGS = {
     "config.n_ctx": "4",

@@ -17,7 +17,7 @@ from PIL import Image
 from torchvision import transforms
 
 from promptarena.benchmark.cards import Card, load_card
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.splits import Split, load_split
 from promptarena.benchmark.transforms import test_view as as_tested
 

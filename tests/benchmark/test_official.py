@@ -17,8 +17,8 @@ from scipy.io import savemat
 
 from promptarena.benchmark.annotations import Part, Row, action, breed, read_annotations, scene, year_first
 from promptarena.benchmark.cards import SPLITS, Card, load_card, readable
-from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.keys import digest
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.official import divide, own_split, rebuild_split, write_own_split
 from promptarena.benchmark.split_files import SplitFile
 

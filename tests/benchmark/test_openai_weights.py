@@ -21,8 +21,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from promptarena.benchmark.architectures import Architecture
-from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.keys import file_digest
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.keys import file_digest
 from promptarena.benchmark.known_weights import OPENAI
 from promptarena.benchmark.torchscript import read_torchscript
 from promptarena.benchmark.weights import (
@@ -343,7 +343,7 @@ def test_without_the_file_one_line_says_what_to_fetch_and_where_to_put_it(hub: H
 CHILD = """
 import sys
 import open_clip, openai_files
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.weights import load_backbone
 config = openai_files.small("ViT-B-16-quickgelu")
 open_clip.get_model_config = lambda name: config

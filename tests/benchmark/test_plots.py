@@ -17,7 +17,7 @@ from matplotlib.text import Text
 from PIL import Image
 from score_frames import DATASETS, drawn_frame, frame_of
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.leaderboard import leaderboard
 from promptarena.benchmark.plots.bars import bars, gains
 from promptarena.benchmark.plots.cost import cost

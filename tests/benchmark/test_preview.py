@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from promptarena.benchmark.core.runs import RunSpec
 from promptarena.benchmark.preview import SUSTAINED_TFLOPS, gpu_hours, missing_data
 from promptarena.benchmark.protocols import enumerate_runs
 from promptarena.benchmark.registry import load_registry
-from promptarena.benchmark.spec import RunSpec
 from promptarena.benchmark.suites import load_suite
 
 SUITE = load_suite("clip-15")

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from score_frames import DATASETS, drawn_frame, frame_of
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.leaderboard import leaderboard
 from promptarena.benchmark.protocol_rows import protocol_rows
-from promptarena.benchmark.spec import Protocol
 from promptarena.benchmark.statistics.scores import read_scores
 
 SOURCE = ("source", "Source")

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import PROTOCOLS, Target
 from promptarena.benchmark.protocols import (
     base_classes,
     enumerate_runs,
@@ -15,7 +16,6 @@ from promptarena.benchmark.protocols import (
     novel_classes,
     subset_labels,
 )
-from promptarena.benchmark.spec import PROTOCOLS, Target
 from promptarena.benchmark.suites import BackboneSource, Suite
 
 SUITE = Suite(

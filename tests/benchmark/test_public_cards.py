@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import pytest
 
-from promptarena.benchmark.cards import DATASETS, SPLITS, Card, list_cards, load_card, readable
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.cards import SPLITS, Card, list_cards, load_card, readable
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.protocols import base_classes, novel_classes
 from promptarena.benchmark.readers import list_split
 from promptarena.benchmark.split_files import SplitFile

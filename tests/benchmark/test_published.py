@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.published import DTYPES, FOLDER, load_published, lookup
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.paths import PUBLISHED
+from promptarena.benchmark.published import DTYPES, load_published, lookup
 from promptarena.benchmark.published_commands import print_published, print_published_list
 from promptarena.benchmark.published_rows import AVERAGE, KINDS, MEMBERS, STANDARD
 
@@ -394,7 +395,7 @@ def test_the_page_lists_every_flag_and_the_readme_every_source(published: pd.Dat
         for row in published[published["flag"] != ""].to_dict("records")
     ]
     assert "\n".join(flags) + "\n\n" in (ROOT / "docs" / "published.md").read_text()
-    readme = (FOLDER / "README.md").read_text()
+    readme = (PUBLISHED / "README.md").read_text()
     sources = [
         f"| {source} | {len(rows)} | {', '.join(kind for kind in KINDS if (rows['kind'] == kind).any())} |"
         for source, rows in published.groupby("source", sort=False)

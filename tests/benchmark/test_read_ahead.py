@@ -9,7 +9,7 @@ import pytest
 import tiny
 import torch
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs import Augmentation, View
 from promptarena.benchmark.read_ahead import AHEAD, read_ahead
 

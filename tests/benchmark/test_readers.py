@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from promptarena.benchmark.cards import Card, SplitName, load_card
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.listing import DATA_VARIABLE, Listing, MissingDataError
 from promptarena.benchmark.readers import list_split
 

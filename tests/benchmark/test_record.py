@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from record_child import open_and_compare
 
-from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.keys import digest
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.keys import digest
+from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, RunSpec, Score, Target
 from promptarena.benchmark.record import Parents, Record
 from promptarena.benchmark.record_index import Owner
 from promptarena.benchmark.record_store import explained
-from promptarena.benchmark.spec import Cost, PlannedRun, RunResult, RunSpec, Score, Target
 
 COST = Cost(8192, 12.5, 800, 2.5, 600, 512.0)
 

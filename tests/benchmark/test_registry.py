@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import tiny
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.registry import GROUP, load_registry
 from promptarena.methods.coop import CoOp
 

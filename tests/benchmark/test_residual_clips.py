@@ -17,7 +17,7 @@ from torch import nn
 
 from promptarena.benchmark.backbone import Backbone
 from promptarena.benchmark.contract import Subject
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.registry import load_registry
 from promptarena.methods.dear import DeARConfig
 

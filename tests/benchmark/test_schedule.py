@@ -5,8 +5,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptarena.benchmark.core.runs import PlannedRun, RunSpec, Target
 from promptarena.benchmark.schedule import Schedule
-from promptarena.benchmark.spec import PlannedRun, RunSpec, Target
 
 
 def run(

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from promptarena.benchmark.cards import list_cards, load_card
-from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.modelfiles import check
+from promptarena.benchmark.core.config_files import check
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.sources import (
     HubFile,
     Source,

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from promptarena.benchmark.cards import Card, list_cards, load_card
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.splits import find_split, load_split
 
 CARD = """

@@ -10,7 +10,7 @@ from scipy import stats
 from score_frames import DATASETS, Row, drawn_frame, frame_of
 from scored import SOURCE, naive_holm, random_scores, scores_of, shifted
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.statistics.paired import against, compare
 from promptarena.benchmark.statistics.scores import NoScoresError, read_scores
 

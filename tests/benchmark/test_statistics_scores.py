@@ -8,9 +8,9 @@ import pytest
 from score_frames import DATASETS, drawn_frame, frame_of
 from scored import SOURCE
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.leaderboard import leaderboard
-from promptarena.benchmark.spec import Protocol
 from promptarena.benchmark.statistics.paired import compare
 from promptarena.benchmark.statistics.ranks import rank
 from promptarena.benchmark.statistics.scores import read_scores

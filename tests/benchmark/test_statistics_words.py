@@ -9,8 +9,8 @@ import pytest
 from score_frames import DATASETS, Row, drawn_frame, frame_of
 
 from promptarena.benchmark.board import Board, in_brief
-from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.spec import Protocol
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.statistics.paired import against, compare
 from promptarena.benchmark.statistics.ranks import rank
 from promptarena.benchmark.statistics.scores import read_scores

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.suites import list_suites, load_suite
 
 GOOD = """

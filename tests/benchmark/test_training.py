@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from promptarena.benchmark.checkpoint import Checkpoint
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.recipe import Recipe, learning_rate
+from promptarena.benchmark.core.recipe import adapted as adapted_to_suite
 from promptarena.benchmark.inputs import View
 from promptarena.benchmark.method import Learner
-from promptarena.benchmark.recipe import Recipe, learning_rate
-from promptarena.benchmark.recipe import adapted as adapted_to_suite
 from promptarena.benchmark.training import NotFiniteError, batches, images_seen, train
 from promptarena.methods.coop import CoOp, CoOpConfig
 

@@ -13,8 +13,8 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
 from promptarena.benchmark import transforms as ours
+from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.inputs import View
-from promptarena.benchmark.keys import generator
 from promptarena.benchmark.transforms import _crop_box, training_view
 
 BICUBIC = InterpolationMode.BICUBIC

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.torchscript import is_torchscript, read_torchscript
 from promptarena.benchmark.weights import choose_device, digest_of, load_backbone, weights_digest
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from promptarena.benchmark.errors import UserError
-from promptarena.benchmark.written import write_whole
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.files import write_whole
 
 
 def test_text_bytes_and_copies_go_into_folders_that_are_made(tmp_path: Path) -> None:

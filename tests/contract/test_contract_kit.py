@@ -7,8 +7,8 @@ from broken_toys import BROKEN, NAMES, ChangesTheBackbone, EncodesEachBatch, Fit
 from torch import Tensor
 
 from promptarena.benchmark.contract import RULES, Finding, World, check, miniature
+from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.method import CannotTransferError, Classes, Config, Learner
-from promptarena.benchmark.recipe import Recipe
 from promptarena.benchmark.registry import Method
 from promptarena.benchmark.weights import weights_digest
 

@@ -10,14 +10,14 @@ import pytest
 from distanced import DTD, ELEVEN, judged, only, result, seeded, sides
 from scipy.stats import t as student_t
 
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import Target
 from promptarena.benchmark.distance import DETERMINISTIC_POINTS, ROUNDING_POINTS, allowance, distances
 from promptarena.benchmark.distance_board import distance_board
-from promptarena.benchmark.errors import UserError
 from promptarena.benchmark.figures import Figure
 from promptarena.benchmark.frame import tidy
 from promptarena.benchmark.leaderboard import leaderboard
 from promptarena.benchmark.published_rows import AVERAGE
-from promptarena.benchmark.spec import Target
 
 
 @pytest.mark.parametrize("published", [78.0, 79.37, 79.38, 80.0, 80.62, 80.63, 83.0])

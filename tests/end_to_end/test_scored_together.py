@@ -11,7 +11,7 @@ import os
 import signal
 from pathlib import Path
 
-from promptarena.benchmark.keys import generator
+from promptarena.benchmark.core.keys import generator
 from promptarena.methods.coop import CoOp
 
 MENDED = Path(__file__).with_name("mended")

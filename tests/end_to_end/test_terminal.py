@@ -19,7 +19,7 @@ from e2e_command import COMMAND, assert_gone, end, environment, start, succeed, 
 from e2e_inside import call
 from e2e_world import make_world
 
-from promptarena.benchmark.cards import DATASETS
+from promptarena.benchmark.core.paths import DATASETS
 
 HEAVY = {"torch", "mlflow", "pandas", "open_clip", "sklearn", "sentence_transformers"}
 BASE_TO_NOVEL = ("--methods", "coop", "zeroshot", "--protocols", "base-to-novel", "--workers", "1")

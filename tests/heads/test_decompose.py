@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from open_clip.transformer import LayerScale
 from torch import Tensor
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.heads.decompose import Moments, decompose
 
 

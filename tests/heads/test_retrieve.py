@@ -12,12 +12,12 @@ from e2e_world import make_world
 from PIL import Image
 from torch import Tensor
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
 from promptarena.benchmark.heads.head_commands import Search, run_retrieval
 from promptarena.benchmark.heads.retrieve import BATCH, figures, retrieve
 from promptarena.benchmark.inputs import PixelBatch
-from promptarena.benchmark.keys import generator
 from promptarena.benchmark.learned import Learned
 from promptarena.benchmark.method import Classes, Images
 from promptarena.benchmark.record import Record

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import tiny
 
-from promptarena.benchmark.cards import DATASETS
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.heads.figures import figures
 from promptarena.benchmark.heads.pictures import find_images
 from promptarena.benchmark.heads.pool import read_pool

@@ -6,7 +6,7 @@ import pytest
 import tiny
 from e2e_world import make_world
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.heads.pictures import Folder, Together, balanced, find_images, shared_out, spaced
 from promptarena.benchmark.heads.pool import SHIPPED, read_pool
 from promptarena.benchmark.suites import load_suite

@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.method import Classes
 from promptarena.methods.clip_adapter import CLIPAdapter, CLIPAdapterConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig

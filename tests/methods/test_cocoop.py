@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from promptarena.benchmark.backbone import Backbone, Prompts
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes
-from promptarena.benchmark.recipe import Recipe
 from promptarena.methods import cocoop as module
 from promptarena.methods.cocoop import CoCoOp, CoCoOpConfig
 from promptarena.methods.coop import CoOp, CoOpConfig

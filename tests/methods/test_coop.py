@@ -8,10 +8,10 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import CannotTransferError, Classes
-from promptarena.benchmark.recipe import Recipe
 from promptarena.methods.coop import CoOp, CoOpConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 

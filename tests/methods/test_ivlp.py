@@ -9,7 +9,7 @@ from open_clip import CLIP
 from pydantic import ValidationError
 from torch import Tensor
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes
 from promptarena.methods.ivlp import IVLP, IVLPConfig

@@ -9,9 +9,9 @@ import tiny
 import torch
 from torch import Tensor
 
+from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes
-from promptarena.benchmark.recipe import Recipe
 from promptarena.methods.coop import CoOp, CoOpConfig
 from promptarena.methods.kgcoop import KgCoOp, KgCoOpConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig

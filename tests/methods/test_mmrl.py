@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from torch import Tensor
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes
 from promptarena.methods.mmrl import MMRL, MMRLConfig

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from promptarena.benchmark.backbone import Prompts
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 from promptarena.methods.coop import CoOp, CoOpConfig
 from promptarena.methods.prograd import ProGrad, ProGradConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from torch import Tensor
 
+from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes
-from promptarena.benchmark.recipe import Recipe
 from promptarena.benchmark.templates import IMAGENET_80
 from promptarena.benchmark.training import train
 from promptarena.methods.ivlp import IVLP, IVLPConfig

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import promptarena.methods.rada as rada
 from promptarena.benchmark.backbone import Precision
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes
 from promptarena.methods.rada import RAda, RAdaConfig, RationalAttention, RationalConfig

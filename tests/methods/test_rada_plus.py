@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from promptarena.benchmark.core.recipe import Recipe
+from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes, Learner
-from promptarena.benchmark.recipe import Recipe
-from promptarena.benchmark.spec import Protocol
 from promptarena.methods.clip_adapter import CLIPAdapter
 from promptarena.methods.coop import CoOp
 from promptarena.methods.ivlp import IVLP

@@ -8,10 +8,10 @@ import tiny
 import torch
 from torch import Tensor
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes
-from promptarena.benchmark.recipe import Recipe
 from promptarena.methods.tcp import TCP, TCPConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 

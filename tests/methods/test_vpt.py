@@ -8,7 +8,7 @@ import torch
 from open_clip import CLIP
 from torch import Tensor
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes
 from promptarena.methods.ivlp import IVLP, IVLPConfig

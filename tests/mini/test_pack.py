@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.mini import digits
 from promptarena.benchmark.mini.pack import Pack, load_pack, pack_digest, pack_dir, verified, write_index
 

@@ -9,19 +9,20 @@ from open_clip.tokenizer import SimpleTokenizer
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from promptarena.benchmark.core.paths import MINIATURE
 from promptarena.benchmark.mini import captions, digits, pretrain
 from promptarena.benchmark.mini.corpus import MEAN, STD, VIEWS, Corpus
 from promptarena.benchmark.mini.curve import Curve
 from promptarena.benchmark.mini.muon import Muon, orthogonalise
 from promptarena.benchmark.mini.objective import Tokens, encode_images, encode_texts, measure
-from promptarena.benchmark.mini.pack import load_pack, mini_dir, pack_digest
+from promptarena.benchmark.mini.pack import load_pack, pack_digest
 from promptarena.benchmark.mini.pretrain import CONFIG, Plan, run
 
 
 @pytest.fixture(scope="module")
 def corpus():
-    keys = tuple(json.loads((mini_dir() / "pack" / "pretrain_concepts.json").read_text()))
-    return Corpus(load_pack(), keys, pretrain.used_concepts(mini_dir().parent / "cards"), rare=0.25, seed=0)
+    keys = tuple(json.loads((MINIATURE / "pack" / "pretrain_concepts.json").read_text()))
+    return Corpus(load_pack(), keys, pretrain.used_concepts(MINIATURE.parent / "cards"), rare=0.25, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ def test_a_continued_curve_drops_rows_after_the_checkpoint(tmp_path):
 
 
 def test_the_shipped_checkpoint_names_its_data_and_credits():
-    folder = mini_dir() / "model"
+    folder = MINIATURE / "model"
     with safe_open(folder / "mini_clip.safetensors", "pt") as stream:
         metadata = stream.metadata()
     assert json.loads(metadata["config"]) == json.loads((folder / "open_clip_config.json").read_text()) == CONFIG

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from promptarena.benchmark.cards import load_card
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.mini import digits, reader, textures
 
 EACH_KIND = ("plants", "textures", "digits", "things-adversarial")

@@ -1,6 +1,6 @@
 import pytest
 
-from promptarena.benchmark.mini.pack import mini_dir
+from promptarena.benchmark.core.paths import MINIATURE
 from promptarena.benchmark.mini.zeroshot_table import ELEVEN, VARIANTS, Row, means, shortfalls, table
 
 
@@ -30,4 +30,4 @@ def test_each_shortfall_is_told(name, row, message):
 
 @pytest.mark.slow
 def test_the_shipped_checkpoint_meets_every_limit():
-    assert shortfalls(table(mini_dir() / "model")) == []
+    assert shortfalls(table(MINIATURE / "model")) == []

@@ -9,9 +9,9 @@ from golden import Case, cases, folders, initial_values
 from golden_methods import ADAPTERS, Adapter
 from torch import Tensor
 
+from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import CannotTransferError, Classes, Learner
-from promptarena.benchmark.recipe import Recipe
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 
 STEP0, GRADIENT, LATER_LOSS, FINAL, UPDATE = 5e-5, 2e-4, 1e-3, 2e-3, 1e-2

@@ -7,7 +7,7 @@ import pytest
 from preparing import OWN_ROWS, SPLIT, World, one_line_each
 
 from promptarena.benchmark.cards import Card
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.prepare import ORIGIN_FILE
 from promptarena.benchmark.splits import load_split
 

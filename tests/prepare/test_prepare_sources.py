@@ -21,7 +21,7 @@ from preparing import (
 )
 
 from promptarena.benchmark.cards import load_card
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.prepare import ORIGIN_FILE, prepare
 
 

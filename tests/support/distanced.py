@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from promptarena.benchmark.core.runs import Cost, Target
 from promptarena.benchmark.distance import Distance, distances
 from promptarena.benchmark.frame import tidy
 from promptarena.benchmark.published_rows import MEMBERS
 from promptarena.benchmark.record_index import StoredResult, StoredScore
-from promptarena.benchmark.spec import Cost, Target
 
 TOTAL = 10_000
 ELEVEN = [(name, name.upper()) for name in MEMBERS["base-to-novel"]]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from promptarena.benchmark.cards import DATASETS
+from promptarena.benchmark.core.paths import DATASETS
 
 MODEL = DATASETS / "mini" / "model"
 COLOURS = {"red": (200, 30, 30), "green": (30, 180, 40), "blue": (30, 60, 220), "yellow": (230, 220, 40)}

@@ -16,7 +16,8 @@ import odd_pictures
 import tiny
 from safetensors.torch import save_file
 
-from promptarena.benchmark.cards import DATASETS, SPLITS, Card, SplitName, load_card
+from promptarena.benchmark.cards import SPLITS, Card, SplitName, load_card
+from promptarena.benchmark.core.paths import DATASETS
 
 SUITE = "fifteen"
 ELEVEN = (

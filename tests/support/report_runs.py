@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from promptarena.benchmark.outline import Outline
+from promptarena.benchmark.core.runs import PROTOCOLS, Cost, Protocol, Target
+from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.record_index import StoredResult, StoredScore
-from promptarena.benchmark.spec import PROTOCOLS, Cost, Protocol, Target
 
 NASTY = (
     r"back\slash {brace} & 100 % $cost$ #1 a_b ~ ^ <b> |x|",

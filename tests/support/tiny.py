@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.backbone import Backbone, Precision
 from promptarena.benchmark.cache import ArrayCache
+from promptarena.benchmark.core.keys import digest, generator
+from promptarena.benchmark.core.recipe import TrainingTask
+from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.examples import Examples
-from promptarena.benchmark.keys import digest, generator
 from promptarena.benchmark.method import About, Classes, Config, Learner
-from promptarena.benchmark.recipe import TrainingTask
-from promptarena.benchmark.spec import Protocol
 from promptarena.benchmark.training import Task
 from promptarena.benchmark.weights import weights_digest
 

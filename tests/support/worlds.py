@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from promptarena.benchmark.cards import Card, SplitName
+from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.examples import Data
 from promptarena.benchmark.images import RenderedImages
-from promptarena.benchmark.keys import digest
 from promptarena.benchmark.splits import Split
 from promptarena.benchmark.suites import Suite, load_suite
 

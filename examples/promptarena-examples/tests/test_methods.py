@@ -12,8 +12,8 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone import Backbone
 from promptarena.benchmark.contract import World, check, miniature
+from promptarena.benchmark.core.recipe import TrainingTask
 from promptarena.benchmark.method import CannotTransferError, Classes, Learner
-from promptarena.benchmark.recipe import TrainingTask
 
 CLASSES = Classes(("zero", "one", "two"), "the digit {}.")
 

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.method import About, CannotTransferError, Classes, Images, Shots
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 
 

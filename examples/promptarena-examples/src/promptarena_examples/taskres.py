@@ -7,8 +7,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.method import About, CannotTransferError, Classes, Config, Learner
-from promptarena.benchmark.recipe import Recipe, TrainingTask
 
 
 class TaskResConfig(Config):

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 
 Subset = Literal["base", "novel", "all"]
 Protocol = Literal["base-to-novel", "cross-dataset", "domain-generalization", "few-shot"]

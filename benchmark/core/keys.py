@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from promptarena.benchmark.errors import UserError
+from promptarena.benchmark.core.errors import UserError
 
 
 def digest(*parts: Any) -> str:

@@ -1,0 +1,1 @@
+"""Values that travel through the harness and small helpers; needs the standard library, NumPy and pydantic only."""
