@@ -116,11 +116,11 @@ def compare(
     Interrupted at any moment, the same command goes on where it stood. Lists are given as `--seeds 1 2 3`; name the
     suite before them.
     """
+    from promptarena.benchmark.backbone.loading import compiler_for
     from promptarena.benchmark.cache import default_cache_folder
     from promptarena.benchmark.commands import run_compare
     from promptarena.benchmark.comparison import Request
     from promptarena.benchmark.execution import Workplace
-    from promptarena.benchmark.weights import compiler_for
 
     request = Request(
         methods=methods or (),

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from promptarena.benchmark.backbone.loading import choose_device, identify
 from promptarena.benchmark.core.errors import NotReadyError, UserError, unknown
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.recipe import Recipe
@@ -27,7 +28,6 @@ from promptarena.benchmark.registry import ALL, Registry, load_registry
 from promptarena.benchmark.schedule import Schedule
 from promptarena.benchmark.suites import Suite, load_suite
 from promptarena.benchmark.training import images_seen
-from promptarena.benchmark.weights import choose_device, identify
 from promptarena.benchmark.workers import Done, EpochDone, Quiet, RunFailedError, Started, carry_out
 
 SECONDS_BETWEEN_HEARTBEATS = 60.0

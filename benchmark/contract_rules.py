@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Backbone, Precision
+from promptarena.benchmark.backbone.clip import Backbone, Precision
+from promptarena.benchmark.backbone.loading import weights_digest
 from promptarena.benchmark.contract_world import Subject, same
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.core.runs import PROTOCOLS
 from promptarena.benchmark.method import About, CannotTransferError, Learner
-from promptarena.benchmark.weights import weights_digest
 
 CLOSE = 1e-4
 """Largest difference of logits that rounding explains, as a share of the largest logit."""

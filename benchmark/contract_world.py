@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Backbone, Precision
+from promptarena.benchmark.backbone.clip import Backbone, Precision
+from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask, adapted
 from promptarena.benchmark.examples import Data, Examples, Pictures
@@ -22,7 +23,6 @@ from promptarena.benchmark.inputs import View
 from promptarena.benchmark.method import Classes, Config, Images, Learner
 from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.training import Task, batches, train
-from promptarena.benchmark.weights import load_backbone
 
 BATCH = 8
 EPOCHS = 2

@@ -16,7 +16,8 @@ import torch
 from filelock import FileLock
 from safetensors import SafetensorError
 
-from promptarena.benchmark.backbone import Backbone, Precision
+from promptarena.benchmark.backbone.clip import Backbone, Precision
+from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.checkpoint import Checkpoint
 from promptarena.benchmark.core.errors import UserError
@@ -32,7 +33,6 @@ from promptarena.benchmark.registry import load_registry
 from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.together import Member, can_train_together, train_together
 from promptarena.benchmark.training import Curve, Task, images_seen, train
-from promptarena.benchmark.weights import load_backbone
 
 PACKAGES = ("promptarena", "torch", "torchvision", "open_clip_torch", "numpy", "pillow", "mlflow")
 CHECKPOINT = "checkpoint.safetensors"

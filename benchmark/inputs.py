@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.core.keys import digest, generator
 from promptarena.benchmark.transforms import TRANSFORM_VERSION, test_view, training_view

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from promptarena.benchmark.backbone import Backbone, Prompts
+from promptarena.benchmark.backbone.clip import Backbone, Prompts
+from promptarena.benchmark.backbone.towers import Edit
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.method import Images
-from promptarena.benchmark.towers import Edit
 
 
 def context_words(phrase: str) -> list[str]:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Backbone, Precision
+from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import file_digest
 from promptarena.benchmark.method import Classes, Learner

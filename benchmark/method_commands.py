@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from promptarena.benchmark import terminal
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.backbone.loading import backbone_of_shapes
 from promptarena.benchmark.contract import RULES, Finding, check, miniature, one_line
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
@@ -20,7 +21,6 @@ from promptarena.benchmark.method import Classes, Learner, assumed_settings
 from promptarena.benchmark.new_method import write_method
 from promptarena.benchmark.registry import ALL, OURS, Method, Registry, load_registry
 from promptarena.benchmark.suites import load_suite
-from promptarena.benchmark.weights import backbone_of_shapes
 
 COUNTED = Classes(tuple(f"class {number}" for number in range(1, 101)), "a photo of a {}.")
 """The classes for which `methods list` counts parameters."""

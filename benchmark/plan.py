@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from promptarena.benchmark.backbone.weight_origins import Weights
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.keys import digest, file_digest
 from promptarena.benchmark.core.recipe import Recipe, adapted
 from promptarena.benchmark.core.runs import PlannedRun, RunSpec, Target
 from promptarena.benchmark.examples import Data
-from promptarena.benchmark.known_weights import Weights
 from promptarena.benchmark.method import Config
 from promptarena.benchmark.registry import Registry
 from promptarena.benchmark.suites import Suite

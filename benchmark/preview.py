@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from promptarena.benchmark.backbone import Backbone, Prompts
+from promptarena.benchmark.backbone.clip import Backbone, Prompts
+from promptarena.benchmark.backbone.loading import backbone_of_shapes
 from promptarena.benchmark.cards import Card, SplitName
 from promptarena.benchmark.core.runs import RunSpec, Subset
 from promptarena.benchmark.examples import Data
@@ -16,7 +17,6 @@ from promptarena.benchmark.protocols import subset_labels
 from promptarena.benchmark.registry import Registry
 from promptarena.benchmark.suites import Suite
 from promptarena.benchmark.training import images_seen
-from promptarena.benchmark.weights import backbone_of_shapes
 
 SUSTAINED_TFLOPS = 40.0
 """Assumed speed of one GPU over a whole run, 10^12 operations a second."""

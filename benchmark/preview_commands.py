@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from promptarena.benchmark import terminal
+from promptarena.benchmark.backbone.loading import missing_weights
 from promptarena.benchmark.comparison import Request, requested_runs
 from promptarena.benchmark.core.runs import RunSpec
 from promptarena.benchmark.execution import Workplace
@@ -13,7 +14,6 @@ from promptarena.benchmark.preview import SUSTAINED_TFLOPS, gpu_hours, missing_d
 from promptarena.benchmark.progress import duration
 from promptarena.benchmark.registry import Registry, load_registry
 from promptarena.benchmark.suites import Suite, load_suite
-from promptarena.benchmark.weights import missing_weights
 
 
 @dataclass(frozen=True)

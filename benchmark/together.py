@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Precision
+from promptarena.benchmark.backbone.clip import Precision
 from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.checkpoint import Checkpoint
 from promptarena.benchmark.core.recipe import Recipe, learning_rate

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from promptarena.benchmark.backbone import Backbone, Prompts
+from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.insertions import context_words, drawn_context, drawn_linear, overwrite, word_context
 from promptarena.benchmark.method import About, Classes, Config, Images, Learner

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from promptarena.benchmark.backbone import Backbone, Prompts
+from promptarena.benchmark.backbone.clip import Backbone, Prompts
+from promptarena.benchmark.backbone.towers import Edit
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.insertions import check_depth, drawn_context, drawn_linear, insert, overwrite
 from promptarena.benchmark.method import About, Classes, Config, Images, Learner, assumed
-from promptarena.benchmark.towers import Edit
 
 LAMBDA = {
     "stanford_cars": 7.0,

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.method import Classes, Images, assumed
 from promptarena.methods.rada import RAda, RAdaConfig, rational_logits

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.method import About, CannotTransferError, Classes, Images, Shots
 from promptarena.benchmark.templates import SELECT_7

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Prompts
+from promptarena.benchmark.backbone.clip import Prompts
 from promptarena.benchmark.method import About, Classes, Config, Learner
 from promptarena.benchmark.templates import SELECT_7, Template
 

@@ -7,15 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Backbone
-from promptarena.benchmark.cache import ArrayCache, default_cache_folder
-from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.heads.concepts import Concepts, find_concepts
-from promptarena.benchmark.heads.decompose import Moments, decompose
-from promptarena.benchmark.heads.encoder import SentenceEncoder
-from promptarena.benchmark.heads.pictures import Source as Pictures
-from promptarena.benchmark.heads.pool import Pool
-from promptarena.benchmark.heads.roles import (
+from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.backbone.head_roles import (
     DIGITS,
     Concept,
     Head,
@@ -27,6 +20,13 @@ from promptarena.benchmark.heads.roles import (
     concept_entropy,
     distribution,
 )
+from promptarena.benchmark.cache import ArrayCache, default_cache_folder
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.heads.concepts import Concepts, find_concepts
+from promptarena.benchmark.heads.decompose import Moments, decompose
+from promptarena.benchmark.heads.encoder import SentenceEncoder
+from promptarena.benchmark.heads.pictures import Source as Pictures
+from promptarena.benchmark.heads.pool import Pool
 from promptarena.benchmark.heads.textspan import textspan
 from promptarena.benchmark.inputs import ImageList, View
 

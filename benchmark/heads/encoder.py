@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from promptarena.benchmark.backbone.loading import weights_digest
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.weights import weights_digest
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -12,7 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from promptarena.benchmark import terminal
-from promptarena.benchmark.backbone import Backbone, Precision
+from promptarena.benchmark.backbone.clip import Backbone, Precision
+from promptarena.benchmark.backbone.head_roles import RoleTable, Settings
+from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.files import write_whole
 from promptarena.benchmark.core.keys import digest, file_digest
@@ -24,13 +26,11 @@ from promptarena.benchmark.heads.figures import figures
 from promptarena.benchmark.heads.pictures import find_images
 from promptarena.benchmark.heads.pool import SHIPPED, read_pool
 from promptarena.benchmark.heads.record_heads import record_diagnosis
-from promptarena.benchmark.heads.roles import RoleTable, Settings
 from promptarena.benchmark.learned import LEARNED, Learned
 from promptarena.benchmark.record import PARENT, Record
 from promptarena.benchmark.record_store import shown
 from promptarena.benchmark.registry import load_registry
 from promptarena.benchmark.suites import Suite, load_suite
-from promptarena.benchmark.weights import load_backbone
 
 LAYERS = 4
 """Layers looked at when none are named: the last ones."""

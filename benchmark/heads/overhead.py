@@ -14,13 +14,13 @@ import torch
 import typer
 
 from promptarena.benchmark import terminal
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.backbone.loading import backbone_of_shapes, choose_device
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes
 from promptarena.benchmark.registry import load_registry
-from promptarena.benchmark.weights import backbone_of_shapes, choose_device
 
 MINIATURE = "mini"
 METHOD = "dear"

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from promptarena.benchmark.heads.roles import RoleTable
+from promptarena.benchmark.backbone.head_roles import RoleTable
 from promptarena.benchmark.record import Record
 
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import file_digest

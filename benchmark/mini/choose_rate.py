@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from tabulate import tabulate
 
+from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.core.recipe import adapted
 from promptarena.benchmark.core.runs import Target
@@ -27,7 +28,6 @@ from promptarena.benchmark.examples import Data, Examples, Pictures
 from promptarena.benchmark.registry import load_registry
 from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.training import Task, train
-from promptarena.benchmark.weights import load_backbone
 
 Trial = tuple[float, str, str]
 SEED = 1

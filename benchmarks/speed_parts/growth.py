@@ -6,9 +6,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone.accelerations import EXACT, PLAIN, Exact
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.cache import ArrayCache
-from promptarena.benchmark.exact import EXACT, PLAIN, Exact
 from promptarena.benchmark.method import Learner
 from promptarena.benchmark.terminal import console
 from promptarena.benchmark.training import Task, train

@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from promptarena.benchmark.backbone import Backbone, Prompts
-from promptarena.benchmark.exact import PLAIN
+from promptarena.benchmark.backbone.accelerations import PLAIN
+from promptarena.benchmark.backbone.clip import Backbone, Prompts
+from promptarena.benchmark.backbone.towers import NO_BIAS, NO_EDITS, Edit, Tower
 from promptarena.benchmark.method import Learner
-from promptarena.benchmark.towers import NO_BIAS, NO_EDITS, Edit, Tower
 from promptarena.methods.rada import HEADS, RAda, RationalAttention
 
 

@@ -38,7 +38,7 @@ START_NAIVE = """
 import sys, pathlib, torch, torchvision, open_clip
 name = sys.argv[1]
 from safetensors.torch import load_file
-from promptarena.benchmark.architectures import find_architecture
+from promptarena.benchmark.backbone.architectures import find_architecture
 architecture = pathlib.Path(name) if name.endswith(".json") else name
 find_architecture(architecture).build("cpu").load_state_dict(load_file(sys.argv[2]))
 """
@@ -46,7 +46,7 @@ START_OURS = """
 import sys, pathlib
 name = sys.argv[1]
 from promptarena.benchmark.execution import Executor
-from promptarena.benchmark.weights import load_backbone
+from promptarena.benchmark.backbone.loading import load_backbone
 load_backbone(pathlib.Path(name) if name.endswith(".json") else name, pathlib.Path(sys.argv[2]))
 """
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from promptarena.benchmark.architectures import find_architecture
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone.architectures import find_architecture
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.keys import digest, generator
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.examples import Examples

@@ -10,10 +10,10 @@ from open_clip import CLIP
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Backbone, Prompts
+from promptarena.benchmark.backbone.clip import Backbone, Prompts
+from promptarena.benchmark.backbone.towers import Tower
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs import PixelBatch, View
-from promptarena.benchmark.towers import Tower
 
 GOLDEN = {
     "embed_dim": 32,

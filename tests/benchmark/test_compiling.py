@@ -9,13 +9,12 @@ import tiny
 import torch
 from torch import Tensor
 
-from promptarena.benchmark import compiling
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone.clip import Backbone, compiling
+from promptarena.benchmark.backbone.loading import compiler_for
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.execution import environment
 from promptarena.benchmark.inputs import PixelBatch, View
 from promptarena.benchmark.method import Classes
-from promptarena.benchmark.weights import compiler_for
 from promptarena.methods.maple import MaPLe, MaPLeConfig
 
 CLASSES = Classes(("red fox", "zebra", "great barn owl"), "a photo of a {}.", "zoo")

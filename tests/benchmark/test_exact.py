@@ -7,16 +7,15 @@ import tiny
 import torch
 from torch import Tensor
 
-from promptarena.benchmark import backbone as backbone_module
-from promptarena.benchmark import towers
-from promptarena.benchmark.backbone import Backbone, Prompts
-from promptarena.benchmark.exact import EXACT, PLAIN, Exact
+from promptarena.benchmark.backbone.accelerations import EXACT, PLAIN, Exact
+from promptarena.benchmark.backbone.clip import Backbone, Prompts, towers
+from promptarena.benchmark.backbone.clip import clip as backbone_module
+from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.insertions import encode_images_with, encode_text_with, insert
 from promptarena.benchmark.method import Classes
 from promptarena.benchmark.registry import load_registry
 from promptarena.benchmark.suites import load_suite
-from promptarena.benchmark.weights import load_backbone
 
 CLASSES = Classes(
     ("red fox", "zebra", "great barn owl", "ox", "snow leopard in the far north"), "art of the {}.", "zoo"

@@ -11,7 +11,7 @@ import tiny
 import torch
 
 from promptarena.benchmark import cache
-from promptarena.benchmark.backbone import Backbone, Precision
+from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.inputs import Augmentation, PixelBatch, View
 from promptarena.benchmark.training import train
 from promptarena.methods.coop import CoOp, CoOpConfig

@@ -20,12 +20,8 @@ from open_clip.tokenizer import SimpleTokenizer
 from safetensors.torch import save_file
 from torch import Tensor
 
-from promptarena.benchmark.architectures import Architecture
-from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.keys import file_digest
-from promptarena.benchmark.known_weights import OPENAI
-from promptarena.benchmark.torchscript import read_torchscript
-from promptarena.benchmark.weights import (
+from promptarena.benchmark.backbone.architectures import Architecture
+from promptarena.benchmark.backbone.loading import (
     backbone_of_shapes,
     digest_of,
     identify,
@@ -33,6 +29,10 @@ from promptarena.benchmark.weights import (
     missing_weights,
     weights_digest,
 )
+from promptarena.benchmark.backbone.torchscript import read_torchscript
+from promptarena.benchmark.backbone.weight_origins import OPENAI
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.keys import file_digest
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit", "ignore::torch.jit.TracerWarning")
 
@@ -344,7 +344,7 @@ CHILD = """
 import sys
 import open_clip, openai_files
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.weights import load_backbone
+from promptarena.benchmark.backbone.loading import load_backbone
 config = openai_files.small("ViT-B-16-quickgelu")
 open_clip.get_model_config = lambda name: config
 try:

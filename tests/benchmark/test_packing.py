@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from promptarena.benchmark.packing import ROOM, Packing
+from promptarena.benchmark.backbone.packing import ROOM, Packing
 
 LENGTH = 40
 GROUPS = st.lists(st.lists(st.integers(0, LENGTH - 1), min_size=1, max_size=12), min_size=1, max_size=3)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import worlds
 
+from promptarena.benchmark.backbone.weight_origins import Weights
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun, RunSpec, Target
-from promptarena.benchmark.known_weights import Weights
 from promptarena.benchmark.plan import Planner, parse_overrides
 from promptarena.benchmark.registry import Registry, load_registry
 from promptarena.methods.coop import CoOp

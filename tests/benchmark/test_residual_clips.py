@@ -15,7 +15,7 @@ import torch
 import trials
 from torch import nn
 
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.contract import Subject
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.registry import load_registry

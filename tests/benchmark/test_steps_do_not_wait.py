@@ -10,12 +10,12 @@ import tiny
 import torch
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes, Learner
 from promptarena.benchmark.registry import load_registry
 from promptarena.benchmark.suites import load_suite
-from promptarena.benchmark.weights import load_backbone
 
 CLASSES = Classes(("red fox", "zebra", "great barn owl", "ox", "snow leopard"), "art of the {}.", "zoo")
 LABELS = torch.tensor([0, 4, 2])

@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from promptarena.benchmark.backbone.loading import choose_device, digest_of, load_backbone, weights_digest
+from promptarena.benchmark.backbone.torchscript import is_torchscript, read_torchscript
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.torchscript import is_torchscript, read_torchscript
-from promptarena.benchmark.weights import choose_device, digest_of, load_backbone, weights_digest
 
 QUICK = tiny.config(quick_gelu=True)
 DRAWN = openai_files.drawn(QUICK)

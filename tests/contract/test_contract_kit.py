@@ -6,11 +6,11 @@ import torch
 from broken_toys import BROKEN, NAMES, ChangesTheBackbone, EncodesEachBatch, FitsNothing, Toy, ToyConfig, broken
 from torch import Tensor
 
+from promptarena.benchmark.backbone.loading import weights_digest
 from promptarena.benchmark.contract import RULES, Finding, World, check, miniature
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.method import CannotTransferError, Classes, Config, Learner
 from promptarena.benchmark.registry import Method
-from promptarena.benchmark.weights import weights_digest
 
 
 @pytest.mark.parametrize("toy", BROKEN, ids=lambda toy: toy.__name__)

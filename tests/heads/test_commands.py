@@ -7,13 +7,13 @@ import pytest
 import tiny
 from e2e_world import make_world
 
+from promptarena.benchmark.backbone.head_roles import RoleTable
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.heads import head_commands
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, SEEDS
 from promptarena.benchmark.heads.encoder import SentenceEncoder, Vectors
 from promptarena.benchmark.heads.head_commands import Request, chosen_layers, run_diagnosis
-from promptarena.benchmark.heads.roles import RoleTable
 from promptarena.benchmark.record import Record
 
 WORDS = {

@@ -11,7 +11,8 @@ import torch
 from open_clip import CLIP
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.backbone.head_roles import Head, RoleTable, Settings
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, SEEDS
@@ -19,7 +20,6 @@ from promptarena.benchmark.heads.diagnose import diagnose
 from promptarena.benchmark.heads.encoder import SentenceEncoder, Vectors
 from promptarena.benchmark.heads.pictures import Source
 from promptarena.benchmark.heads.pool import Pool
-from promptarena.benchmark.heads.roles import Head, RoleTable, Settings
 
 LAYERS, HEADS, HEAD_WIDTH = 2, 12, 8
 WIDTH, TEXT_WIDTH = HEADS * HEAD_WIDTH, 96

@@ -12,6 +12,7 @@ from e2e_world import make_world
 from PIL import Image
 from torch import Tensor
 
+from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
@@ -23,7 +24,6 @@ from promptarena.benchmark.method import Classes, Images
 from promptarena.benchmark.record import Record
 from promptarena.benchmark.registry import load_registry
 from promptarena.benchmark.suites import load_suite
-from promptarena.benchmark.weights import load_backbone
 
 SIDE = 16
 BACKBONE = tiny.backbone()

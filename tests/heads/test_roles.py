@@ -6,12 +6,7 @@ from typing import Any
 import pytest
 import tiny
 
-from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.paths import DATASETS
-from promptarena.benchmark.heads.figures import figures
-from promptarena.benchmark.heads.pictures import find_images
-from promptarena.benchmark.heads.pool import read_pool
-from promptarena.benchmark.heads.roles import (
+from promptarena.benchmark.backbone.head_roles import (
     Concept,
     Head,
     RoleTable,
@@ -21,8 +16,13 @@ from promptarena.benchmark.heads.roles import (
     concept_entropy,
     distribution,
 )
+from promptarena.benchmark.backbone.loading import digest_of
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.paths import DATASETS
+from promptarena.benchmark.heads.figures import figures
+from promptarena.benchmark.heads.pictures import find_images
+from promptarena.benchmark.heads.pool import read_pool
 from promptarena.benchmark.suites import load_suite
-from promptarena.benchmark.weights import digest_of
 
 
 def test_one_concept_has_no_entropy_and_twelve_alike_have_the_most() -> None:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Backbone, Prompts
+from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs import PixelBatch

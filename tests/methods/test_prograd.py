@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Prompts
+from promptarena.benchmark.backbone.clip import Prompts
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes

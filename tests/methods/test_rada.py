@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import promptarena.methods.rada as rada
-from promptarena.benchmark.backbone import Precision
+from promptarena.benchmark.backbone.clip import Precision
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from torch import Tensor
 
+from promptarena.benchmark.backbone.loading import weights_digest
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes
-from promptarena.benchmark.weights import weights_digest
 from promptarena.methods.rada import RAda, RAdaConfig
 from promptarena.methods.rada_test_time import RAdaTestTime, RAdaTestTimeConfig, drawn_crops
 from promptarena.methods.rada_tuned import RAdaTuned

@@ -8,9 +8,9 @@ import tiny
 import torch
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.backbone.head_roles import Concept, Head, RoleTable, Settings, Source
 from promptarena.benchmark.heads.concepts import ATTRIBUTES
-from promptarena.benchmark.heads.roles import Concept, Head, RoleTable, Settings, Source
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.method import Classes
 from promptarena.methods.dear import DeAR

@@ -17,8 +17,8 @@ from open_clip import CLIP
 from safetensors.torch import load_file
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Backbone
-from promptarena.benchmark.weights import weights_digest
+from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.backbone.loading import weights_digest
 
 ROOT = Path(__file__).parents[2]
 

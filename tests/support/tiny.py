@@ -14,7 +14,8 @@ from open_clip import CLIP
 from PIL import Image
 from torch import Tensor, nn
 
-from promptarena.benchmark.backbone import Backbone, Precision
+from promptarena.benchmark.backbone.clip import Backbone, Precision
+from promptarena.benchmark.backbone.loading import weights_digest
 from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.core.keys import digest, generator
 from promptarena.benchmark.core.recipe import TrainingTask
@@ -22,7 +23,6 @@ from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.examples import Examples
 from promptarena.benchmark.method import About, Classes, Config, Learner
 from promptarena.benchmark.training import Task
-from promptarena.benchmark.weights import weights_digest
 
 # One thread, as the harness does: the last bits of a product depend on it, and threads only wait on a busy machine.
 torch.set_num_threads(1)

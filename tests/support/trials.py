@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tiny
 
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.contract import World, shortened
 from promptarena.benchmark.method import Classes
 from promptarena.benchmark.training import Task

@@ -10,7 +10,7 @@ from promptarena_examples.gda import GDA, GDAConfig
 from promptarena_examples.taskres import TaskRes, TaskResConfig
 from torch import Tensor
 
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.contract import World, check, miniature
 from promptarena.benchmark.core.recipe import TrainingTask
 from promptarena.benchmark.method import CannotTransferError, Classes, Learner

@@ -5,7 +5,7 @@ import pytest
 import torch
 from dear_learners import BACKBONE, CLASSES, ROLES, Make, Roles, drawn, table
 
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.methods.dear import DeAR, DeARConfig
 
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from dear_learners import BACKBONE, CLASSES, CLOSED, IMAGES, LABELS, Make, close, loss_terms, readings
 
-from promptarena.benchmark.weights import weights_digest
+from promptarena.benchmark.backbone.loading import weights_digest
 
 
 def test_the_fusion_starts_at_seventy_percent_for_the_class_feature(dear: Make) -> None:

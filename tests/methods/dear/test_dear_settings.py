@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from dear_learners import BACKBONE, CLASSES, IMAGES, ROLES, Make, close, loss_terms, naive_features, readings, table
 from pydantic import ValidationError
 
+from promptarena.benchmark.backbone.head_roles import RoleTable
+from promptarena.benchmark.backbone.loading import backbone_of_shapes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.paths import DATASETS
-from promptarena.benchmark.heads.roles import RoleTable
-from promptarena.benchmark.weights import backbone_of_shapes
 from promptarena.methods.dear import DeAR, DeARConfig
 
 

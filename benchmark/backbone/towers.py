@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from promptarena.benchmark.compiling import compiled
-from promptarena.benchmark.exact import EXACT, Exact
-from promptarena.benchmark.packing import Packing, packed
-from promptarena.benchmark.quick_gelu import add_mlp, has_quick_gelu
+from promptarena.benchmark.backbone.accelerations import EXACT, Exact
+from promptarena.benchmark.backbone.compiling import compiled
+from promptarena.benchmark.backbone.packing import Packing, packed
+from promptarena.benchmark.backbone.quick_gelu import add_mlp, has_quick_gelu
 
 Edit = Callable[[Tensor], Tensor]
 """Receives the token sequence (B, L, W) in front of a block and returns the one to use, of any length."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from promptarena.benchmark.architectures import Architecture, Preprocessing
+from promptarena.benchmark.backbone.architectures import Architecture, Preprocessing
 from promptarena.benchmark.core.errors import UserError, unknown
 
 

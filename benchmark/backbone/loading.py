@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from promptarena.benchmark.architectures import Architecture, Preprocessing, find_architecture
-from promptarena.benchmark.backbone import Backbone, Precision
-from promptarena.benchmark.compiling import COMPILER, check_compiler
+from promptarena.benchmark.backbone.architectures import Architecture, Preprocessing, find_architecture
+from promptarena.benchmark.backbone.clip import Backbone, Precision
+from promptarena.benchmark.backbone.compiling import COMPILER, check_compiler
+from promptarena.benchmark.backbone.pretrained import Pretrained
+from promptarena.benchmark.backbone.weight_files import OPENAI_CONSTANTS, parameters, read_weights
+from promptarena.benchmark.backbone.weight_origins import Weights, is_openai, origin_of_file, origin_of_tag
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.known_weights import Weights, is_openai, origin_of_file, origin_of_tag
-from promptarena.benchmark.pretrained import Pretrained
-from promptarena.benchmark.weight_files import OPENAI_CONSTANTS, parameters, read_weights
 
 _SHOWN = 3
 """How many tensors a message names."""

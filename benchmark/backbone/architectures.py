@@ -14,7 +14,7 @@ from typing import Annotated, Any, Self
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from promptarena.benchmark.backbone import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD, Channels
+from promptarena.benchmark.backbone.clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD, Channels
 from promptarena.benchmark.core.config_files import check
 from promptarena.benchmark.core.errors import UserError, unknown
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from promptarena.benchmark.backbone import Backbone
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.config_files import read_bytes, read_json_model
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.files import write_whole

@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from promptarena.benchmark.backbone.torchscript import is_torchscript, read_torchscript
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.torchscript import is_torchscript, read_torchscript
 
 _DAMAGED = (
     *(SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, OSError, LookupError),

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from promptarena.benchmark.backbone.accelerations import EXACT, Exact
+from promptarena.benchmark.backbone.towers import NO_BIAS, NO_EDITS, Edit, Tower
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.exact import EXACT, Exact
-from promptarena.benchmark.towers import NO_BIAS, NO_EDITS, Edit, Tower
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Channels = tuple[float, float, float]

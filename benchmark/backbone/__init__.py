@@ -1,0 +1,1 @@
+"""One frozen CLIP: its towers, its weights, and exact accelerations."""
