@@ -21,10 +21,10 @@ from promptarena.benchmark.estimate import Estimator, Workload
 from promptarena.benchmark.examples import Data
 from promptarena.benchmark.execution import Workplace, training_folder
 from promptarena.benchmark.plan import Planner, parse_overrides
+from promptarena.benchmark.plugins.registry import ALL, Registry, load_registry
 from promptarena.benchmark.protocols import Enumerated, enumerate_runs
 from promptarena.benchmark.record import Parents, Record
 from promptarena.benchmark.record_index import RecordedRun
-from promptarena.benchmark.registry import ALL, Registry, load_registry
 from promptarena.benchmark.schedule import Schedule
 from promptarena.benchmark.suites import Suite, load_suite
 from promptarena.benchmark.training import images_seen

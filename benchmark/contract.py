@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from promptarena.benchmark import contract_rules as rules
 from promptarena.benchmark.contract_rules import BrokenError, NotApplicableError
 from promptarena.benchmark.contract_world import Subject, World, miniature, one_thread, shortened
-from promptarena.benchmark.method import Config, Learner
-from promptarena.benchmark.registry import Method
+from promptarena.benchmark.plugins.learner import Config, Learner
+from promptarena.benchmark.plugins.registry import Method
 
 __all__ = ["RULES", "Finding", "Rule", "Subject", "World", "check", "examine", "miniature", "shortened"]
 

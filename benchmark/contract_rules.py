@@ -16,7 +16,7 @@ from promptarena.benchmark.backbone.loading import weights_digest
 from promptarena.benchmark.contract_world import Subject, same
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.core.runs import PROTOCOLS
-from promptarena.benchmark.method import About, CannotTransferError, Learner
+from promptarena.benchmark.plugins.learner import About, CannotTransferError, Learner
 
 CLOSE = 1e-4
 """Largest difference of logits that rounding explains, as a share of the largest logit."""

@@ -20,7 +20,7 @@ from promptarena.benchmark.cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask, adapted
 from promptarena.benchmark.examples import Data, Examples, Pictures
 from promptarena.benchmark.inputs import View
-from promptarena.benchmark.method import Classes, Config, Images, Learner
+from promptarena.benchmark.plugins.learner import Classes, Config, Images, Learner
 from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.training import Task, batches, train
 

@@ -18,7 +18,7 @@ from promptarena.benchmark.core.runs import Score, Target
 from promptarena.benchmark.draws import restrict
 from promptarena.benchmark.examples import Examples
 from promptarena.benchmark.inputs import View, ViewBatch
-from promptarena.benchmark.method import Classes, Learner
+from promptarena.benchmark.plugins.learner import Classes, Learner
 from promptarena.benchmark.read_ahead import read_ahead
 
 BATCH = 100

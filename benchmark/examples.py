@@ -11,7 +11,7 @@ from promptarena.benchmark.cards import Card, SplitName
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.runs import Subset
 from promptarena.benchmark.draws import draw_few_shot, restrict
-from promptarena.benchmark.method import Classes
+from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.protocols import subset_labels
 from promptarena.benchmark.splits import Split, find_split, load_split
 

@@ -28,8 +28,8 @@ from promptarena.benchmark.evaluation import Evaluated, evaluate_together
 from promptarena.benchmark.examples import Data
 from promptarena.benchmark.learned import LEARNED, Learned
 from promptarena.benchmark.memory import PeakMemory
-from promptarena.benchmark.method import CannotTransferError, Classes, Learner
-from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Learner
+from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.together import Member, can_train_together, train_together
 from promptarena.benchmark.training import Curve, Task, images_seen, train

@@ -15,8 +15,8 @@ from torch import Tensor
 from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import file_digest
-from promptarena.benchmark.method import Classes, Learner
-from promptarena.benchmark.registry import Registry
+from promptarena.benchmark.plugins.learner import Classes, Learner
+from promptarena.benchmark.plugins.registry import Registry
 
 LEARNED = "learned.safetensors"
 """The file's name among a run's artifacts."""

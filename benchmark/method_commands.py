@@ -17,9 +17,9 @@ from promptarena.benchmark.contract import RULES, Finding, check, miniature, one
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
-from promptarena.benchmark.method import Classes, Learner, assumed_settings
-from promptarena.benchmark.new_method import write_method
-from promptarena.benchmark.registry import ALL, OURS, Method, Registry, load_registry
+from promptarena.benchmark.plugins.learner import Classes, Learner, assumed_settings
+from promptarena.benchmark.plugins.registry import ALL, OURS, Method, Registry, load_registry
+from promptarena.benchmark.plugins.scaffold import write_method
 from promptarena.benchmark.suites import load_suite
 
 COUNTED = Classes(tuple(f"class {number}" for number in range(1, 101)), "a photo of a {}.")

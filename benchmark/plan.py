@@ -14,8 +14,8 @@ from promptarena.benchmark.core.keys import digest, file_digest
 from promptarena.benchmark.core.recipe import Recipe, adapted
 from promptarena.benchmark.core.runs import PlannedRun, RunSpec, Target
 from promptarena.benchmark.examples import Data
-from promptarena.benchmark.method import Config
-from promptarena.benchmark.registry import Registry
+from promptarena.benchmark.plugins.learner import Config
+from promptarena.benchmark.plugins.registry import Registry
 from promptarena.benchmark.suites import Suite
 from promptarena.benchmark.transforms import TRANSFORM_VERSION
 

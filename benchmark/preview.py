@@ -13,8 +13,8 @@ from promptarena.benchmark.core.runs import RunSpec, Subset
 from promptarena.benchmark.examples import Data
 from promptarena.benchmark.listing import MissingDataError
 from promptarena.benchmark.plan import resolve
+from promptarena.benchmark.plugins.registry import Registry
 from promptarena.benchmark.protocols import subset_labels
-from promptarena.benchmark.registry import Registry
 from promptarena.benchmark.suites import Suite
 from promptarena.benchmark.training import images_seen
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from promptarena.benchmark.method import Images, Learner
+from promptarena.benchmark.plugins.learner import Images, Learner
 
 
 class Stacked:

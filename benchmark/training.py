@@ -17,7 +17,7 @@ from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.core.recipe import Recipe, learning_rate
 from promptarena.benchmark.examples import Examples
 from promptarena.benchmark.inputs import Augmentation, View
-from promptarena.benchmark.method import Classes, Images, Learner
+from promptarena.benchmark.plugins.learner import Classes, Images, Learner
 from promptarena.benchmark.read_ahead import read_ahead
 
 Curve = Mapping[str, float]

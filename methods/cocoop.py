@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.insertions import context_words, drawn_context, drawn_linear, overwrite, word_context
-from promptarena.benchmark.method import About, Classes, Config, Images, Learner
+from promptarena.benchmark.plugins.edits import context_words, drawn_context, drawn_linear, overwrite, word_context
+from promptarena.benchmark.plugins.learner import About, Classes, Config, Images, Learner
 
 PROMPTS_AT_ONCE = 4096
 """Prompts encoded together at most; all classes of one image always are."""

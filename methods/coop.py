@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.insertions import context_words, word_context
-from promptarena.benchmark.method import About, CannotTransferError, Classes, Config, Learner
+from promptarena.benchmark.plugins.edits import context_words, word_context
+from promptarena.benchmark.plugins.learner import About, CannotTransferError, Classes, Config, Learner
 
 
 class CoOpConfig(Config):

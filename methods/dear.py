@@ -18,8 +18,8 @@ from promptarena.benchmark.core.errors import NotReadyError, UserError
 from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
-from promptarena.benchmark.insertions import append, check_depth, drawn_context, drawn_linear, insert, overwrite
-from promptarena.benchmark.method import About, Classes, Config, Images, Learner, assumed
+from promptarena.benchmark.plugins.edits import append, check_depth, drawn_context, drawn_linear, insert, overwrite
+from promptarena.benchmark.plugins.learner import About, Classes, Config, Images, Learner, assumed
 
 Mask = Literal["roles", "none", "generalization_only", "all_generalization"]
 Door = Attribute | Literal["open", "closed"]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.insertions import (
+from promptarena.benchmark.plugins.edits import (
     check_depth,
     context_words,
     drawn_context,
@@ -17,7 +17,7 @@ from promptarena.benchmark.insertions import (
     encode_text_with,
     word_context,
 )
-from promptarena.benchmark.method import About, Classes, Config, Images, Learner
+from promptarena.benchmark.plugins.learner import About, Classes, Config, Images, Learner
 
 
 class IVLPConfig(Config):

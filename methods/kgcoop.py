@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.method import About, Classes, Images
+from promptarena.benchmark.plugins.learner import About, Classes, Images
 from promptarena.methods.coop import Assembly, CoOp, CoOpConfig
 
 TEMPLATES = {"dtd": "a photo of a {}, a type of texture."}

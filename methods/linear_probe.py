@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone
-from promptarena.benchmark.method import About, CannotTransferError, Classes, Config, Images, Learner, Shots
+from promptarena.benchmark.plugins.learner import About, CannotTransferError, Classes, Config, Images, Learner, Shots
 
 
 class LinearProbeConfig(Config):

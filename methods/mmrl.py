@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.backbone.towers import Edit
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.insertions import check_depth, drawn_context, drawn_linear, insert, overwrite
-from promptarena.benchmark.method import About, Classes, Config, Images, Learner, assumed
+from promptarena.benchmark.plugins.edits import check_depth, drawn_context, drawn_linear, insert, overwrite
+from promptarena.benchmark.plugins.learner import About, Classes, Config, Images, Learner, assumed
 
 LAMBDA = {
     "stanford_cars": 7.0,

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.insertions import context_words
-from promptarena.benchmark.method import About, Classes, Images
+from promptarena.benchmark.plugins.edits import context_words
+from promptarena.benchmark.plugins.learner import About, Classes, Images
 from promptarena.methods.coop import Assembly, CoOp, CoOpConfig
 
 PHRASES = {

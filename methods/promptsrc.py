@@ -11,8 +11,8 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.method import About, Classes, Images, Learner
-from promptarena.benchmark.templates import IMAGENET_80, Template
+from promptarena.benchmark.plugins.learner import About, Classes, Images, Learner
+from promptarena.benchmark.plugins.templates import IMAGENET_80, Template
 from promptarena.methods.ivlp import IVLP, IVLPConfig
 
 TEACHER_TEMPLATES = ("a photo of a {}.", *(text for text in IMAGENET_80[:60] if text != "a photo of a {}."))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.method import Classes, Images, assumed
+from promptarena.benchmark.plugins.learner import Classes, Images, assumed
 from promptarena.methods.rada import RAda, RAdaConfig, rational_logits
 
 

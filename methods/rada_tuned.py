@@ -9,7 +9,7 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.method import Classes, Images
+from promptarena.benchmark.plugins.learner import Classes, Images
 from promptarena.methods.rada import RAda, RAdaConfig
 
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.insertions import drawn_context, drawn_linear, overwrite
-from promptarena.benchmark.method import About, Classes, Config, Images, Learner
+from promptarena.benchmark.plugins.edits import drawn_context, drawn_linear, overwrite
+from promptarena.benchmark.plugins.learner import About, Classes, Config, Images, Learner
 
 M = 4
 """Context vectors, and class-aware tokens: the layouts have this many words or placeholders in front."""

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.method import About, CannotTransferError, Classes, Images, Shots
-from promptarena.benchmark.templates import SELECT_7
+from promptarena.benchmark.plugins.learner import About, CannotTransferError, Classes, Images, Shots
+from promptarena.benchmark.plugins.templates import SELECT_7
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 
 RELEASED = {

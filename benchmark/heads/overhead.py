@@ -19,8 +19,8 @@ from promptarena.benchmark.backbone.loading import backbone_of_shapes, choose_de
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.inputs import PixelBatch
-from promptarena.benchmark.method import Classes
-from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.plugins.learner import Classes
+from promptarena.benchmark.plugins.registry import load_registry
 
 MINIATURE = "mini"
 METHOD = "dear"

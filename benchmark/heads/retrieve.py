@@ -23,8 +23,8 @@ from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
 from promptarena.benchmark.heads.pictures import Folder
 from promptarena.benchmark.images import decode
 from promptarena.benchmark.inputs import ImageList, View
-from promptarena.benchmark.method import Images
 from promptarena.benchmark.plots.style import Format, rendered
+from promptarena.benchmark.plugins.learner import Images
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

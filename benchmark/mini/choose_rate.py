@@ -25,7 +25,7 @@ from promptarena.benchmark.core.recipe import adapted
 from promptarena.benchmark.core.runs import Target
 from promptarena.benchmark.evaluation import evaluate
 from promptarena.benchmark.examples import Data, Examples, Pictures
-from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.training import Task, train
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from promptarena.benchmark.backbone.accelerations import PLAIN
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.backbone.towers import NO_BIAS, NO_EDITS, Edit, Tower
-from promptarena.benchmark.method import Learner
+from promptarena.benchmark.plugins.learner import Learner
 from promptarena.methods.rada import HEADS, RAda, RationalAttention
 
 

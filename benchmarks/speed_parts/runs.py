@@ -25,7 +25,7 @@ from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.core.runs import Subset, Target
 from promptarena.benchmark.evaluation import evaluate
 from promptarena.benchmark.inputs import Augmentation, PixelBatch, View
-from promptarena.benchmark.method import Classes
+from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.terminal import console
 from promptarena.benchmark.training import Task, batches, train
 from promptarena.methods.promptsrc import TEACHER_TEMPLATES

@@ -7,7 +7,7 @@ import numpy as np
 
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.examples import Examples
-from promptarena.benchmark.method import Classes
+from promptarena.benchmark.plugins.learner import Classes
 from speed_parts.report import Report
 from speed_parts.world import class_names, examples, recipe_of
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.inputs import PixelBatch, View
-from promptarena.benchmark.method import Classes, Images, Learner
+from promptarena.benchmark.plugins.learner import Classes, Images, Learner
 from promptarena.benchmark.terminal import console
 from speed_parts.measure import Timed, flops, interleaved, matmul_rate, ratio
 from speed_parts.report import Report

@@ -16,8 +16,8 @@ from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.keys import digest, generator
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.examples import Examples
-from promptarena.benchmark.method import Classes, Learner
-from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.plugins.learner import Classes, Learner
+from promptarena.benchmark.plugins.registry import load_registry
 from speed_parts.naive import PUBLISHED, NaiveBackbone
 
 TEMPLATE = "a photo of a {}."

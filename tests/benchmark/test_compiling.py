@@ -14,7 +14,7 @@ from promptarena.benchmark.backbone.loading import compiler_for
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.execution import environment
 from promptarena.benchmark.inputs import PixelBatch, View
-from promptarena.benchmark.method import Classes
+from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.maple import MaPLe, MaPLeConfig
 
 CLASSES = Classes(("red fox", "zebra", "great barn owl"), "a photo of a {}.", "zoo")

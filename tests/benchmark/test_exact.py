@@ -12,9 +12,9 @@ from promptarena.benchmark.backbone.clip import Backbone, Prompts, towers
 from promptarena.benchmark.backbone.clip import clip as backbone_module
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.inputs import PixelBatch
-from promptarena.benchmark.insertions import encode_images_with, encode_text_with, insert
-from promptarena.benchmark.method import Classes
-from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.plugins.edits import encode_images_with, encode_text_with, insert
+from promptarena.benchmark.plugins.learner import Classes
+from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.suites import load_suite
 
 CLASSES = Classes(

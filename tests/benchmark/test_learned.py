@@ -15,8 +15,8 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs import View
 from promptarena.benchmark.learned import Learned, load_learned
-from promptarena.benchmark.method import Config, Learner
-from promptarena.benchmark.registry import Method, Registry, load_registry
+from promptarena.benchmark.plugins.learner import Config, Learner
+from promptarena.benchmark.plugins.registry import Method, Registry, load_registry
 from promptarena.benchmark.training import train
 
 REGISTRY = load_registry()

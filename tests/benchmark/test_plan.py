@@ -11,7 +11,7 @@ from promptarena.benchmark.backbone.weight_origins import Weights
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun, RunSpec, Target
 from promptarena.benchmark.plan import Planner, parse_overrides
-from promptarena.benchmark.registry import Registry, load_registry
+from promptarena.benchmark.plugins.registry import Registry, load_registry
 from promptarena.methods.coop import CoOp
 
 BACKBONE = Weights("digest", "local file clip.pt")

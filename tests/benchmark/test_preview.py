@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from promptarena.benchmark.core.runs import RunSpec
+from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.preview import SUSTAINED_TFLOPS, gpu_hours, missing_data
 from promptarena.benchmark.protocols import enumerate_runs
-from promptarena.benchmark.registry import load_registry
 from promptarena.benchmark.suites import load_suite
 
 SUITE = load_suite("clip-15")

@@ -11,12 +11,12 @@ import pytest
 import tiny
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.registry import GROUP, load_registry
+from promptarena.benchmark.plugins.registry import GROUP, load_registry
 from promptarena.methods.coop import CoOp
 
 BUILT_IN = {"zeroshot", "linear-probe", "coop", "maple"}
 LEARNER = """
-from promptarena.benchmark.method import About, Learner
+from promptarena.benchmark.plugins.learner import About, Learner
 
 class {name}(Learner):
     about = About("{name}", "A paper", "A venue", {year}, "https://example.org")
@@ -151,7 +151,10 @@ def test_the_source_digest_follows_the_file(tmp_path: Path) -> None:
         ("import nothing_of_the_kind\n", "cannot be imported: ModuleNotFoundError"),
         ("def (\n", "cannot be imported: SyntaxError"),
         ("raise SystemExit(1)\n", "cannot be imported: SystemExit"),
-        ("from promptarena.benchmark.method import Learner\nclass Bare(Learner): ...\n", "has no `about` card"),
+        (
+            "from promptarena.benchmark.plugins.learner import Learner\nclass Bare(Learner): ...\n",
+            "has no `about` card",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path, text: str, message: str) -> None:

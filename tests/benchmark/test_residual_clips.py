@@ -18,7 +18,7 @@ from torch import nn
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.contract import Subject
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.methods.dear import DeARConfig
 
 METHODS = {name: method for name, method in load_registry().methods.items() if method.origin.startswith("promptarena ")}

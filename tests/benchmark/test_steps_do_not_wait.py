@@ -13,8 +13,8 @@ from torch import Tensor
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.inputs import PixelBatch
-from promptarena.benchmark.method import Classes, Learner
-from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.plugins.learner import Classes, Learner
+from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.suites import load_suite
 
 CLASSES = Classes(("red fox", "zebra", "great barn owl", "ox", "snow leopard"), "art of the {}.", "zoo")

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from promptarena.benchmark.checkpoint import Checkpoint
 from promptarena.benchmark.core.recipe import Recipe
-from promptarena.benchmark.method import Config, Learner
-from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.plugins.learner import Config, Learner
+from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.stacked import Stacked
 from promptarena.benchmark.together import Member, can_train_together, train_together
 from promptarena.benchmark.training import NotFiniteError, train

@@ -9,8 +9,8 @@ from torch import Tensor
 from promptarena.benchmark.backbone.loading import weights_digest
 from promptarena.benchmark.contract import RULES, Finding, World, check, miniature
 from promptarena.benchmark.core.recipe import Recipe
-from promptarena.benchmark.method import CannotTransferError, Classes, Config, Learner
-from promptarena.benchmark.registry import Method
+from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Config, Learner
+from promptarena.benchmark.plugins.registry import Method
 
 
 @pytest.mark.parametrize("toy", BROKEN, ids=lambda toy: toy.__name__)

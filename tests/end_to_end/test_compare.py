@@ -15,7 +15,7 @@ from e2e_inside import call
 from e2e_world import PROTOCOLS, make_world
 
 from promptarena.benchmark.board_output import FILE_ENDINGS
-from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.suites import DEFAULT_METHODS
 from promptarena.benchmark.tables import Format
 

@@ -9,7 +9,7 @@ from e2e_world import make_world
 PLUGIN = '''
 from pathlib import Path
 
-from promptarena.benchmark.method import About
+from promptarena.benchmark.plugins.learner import About
 from promptarena.methods.coop import CoOp
 
 MENDED = Path(__file__).with_name("mended")

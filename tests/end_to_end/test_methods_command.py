@@ -9,13 +9,13 @@ from e2e_command import environment, succeed
 from e2e_inside import call, complaint
 
 from promptarena.benchmark.contract import RULES
-from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.plugins.registry import load_registry
 
 PAGE = Path(__file__).parents[2] / "docs" / "inventor.md"
 BROKEN = '''
 """A method that breaks a rule."""
 
-from promptarena.benchmark.method import About
+from promptarena.benchmark.plugins.learner import About
 from promptarena.methods.zeroshot import ZeroShot
 
 

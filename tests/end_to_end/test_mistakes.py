@@ -108,8 +108,8 @@ def test_pictures_that_are_not_there(tmp_path: Path, results: Path) -> None:
     [
         ("def broken(:", "cannot be imported: SyntaxError"),
         ("import nowhere_to_be_found", "cannot be imported: ModuleNotFoundError"),
-        ("x = 1", "defines no subclass of promptarena.benchmark.method.Learner"),
-        ("from promptarena.benchmark.method import Learner\nclass Mine(Learner): pass", "has no `about` card"),
+        ("x = 1", "defines no subclass of promptarena.benchmark.plugins.learner.Learner"),
+        ("from promptarena.benchmark.plugins.learner import Learner\nclass Mine(Learner): pass", "has no `about` card"),
     ],
 )
 def test_a_wrong_plugin(code: str, expected: str, suite: Path, results: Path, tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ from promptarena.benchmark.heads.head_commands import Search, run_retrieval
 from promptarena.benchmark.heads.retrieve import BATCH, figures, retrieve
 from promptarena.benchmark.inputs import PixelBatch
 from promptarena.benchmark.learned import Learned
-from promptarena.benchmark.method import Classes, Images
+from promptarena.benchmark.plugins.learner import Classes, Images
+from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.record import Record
-from promptarena.benchmark.registry import load_registry
 from promptarena.benchmark.suites import load_suite
 
 SIDE = 16

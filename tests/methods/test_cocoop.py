@@ -13,7 +13,7 @@ from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs import PixelBatch
-from promptarena.benchmark.method import Classes
+from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods import cocoop as module
 from promptarena.methods.cocoop import CoCoOp, CoCoOpConfig
 from promptarena.methods.coop import CoOp, CoOpConfig

@@ -7,7 +7,7 @@ import pytest
 import trials
 
 from promptarena.benchmark.contract import RULES, Rule, Subject, World, check, miniature
-from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.methods.dear import DeARConfig
 
 METHODS = load_registry().methods

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs import PixelBatch
-from promptarena.benchmark.method import Classes
+from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.coop import CoOp, CoOpConfig
 from promptarena.methods.kgcoop import KgCoOp, KgCoOpConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig

@@ -9,7 +9,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from promptarena.benchmark.method import CannotTransferError, Classes
+from promptarena.benchmark.plugins.learner import CannotTransferError, Classes
 from promptarena.methods.linear_probe import LinearProbe, LinearProbeConfig
 
 NAMES = ("red fox", "zebra", "barn owl")

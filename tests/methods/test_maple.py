@@ -11,7 +11,7 @@ from torch import Tensor
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs import PixelBatch
-from promptarena.benchmark.method import Classes
+from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.maple import MaPLe, MaPLeConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs import PixelBatch
-from promptarena.benchmark.method import Classes
+from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.mmrl import MMRL, MMRLConfig
 
 CLASSES = Classes(("red fox", "zebra", "great barn owl"), "art of the {}.", "zoo")

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs import PixelBatch
-from promptarena.benchmark.method import Classes
-from promptarena.benchmark.templates import IMAGENET_80
+from promptarena.benchmark.plugins.learner import Classes
+from promptarena.benchmark.plugins.templates import IMAGENET_80
 from promptarena.benchmark.training import train
 from promptarena.methods.ivlp import IVLP, IVLPConfig
 from promptarena.methods.promptsrc import PromptSRC, PromptSRCConfig

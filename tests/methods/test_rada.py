@@ -14,7 +14,7 @@ import promptarena.methods.rada as rada
 from promptarena.benchmark.backbone.clip import Precision
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs import PixelBatch
-from promptarena.benchmark.method import Classes
+from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.rada import RAda, RAdaConfig, RationalAttention, RationalConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.inputs import PixelBatch
-from promptarena.benchmark.method import Classes, Learner
+from promptarena.benchmark.plugins.learner import Classes, Learner
 from promptarena.methods.clip_adapter import CLIPAdapter
 from promptarena.methods.coop import CoOp
 from promptarena.methods.ivlp import IVLP

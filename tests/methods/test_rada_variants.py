@@ -11,7 +11,7 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone.loading import weights_digest
 from promptarena.benchmark.inputs import PixelBatch
-from promptarena.benchmark.method import Classes
+from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.rada import RAda, RAdaConfig
 from promptarena.methods.rada_test_time import RAdaTestTime, RAdaTestTimeConfig, drawn_crops
 from promptarena.methods.rada_tuned import RAdaTuned

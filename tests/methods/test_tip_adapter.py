@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from promptarena.benchmark.core.recipe import TrainingTask
-from promptarena.benchmark.method import CannotTransferError, Classes
-from promptarena.benchmark.templates import SELECT_7
+from promptarena.benchmark.plugins.learner import CannotTransferError, Classes
+from promptarena.benchmark.plugins.templates import SELECT_7
 from promptarena.methods.tip_adapter import TipAdapter, TipAdapterConfig, TipAdapterF
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 

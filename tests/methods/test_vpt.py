@@ -10,7 +10,7 @@ from torch import Tensor
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs import PixelBatch
-from promptarena.benchmark.method import Classes
+from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.ivlp import IVLP, IVLPConfig
 from promptarena.methods.vpt import VPT, VPTConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig

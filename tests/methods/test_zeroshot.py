@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from promptarena.benchmark.inputs import PixelBatch
-from promptarena.benchmark.method import Classes
-from promptarena.benchmark.templates import IMAGENET_80, SELECT_7
+from promptarena.benchmark.plugins.learner import Classes
+from promptarena.benchmark.plugins.templates import IMAGENET_80, SELECT_7
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig, ZeroShotEnsemble, ZeroShotEnsembleConfig
 
 NAMES = ("red fox", "barn owl", "zebra", "wren")

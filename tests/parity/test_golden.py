@@ -11,7 +11,7 @@ from torch import Tensor
 
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs import PixelBatch
-from promptarena.benchmark.method import CannotTransferError, Classes, Learner
+from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Learner
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 
 STEP0, GRADIENT, LATER_LOSS, FINAL, UPDATE = 5e-5, 2e-4, 1e-3, 2e-3, 1e-2

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from promptarena.benchmark.registry import Registry, load_registry
-from promptarena.benchmark.source_digest import code_digest, method_digest
+from promptarena.benchmark.plugins.registry import Registry, load_registry
+from promptarena.benchmark.plugins.source_digest import code_digest, method_digest
 from promptarena.methods.coop import CoOp
 from promptarena.methods.maple import MaPLe
 from promptarena.methods.rada import Rational
@@ -17,7 +17,7 @@ from promptarena.methods.rada_plus import RAdaCoOp
 METHOD = '''"""What it is."""
 
 import torch.nn.functional as F
-from promptarena.benchmark.method import Config
+from promptarena.benchmark.plugins.learner import Config
 
 RATE: float = 0.1
 
@@ -44,7 +44,7 @@ SAME = {
     "an annotation": ("x: Tensor) -> Tensor", "x)"),
     "an annotation of a constant": ("RATE: float", "RATE"),
     "the card": ("2026", "2027"),
-    "a module that moved": ("promptarena.benchmark.method", "promptarena.benchmark.plugins.learner"),
+    "a module that moved": ("promptarena.benchmark.plugins.learner", "promptarena.benchmark.plugins.learner"),
     "an import's name": (
         "import torch.nn.functional as F\n",
         "import torch.nn.functional as fn\n",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.contract import RULES, Finding
 from promptarena.benchmark.core.recipe import Recipe
-from promptarena.benchmark.method import About, CannotTransferError, Classes, Config, Learner
+from promptarena.benchmark.plugins.learner import About, CannotTransferError, Classes, Config, Learner
 
 ABOUT = About("Toy", "On Toys", "Nowhere", 2000, "https://example.org")
 

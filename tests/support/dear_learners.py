@@ -12,7 +12,7 @@ from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.head_roles import Concept, Head, RoleTable, Settings, Source
 from promptarena.benchmark.heads.concepts import ATTRIBUTES
 from promptarena.benchmark.inputs import PixelBatch
-from promptarena.benchmark.method import Classes
+from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.dear import DeAR
 
 CLASSES = Classes(("red fox", "zebra", "great barn owl"), "art of the {}.", "zoo")

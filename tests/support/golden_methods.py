@@ -7,7 +7,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from promptarena.benchmark.method import Images, Learner
+from promptarena.benchmark.plugins.learner import Images, Learner
 from promptarena.methods.cocoop import CoCoOp, CoCoOpConfig
 from promptarena.methods.coop import CoOp, CoOpConfig
 from promptarena.methods.ivlp import IVLP, IVLPConfig

@@ -21,7 +21,7 @@ from promptarena.benchmark.core.keys import digest, generator
 from promptarena.benchmark.core.recipe import TrainingTask
 from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.examples import Examples
-from promptarena.benchmark.method import About, Classes, Config, Learner
+from promptarena.benchmark.plugins.learner import About, Classes, Config, Learner
 from promptarena.benchmark.training import Task
 
 # One thread, as the harness does: the last bits of a product depend on it, and threads only wait on a busy machine.

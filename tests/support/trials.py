@@ -7,7 +7,7 @@ import tiny
 
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.contract import World, shortened
-from promptarena.benchmark.method import Classes
+from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.training import Task
 
 LR_MULTIPLIER = 20.0

@@ -13,7 +13,7 @@ from torch import Tensor
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.contract import World, check, miniature
 from promptarena.benchmark.core.recipe import TrainingTask
-from promptarena.benchmark.method import CannotTransferError, Classes, Learner
+from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Learner
 
 CLASSES = Classes(("zero", "one", "two"), "the digit {}.")
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from promptarena.benchmark.heads.concepts import ATTRIBUTES
 from promptarena.benchmark.inputs import PixelBatch
-from promptarena.benchmark.insertions import append
+from promptarena.benchmark.plugins.edits import append
 from promptarena.methods.dear import role_mask
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.method import About, CannotTransferError, Classes, Images, Shots
+from promptarena.benchmark.plugins.learner import About, CannotTransferError, Classes, Images, Shots
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.method import About, CannotTransferError, Classes, Config, Learner
+from promptarena.benchmark.plugins.learner import About, CannotTransferError, Classes, Config, Learner
 
 
 class TaskResConfig(Config):

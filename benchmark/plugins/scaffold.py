@@ -8,7 +8,7 @@ from string import Template
 from typing import NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.registry import ALL, Registry
+from promptarena.benchmark.plugins.registry import ALL, Registry
 
 PLUGIN = Template('''"""$title: one learned offset for all class features."""
 
@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone
-from promptarena.benchmark.method import About, Classes, Config, Learner
+from promptarena.benchmark.plugins.learner import About, Classes, Config, Learner
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 
 
@@ -70,7 +70,7 @@ TEST = Template('''"""$title keeps the contract of promptarena's methods."""
 from pathlib import Path
 
 from promptarena.benchmark.contract import check
-from promptarena.benchmark.registry import load_registry
+from promptarena.benchmark.plugins.registry import load_registry
 
 METHOD = load_registry((Path(__file__).with_name("$stem.py"),)).get("$name")
 

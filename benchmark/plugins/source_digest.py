@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from promptarena.benchmark.core.keys import digest
-from promptarena.benchmark.method import Config, Learner
+from promptarena.benchmark.plugins.learner import Config, Learner
 
 HARNESS = "promptarena"
 OUR_METHODS = "promptarena.methods"

@@ -15,8 +15,8 @@ from types import ModuleType
 
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.keys import digest
-from promptarena.benchmark.method import About, Learner
-from promptarena.benchmark.source_digest import method_digest
+from promptarena.benchmark.plugins.learner import About, Learner
+from promptarena.benchmark.plugins.source_digest import method_digest
 
 GROUP = "promptarena.methods"
 OURS = "promptarena"
@@ -105,7 +105,7 @@ def _is_ours(point: importlib.metadata.EntryPoint) -> bool:
 
 def _method(name: str, learner: object, origin: str, distribution: str = "") -> Method:
     if not (isinstance(learner, type) and issubclass(learner, Learner)):
-        raise TypeError(f"{learner!r} is not a subclass of promptarena.benchmark.method.Learner")
+        raise TypeError(f"{learner!r} is not a subclass of promptarena.benchmark.plugins.learner.Learner")
     if name == ALL:
         raise ValueError(f"{ALL!r} stands for every method; choose another name")
     about = getattr(learner, "about", None)
@@ -123,7 +123,7 @@ def _from_file(path: Path) -> list[Method]:
         if issubclass(value, Learner) and value.__module__ == module.__name__
     ]
     if not learners:
-        raise UserError(f"{path}: defines no subclass of promptarena.benchmark.method.Learner")
+        raise UserError(f"{path}: defines no subclass of promptarena.benchmark.plugins.learner.Learner")
     try:
         if len(learners) == 1:
             return [_method(path.stem.replace("_", "-"), learners[0], str(path))]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.backbone.towers import Edit
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.method import Images
+from promptarena.benchmark.plugins.learner import Images
 
 
 def context_words(phrase: str) -> list[str]:
