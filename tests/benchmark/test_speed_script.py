@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 import torch
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 METHODS = ("coop", "maple", "promptsrc", "rada", "mmrl", "dear")
 TINY = {
     "embed_dim": 32,
@@ -23,8 +22,7 @@ TINY = {
 
 
 @pytest.fixture(autouse=True)
-def _importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
+def _threads() -> Iterator[None]:
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
@@ -38,19 +36,17 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def part(name: str) -> Any:
-    return importlib.import_module(f"speed_parts.{name}")
+    return importlib.import_module(f"tools.speed.{name}")
 
 
 @pytest.fixture(scope="module")
 def world(tiny: Path) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(BENCHMARKS))
-        return part("world").World(tiny)
+    return part("world").World(tiny)
 
 
 def speed(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
     monkeypatch.setattr(sys, "argv", ["speed.py", *map(str, arguments)])
-    importlib.import_module("speed").main()
+    importlib.import_module("tools.speed.__main__").main()
 
 
 def ratios(table: pd.DataFrame) -> list[float]:

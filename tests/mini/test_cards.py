@@ -3,7 +3,7 @@ import pytest
 from promptarena.benchmark.cards import list_cards, load_card
 from promptarena.benchmark.mini import reader
 from promptarena.benchmark.mini.pack import load_pack
-from promptarena.benchmark.mini.zeroshot_table import ELEVEN, VARIANTS
+from tools.miniature.zeroshot_table import ELEVEN, VARIANTS
 
 ALL = (*ELEVEN, *VARIANTS)
 CLASSES = {

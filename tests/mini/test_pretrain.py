@@ -10,13 +10,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from promptarena.benchmark.core.paths import MINIATURE
-from promptarena.benchmark.mini import captions, digits, pretrain
-from promptarena.benchmark.mini.corpus import MEAN, STD, VIEWS, Corpus
-from promptarena.benchmark.mini.curve import Curve
-from promptarena.benchmark.mini.muon import Muon, orthogonalise
-from promptarena.benchmark.mini.objective import Tokens, encode_images, encode_texts, measure
+from promptarena.benchmark.mini import digits
 from promptarena.benchmark.mini.pack import load_pack, pack_digest
-from promptarena.benchmark.mini.pretrain import CONFIG, Plan, run
+from tools.miniature import captions, pretrain
+from tools.miniature.corpus import MEAN, STD, VIEWS, Corpus
+from tools.miniature.muon import Muon, orthogonalise
+from tools.miniature.objective import Tokens, encode_images, encode_texts, measure
+from tools.miniature.pretrain import CONFIG, Curve, Plan, run
 
 
 @pytest.fixture(scope="module")

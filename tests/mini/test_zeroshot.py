@@ -1,7 +1,7 @@
 import pytest
 
 from promptarena.benchmark.core.paths import MINIATURE
-from promptarena.benchmark.mini.zeroshot_table import ELEVEN, VARIANTS, Row, means, shortfalls, table
+from tools.miniature.zeroshot_table import ELEVEN, VARIANTS, Row, means, shortfalls, table
 
 
 def perfect():

@@ -1,6 +1,6 @@
 """Pretrain the miniature's CLIP from scratch on the picture pack.
 
-    python -m promptarena.benchmark.mini.pretrain OUT_FOLDER
+    python -m tools.miniature.pretrain OUT_FOLDER
 
 Workers are processes of one thread each that average their gradients. A stopped run continues when the same command is
 given again. OUT_FOLDER receives `mini_clip.safetensors` (renewed at every checkpoint), `open_clip_config.json`,
@@ -8,6 +8,7 @@ given again. OUT_FOLDER receives `mini_clip.safetensors` (renewed at every check
 """
 
 import argparse
+import csv
 import json
 import os
 import time
@@ -24,12 +25,11 @@ from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 
 from promptarena.benchmark.core.paths import MINIATURE
-from promptarena.benchmark.mini import captions
-from promptarena.benchmark.mini.corpus import VIEWS, Corpus
-from promptarena.benchmark.mini.curve import Curve
-from promptarena.benchmark.mini.muon import Muon
-from promptarena.benchmark.mini.objective import Tokens, encode_images, encode_texts, measure
 from promptarena.benchmark.mini.pack import load_pack, pack_digest, pack_dir, verified
+from tools.miniature import captions
+from tools.miniature.corpus import VIEWS, Corpus
+from tools.miniature.muon import Muon
+from tools.miniature.objective import Tokens, encode_images, encode_texts, measure
 
 CONFIG: dict[str, Any] = {
     "embed_dim": 128,
@@ -234,3 +234,37 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+EVERY = 50
+"""Steps per row."""
+
+
+class Curve:
+    """Writes `path`; rows after step `start`, left by a run that stopped after its last checkpoint, are dropped."""
+
+    def __init__(self, path: Path, start: int) -> None:
+        self._path = path
+        self._sums: dict[str, float] = {}
+        self._count = 0
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines()
+            kept = [line for line in lines[1:] if int(line.split(",")[0]) <= start]
+            path.write_text("\n".join([*lines[:1], *kept]) + "\n", encoding="utf-8")
+
+    def add(self, step: int, images: int, seconds: float, values: dict[str, float]) -> None:
+        """Take in a step's values; every 50th step a row is written."""
+        self._count += 1
+        self._sums = {name: self._sums.get(name, 0.0) + value for name, value in values.items()}
+        if step % EVERY:
+            return
+        means = {name: f"{total / self._count:.4f}" for name, total in self._sums.items()}
+        row = {"step": str(step), "images": str(images), "seconds": f"{seconds:.0f}", **means}
+        self._sums, self._count = {}, 0
+        fresh = not self._path.exists()
+        with self._path.open("a", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, list(row), lineterminator="\n")
+            if fresh:
+                writer.writeheader()
+            writer.writerow(row)
+        print(" ".join(f"{name} {value}" for name, value in row.items()), flush=True)

@@ -1,6 +1,6 @@
 """What five attribute tokens and their role masks cost when images are encoded.
 
-    python -m promptarena.benchmark.heads.overhead --architecture ViT-B-16 --images 16 --repeats 5
+    python -m tools.speed.heads_overhead --architecture ViT-B-16 --images 16 --repeats 5
 
 Weights and pixels are random: time does not depend on their values, nor on which pairs a mask forbids.
 """

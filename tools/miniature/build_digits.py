@@ -1,7 +1,7 @@
 """Render the pack's style of printed digits from openly licensed typefaces.
 
     npm install --ignore-scripts @fontsource/kalam @fontsource/lato ...
-    python -m promptarena.benchmark.mini.build_digits node_modules/@fontsource OUT_FOLDER
+    python -m tools.miniature.build_digits node_modules/@fontsource OUT_FOLDER
 
 writes `digit-typefaces.webp` (one-colour alpha masks, lossless), `digit-typefaces.csv` (manifest rows) and
 `digit-typefaces.md` (credits). Up to three weights of each typeface are drawn.

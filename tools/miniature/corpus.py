@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from promptarena.benchmark.core.keys import generator
-from promptarena.benchmark.mini import captions, compose, digits, textures
-from promptarena.benchmark.mini.captions import Facts
+from promptarena.benchmark.mini import compose, digits, textures
 from promptarena.benchmark.mini.compose import COLOUR_NAMES, PALETTE, Knobs, Scenes
 from promptarena.benchmark.mini.pack import Concept, Pack
+from tools.miniature import captions
+from tools.miniature.captions import Facts
 
 VIEWS = 4
 """Pictures per caption."""

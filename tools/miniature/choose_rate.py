@@ -1,7 +1,7 @@
 """Chooses the miniature's learning-rate multipliers, by accuracy on validation images of base classes.
 
-    python -m promptarena.benchmark.mini.choose_rate --multipliers 5 10 25 50 100
-    python -m promptarena.benchmark.mini.choose_rate --multipliers 0.3 1 3 10 --methods tcp mmrl rada
+    python -m tools.miniature.choose_rate --multipliers 5 10 25 50 100
+    python -m tools.miniature.choose_rate --multipliers 0.3 1 3 10 --methods tcp mmrl rada
 
 Published learning rates are tuned for CLIP's logit scale of 100, which the miniature's model does not have. All methods
 trained by SGD share one multiplier, all trained by Adam or AdamW another; test images are never looked at.

@@ -1,24 +1,24 @@
 """How fast training and evaluation are, against a naive path that does what the methods' published code does.
 
-    python benchmarks/speed.py steps|evaluate|text|runs|growth|floor|seeds|all [--quick] [--out results/speed]
+    python -m tools.speed steps|evaluate|text|runs|growth|floor|seeds|all [--quick] [--out results/speed]
 
-Random ViT-B/16 weights, ImageNet's class names, drawn pictures; no download. See benchmarks/README.md.
+Random ViT-B/16 weights, ImageNet's class names, drawn pictures; no download. See tools/README.md.
 """
 
 import argparse
 from pathlib import Path
 
 import torch
-from speed_parts.growth import growth, text
-from speed_parts.measure import machine
-from speed_parts.report import Report
-from speed_parts.runs import process_starts, runs
-from speed_parts.runs_table import Plan
-from speed_parts.seeds import seeds
-from speed_parts.steps import evaluate, floor, steps
-from speed_parts.world import METHODS, World
 
 from promptarena.benchmark.core.errors import UserError
+from tools.speed.growth import growth, text
+from tools.speed.measure import machine
+from tools.speed.report import Report
+from tools.speed.runs import process_starts, runs
+from tools.speed.runs_table import Plan
+from tools.speed.seeds import seeds
+from tools.speed.steps import evaluate, floor, steps
+from tools.speed.world import METHODS, World
 
 PARTS = ("steps", "evaluate", "text", "runs", "growth", "floor", "seeds")
 

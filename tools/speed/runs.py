@@ -29,10 +29,10 @@ from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.terminal import console
 from promptarena.benchmark.training import Task, batches, train
 from promptarena.methods.promptsrc import TEACHER_TEMPLATES
-from speed_parts.report import Report
-from speed_parts.runs_table import Method, Plan, Run, show
-from speed_parts.steps import Side
-from speed_parts.world import World, examples
+from tools.speed.report import Report
+from tools.speed.runs_table import Method, Plan, Run, show
+from tools.speed.steps import Side
+from tools.speed.world import World, examples
 
 START_NAIVE = """
 import sys, pathlib, torch, torchvision, open_clip

@@ -12,9 +12,9 @@ from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.plugins.learner import Learner
 from promptarena.benchmark.terminal import console
 from promptarena.benchmark.training import Task, train
-from speed_parts.measure import Timed, interleaved, once, ratio
-from speed_parts.report import Report
-from speed_parts.world import World, class_names, examples, recipe_of
+from tools.speed.measure import Timed, interleaved, once, ratio
+from tools.speed.report import Report
+from tools.speed.world import World, class_names, examples, recipe_of
 
 CUMULATIVE = ("cut_texts", "share_beginnings", "read_rows", "pack_texts", "fold_quick_gelu")
 LARGEST_NAIVE = 100

@@ -18,7 +18,7 @@ from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.examples import Examples
 from promptarena.benchmark.plugins.learner import Classes, Learner
 from promptarena.benchmark.plugins.registry import load_registry
-from speed_parts.naive import PUBLISHED, NaiveBackbone
+from tools.speed.naive import PUBLISHED, NaiveBackbone
 
 TEMPLATE = "a photo of a {}."
 METHODS = ("coop", "maple", "promptsrc", "rada", "mmrl", "dear")

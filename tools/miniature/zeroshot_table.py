@@ -1,6 +1,6 @@
 """The zero-shot table of a miniature CLIP over the fifteen miniature datasets, with its acceptance limits.
 
-    python -m promptarena.benchmark.mini.zeroshot_table [FOLDER] [--json FILE]
+    python -m tools.miniature.zeroshot_table [FOLDER] [--json FILE]
 
 FOLDER holds `mini_clip.safetensors` and `open_clip_config.json`; left out, it is the shipped model's.
 """
@@ -20,8 +20,8 @@ from open_clip.tokenizer import SimpleTokenizer
 from safetensors.torch import load_file
 
 from promptarena.benchmark.core.paths import MINIATURE
-from promptarena.benchmark.mini.corpus import MEAN, STD
 from promptarena.benchmark.mini.reader import render
+from tools.miniature.corpus import MEAN, STD
 
 SOURCE = "things"
 SPRITES = (SOURCE, "household", "mammals", "vehicles", "plants", "food", "flags", "places", "actions")

@@ -8,8 +8,8 @@ import numpy as np
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.examples import Examples
 from promptarena.benchmark.plugins.learner import Classes
-from speed_parts.report import Report
-from speed_parts.world import class_names, examples, recipe_of
+from tools.speed.report import Report
+from tools.speed.world import class_names, examples, recipe_of
 
 PUBLISHED_SHOTS = 16
 

@@ -2,7 +2,7 @@
 
     npm install --ignore-scripts @iconify-json/noto@1.2.9 ... emojibase-data@17.0.0   (all versions: ATTRIBUTION.md)
     pip install resvg-py
-    python -m promptarena.benchmark.mini.build_pack node_modules OUT_FOLDER [--styles noto twemoji] [--compare]
+    python -m tools.miniature.build_pack node_modules OUT_FOLDER [--styles noto twemoji] [--compare]
 
 The pack's manifest is the recipe: which icon of which set shows which concept, in which place of its atlas. A new
 rendering is the same picture but not the same bytes; `--compare` prints how far it is from the shipped one.
@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from promptarena.benchmark.mini.build_digits import save_atlas
 from promptarena.benchmark.mini.pack import COLUMNS, SPRITE, load_pack, pack_dir, verified
+from tools.miniature.build_digits import save_atlas
 
 _OVERSAMPLING = 4
 _QUALITY = 85

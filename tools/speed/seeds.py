@@ -11,10 +11,10 @@ from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.inputs import View
 from promptarena.benchmark.stacked import Stacked
 from promptarena.benchmark.terminal import console
-from speed_parts.measure import Ratio, interleaved, ratio
-from speed_parts.report import Report
-from speed_parts.steps import ONE_TEMPLATE, difference
-from speed_parts.world import STEP_BATCH, World, class_names, examples, recipe_of
+from tools.speed.measure import Ratio, interleaved, ratio
+from tools.speed.report import Report
+from tools.speed.steps import ONE_TEMPLATE, difference
+from tools.speed.world import STEP_BATCH, World, class_names, examples, recipe_of
 
 SEEDS = 3
 

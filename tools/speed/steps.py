@@ -11,9 +11,9 @@ from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.inputs import PixelBatch, View
 from promptarena.benchmark.plugins.learner import Classes, Images, Learner
 from promptarena.benchmark.terminal import console
-from speed_parts.measure import Timed, flops, interleaved, matmul_rate, ratio
-from speed_parts.report import Report
-from speed_parts.world import STEP_BATCH, World, class_names, examples
+from tools.speed.measure import Timed, flops, interleaved, matmul_rate, ratio
+from tools.speed.report import Report
+from tools.speed.world import STEP_BATCH, World, class_names, examples
 
 ONE_TEMPLATE = {"teacher_templates": ("a photo of a {}.",)}
 """PromptSRC's teacher texts are made once a training, not in a step."""

@@ -10,7 +10,7 @@ from open_clip.model import CLIP
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 
-from promptarena.benchmark.mini.corpus import MEAN, STD, VIEWS
+from tools.miniature.corpus import MEAN, STD, VIEWS
 
 TABLE_SCALE, SMOOTHING = 16.0, 0.05
 IMAGE_WEIGHT, TEXT_WEIGHT = 1.0, 0.5

@@ -1,6 +1,6 @@
 """How long listing ImageNet takes and how much memory: on a tree of empty files with as many rows as the real one.
 
-    python benchmarks/list_imagenet.py [--train 1281167] [--test 50000] [--folder DIR]
+    python tools/list_imagenet.py [--train 1281167] [--test 50000] [--folder DIR]
 
 Listing reads no file, so that empty ones cost as much as pictures; a cold disk or a network share takes longer.
 """
