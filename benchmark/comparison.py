@@ -16,9 +16,9 @@ from promptarena.benchmark.core.errors import NotReadyError, UserError, unknown
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.core.runs import PlannedRun, RunResult, RunSpec
-from promptarena.benchmark.draws import restrict
+from promptarena.benchmark.data.data_manager import Data
+from promptarena.benchmark.data.few_shot import restrict
 from promptarena.benchmark.estimate import Estimator, Workload
-from promptarena.benchmark.examples import Data
 from promptarena.benchmark.execution import Workplace, training_folder
 from promptarena.benchmark.plan import Planner, parse_overrides
 from promptarena.benchmark.plugins.registry import ALL, Registry, load_registry

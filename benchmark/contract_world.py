@@ -18,7 +18,7 @@ from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask, adapted
-from promptarena.benchmark.examples import Data, Examples, Pictures
+from promptarena.benchmark.data.data_manager import Data, Examples, Pictures
 from promptarena.benchmark.inputs import View
 from promptarena.benchmark.plugins.learner import Classes, Config, Images, Learner
 from promptarena.benchmark.suites import load_suite

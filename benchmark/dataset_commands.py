@@ -9,12 +9,12 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from rich.text import Text
 
 from promptarena.benchmark import terminal
-from promptarena.benchmark.cards import SPLITS, Card, load_card
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.dataset_verify import Report, verify
-from promptarena.benchmark.listing import DATA_VARIABLE
-from promptarena.benchmark.prepare import prepare
-from promptarena.benchmark.steps import Step
+from promptarena.benchmark.data.cards import SPLITS, Card, load_card
+from promptarena.benchmark.data.prepare.dataset import prepare
+from promptarena.benchmark.data.prepare.progress import Step
+from promptarena.benchmark.data.prepare.verify import Report, verify
+from promptarena.benchmark.data.readers.listing import DATA_VARIABLE
 from promptarena.benchmark.suites import load_suite
 
 DIGEST_SHOWN = 12

@@ -15,8 +15,8 @@ import torch
 
 from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.core.runs import Score, Target
-from promptarena.benchmark.draws import restrict
-from promptarena.benchmark.examples import Examples
+from promptarena.benchmark.data.data_manager import Examples
+from promptarena.benchmark.data.few_shot import restrict
 from promptarena.benchmark.inputs import View, ViewBatch
 from promptarena.benchmark.plugins.learner import Classes, Learner
 from promptarena.benchmark.read_ahead import read_ahead

@@ -24,8 +24,8 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, Target
+from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.evaluation import Evaluated, evaluate_together
-from promptarena.benchmark.examples import Data
 from promptarena.benchmark.learned import LEARNED, Learned
 from promptarena.benchmark.memory import PeakMemory
 from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Learner

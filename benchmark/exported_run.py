@@ -9,9 +9,9 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from promptarena.benchmark.cards import Text
 from promptarena.benchmark.core.runs import Cost, PlannedRun, Protocol, RunResult, RunSpec, Score, Subset, Target
 from promptarena.benchmark.core.suite_layout import Name
+from promptarena.benchmark.data.cards import Text
 from promptarena.benchmark.record import Imported, Recalled
 from promptarena.benchmark.record_index import StoredResult, StoredScore
 from promptarena.benchmark.record_values import check_result, params_of

@@ -13,7 +13,7 @@ from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.keys import digest, file_digest
 from promptarena.benchmark.core.recipe import Recipe, adapted
 from promptarena.benchmark.core.runs import PlannedRun, RunSpec, Target
-from promptarena.benchmark.examples import Data
+from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.plugins.learner import Config
 from promptarena.benchmark.plugins.registry import Registry
 from promptarena.benchmark.suites import Suite

@@ -8,10 +8,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.backbone.loading import backbone_of_shapes
-from promptarena.benchmark.cards import Card, SplitName
 from promptarena.benchmark.core.runs import RunSpec, Subset
-from promptarena.benchmark.examples import Data
-from promptarena.benchmark.listing import MissingDataError
+from promptarena.benchmark.data.cards import Card, SplitName
+from promptarena.benchmark.data.data_manager import Data
+from promptarena.benchmark.data.readers.listing import MissingDataError
 from promptarena.benchmark.plan import resolve
 from promptarena.benchmark.plugins.registry import Registry
 from promptarena.benchmark.protocols import subset_labels

@@ -5,12 +5,12 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from promptarena.benchmark.cards import Card, SplitName, Text, load_card, names_a_file
 from promptarena.benchmark.core.config_files import check, read_toml
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.core.recipe import TrainingTask
 from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.data.cards import Card, SplitName, Text, load_card, names_a_file
 
 _SUITES = DATASETS / "suites"
 

@@ -15,7 +15,7 @@ from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.checkpoint import Checkpoint
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.core.recipe import Recipe, learning_rate
-from promptarena.benchmark.examples import Examples
+from promptarena.benchmark.data.data_manager import Examples
 from promptarena.benchmark.inputs import Augmentation, View
 from promptarena.benchmark.plugins.learner import Classes, Images, Learner
 from promptarena.benchmark.read_ahead import read_ahead

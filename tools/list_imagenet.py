@@ -41,9 +41,9 @@ def plant(folder: Path, files: int, prefix: str) -> None:
 
 def measure(card_path: Path, queue: "multiprocessing.Queue[dict[str, float]]") -> None:
     """List both splits, draw 16 shots of the training images; seconds of each and the process's peak memory."""
-    from promptarena.benchmark.cards import load_card
-    from promptarena.benchmark.draws import draw_few_shot
-    from promptarena.benchmark.splits import load_split
+    from promptarena.benchmark.data.cards import load_card
+    from promptarena.benchmark.data.few_shot import draw_few_shot
+    from promptarena.benchmark.data.splits import load_split
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     started = time.perf_counter()

@@ -6,8 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from promptarena.benchmark.cards import Text
 from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.data.cards import Text
 from promptarena.benchmark.suites import Suite, TrainingDefaults
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$")]

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from promptarena.benchmark.cards import Card, load_card, names_a_file
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest, file_digest
-from promptarena.benchmark.examples import Data, Pictures
-from promptarena.benchmark.images import EXTENSIONS, decode
+from promptarena.benchmark.data.cards import Card, load_card, names_a_file
+from promptarena.benchmark.data.data_manager import Data, Pictures
+from promptarena.benchmark.data.images import EXTENSIONS, decode
 from promptarena.benchmark.inputs import ImageList
 from promptarena.benchmark.suites import Suite
 

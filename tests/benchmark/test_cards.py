@@ -5,10 +5,10 @@ from typing import get_args
 
 import pytest
 
-from promptarena.benchmark.cards import Card, ReaderName, list_cards, load_card
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.paths import DATASETS
-from promptarena.benchmark.readers import READERS
+from promptarena.benchmark.data.cards import Card, ReaderName, list_cards, load_card
+from promptarena.benchmark.data.readers.registry import READERS
 
 GOOD = """
 name = "birds"
@@ -119,7 +119,7 @@ def test_every_reader_a_card_may_name_exists() -> None:
 
 
 def test_an_unknown_name_brings_near_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("promptarena.benchmark.cards._CARDS", tmp_path)
+    monkeypatch.setattr("promptarena.benchmark.data.cards._CARDS", tmp_path)
     write(tmp_path, GOOD)
     assert list_cards() == ("birds",)
     assert load_card("birds").built_in

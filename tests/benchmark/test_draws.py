@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptarena.benchmark.draws import VAL_SHOTS, draw_few_shot, restrict
+from promptarena.benchmark.data.few_shot import VAL_SHOTS, draw_few_shot, restrict
 from promptarena.benchmark.protocols import base_classes
 
 SHARED = Path(os.environ.get("PROMPTARENA_SHARED", Path(__file__).resolve().parents[3] / "shared"))

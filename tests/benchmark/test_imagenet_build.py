@@ -9,9 +9,9 @@ import pytest
 from ilsvrc import IDS, INNER, TRAIN_FILES, TRUTH, VAL_FILES, archives, meta, tar
 from scipy.io import savemat
 
-from promptarena.benchmark.imagenet_build import DEVKIT, TRAIN, VAL, build_imagenet
-from promptarena.benchmark.steps import Step, unheard
-from promptarena.benchmark.unpack import DamagedArchiveError, UnpackError, UnsafeArchiveError
+from promptarena.benchmark.data.prepare.archives import DamagedArchiveError, UnpackError, UnsafeArchiveError
+from promptarena.benchmark.data.prepare.imagenet import DEVKIT, TRAIN, VAL, build_imagenet
+from promptarena.benchmark.data.prepare.progress import Step, unheard
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.images import FileImages, RenderedImages, decode
+from promptarena.benchmark.data.images import FileImages, RenderedImages, decode
 
 
 def gradient(width: int = 8, height: int = 6) -> Image.Image:

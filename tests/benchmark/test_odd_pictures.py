@@ -16,9 +16,9 @@ from odd_pictures import KINDS, noise, stored
 from PIL import Image
 from torchvision import transforms
 
-from promptarena.benchmark.cards import Card, load_card
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.splits import Split, load_split
+from promptarena.benchmark.data.cards import Card, load_card
+from promptarena.benchmark.data.splits import Split, load_split
 from promptarena.benchmark.transforms import test_view as as_tested
 
 CARD = """
@@ -108,7 +108,7 @@ def test_the_kinds_are_what_they_are_called(tmp_path: Path) -> None:
 def test_broken_metadata_is_no_ones_concern(tmp_path: Path) -> None:
     path = tmp_path / "broken.jpg"
     path.write_bytes(KINDS["broken EXIF"](noise((9, 9, 9), (31, 23))))
-    code = f"from promptarena.benchmark.images import decode, Path; print(decode(Path({str(path)!r})).size)"
+    code = f"from promptarena.benchmark.data.images import decode, Path; print(decode(Path({str(path)!r})).size)"
     ended = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=True)
     assert (ended.stdout, ended.stderr) == ("(31, 23)\n", "")
 

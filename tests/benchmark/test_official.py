@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import savemat
 
-from promptarena.benchmark.annotations import Part, Row, action, breed, read_annotations, scene, year_first
-from promptarena.benchmark.cards import SPLITS, Card, load_card, readable
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest
-from promptarena.benchmark.official import divide, own_split, rebuild_split, write_own_split
-from promptarena.benchmark.split_files import SplitFile
+from promptarena.benchmark.data.cards import SPLITS, Card, load_card, readable
+from promptarena.benchmark.data.prepare.annotations import Part, Row, action, breed, read_annotations, scene, year_first
+from promptarena.benchmark.data.prepare.rebuilt_splits import divide, own_split, rebuild_split, write_own_split
+from promptarena.benchmark.data.readers.split_json import SplitFile
 
 SHARED = Path(os.environ.get("PROMPTARENA_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 PUBLISHED = SHARED / "data" / "splits"

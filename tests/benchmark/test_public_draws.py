@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from promptarena.benchmark.cards import load_card
-from promptarena.benchmark.draws import VAL_SHOTS, draw_few_shot
-from promptarena.benchmark.listing import Listing
-from promptarena.benchmark.readers import list_split
-from promptarena.benchmark.split_files import SplitFile
+from promptarena.benchmark.data.cards import load_card
+from promptarena.benchmark.data.few_shot import VAL_SHOTS, draw_few_shot
+from promptarena.benchmark.data.readers.listing import Listing
+from promptarena.benchmark.data.readers.registry import list_split
+from promptarena.benchmark.data.readers.split_json import SplitFile
 
 SHARED = Path(os.environ.get("PROMPTARENA_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 PUBLISHED = SHARED / "data" / "splits"

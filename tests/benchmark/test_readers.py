@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from promptarena.benchmark.cards import Card, SplitName, load_card
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.listing import DATA_VARIABLE, Listing, MissingDataError
-from promptarena.benchmark.readers import list_split
+from promptarena.benchmark.data.cards import Card, SplitName, load_card
+from promptarena.benchmark.data.readers.listing import DATA_VARIABLE, Listing, MissingDataError
+from promptarena.benchmark.data.readers.registry import list_split
 
 CARD = """
 name = "birds"
@@ -151,7 +151,7 @@ class TestWhereTheFilesAre:
 
     def test_a_built_in_card_looks_under_the_data_root(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "cards").mkdir()
-        monkeypatch.setattr("promptarena.benchmark.cards._CARDS", tmp_path / "cards")
+        monkeypatch.setattr("promptarena.benchmark.data.cards._CARDS", tmp_path / "cards")
         monkeypatch.delenv(DATA_VARIABLE, raising=False)
         card = write_card(tmp_path / "cards")
         touch(tmp_path / "given" / "pictures", "test/a/1.jpg")

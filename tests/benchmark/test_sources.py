@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from promptarena.benchmark.cards import list_cards, load_card
 from promptarena.benchmark.core.config_files import check
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.sources import (
+from promptarena.benchmark.data.cards import list_cards, load_card
+from promptarena.benchmark.data.sources import (
     HubFile,
     Source,
     SourceFile,

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promptarena.benchmark.cards import Card, list_cards, load_card
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.splits import find_split, load_split
+from promptarena.benchmark.data.cards import Card, list_cards, load_card
+from promptarena.benchmark.data.splits import find_split, load_split
 
 CARD = """
 name = "birds"

@@ -77,7 +77,7 @@ def test_a_card_beside_the_suite_goes_before_a_built_in_one(yard: Path, monkeypa
     built_in = yard / "built-in"
     write_card(built_in, "birds")
     write_card(built_in, "trees")
-    monkeypatch.setattr("promptarena.benchmark.cards._CARDS", built_in)
+    monkeypatch.setattr("promptarena.benchmark.data.cards._CARDS", built_in)
     suite = load_suite(write(yard, GOOD.replace('["birds"]', '["birds", "trees"]')))
     assert [suite.card(name).built_in for name in suite.datasets] == [False, True]
 

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptarena.benchmark import unpack as unpacking
-from promptarena.benchmark.diskspace import DiskFullError
-from promptarena.benchmark.steps import Step, unheard
-from promptarena.benchmark.unpack import DamagedArchiveError, UnpackError, UnsafeArchiveError, unpack
+from promptarena.benchmark.data.prepare import archives as unpacking
+from promptarena.benchmark.data.prepare.archives import DamagedArchiveError, UnpackError, UnsafeArchiveError, unpack
+from promptarena.benchmark.data.prepare.disk_space import DiskFullError
+from promptarena.benchmark.data.prepare.progress import Step, unheard
 
 FILES = {
     "top/images/a/1.jpg": random.Random(1).randbytes(5000),

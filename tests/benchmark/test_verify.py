@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from promptarena.benchmark.cards import Card, load_card
-from promptarena.benchmark.dataset_verify import verify
-from promptarena.benchmark.splits import load_split
+from promptarena.benchmark.data.cards import Card, load_card
+from promptarena.benchmark.data.prepare.verify import verify
+from promptarena.benchmark.data.splits import load_split
 
 CARD = """
 name = "birds"

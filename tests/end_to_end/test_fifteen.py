@@ -21,8 +21,8 @@ from e2e_command import Ended, run, succeed
 from e2e_inside import call, complaint
 from fifteen import ELEVEN, SUITE, VARIANTS, Fifteen, write_fifteen
 
-from promptarena.benchmark.cards import SPLITS, load_card
-from promptarena.benchmark.splits import load_split
+from promptarena.benchmark.data.cards import SPLITS, load_card
+from promptarena.benchmark.data.splits import load_split
 
 ALL = (*ELEVEN, *VARIANTS)
 METHODS = ("zeroshot", "coop", "maple", "promptsrc", "rada")

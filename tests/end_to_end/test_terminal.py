@@ -136,7 +136,7 @@ def test_the_data_folder_does_not_hide_hugging_face_datasets(tmp_path: Path) -> 
     other.parent.mkdir()
     other.write_text("")
     found = subprocess.run(
-        [sys.executable, "-c", "import datasets, promptarena.benchmark.cards; print(datasets.__file__)"],
+        [sys.executable, "-c", "import datasets, promptarena.benchmark.data.cards; print(datasets.__file__)"],
         cwd=DATASETS.parent,
         env=environment(PYTHONPATH=str(tmp_path)),
         check=True,

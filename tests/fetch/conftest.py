@@ -7,8 +7,8 @@ import pytest
 from faulty_server import FaultyServer, faulty_server
 from fetching import QUICK
 
-from promptarena.benchmark.fetch import Downloads
-from promptarena.benchmark.steps import unheard
+from promptarena.benchmark.data.prepare.downloads import Downloads
+from promptarena.benchmark.data.prepare.progress import unheard
 
 
 @pytest.fixture

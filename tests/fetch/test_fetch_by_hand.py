@@ -4,7 +4,7 @@ import pytest
 from faulty_server import FaultyServer
 from fetching import CONTENT, OTHER, file
 
-from promptarena.benchmark.fetch import Downloads, FetchError
+from promptarena.benchmark.data.prepare.downloads import Downloads, FetchError
 
 
 class TestByHand:

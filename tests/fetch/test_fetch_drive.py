@@ -7,10 +7,10 @@ import requests
 from faulty_server import FaultyServer
 from fetching import CONTENT, OTHER, Usage, file
 
-from promptarena.benchmark.diskspace import DiskFullError
-from promptarena.benchmark.fetch import Downloads, FetchError
-from promptarena.benchmark.steps import unheard
-from promptarena.benchmark.transfers import Patience
+from promptarena.benchmark.data.prepare.disk_space import DiskFullError
+from promptarena.benchmark.data.prepare.downloads import Downloads, FetchError
+from promptarena.benchmark.data.prepare.progress import unheard
+from promptarena.benchmark.data.prepare.transfers import Patience
 
 
 class TestDrive:

@@ -11,8 +11,8 @@ import pytest
 from faulty_server import FaultyServer
 from fetching import CHILD, CONTENT, Usage, begin, file, md5
 
-from promptarena.benchmark.diskspace import DiskFullError
-from promptarena.benchmark.fetch import Downloads
+from promptarena.benchmark.data.prepare.disk_space import DiskFullError
+from promptarena.benchmark.data.prepare.downloads import Downloads
 
 
 class TestFullDisk:

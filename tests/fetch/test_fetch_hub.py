@@ -11,9 +11,9 @@ import pytest
 from faulty_server import FaultyServer
 from fetching import CHILD, CONTENT, OTHER, file, md5
 
-from promptarena.benchmark.fetch import Downloads, FetchError
-from promptarena.benchmark.steps import unheard
-from promptarena.benchmark.transfers import Patience
+from promptarena.benchmark.data.prepare.downloads import Downloads, FetchError
+from promptarena.benchmark.data.prepare.progress import unheard
+from promptarena.benchmark.data.prepare.transfers import Patience
 
 
 class TestHub:

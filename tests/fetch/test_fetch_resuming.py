@@ -11,7 +11,7 @@ import pytest
 from faulty_server import FaultyServer, Page
 from fetching import CHILD, CONTENT, OTHER, begin, file, md5
 
-from promptarena.benchmark.fetch import Downloads
+from promptarena.benchmark.data.prepare.downloads import Downloads
 
 
 class TestResuming:

@@ -9,10 +9,10 @@ import pytest
 from faulty_server import FaultyServer
 from fetching import CONTENT, OTHER, QUICK, file, md5
 
-from promptarena.benchmark.fetch import Downloads, FetchError
-from promptarena.benchmark.sources import SourceFile
-from promptarena.benchmark.steps import Step, unheard
-from promptarena.benchmark.transfers import Patience
+from promptarena.benchmark.data.prepare.downloads import Downloads, FetchError
+from promptarena.benchmark.data.prepare.progress import Step, unheard
+from promptarena.benchmark.data.prepare.transfers import Patience
+from promptarena.benchmark.data.sources import SourceFile
 
 
 class TestAnHonestServer:

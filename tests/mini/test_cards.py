@@ -1,8 +1,8 @@
 import pytest
 
-from promptarena.benchmark.cards import list_cards, load_card
-from promptarena.benchmark.mini import reader
-from promptarena.benchmark.mini.pack import load_pack
+from promptarena.benchmark.data.cards import list_cards, load_card
+from promptarena.benchmark.data.miniature import render as reader
+from promptarena.benchmark.data.miniature.pack import load_pack
 from tools.miniature.zeroshot_table import ELEVEN, VARIANTS
 
 ALL = (*ELEVEN, *VARIANTS)

@@ -4,8 +4,8 @@ import shutil
 import pytest
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.mini import digits
-from promptarena.benchmark.mini.pack import Pack, load_pack, pack_digest, pack_dir, verified, write_index
+from promptarena.benchmark.data.miniature import digits
+from promptarena.benchmark.data.miniature.pack import Pack, load_pack, pack_digest, pack_dir, verified, write_index
 
 ONE_COLOUR = {"emojione-monotone", "game-icons", "fluent-emoji-high-contrast", "digit-typefaces"}
 SHARE_ALIKE = {"openmoji", "emojione-v1"}

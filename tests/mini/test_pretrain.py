@@ -10,8 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from promptarena.benchmark.core.paths import MINIATURE
-from promptarena.benchmark.mini import digits
-from promptarena.benchmark.mini.pack import load_pack, pack_digest
+from promptarena.benchmark.data.miniature import digits
+from promptarena.benchmark.data.miniature.pack import load_pack, pack_digest
 from tools.miniature import captions, pretrain
 from tools.miniature.corpus import MEAN, STD, VIEWS, Corpus
 from tools.miniature.muon import Muon, orthogonalise

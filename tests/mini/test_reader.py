@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from promptarena.benchmark.cards import load_card
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.mini import digits, reader, textures
+from promptarena.benchmark.data.cards import load_card
+from promptarena.benchmark.data.miniature import digits, textures
+from promptarena.benchmark.data.miniature import render as reader
 
 EACH_KIND = ("plants", "textures", "digits", "things-adversarial")
 

@@ -9,12 +9,12 @@ import pytest
 from faulty_server import faulty_server
 from preparing import OWN_ROWS, World
 
-from promptarena.benchmark.cards import Card
+from promptarena.benchmark.data.cards import Card
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr("promptarena.benchmark.cards._CARDS", tmp_path / "cards")
+    monkeypatch.setattr("promptarena.benchmark.data.cards._CARDS", tmp_path / "cards")
     with faulty_server() as server:
         yield World(tmp_path, server)
 
@@ -29,5 +29,5 @@ def official(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         out.write_text(json.dumps(OWN_ROWS), encoding="utf-8")
 
     stand_in = SimpleNamespace(write_own_split=write_own_split, rebuild_split=lambda card, folder: asked["rebuilt"])
-    monkeypatch.setitem(sys.modules, "promptarena.benchmark.official", stand_in)
+    monkeypatch.setitem(sys.modules, "promptarena.benchmark.data.prepare.rebuilt_splits", stand_in)
     return asked

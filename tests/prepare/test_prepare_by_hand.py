@@ -22,11 +22,11 @@ from preparing import (
     write,
 )
 
-from promptarena.benchmark.cards import Card, list_cards, load_card
-from promptarena.benchmark.prepare import Prepared, prepare
-from promptarena.benchmark.sources import browser_address
-from promptarena.benchmark.splits import load_split
-from promptarena.benchmark.transfers import TransferError
+from promptarena.benchmark.data.cards import Card, list_cards, load_card
+from promptarena.benchmark.data.prepare.dataset import Prepared, prepare
+from promptarena.benchmark.data.prepare.transfers import TransferError
+from promptarena.benchmark.data.sources import browser_address
+from promptarena.benchmark.data.splits import load_split
 
 
 class TestByHand:
@@ -103,7 +103,7 @@ class TestByHand:
         def offline(*arguments: Any, **options: Any) -> Any:
             raise TransferError("cannot be reached")
 
-        monkeypatch.setattr("promptarena.benchmark.fetch.transfer", offline)
+        monkeypatch.setattr("promptarena.benchmark.data.prepare.downloads.transfer", offline)
         for card in filter(lambda card: card.sources, map(load_card, list_cards())):
             prepared = prepare(card, tmp_path)
             told = one_line_each(prepared)

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from preparing import OWN_ROWS, SPLIT, World, one_line_each
 
-from promptarena.benchmark.cards import Card
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.prepare import ORIGIN_FILE
-from promptarena.benchmark.splits import load_split
+from promptarena.benchmark.data.cards import Card
+from promptarena.benchmark.data.prepare.dataset import ORIGIN_FILE
+from promptarena.benchmark.data.splits import load_split
 
 
 @pytest.mark.usefixtures("official")
@@ -56,7 +56,7 @@ class TestOwnSplits:
         def fail(card: Card, folder: Path, out: Path) -> None:
             raise UserError("no annotations")
 
-        monkeypatch.setattr(sys.modules["promptarena.benchmark.official"], "write_own_split", fail)
+        monkeypatch.setattr(sys.modules["promptarena.benchmark.data.prepare.rebuilt_splits"], "write_own_split", fail)
         dead = world.mirror(url=f"{world.server.url}/gone-too")
         told = one_line_each(
             world.prepare(world.card(world.official(split=f"{world.server.url}/gone"), dead), own_split=True)

@@ -20,9 +20,9 @@ from preparing import (
     zipped,
 )
 
-from promptarena.benchmark.cards import load_card
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.prepare import ORIGIN_FILE, prepare
+from promptarena.benchmark.data.cards import load_card
+from promptarena.benchmark.data.prepare.dataset import ORIGIN_FILE, prepare
 
 
 class TestFromSources:

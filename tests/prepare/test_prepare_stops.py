@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from preparing import QUICK, World, code_of, end_child, in_child, killed_at, start_child, tree
 
-from promptarena.benchmark.prepare import prepare
-from promptarena.benchmark.steps import Step
+from promptarena.benchmark.data.prepare.dataset import prepare
+from promptarena.benchmark.data.prepare.progress import Step
 
 
 class TestFullDisk:

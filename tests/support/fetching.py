@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from faulty_server import FaultyServer
 
-from promptarena.benchmark.fetch import Downloads, FetchError
-from promptarena.benchmark.sources import SourceFile
-from promptarena.benchmark.steps import unheard
-from promptarena.benchmark.transfers import Patience
+from promptarena.benchmark.data.prepare.downloads import Downloads, FetchError
+from promptarena.benchmark.data.prepare.progress import unheard
+from promptarena.benchmark.data.prepare.transfers import Patience
+from promptarena.benchmark.data.sources import SourceFile
 
 CONTENT = random.Random(1).randbytes(3 << 20)
 OTHER = random.Random(2).randbytes(3 << 20)
@@ -18,10 +18,10 @@ QUICK = Patience(connect_seconds=2.0, read_seconds=2.0, attempts=3, backoff_seco
 CHILD = """
 import sys
 from pathlib import Path
-from promptarena.benchmark.fetch import Downloads
-from promptarena.benchmark.sources import SourceFile
-from promptarena.benchmark.steps import unheard
-from promptarena.benchmark.transfers import Patience
+from promptarena.benchmark.data.prepare.downloads import Downloads
+from promptarena.benchmark.data.sources import SourceFile
+from promptarena.benchmark.data.prepare.progress import unheard
+from promptarena.benchmark.data.prepare.transfers import Patience
 folder, url, checksum = sys.argv[1:]
 Downloads(Path(folder), Patience(), unheard).fetch(SourceFile(name="a.zip", urls=(url,), checksum=checksum))
 """

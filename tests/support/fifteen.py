@@ -16,8 +16,8 @@ import odd_pictures
 import tiny
 from safetensors.torch import save_file
 
-from promptarena.benchmark.cards import SPLITS, Card, SplitName, load_card
 from promptarena.benchmark.core.paths import DATASETS
+from promptarena.benchmark.data.cards import SPLITS, Card, SplitName, load_card
 
 SUITE = "fifteen"
 ELEVEN = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from scipy.io import savemat
 
-from promptarena.benchmark.imagenet_build import DEVKIT, TRAIN, VAL
+from promptarena.benchmark.data.prepare.imagenet import DEVKIT, TRAIN, VAL
 
 IDS = {"n01440764": 3, "n01443537": 1, "n01484850": 2}
 INNER = {"n00000001": 4}

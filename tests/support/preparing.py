@@ -14,11 +14,11 @@ from typing import Any
 
 from faulty_server import FaultyServer
 
-from promptarena.benchmark.cards import Card, load_card
-from promptarena.benchmark.prepare import Prepared, prepare
-from promptarena.benchmark.splits import load_split
-from promptarena.benchmark.steps import Step
-from promptarena.benchmark.transfers import Patience
+from promptarena.benchmark.data.cards import Card, load_card
+from promptarena.benchmark.data.prepare.dataset import Prepared, prepare
+from promptarena.benchmark.data.prepare.progress import Step
+from promptarena.benchmark.data.prepare.transfers import Patience
+from promptarena.benchmark.data.splits import load_split
 
 QUICK = Patience(connect_seconds=2.0, read_seconds=2.0, attempts=2, backoff_seconds=0.001)
 

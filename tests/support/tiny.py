@@ -20,7 +20,7 @@ from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.core.keys import digest, generator
 from promptarena.benchmark.core.recipe import TrainingTask
 from promptarena.benchmark.core.runs import Protocol
-from promptarena.benchmark.examples import Examples
+from promptarena.benchmark.data.data_manager import Examples
 from promptarena.benchmark.plugins.learner import About, Classes, Config, Learner
 from promptarena.benchmark.training import Task
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from promptarena.benchmark.cards import Card, SplitName
 from promptarena.benchmark.core.keys import digest
-from promptarena.benchmark.examples import Data
-from promptarena.benchmark.images import RenderedImages
-from promptarena.benchmark.splits import Split
+from promptarena.benchmark.data.cards import Card, SplitName
+from promptarena.benchmark.data.data_manager import Data
+from promptarena.benchmark.data.images import RenderedImages
+from promptarena.benchmark.data.splits import Split
 from promptarena.benchmark.suites import Suite, load_suite
 
 DATASETS = ("things", "birds", "sketches")

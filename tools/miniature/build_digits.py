@@ -19,7 +19,7 @@ import numpy.typing as npt
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 from PIL import Image, ImageDraw, ImageFont
 
-from promptarena.benchmark.mini.pack import COLUMNS, SPRITE
+from promptarena.benchmark.data.miniature.pack import COLUMNS, SPRITE
 
 STYLE = "digit-typefaces"
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

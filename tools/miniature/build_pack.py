@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from promptarena.benchmark.mini.pack import COLUMNS, SPRITE, load_pack, pack_dir, verified
+from promptarena.benchmark.data.miniature.pack import COLUMNS, SPRITE, load_pack, pack_dir, verified
 from tools.miniature.build_digits import save_atlas
 
 _OVERSAMPLING = 4

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from promptarena.benchmark.mini.compose import COLOUR_NAMES
-from promptarena.benchmark.mini.pack import Concept
-from promptarena.benchmark.mini.textures import NAMES as PATTERN_NAMES
+from promptarena.benchmark.data.miniature.compose import COLOUR_NAMES
+from promptarena.benchmark.data.miniature.pack import Concept
+from promptarena.benchmark.data.miniature.textures import NAMES as PATTERN_NAMES
 
 PLACES = ("top left", "top", "top right", "left", "middle", "right", "bottom left", "bottom", "bottom right")
 """Row-major over a 3 x 3 grid of the frame."""

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from promptarena.benchmark.core.keys import generator
-from promptarena.benchmark.mini import compose, digits, textures
-from promptarena.benchmark.mini.compose import COLOUR_NAMES, PALETTE, Knobs, Scenes
-from promptarena.benchmark.mini.pack import Concept, Pack
+from promptarena.benchmark.data.miniature import compose, digits, textures
+from promptarena.benchmark.data.miniature.compose import COLOUR_NAMES, PALETTE, Knobs, Scenes
+from promptarena.benchmark.data.miniature.pack import Concept, Pack
 from tools.miniature import captions
 from tools.miniature.captions import Facts
 

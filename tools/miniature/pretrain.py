@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 
 from promptarena.benchmark.core.paths import MINIATURE
-from promptarena.benchmark.mini.pack import load_pack, pack_digest, pack_dir, verified
+from promptarena.benchmark.data.miniature.pack import load_pack, pack_digest, pack_dir, verified
 from tools.miniature import captions
 from tools.miniature.corpus import VIEWS, Corpus
 from tools.miniature.muon import Muon

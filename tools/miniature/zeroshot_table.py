@@ -20,7 +20,7 @@ from open_clip.tokenizer import SimpleTokenizer
 from safetensors.torch import load_file
 
 from promptarena.benchmark.core.paths import MINIATURE
-from promptarena.benchmark.mini.reader import render
+from promptarena.benchmark.data.miniature.render import render
 from tools.miniature.corpus import MEAN, STD
 
 SOURCE = "things"

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from promptarena.benchmark.core.keys import generator
-from promptarena.benchmark.mini.pack import SPRITE
+from promptarena.benchmark.data.miniature.pack import SPRITE
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 Sprites = npt.NDArray[np.uint8]

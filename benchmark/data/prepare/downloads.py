@@ -13,9 +13,16 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from promptarena.benchmark.sources import SourceFile, browser_address
-from promptarena.benchmark.steps import Progress, Step
-from promptarena.benchmark.transfers import Patience, Received, Report, TransferError, started_from, transfer
+from promptarena.benchmark.data.prepare.progress import Progress, Step
+from promptarena.benchmark.data.prepare.transfers import (
+    Patience,
+    Received,
+    Report,
+    TransferError,
+    started_from,
+    transfer,
+)
+from promptarena.benchmark.data.sources import SourceFile, browser_address
 
 _CHUNK = 1 << 20
 

@@ -14,17 +14,17 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from promptarena.benchmark.cards import SPLITS, Card
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.diskspace import DiskFullError, require_space, told_when_full
-from promptarena.benchmark.fetch import Downloads, FetchError
-from promptarena.benchmark.imagenet_build import build_imagenet
-from promptarena.benchmark.sources import Source, SourceFile, browser_address
-from promptarena.benchmark.split_files import own_split_path
-from promptarena.benchmark.splits import find_split
-from promptarena.benchmark.steps import Progress, Step, unheard
-from promptarena.benchmark.transfers import Patience
-from promptarena.benchmark.unpack import DamagedArchiveError, UnpackError, unpack
+from promptarena.benchmark.data.cards import SPLITS, Card
+from promptarena.benchmark.data.prepare.archives import DamagedArchiveError, UnpackError, unpack
+from promptarena.benchmark.data.prepare.disk_space import DiskFullError, require_space, told_when_full
+from promptarena.benchmark.data.prepare.downloads import Downloads, FetchError
+from promptarena.benchmark.data.prepare.imagenet import build_imagenet
+from promptarena.benchmark.data.prepare.progress import Progress, Step, unheard
+from promptarena.benchmark.data.prepare.transfers import Patience
+from promptarena.benchmark.data.readers.split_json import own_split_path
+from promptarena.benchmark.data.sources import Source, SourceFile, browser_address
+from promptarena.benchmark.data.splits import find_split
 
 ORIGIN_FILE = "prepared_from.txt"
 """The file in a prepared folder that says where its contents came from."""
@@ -276,7 +276,7 @@ class _Preparation:
 
     def _write_split(self, folder: Path) -> None:
         """The published split made anew where the dataset's own files allow it, else an own one."""
-        from promptarena.benchmark.official import rebuild_split
+        from promptarena.benchmark.data.prepare.rebuilt_splits import rebuild_split
 
         published = rebuild_split(self._card, folder)
         if published is None:
@@ -285,7 +285,7 @@ class _Preparation:
             (folder / self._card.options["split_file"]).write_bytes(published)
 
     def _write_own_split(self, folder: Path, root: Path) -> None:
-        from promptarena.benchmark.official import write_own_split
+        from promptarena.benchmark.data.prepare.rebuilt_splits import write_own_split
 
         out = own_split_path(self._card, root)
         out.parent.mkdir(parents=True, exist_ok=True)

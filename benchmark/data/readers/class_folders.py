@@ -7,11 +7,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from promptarena.benchmark.cards import SPLITS, Card, SplitName, Text, readable
 from promptarena.benchmark.core.config_files import check
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.images import EXTENSIONS, FileImages
-from promptarena.benchmark.listing import Listing, Options, image_folder
+from promptarena.benchmark.data.cards import SPLITS, Card, SplitName, Text, readable
+from promptarena.benchmark.data.images import EXTENSIONS, FileImages
+from promptarena.benchmark.data.readers.listing import Listing, Options, image_folder
 
 OWN_SPLIT_SEED = 1
 """Seed of the split made for a folder that has none."""

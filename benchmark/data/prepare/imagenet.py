@@ -7,8 +7,14 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
-from promptarena.benchmark.steps import Progress, Step
-from promptarena.benchmark.unpack import DamagedArchiveError, Unpacker, UnpackError, damage_told, is_dropping
+from promptarena.benchmark.data.prepare.archives import (
+    DamagedArchiveError,
+    Unpacker,
+    UnpackError,
+    damage_told,
+    is_dropping,
+)
+from promptarena.benchmark.data.prepare.progress import Progress, Step
 
 TRAIN = "ILSVRC2012_img_train.tar"
 VAL = "ILSVRC2012_img_val.tar"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from promptarena.benchmark.cards import Card, SplitName
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.images import ImageStore
+from promptarena.benchmark.data.cards import Card, SplitName
+from promptarena.benchmark.data.images import ImageStore
 
 DATA_VARIABLE = "PROMPTARENA_DATA"
 """The environment variable that names the folder of the public datasets when `--root` is not given."""

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from promptarena.benchmark.cards import Card, SplitName
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest
-from promptarena.benchmark.images import ImageStore
-from promptarena.benchmark.listing import Listing
-from promptarena.benchmark.readers import list_split
+from promptarena.benchmark.data.cards import Card, SplitName
+from promptarena.benchmark.data.images import ImageStore
+from promptarena.benchmark.data.readers.listing import Listing
+from promptarena.benchmark.data.readers.registry import list_split
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from promptarena.benchmark.diskspace import require_space, told_when_full
-from promptarena.benchmark.sources import HubFile, drive_file, hub_file
+from promptarena.benchmark.data.prepare.disk_space import require_space, told_when_full
+from promptarena.benchmark.data.sources import HubFile, drive_file, hub_file
 
 if TYPE_CHECKING:
     from requests import Response, Session

@@ -13,11 +13,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from pydantic import RootModel
 
-from promptarena.benchmark.cards import Card, readable
 from promptarena.benchmark.core.config_files import check, read_bytes, read_json_model, read_text
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.images import EXTENSIONS
-from promptarena.benchmark.split_files import Annotations, SplitJsonOptions
+from promptarena.benchmark.data.cards import Card, readable
+from promptarena.benchmark.data.images import EXTENSIONS
+from promptarena.benchmark.data.readers.split_json import Annotations, SplitJsonOptions
 
 Part = Literal["train", "test"]
 

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from promptarena.benchmark.core.config_files import check
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.keys import generator
-from promptarena.benchmark.mini import compose, digits, textures
-from promptarena.benchmark.mini.compose import Knobs
-from promptarena.benchmark.mini.pack import Style, load_pack, pack_digest
+from promptarena.benchmark.data.miniature import compose, digits, textures
+from promptarena.benchmark.data.miniature.compose import Knobs
+from promptarena.benchmark.data.miniature.pack import Style, load_pack, pack_digest
 
 __all__ = ["RENDER_VERSION", "Options", "Split", "labels", "pack_digest", "render"]
 

@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptarena.benchmark.cards import SPLITS, Card, SplitName
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.images import ImageStore
-from promptarena.benchmark.listing import Listing, MissingDataError
-from promptarena.benchmark.readers import list_split
-from promptarena.benchmark.splits import checked_split
+from promptarena.benchmark.data.cards import SPLITS, Card, SplitName
+from promptarena.benchmark.data.images import ImageStore
+from promptarena.benchmark.data.readers.listing import Listing, MissingDataError
+from promptarena.benchmark.data.readers.registry import list_split
+from promptarena.benchmark.data.splits import checked_split
 
 _CHUNK = 2048
 

@@ -13,7 +13,7 @@ from promptarena.benchmark.core.config_files import check, read_text, read_toml
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.paths import DATASETS
-from promptarena.benchmark.sources import Sources
+from promptarena.benchmark.data.sources import Sources
 
 SplitName = Literal["train", "val", "test"]
 ReaderName = Literal["miniature", "folder", "split_json", "variant_lists"]

@@ -12,11 +12,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from promptarena.benchmark.annotations import Row, read_annotations
-from promptarena.benchmark.cards import SPLITS, Card, SplitName
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.files import write_whole
-from promptarena.benchmark.split_files import SplitFile
+from promptarena.benchmark.data.cards import SPLITS, Card, SplitName
+from promptarena.benchmark.data.prepare.annotations import Row, read_annotations
+from promptarena.benchmark.data.readers.split_json import SplitFile
 
 SEED = 1
 """Seed of the random stream that divides a dataset."""

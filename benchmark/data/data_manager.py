@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from promptarena.benchmark.cards import Card, SplitName
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.runs import Subset
-from promptarena.benchmark.draws import draw_few_shot, restrict
+from promptarena.benchmark.data.cards import Card, SplitName
+from promptarena.benchmark.data.few_shot import draw_few_shot, restrict
+from promptarena.benchmark.data.splits import Split, find_split, load_split
 from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.protocols import subset_labels
-from promptarena.benchmark.splits import Split, find_split, load_split
 
 
 class Pictures:

@@ -9,11 +9,18 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from promptarena.benchmark.cards import SPLITS, Card, SplitName, Text, readable
 from promptarena.benchmark.core.config_files import check, read_bytes, read_json_model
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.images import FileImages
-from promptarena.benchmark.listing import Listing, MissingDataError, Options, data_root, image_folder, require_files
+from promptarena.benchmark.data.cards import SPLITS, Card, SplitName, Text, readable
+from promptarena.benchmark.data.images import FileImages
+from promptarena.benchmark.data.readers.listing import (
+    Listing,
+    MissingDataError,
+    Options,
+    data_root,
+    image_folder,
+    require_files,
+)
 
 Annotations = Literal["class_folders", "pets", "cars", "flowers", "sun397", "ucf101"]
 

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from pydantic import ConfigDict, Field
 from torch import Tensor
 
-from promptarena.benchmark.mini import textures
-from promptarena.benchmark.mini.textures import SIZE, Floats
+from promptarena.benchmark.data.miniature import textures
+from promptarena.benchmark.data.miniature.textures import SIZE, Floats
 
 COLOURS: dict[str, tuple[float, float, float]] = {
     "white": (0.97, 0.97, 0.97),

@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from promptarena.benchmark.diskspace import told_when_full
-from promptarena.benchmark.sources import TOP_FOLDER, stays_inside
-from promptarena.benchmark.steps import Progress, Step
+from promptarena.benchmark.data.prepare.disk_space import told_when_full
+from promptarena.benchmark.data.prepare.progress import Progress, Step
+from promptarena.benchmark.data.sources import TOP_FOLDER, stays_inside
 
 GROWTH = 4
 """An archive may hold this many times its own size, and SLACK bytes more."""

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from promptarena.benchmark.cards import Card, ReaderName, SplitName
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest
-from promptarena.benchmark.folders import read_folder
-from promptarena.benchmark.images import PixelArray, RenderedImages
-from promptarena.benchmark.listing import Listing, Reader
-from promptarena.benchmark.split_files import read_split_json
-from promptarena.benchmark.variant_lists import read_variant_lists
+from promptarena.benchmark.data.cards import Card, ReaderName, SplitName
+from promptarena.benchmark.data.images import PixelArray, RenderedImages
+from promptarena.benchmark.data.readers.class_folders import read_folder
+from promptarena.benchmark.data.readers.listing import Listing, Reader
+from promptarena.benchmark.data.readers.split_json import read_split_json
+from promptarena.benchmark.data.readers.variant_lists import read_variant_lists
 
 
 def list_split(card: Card, split: SplitName, root: Path | None) -> Listing:
@@ -30,7 +30,7 @@ def list_split(card: Card, split: SplitName, root: Path | None) -> Listing:
 
 
 def _read_miniature(card: Card, split: SplitName, root: Path | None) -> Listing:
-    from promptarena.benchmark.mini import reader as mini
+    from promptarena.benchmark.data.miniature import render as mini
 
     pixels_decided_by = digest(mini.pack_digest(), mini.RENDER_VERSION, card.name, card.options)[:12]
     labels = mini.labels(card.options, card.name, split)
@@ -43,7 +43,7 @@ def _read_miniature(card: Card, split: SplitName, root: Path | None) -> Listing:
 
 
 def _render(card: Card, split: SplitName) -> PixelArray:
-    from promptarena.benchmark.mini import reader as mini
+    from promptarena.benchmark.data.miniature import render as mini
 
     return mini.render(card.options, card.name, split)[0]
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from promptarena.benchmark.cards import Card, SplitName, Text, readable
 from promptarena.benchmark.core.config_files import check, read_text
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.images import FileImages
-from promptarena.benchmark.listing import Listing, Options, image_folder, require_files
+from promptarena.benchmark.data.cards import Card, SplitName, Text, readable
+from promptarena.benchmark.data.images import FileImages
+from promptarena.benchmark.data.readers.listing import Listing, Options, image_folder, require_files
 
 
 class VariantListOptions(Options):

@@ -1,0 +1,1 @@
+"""Datasets on disk: cards, splits, few-shot splits, images."""
