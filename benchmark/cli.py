@@ -117,10 +117,10 @@ def compare(
     suite before them.
     """
     from promptarena.benchmark.backbone.loading import compiler_for
-    from promptarena.benchmark.cache import default_cache_folder
     from promptarena.benchmark.commands import run_compare
     from promptarena.benchmark.comparison import Request
     from promptarena.benchmark.execution import Workplace
+    from promptarena.benchmark.inputs.array_cache import default_cache_folder
 
     request = Request(
         methods=methods or (),

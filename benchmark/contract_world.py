@@ -16,10 +16,10 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.backbone.loading import load_backbone
-from promptarena.benchmark.cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask, adapted
 from promptarena.benchmark.data.data_manager import Data, Examples, Pictures
-from promptarena.benchmark.inputs import View
+from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_folder
+from promptarena.benchmark.inputs.views import View
 from promptarena.benchmark.plugins.learner import Classes, Config, Images, Learner
 from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.training import Task, batches, train

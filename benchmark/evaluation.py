@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.core.runs import Score, Target
 from promptarena.benchmark.data.data_manager import Examples
 from promptarena.benchmark.data.few_shot import restrict
-from promptarena.benchmark.inputs import View, ViewBatch
+from promptarena.benchmark.inputs.array_cache import ArrayCache
+from promptarena.benchmark.inputs.prefetch import read_ahead
+from promptarena.benchmark.inputs.views import View, ViewBatch
 from promptarena.benchmark.plugins.learner import Classes, Learner
-from promptarena.benchmark.read_ahead import read_ahead
 
 BATCH = 100
 

@@ -18,7 +18,6 @@ from safetensors import SafetensorError
 
 from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.backbone.loading import load_backbone
-from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.checkpoint import Checkpoint
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
@@ -26,6 +25,7 @@ from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, Target
 from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.evaluation import Evaluated, evaluate_together
+from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.learned import LEARNED, Learned
 from promptarena.benchmark.memory import PeakMemory
 from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Learner

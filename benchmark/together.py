@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Precision
-from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.checkpoint import Checkpoint
 from promptarena.benchmark.core.recipe import Recipe, learning_rate
+from promptarena.benchmark.inputs.array_cache import ArrayCache
+from promptarena.benchmark.inputs.prefetch import read_ahead
 from promptarena.benchmark.plugins.learner import Learner
-from promptarena.benchmark.read_ahead import read_ahead
 from promptarena.benchmark.stacked import Stacked
 from promptarena.benchmark.training import (
     Curve,

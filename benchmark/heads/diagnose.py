@@ -20,7 +20,6 @@ from promptarena.benchmark.backbone.head_roles import (
     concept_entropy,
     distribution,
 )
-from promptarena.benchmark.cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.heads.concepts import Concepts, find_concepts
 from promptarena.benchmark.heads.decompose import Moments, decompose
@@ -28,7 +27,8 @@ from promptarena.benchmark.heads.encoder import SentenceEncoder
 from promptarena.benchmark.heads.pictures import Source as Pictures
 from promptarena.benchmark.heads.pool import Pool
 from promptarena.benchmark.heads.textspan import textspan
-from promptarena.benchmark.inputs import ImageList, View
+from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_folder
+from promptarena.benchmark.inputs.views import ImageList, View
 
 BATCH = 32
 TEXT_BATCH = 256

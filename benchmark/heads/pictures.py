@@ -16,7 +16,7 @@ from promptarena.benchmark.core.keys import digest, file_digest
 from promptarena.benchmark.data.cards import Card, load_card, names_a_file
 from promptarena.benchmark.data.data_manager import Data, Pictures
 from promptarena.benchmark.data.images import EXTENSIONS, decode
-from promptarena.benchmark.inputs import ImageList
+from promptarena.benchmark.inputs.views import ImageList
 from promptarena.benchmark.suites import Suite
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.backbone.towers import Tower
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.inputs import PixelBatch, View
+from promptarena.benchmark.inputs.views import PixelBatch, View
 
 GOLDEN = {
     "embed_dim": 32,

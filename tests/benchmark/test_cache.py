@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cache_child import ask
 
-from promptarena.benchmark.cache import CHUNK, ArrayCache, default_cache_folder
+from promptarena.benchmark.inputs.array_cache import CHUNK, ArrayCache, default_cache_folder
 
 KEYS = [digit * 64 for digit in "0123456789"]
 MIB = np.zeros(1 << 20, dtype=np.uint8)

@@ -13,7 +13,7 @@ from promptarena.benchmark.backbone.clip import Backbone, compiling
 from promptarena.benchmark.backbone.loading import compiler_for
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.execution import environment
-from promptarena.benchmark.inputs import PixelBatch, View
+from promptarena.benchmark.inputs.views import PixelBatch, View
 from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.maple import MaPLe, MaPLeConfig
 

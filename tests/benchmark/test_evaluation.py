@@ -10,10 +10,10 @@ import tiny
 import torch
 from torch import Tensor
 
-from promptarena.benchmark import inputs
 from promptarena.benchmark.core.runs import Target
 from promptarena.benchmark.evaluation import BATCH, Evaluated, evaluate, evaluate_together
-from promptarena.benchmark.inputs import View
+from promptarena.benchmark.inputs.views import View
+from promptarena.benchmark.inputs.views import views as inputs
 from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Learner
 from promptarena.methods.coop import CoOp, CoOpConfig
 from promptarena.methods.maple import MaPLe, MaPLeConfig

@@ -11,7 +11,7 @@ from promptarena.benchmark.backbone.accelerations import EXACT, PLAIN, Exact
 from promptarena.benchmark.backbone.clip import Backbone, Prompts, towers
 from promptarena.benchmark.backbone.clip import clip as backbone_module
 from promptarena.benchmark.backbone.loading import load_backbone
-from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.edits import encode_images_with, encode_text_with, insert
 from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.plugins.registry import load_registry

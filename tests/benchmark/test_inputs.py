@@ -10,9 +10,9 @@ import pytest
 import tiny
 import torch
 
-from promptarena.benchmark import cache
 from promptarena.benchmark.backbone.clip import Backbone, Precision
-from promptarena.benchmark.inputs import Augmentation, PixelBatch, View
+from promptarena.benchmark.inputs.views import Augmentation, PixelBatch, View
+from promptarena.benchmark.inputs.views import array_cache as cache
 from promptarena.benchmark.training import train
 from promptarena.methods.coop import CoOp, CoOpConfig
 

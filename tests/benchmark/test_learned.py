@@ -13,7 +13,7 @@ from torch import Tensor
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe
-from promptarena.benchmark.inputs import View
+from promptarena.benchmark.inputs.views import View
 from promptarena.benchmark.learned import Learned, load_learned
 from promptarena.benchmark.plugins.learner import Config, Learner
 from promptarena.benchmark.plugins.registry import Method, Registry, load_registry

@@ -19,7 +19,7 @@ from torchvision import transforms
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.data.cards import Card, load_card
 from promptarena.benchmark.data.splits import Split, load_split
-from promptarena.benchmark.transforms import test_view as as_tested
+from promptarena.benchmark.inputs.transforms import test_view as as_tested
 
 CARD = """
 name = "odd"

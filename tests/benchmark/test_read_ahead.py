@@ -10,8 +10,8 @@ import tiny
 import torch
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.inputs import Augmentation, View
-from promptarena.benchmark.read_ahead import AHEAD, read_ahead
+from promptarena.benchmark.inputs.prefetch import AHEAD, read_ahead
+from promptarena.benchmark.inputs.views import Augmentation, View
 
 STEPS = [[0, 1], [2, 3], [4, 5], [6], [7, 0]]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import load_backbone
-from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.learner import Classes, Learner
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.suites import load_suite

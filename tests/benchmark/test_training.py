@@ -18,7 +18,7 @@ from promptarena.benchmark.checkpoint import Checkpoint
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe, learning_rate
 from promptarena.benchmark.core.recipe import adapted as adapted_to_suite
-from promptarena.benchmark.inputs import View
+from promptarena.benchmark.inputs.views import View
 from promptarena.benchmark.plugins.learner import Learner
 from promptarena.benchmark.training import NotFiniteError, batches, images_seen, train
 from promptarena.methods.coop import CoOp, CoOpConfig

@@ -11,8 +11,8 @@ import pytest
 import recorded_before
 from e2e_command import succeed
 
+from promptarena.benchmark.inputs.transforms import TRANSFORM_VERSION
 from promptarena.benchmark.plan import PROTOCOL_VERSION, TRAINING_VERSION
-from promptarena.benchmark.transforms import TRANSFORM_VERSION
 
 VERSIONS = {
     "training_version": TRAINING_VERSION,

@@ -18,7 +18,7 @@ from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
 from promptarena.benchmark.heads.head_commands import Search, run_retrieval
 from promptarena.benchmark.heads.retrieve import BATCH, figures, retrieve
-from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.learned import Learned
 from promptarena.benchmark.plugins.learner import Classes, Images
 from promptarena.benchmark.plugins.registry import load_registry

@@ -12,7 +12,7 @@ from torch import Tensor
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe
-from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods import cocoop as module
 from promptarena.methods.cocoop import CoCoOp, CoCoOpConfig

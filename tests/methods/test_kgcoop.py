@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from promptarena.benchmark.core.recipe import Recipe
-from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.coop import CoOp, CoOpConfig
 from promptarena.methods.kgcoop import KgCoOp, KgCoOpConfig

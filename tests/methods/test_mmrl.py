@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.mmrl import MMRL, MMRLConfig
 

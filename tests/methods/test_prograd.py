@@ -12,7 +12,7 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Prompts
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.coop import CoOp, CoOpConfig
 from promptarena.methods.prograd import ProGrad, ProGradConfig

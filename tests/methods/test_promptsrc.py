@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from promptarena.benchmark.core.recipe import Recipe
-from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.plugins.templates import IMAGENET_80
 from promptarena.benchmark.training import train

@@ -13,7 +13,7 @@ from torch import Tensor
 import promptarena.methods.rada as rada
 from promptarena.benchmark.backbone.clip import Precision
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.rada import RAda, RAdaConfig, RationalAttention, RationalConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.core.runs import Protocol
-from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.learner import Classes, Learner
 from promptarena.methods.clip_adapter import CLIPAdapter
 from promptarena.methods.coop import CoOp

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe
-from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.tcp import TCP, TCPConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig

@@ -10,7 +10,7 @@ from open_clip.tokenizer import SimpleTokenizer
 from pydantic import ValidationError
 from torch import Tensor
 
-from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.plugins.templates import IMAGENET_80, SELECT_7
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig, ZeroShotEnsemble, ZeroShotEnsembleConfig

@@ -10,7 +10,7 @@ from golden_methods import ADAPTERS, Adapter
 from torch import Tensor
 
 from promptarena.benchmark.core.recipe import Recipe
-from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Learner
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from promptarena.benchmark.cache import ArrayCache
+from promptarena.benchmark.inputs.array_cache import ArrayCache
 
 
 def ask(folder: Path, key: str, calls: Path, ready: multiprocessing.synchronize.Barrier) -> None:

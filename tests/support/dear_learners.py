@@ -11,7 +11,7 @@ from torch import Tensor
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.head_roles import Concept, Head, RoleTable, Settings, Source
 from promptarena.benchmark.heads.concepts import ATTRIBUTES
-from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.dear import DeAR
 

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.backbone.loading import weights_digest
-from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.core.keys import digest, generator
 from promptarena.benchmark.core.recipe import TrainingTask
 from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.data.data_manager import Examples
+from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.plugins.learner import About, Classes, Config, Learner
 from promptarena.benchmark.training import Task
 

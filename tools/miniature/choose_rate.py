@@ -20,11 +20,11 @@ import torch
 from tabulate import tabulate
 
 from promptarena.benchmark.backbone.loading import load_backbone
-from promptarena.benchmark.cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.core.recipe import adapted
 from promptarena.benchmark.core.runs import Target
 from promptarena.benchmark.data.data_manager import Data, Examples, Pictures
 from promptarena.benchmark.evaluation import evaluate
+from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.training import Task, train

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from promptarena.benchmark.backbone.accelerations import EXACT, PLAIN, Exact
 from promptarena.benchmark.backbone.clip import Backbone
-from promptarena.benchmark.cache import ArrayCache
+from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.plugins.learner import Learner
 from promptarena.benchmark.terminal import console
 from promptarena.benchmark.training import Task, train

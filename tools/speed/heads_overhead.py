@@ -18,7 +18,7 @@ from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import backbone_of_shapes, choose_device
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.paths import DATASETS
-from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.plugins.registry import load_registry
 

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.core.runs import Subset, Target
 from promptarena.benchmark.evaluation import evaluate
-from promptarena.benchmark.inputs import Augmentation, PixelBatch, View
+from promptarena.benchmark.inputs.array_cache import ArrayCache
+from promptarena.benchmark.inputs.views import Augmentation, PixelBatch, View
 from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.terminal import console
 from promptarena.benchmark.training import Task, batches, train

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from promptarena.benchmark.cache import ArrayCache
-from promptarena.benchmark.inputs import View
+from promptarena.benchmark.inputs.array_cache import ArrayCache
+from promptarena.benchmark.inputs.views import View
 from promptarena.benchmark.stacked import Stacked
 from promptarena.benchmark.terminal import console
 from tools.speed.measure import Ratio, interleaved, ratio

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from promptarena.benchmark.cache import ArrayCache
-from promptarena.benchmark.inputs import PixelBatch, View
+from promptarena.benchmark.inputs.array_cache import ArrayCache
+from promptarena.benchmark.inputs.views import PixelBatch, View
 from promptarena.benchmark.plugins.learner import Classes, Images, Learner
 from promptarena.benchmark.terminal import console
 from tools.speed.measure import Timed, flops, interleaved, matmul_rate, ratio

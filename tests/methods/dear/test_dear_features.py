@@ -20,7 +20,7 @@ from dear_learners import (
 from torch import Tensor
 
 from promptarena.benchmark.heads.concepts import ATTRIBUTES
-from promptarena.benchmark.inputs import PixelBatch
+from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.edits import append
 from promptarena.methods.dear import role_mask
 

@@ -19,9 +19,9 @@ from PIL import Image
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
-from promptarena.benchmark.cache import ArrayCache
 from promptarena.benchmark.core.keys import digest, generator
-from promptarena.benchmark.transforms import TRANSFORM_VERSION, test_view, training_view
+from promptarena.benchmark.inputs.array_cache import ArrayCache
+from promptarena.benchmark.inputs.transforms import TRANSFORM_VERSION, test_view, training_view
 
 LARGEST_CACHED_MIB = 1024
 """Frozen tokens of a view are cached up to this size; a constant, so that the way of computing never varies."""

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from promptarena.benchmark.inputs import View, ViewBatch
+from promptarena.benchmark.inputs.views import View, ViewBatch
 
 AHEAD = 2
 """Batches whose pictures are read before they are asked for."""

@@ -1,0 +1,1 @@
+"""Images as a method sees them: transforms, frozen features, and their cache."""
