@@ -27,7 +27,7 @@ from promptarena.benchmark.record import Parents, Record
 from promptarena.benchmark.record_index import RecordedRun
 from promptarena.benchmark.schedule import Schedule
 from promptarena.benchmark.suites import Suite, load_suite
-from promptarena.benchmark.training import images_seen
+from promptarena.benchmark.training.loop import images_seen
 from promptarena.benchmark.workers import Done, EpochDone, Quiet, RunFailedError, Started, carry_out
 
 SECONDS_BETWEEN_HEARTBEATS = 60.0

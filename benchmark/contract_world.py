@@ -22,7 +22,7 @@ from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_f
 from promptarena.benchmark.inputs.views import View
 from promptarena.benchmark.plugins.learner import Classes, Config, Images, Learner
 from promptarena.benchmark.suites import load_suite
-from promptarena.benchmark.training import Task, batches, train
+from promptarena.benchmark.training.loop import Task, batches, train
 
 BATCH = 8
 EPOCHS = 2

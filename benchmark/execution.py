@@ -18,21 +18,21 @@ from safetensors import SafetensorError
 
 from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.backbone.loading import load_backbone
-from promptarena.benchmark.checkpoint import Checkpoint
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, Target
 from promptarena.benchmark.data.data_manager import Data
-from promptarena.benchmark.evaluation import Evaluated, evaluate_together
 from promptarena.benchmark.inputs.array_cache import ArrayCache
-from promptarena.benchmark.learned import LEARNED, Learned
 from promptarena.benchmark.memory import PeakMemory
 from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Learner
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.suites import load_suite
-from promptarena.benchmark.together import Member, can_train_together, train_together
-from promptarena.benchmark.training import Curve, Task, images_seen, train
+from promptarena.benchmark.training.checkpoint import Checkpoint
+from promptarena.benchmark.training.evaluation import Evaluated, evaluate_together
+from promptarena.benchmark.training.loop import Curve, Task, images_seen, train
+from promptarena.benchmark.training.seed_batch import Member, can_train_together, train_together
+from promptarena.benchmark.training.trained_learner import LEARNED, Learned
 
 PACKAGES = ("promptarena", "torch", "torchvision", "open_clip_torch", "numpy", "pillow", "mlflow")
 CHECKPOINT = "checkpoint.safetensors"

@@ -16,7 +16,7 @@ from promptarena.benchmark.plan import resolve
 from promptarena.benchmark.plugins.registry import Registry
 from promptarena.benchmark.protocols import subset_labels
 from promptarena.benchmark.suites import Suite
-from promptarena.benchmark.training import images_seen
+from promptarena.benchmark.training.loop import images_seen
 
 SUSTAINED_TFLOPS = 40.0
 """Assumed speed of one GPU over a whole run, 10^12 operations a second."""

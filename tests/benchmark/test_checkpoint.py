@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from promptarena.benchmark.checkpoint import Checkpoint
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.training.checkpoint import Checkpoint
 
 STATE = Checkpoint(
     train_key="key",

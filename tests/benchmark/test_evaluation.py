@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from promptarena.benchmark.core.runs import Target
-from promptarena.benchmark.evaluation import BATCH, Evaluated, evaluate, evaluate_together
 from promptarena.benchmark.inputs.views import View
 from promptarena.benchmark.inputs.views import views as inputs
 from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Learner
+from promptarena.benchmark.training.evaluation import BATCH, Evaluated, evaluate, evaluate_together
 from promptarena.methods.coop import CoOp, CoOpConfig
 from promptarena.methods.maple import MaPLe, MaPLeConfig
 

@@ -13,7 +13,7 @@ import torch
 from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.inputs.views import Augmentation, PixelBatch, View
 from promptarena.benchmark.inputs.views import array_cache as cache
-from promptarena.benchmark.training import train
+from promptarena.benchmark.training.loop import train
 from promptarena.methods.coop import CoOp, CoOpConfig
 
 KEYS = ["a", "b", "c", "d", "e"]

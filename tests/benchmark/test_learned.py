@@ -14,10 +14,10 @@ from torch import Tensor
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs.views import View
-from promptarena.benchmark.learned import Learned, load_learned
 from promptarena.benchmark.plugins.learner import Config, Learner
 from promptarena.benchmark.plugins.registry import Method, Registry, load_registry
-from promptarena.benchmark.training import train
+from promptarena.benchmark.training.loop import train
+from promptarena.benchmark.training.trained_learner import Learned, load_learned
 
 REGISTRY = load_registry()
 RECIPE = Recipe(epochs=2, batch_size=4, lr=0.05, warmup_epochs=0)

@@ -9,13 +9,13 @@ import tiny
 import torch
 from torch import Tensor
 
-from promptarena.benchmark.checkpoint import Checkpoint
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.plugins.learner import Config, Learner
 from promptarena.benchmark.plugins.registry import load_registry
-from promptarena.benchmark.stacked import Stacked
-from promptarena.benchmark.together import Member, can_train_together, train_together
-from promptarena.benchmark.training import NotFiniteError, train
+from promptarena.benchmark.training.checkpoint import Checkpoint
+from promptarena.benchmark.training.loop import NotFiniteError, train
+from promptarena.benchmark.training.seed_batch import Member, can_train_together, train_together
+from promptarena.benchmark.training.stacked_learners import Stacked
 
 SEEDS = (1, 2, 5)
 RECIPE = Recipe(epochs=3, batch_size=3, lr=0.1, warmup_lr=0.05)

@@ -16,7 +16,7 @@ from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.plugins.templates import IMAGENET_80
-from promptarena.benchmark.training import train
+from promptarena.benchmark.training.loop import train
 from promptarena.methods.ivlp import IVLP, IVLPConfig
 from promptarena.methods.promptsrc import PromptSRC, PromptSRCConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig

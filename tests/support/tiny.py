@@ -22,7 +22,7 @@ from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.data.data_manager import Examples
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.plugins.learner import About, Classes, Config, Learner
-from promptarena.benchmark.training import Task
+from promptarena.benchmark.training.loop import Task
 
 # One thread, as the harness does: the last bits of a product depend on it, and threads only wait on a busy machine.
 torch.set_num_threads(1)

@@ -11,7 +11,7 @@ from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.plugins.learner import Learner
 from promptarena.benchmark.terminal import console
-from promptarena.benchmark.training import Task, train
+from promptarena.benchmark.training.loop import Task, train
 from tools.speed.measure import Timed, interleaved, once, ratio
 from tools.speed.report import Report
 from tools.speed.world import World, class_names, examples, recipe_of

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.views import View
-from promptarena.benchmark.stacked import Stacked
 from promptarena.benchmark.terminal import console
+from promptarena.benchmark.training.stacked_learners import Stacked
 from tools.speed.measure import Ratio, interleaved, ratio
 from tools.speed.report import Report
 from tools.speed.steps import ONE_TEMPLATE, difference

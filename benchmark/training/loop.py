@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from promptarena.benchmark.checkpoint import Checkpoint
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.core.recipe import Recipe, learning_rate
 from promptarena.benchmark.data.data_manager import Examples
@@ -19,6 +18,7 @@ from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.prefetch import read_ahead
 from promptarena.benchmark.inputs.views import Augmentation, View
 from promptarena.benchmark.plugins.learner import Classes, Images, Learner
+from promptarena.benchmark.training.checkpoint import Checkpoint
 
 Curve = Mapping[str, float]
 

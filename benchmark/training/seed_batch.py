@@ -15,13 +15,12 @@ import torch
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Precision
-from promptarena.benchmark.checkpoint import Checkpoint
 from promptarena.benchmark.core.recipe import Recipe, learning_rate
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.prefetch import read_ahead
 from promptarena.benchmark.plugins.learner import Learner
-from promptarena.benchmark.stacked import Stacked
-from promptarena.benchmark.training import (
+from promptarena.benchmark.training.checkpoint import Checkpoint
+from promptarena.benchmark.training.loop import (
     Curve,
     Drawn,
     NotFiniteError,
@@ -34,6 +33,7 @@ from promptarena.benchmark.training import (
     restore,
     take_up,
 )
+from promptarena.benchmark.training.stacked_learners import Stacked
 
 
 @dataclass(frozen=True)
