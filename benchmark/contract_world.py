@@ -20,8 +20,8 @@ from promptarena.benchmark.core.recipe import Recipe, TrainingTask, adapted
 from promptarena.benchmark.data.data_manager import Data, Examples, Pictures
 from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.inputs.views import View
+from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.learner import Classes, Config, Images, Learner
-from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.training.loop import Task, batches, train
 
 BATCH = 8

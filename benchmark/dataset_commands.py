@@ -15,7 +15,7 @@ from promptarena.benchmark.data.prepare.dataset import prepare
 from promptarena.benchmark.data.prepare.progress import Step
 from promptarena.benchmark.data.prepare.verify import Report, verify
 from promptarena.benchmark.data.readers.listing import DATA_VARIABLE
-from promptarena.benchmark.suites import load_suite
+from promptarena.benchmark.planning.suites import load_suite
 
 DIGEST_SHOWN = 12
 

@@ -26,10 +26,10 @@ from promptarena.benchmark.exports import (
     write_run,
 )
 from promptarena.benchmark.exports_merged import merged
+from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.record import Parents, Record
 from promptarena.benchmark.record_index import StoredResult
 from promptarena.benchmark.record_store import shown
-from promptarena.benchmark.suites import Suite, load_suite
 
 Item = TypeVar("Item")
 

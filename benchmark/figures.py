@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from promptarena.benchmark.board import Cell
-from promptarena.benchmark.protocols import harmonic_mean
+from promptarena.benchmark.planning.protocols import harmonic_mean
 from promptarena.benchmark.spread import spread
 
 Seed = int | None

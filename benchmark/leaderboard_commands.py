@@ -12,10 +12,10 @@ from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.exports import Export, read_export
 from promptarena.benchmark.exports_merged import merged
+from promptarena.benchmark.planning.suites import list_suites, load_suite
 from promptarena.benchmark.record import Record
 from promptarena.benchmark.record_index import StoredResult
 from promptarena.benchmark.record_store import shown
-from promptarena.benchmark.suites import list_suites, load_suite
 from promptarena.benchmark.tables import Format
 
 

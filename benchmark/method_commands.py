@@ -17,10 +17,10 @@ from promptarena.benchmark.contract import RULES, Finding, check, miniature, one
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
+from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.learner import Classes, Learner, assumed_settings
 from promptarena.benchmark.plugins.registry import ALL, OURS, Method, Registry, load_registry
 from promptarena.benchmark.plugins.scaffold import write_method
-from promptarena.benchmark.suites import load_suite
 
 COUNTED = Classes(tuple(f"class {number}" for number in range(1, 101)), "a photo of a {}.")
 """The classes for which `methods list` counts parameters."""

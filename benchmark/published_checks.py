@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from promptarena.benchmark.protocols import harmonic_mean
+from promptarena.benchmark.planning.protocols import harmonic_mean
 from promptarena.benchmark.published_rows import AVERAGE, MEMBERS, SOURCE, PublishedRow
 
 Interval = tuple[float, float]

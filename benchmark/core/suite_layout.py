@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.data.cards import Text
-from promptarena.benchmark.suites import Suite, TrainingDefaults
+from promptarena.benchmark.planning.suites import Suite, TrainingDefaults
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$")]
 

@@ -12,8 +12,8 @@ from promptarena.benchmark.core.runs import Subset
 from promptarena.benchmark.data.cards import Card, SplitName
 from promptarena.benchmark.data.few_shot import draw_few_shot, restrict
 from promptarena.benchmark.data.splits import Split, find_split, load_split
+from promptarena.benchmark.planning.protocols import subset_labels
 from promptarena.benchmark.plugins.learner import Classes
-from promptarena.benchmark.protocols import subset_labels
 
 
 class Pictures:

@@ -17,7 +17,7 @@ from promptarena.benchmark.data.cards import Card, load_card, names_a_file
 from promptarena.benchmark.data.data_manager import Data, Pictures
 from promptarena.benchmark.data.images import EXTENSIONS, decode
 from promptarena.benchmark.inputs.views import ImageList
-from promptarena.benchmark.suites import Suite
+from promptarena.benchmark.planning.suites import Suite
 
 
 @dataclass(frozen=True)

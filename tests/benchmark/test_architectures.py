@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from promptarena.benchmark.backbone.loading import backbone_of_shapes, identify, load_backbone, missing_weights
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.suites import BackboneSource
+from promptarena.benchmark.planning.suites import BackboneSource
 
 NAMES = open_clip.list_models()
 PLAIN = re.compile(r"(RN\d+(x\d+)?|ViT-[a-zA-Z]+-\d+(-alt|-plus)?(-\d+)?)(-quickgelu)?")

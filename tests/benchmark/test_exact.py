@@ -12,10 +12,10 @@ from promptarena.benchmark.backbone.clip import Backbone, Prompts, towers
 from promptarena.benchmark.backbone.clip import clip as backbone_module
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.inputs.views import PixelBatch
+from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.edits import encode_images_with, encode_text_with, insert
 from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.plugins.registry import load_registry
-from promptarena.benchmark.suites import load_suite
 
 CLASSES = Classes(
     ("red fox", "zebra", "great barn owl", "ox", "snow leopard in the far north"), "art of the {}.", "zoo"

@@ -10,7 +10,7 @@ import worlds
 from promptarena.benchmark.backbone.weight_origins import Weights
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun, RunSpec, Target
-from promptarena.benchmark.plan import Planner, parse_overrides
+from promptarena.benchmark.planning.plan import Planner, parse_overrides
 from promptarena.benchmark.plugins.registry import Registry, load_registry
 from promptarena.methods.coop import CoOp
 
@@ -101,7 +101,7 @@ def test_a_version_of_the_harness_decides_the_keys(
     planner: Planner, constant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = keys(planner.plan(SPEC))
-    monkeypatch.setattr(f"promptarena.benchmark.plan.{constant}", 1000)
+    monkeypatch.setattr(f"promptarena.benchmark.planning.plan.{constant}", 1000)
     train_key, key = keys(planner.plan(SPEC))
     assert key != before[1]
     assert (train_key != before[0]) == (constant == "TRAINING_VERSION")

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from promptarena.benchmark.core.runs import RunSpec
+from promptarena.benchmark.planning.gpu_hours import SUSTAINED_TFLOPS, gpu_hours, missing_data
+from promptarena.benchmark.planning.protocols import enumerate_runs
+from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.registry import load_registry
-from promptarena.benchmark.preview import SUSTAINED_TFLOPS, gpu_hours, missing_data
-from promptarena.benchmark.protocols import enumerate_runs
-from promptarena.benchmark.suites import load_suite
 
 SUITE = load_suite("clip-15")
 REGISTRY = load_registry(())

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PROTOCOLS, Target
-from promptarena.benchmark.protocols import (
+from promptarena.benchmark.planning.protocols import (
     base_classes,
     enumerate_runs,
     harmonic_mean,
     novel_classes,
     subset_labels,
 )
-from promptarena.benchmark.suites import BackboneSource, Suite
+from promptarena.benchmark.planning.suites import BackboneSource, Suite
 
 SUITE = Suite(
     name="toy",

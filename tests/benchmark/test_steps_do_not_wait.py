@@ -13,9 +13,9 @@ from torch import Tensor
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.inputs.views import PixelBatch
+from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.learner import Classes, Learner
 from promptarena.benchmark.plugins.registry import load_registry
-from promptarena.benchmark.suites import load_suite
 
 CLASSES = Classes(("red fox", "zebra", "great barn owl", "ox", "snow leopard"), "art of the {}.", "zoo")
 LABELS = torch.tensor([0, 4, 2])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.suites import list_suites, load_suite
+from promptarena.benchmark.planning.suites import list_suites, load_suite
 
 GOOD = """
 name = "yard"

@@ -12,7 +12,7 @@ import recorded_before
 from e2e_command import succeed
 
 from promptarena.benchmark.inputs.transforms import TRANSFORM_VERSION
-from promptarena.benchmark.plan import PROTOCOL_VERSION, TRAINING_VERSION
+from promptarena.benchmark.planning.plan import PROTOCOL_VERSION, TRAINING_VERSION
 
 VERSIONS = {
     "training_version": TRAINING_VERSION,

@@ -19,10 +19,10 @@ from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
 from promptarena.benchmark.heads.head_commands import Search, run_retrieval
 from promptarena.benchmark.heads.retrieve import BATCH, figures, retrieve
 from promptarena.benchmark.inputs.views import PixelBatch
+from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.learner import Classes, Images
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.record import Record
-from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.training.trained_learner import Learned
 
 SIDE = 16

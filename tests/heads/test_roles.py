@@ -22,7 +22,7 @@ from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.heads.figures import figures
 from promptarena.benchmark.heads.pictures import find_images
 from promptarena.benchmark.heads.pool import read_pool
-from promptarena.benchmark.suites import load_suite
+from promptarena.benchmark.planning.suites import load_suite
 
 
 def test_one_concept_has_no_entropy_and_twelve_alike_have_the_most() -> None:

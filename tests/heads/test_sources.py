@@ -9,7 +9,7 @@ from e2e_world import make_world
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.heads.pictures import Folder, Together, balanced, find_images, shared_out, spaced
 from promptarena.benchmark.heads.pool import SHIPPED, read_pool
-from promptarena.benchmark.suites import load_suite
+from promptarena.benchmark.planning.suites import load_suite
 
 
 def test_stores_give_equally_much_until_they_are_empty() -> None:

@@ -10,7 +10,7 @@ from promptarena.benchmark.data.cards import Card, SplitName
 from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.data.images import RenderedImages
 from promptarena.benchmark.data.splits import Split
-from promptarena.benchmark.suites import Suite, load_suite
+from promptarena.benchmark.planning.suites import Suite, load_suite
 
 DATASETS = ("things", "birds", "sketches")
 NAMES = ("red fox", "barn owl", "zebra", "wren")

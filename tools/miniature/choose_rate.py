@@ -24,8 +24,8 @@ from promptarena.benchmark.core.recipe import adapted
 from promptarena.benchmark.core.runs import Target
 from promptarena.benchmark.data.data_manager import Data, Examples, Pictures
 from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_folder
+from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.registry import load_registry
-from promptarena.benchmark.suites import load_suite
 from promptarena.benchmark.training.evaluation import evaluate
 from promptarena.benchmark.training.loop import Task, train
 

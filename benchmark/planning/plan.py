@@ -15,9 +15,9 @@ from promptarena.benchmark.core.recipe import Recipe, adapted
 from promptarena.benchmark.core.runs import PlannedRun, RunSpec, Target
 from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.inputs.transforms import TRANSFORM_VERSION
+from promptarena.benchmark.planning.suites import Suite
 from promptarena.benchmark.plugins.learner import Config
 from promptarena.benchmark.plugins.registry import Registry
-from promptarena.benchmark.suites import Suite
 
 TRAINING_VERSION = 3
 """Raised by hand whenever a change of the harness changes what is trained, so that older runs are run again."""

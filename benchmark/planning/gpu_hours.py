@@ -12,10 +12,10 @@ from promptarena.benchmark.core.runs import RunSpec, Subset
 from promptarena.benchmark.data.cards import Card, SplitName
 from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.data.readers.listing import MissingDataError
-from promptarena.benchmark.plan import resolve
+from promptarena.benchmark.planning.plan import resolve
+from promptarena.benchmark.planning.protocols import subset_labels
+from promptarena.benchmark.planning.suites import Suite
 from promptarena.benchmark.plugins.registry import Registry
-from promptarena.benchmark.protocols import subset_labels
-from promptarena.benchmark.suites import Suite
 from promptarena.benchmark.training.loop import images_seen
 
 SUSTAINED_TFLOPS = 40.0

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.runs import PROTOCOLS, Protocol, RunSpec, Subset, Target
-from promptarena.benchmark.suites import Suite
+from promptarena.benchmark.planning.suites import Suite
 
 Value = TypeVar("Value")
 

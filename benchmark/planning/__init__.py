@@ -1,0 +1,1 @@
+"""What to run: suites, protocols, run keys and estimates."""
