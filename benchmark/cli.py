@@ -118,9 +118,9 @@ def compare(
     """
     from promptarena.benchmark.backbone.loading import compiler_for
     from promptarena.benchmark.commands import run_compare
-    from promptarena.benchmark.comparison import Request
-    from promptarena.benchmark.execution import Workplace
     from promptarena.benchmark.inputs.array_cache import default_cache_folder
+    from promptarena.benchmark.running.comparison import Request
+    from promptarena.benchmark.running.runner import Workplace
 
     request = Request(
         methods=methods or (),

@@ -16,23 +16,23 @@ from promptarena.benchmark import terminal
 from promptarena.benchmark.board import in_brief
 from promptarena.benchmark.board_output import keep_boards
 from promptarena.benchmark.boards import Selection, boards_of, figures_of
-from promptarena.benchmark.comparison import (
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import PROTOCOLS, PlannedRun
+from promptarena.benchmark.core.suite_layout import Outline
+from promptarena.benchmark.preview_commands import foresee, print_preview
+from promptarena.benchmark.progress import ProgressReporter, duration, name_of
+from promptarena.benchmark.record import Record
+from promptarena.benchmark.record_store import shown
+from promptarena.benchmark.running.comparison import (
     Comparison,
     Request,
     carry_out_comparison,
     plan_comparison,
     record_comparison,
 )
-from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.runs import PROTOCOLS, PlannedRun
-from promptarena.benchmark.core.suite_layout import Outline
-from promptarena.benchmark.execution import Workplace
-from promptarena.benchmark.preview_commands import foresee, print_preview
-from promptarena.benchmark.progress import ProgressReporter, duration, name_of
-from promptarena.benchmark.record import Record
-from promptarena.benchmark.record_store import shown
+from promptarena.benchmark.running.local import RunFailedError
+from promptarena.benchmark.running.runner import Workplace
 from promptarena.benchmark.tables import print_rich
-from promptarena.benchmark.workers import RunFailedError
 
 LOCALHOST = "127.0.0.1"
 SECONDS_TO_END = 10.0

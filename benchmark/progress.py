@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from promptarena.benchmark.comparison import Comparison
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
-from promptarena.benchmark.workers import RunFailedError
+from promptarena.benchmark.running.comparison import Comparison
+from promptarena.benchmark.running.local import RunFailedError
 
 
 class ProgressReporter:

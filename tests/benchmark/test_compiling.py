@@ -12,9 +12,9 @@ from torch import Tensor
 from promptarena.benchmark.backbone.clip import Backbone, compiling
 from promptarena.benchmark.backbone.loading import compiler_for
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.execution import environment
 from promptarena.benchmark.inputs.views import PixelBatch, View
 from promptarena.benchmark.plugins.learner import Classes
+from promptarena.benchmark.running.runner import environment
 from promptarena.methods.maple import MaPLe, MaPLeConfig
 
 CLASSES = Classes(("red fox", "zebra", "great barn owl"), "a photo of a {}.", "zoo")

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from promptarena.benchmark import memory
-from promptarena.benchmark.memory import PeakMemory
+from promptarena.benchmark.running import peak_memory as memory
+from promptarena.benchmark.running.peak_memory import PeakMemory
 
 
 def test_the_peak_covers_what_was_held() -> None:

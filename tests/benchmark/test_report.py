@@ -17,12 +17,12 @@ from bs4 import BeautifulSoup, Tag
 from report_runs import NASTY, document_of, outline_of, page, results_of
 
 from promptarena.benchmark import cli
-from promptarena.benchmark.comparison import Request
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.record_index import StoredResult
 from promptarena.benchmark.report import report_page
 from promptarena.benchmark.report_commands import page_of
 from promptarena.benchmark.report_provenance import command, facts, lines, splits
+from promptarena.benchmark.running.comparison import Request
 
 OUTLINE = outline_of()
 LABELS = ("coop", *NASTY)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptarena.benchmark.core.runs import PlannedRun, RunSpec, Target
-from promptarena.benchmark.schedule import Schedule
+from promptarena.benchmark.running.schedule import Schedule
 
 
 def run(

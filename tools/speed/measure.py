@@ -18,7 +18,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from promptarena.benchmark.memory import PeakMemory
+from promptarena.benchmark.running.peak_memory import PeakMemory
 
 SHORT = 0.25
 """Seconds that a round of a short call takes at least."""

@@ -18,7 +18,6 @@ from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.core.runs import PlannedRun, RunResult, RunSpec
 from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.data.few_shot import restrict
-from promptarena.benchmark.execution import Workplace, training_folder
 from promptarena.benchmark.planning.estimates import Estimator, Workload
 from promptarena.benchmark.planning.plan import Planner, parse_overrides
 from promptarena.benchmark.planning.protocols import Enumerated, enumerate_runs
@@ -26,9 +25,10 @@ from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.plugins.registry import ALL, Registry, load_registry
 from promptarena.benchmark.record import Parents, Record
 from promptarena.benchmark.record_index import RecordedRun
-from promptarena.benchmark.schedule import Schedule
+from promptarena.benchmark.running.local import Done, EpochDone, Quiet, RunFailedError, Started, carry_out
+from promptarena.benchmark.running.runner import Workplace, training_folder
+from promptarena.benchmark.running.schedule import Schedule
 from promptarena.benchmark.training.loop import images_seen
-from promptarena.benchmark.workers import Done, EpochDone, Quiet, RunFailedError, Started, carry_out
 
 SECONDS_BETWEEN_HEARTBEATS = 60.0
 

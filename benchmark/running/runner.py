@@ -24,10 +24,10 @@ from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, Target
 from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.inputs.array_cache import ArrayCache
-from promptarena.benchmark.memory import PeakMemory
 from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Learner
 from promptarena.benchmark.plugins.registry import load_registry
+from promptarena.benchmark.running.peak_memory import PeakMemory
 from promptarena.benchmark.training.checkpoint import Checkpoint
 from promptarena.benchmark.training.evaluation import Evaluated, evaluate_together
 from promptarena.benchmark.training.loop import Curve, Task, images_seen, train

@@ -21,8 +21,8 @@ import torch
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
-from promptarena.benchmark.execution import Executor, TrainedRun, Workplace
-from promptarena.benchmark.schedule import Schedule
+from promptarena.benchmark.running.runner import Executor, TrainedRun, Workplace
+from promptarena.benchmark.running.schedule import Schedule
 
 QUIET_SECONDS = 60.0
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

@@ -1,0 +1,1 @@
+"""Carries out a plan: the comparison, its schedule and its workers."""
