@@ -10,7 +10,7 @@ from promptarena.benchmark.core.errors import unknown
 from promptarena.benchmark.core.files import write_whole
 from promptarena.benchmark.core.runs import PROTOCOLS
 from promptarena.benchmark.frame import names_reading
-from promptarena.benchmark.record import Record
+from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.tables import Format, print_rich, render, render_all
 
 FILE_ENDINGS: dict[Format, str] = {"md": "md", "latex": "tex", "html": "html", "csv": "csv", "json": "json"}

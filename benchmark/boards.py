@@ -15,7 +15,7 @@ from promptarena.benchmark.plots.every import every_figure
 from promptarena.benchmark.plots.style import Format, rendered
 from promptarena.benchmark.protocol_rows import Titled
 from promptarena.benchmark.published import load_published
-from promptarena.benchmark.record_index import StoredResult
+from promptarena.benchmark.recording.index import StoredResult
 from promptarena.benchmark.statistics.tables import statistics_board
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from promptarena.benchmark.core.runs import PROTOCOLS, PlannedRun
 from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.preview_commands import foresee, print_preview
 from promptarena.benchmark.progress import ProgressReporter, duration, name_of
-from promptarena.benchmark.record import Record
-from promptarena.benchmark.record_store import shown
+from promptarena.benchmark.recording.record import Record
+from promptarena.benchmark.recording.store import shown
 from promptarena.benchmark.running.comparison import (
     Comparison,
     Request,

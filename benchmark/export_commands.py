@@ -13,11 +13,13 @@ from promptarena.benchmark.boards import boards_of, figures_of
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.suite_layout import Outline
-from promptarena.benchmark.exported_run import ExportedRun
-from promptarena.benchmark.exports import (
+from promptarena.benchmark.planning.suites import Suite, load_suite
+from promptarena.benchmark.recording.exports.exported_run import ExportedRun
+from promptarena.benchmark.recording.exports.folder import (
     FILE_NAMES,
     Export,
     NewerSchemaError,
+    merged,
     read_export,
     read_manifest,
     read_run,
@@ -25,11 +27,9 @@ from promptarena.benchmark.exports import (
     write_manifest,
     write_run,
 )
-from promptarena.benchmark.exports_merged import merged
-from promptarena.benchmark.planning.suites import Suite, load_suite
-from promptarena.benchmark.record import Parents, Record
-from promptarena.benchmark.record_index import StoredResult
-from promptarena.benchmark.record_store import shown
+from promptarena.benchmark.recording.index import StoredResult
+from promptarena.benchmark.recording.record import Parents, Record
+from promptarena.benchmark.recording.store import shown
 
 Item = TypeVar("Item")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.mixing import unmixed
-from promptarena.benchmark.record_index import StoredResult
+from promptarena.benchmark.recording.index import StoredResult
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,9 +15,9 @@ from promptarena.benchmark.core.runs import PROTOCOLS
 from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.published import load_published
-from promptarena.benchmark.record import Record
-from promptarena.benchmark.record_index import StoredResult
-from promptarena.benchmark.record_store import shown
+from promptarena.benchmark.recording.index import StoredResult
+from promptarena.benchmark.recording.record import Record
+from promptarena.benchmark.recording.store import shown
 from promptarena.benchmark.report import report_page
 from promptarena.benchmark.report_sections import sections_of
 

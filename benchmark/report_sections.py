@@ -13,7 +13,7 @@ from promptarena.benchmark.frame import tidy
 from promptarena.benchmark.leaderboard import leaderboard
 from promptarena.benchmark.plots.every import every_figure
 from promptarena.benchmark.plots.style import rendered
-from promptarena.benchmark.record_index import StoredResult
+from promptarena.benchmark.recording.index import StoredResult
 from promptarena.benchmark.statistics.tables import statistics_board
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from promptarena.benchmark.heads.pool import SHIPPED, read_pool
 from promptarena.benchmark.heads.record_heads import record_diagnosis
 from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.plugins.registry import load_registry
-from promptarena.benchmark.record import PARENT, Record
-from promptarena.benchmark.record_store import shown
+from promptarena.benchmark.recording.record import PARENT, Record
+from promptarena.benchmark.recording.store import shown
 from promptarena.benchmark.training.trained_learner import LEARNED, Learned
 
 LAYERS = 4

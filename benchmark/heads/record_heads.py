@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from promptarena.benchmark.backbone.head_roles import RoleTable
-from promptarena.benchmark.record import Record
+from promptarena.benchmark.recording.record import Record
 
 
 def record_diagnosis(record: Record, suite: str, table: RoleTable, figures: Mapping[str, bytes]) -> str:

@@ -23,8 +23,8 @@ from promptarena.benchmark.planning.plan import Planner, parse_overrides
 from promptarena.benchmark.planning.protocols import Enumerated, enumerate_runs
 from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.plugins.registry import ALL, Registry, load_registry
-from promptarena.benchmark.record import Parents, Record
-from promptarena.benchmark.record_index import RecordedRun
+from promptarena.benchmark.recording.index import RecordedRun
+from promptarena.benchmark.recording.record import Parents, Record
 from promptarena.benchmark.running.local import Done, EpochDone, Quiet, RunFailedError, Started, carry_out
 from promptarena.benchmark.running.runner import Workplace, training_folder
 from promptarena.benchmark.running.schedule import Schedule

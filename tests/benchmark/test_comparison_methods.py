@@ -8,7 +8,7 @@ from e2e_world import make_world
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.planning.suites import DEFAULT_METHODS
 from promptarena.benchmark.plugins.registry import load_registry
-from promptarena.benchmark.record import Record
+from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.running.comparison import Request, plan_comparison
 from promptarena.benchmark.running.runner import Workplace
 

@@ -12,16 +12,23 @@ import pytest
 from absent import run_without_heavy_packages
 from exported import OUTLINE, exported, planned, result
 
-from promptarena.benchmark import exports
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Score, Target
 from promptarena.benchmark.export_commands import export_record, import_exports
-from promptarena.benchmark.exported_run import ExportedRun, run_schema
-from promptarena.benchmark.exports import MANIFEST, Export, read_export, write_file, write_manifest, write_run
-from promptarena.benchmark.exports_merged import merged
 from promptarena.benchmark.leaderboard_commands import Wanted, leaderboard_of_exports
-from promptarena.benchmark.record import Parents, Record
-from promptarena.benchmark.sealed import content_digest
+from promptarena.benchmark.recording.exports import folder as exports
+from promptarena.benchmark.recording.exports.exported_run import ExportedRun, run_schema
+from promptarena.benchmark.recording.exports.folder import (
+    MANIFEST,
+    Export,
+    merged,
+    read_export,
+    write_file,
+    write_manifest,
+    write_run,
+)
+from promptarena.benchmark.recording.exports.sealed import content_digest
+from promptarena.benchmark.recording.record import Parents, Record
 
 
 def write(folder: Path, *runs: ExportedRun) -> Path:

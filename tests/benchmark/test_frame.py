@@ -11,7 +11,7 @@ import pytest
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Cost, Target
 from promptarena.benchmark.frame import DTYPES, tidy
-from promptarena.benchmark.record_index import StoredResult, StoredScore
+from promptarena.benchmark.recording.index import StoredResult, StoredScore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 BASE, NOVEL = Target("dtd", "base"), Target("dtd", "novel")
@@ -110,7 +110,8 @@ def test_tables_need_neither_torch_nor_mlflow() -> None:
     code = (
         "import sys\n"
         "from promptarena.benchmark import frame, leaderboard, tables, tables_rich, tables_markdown, tables_latex\n"
-        "from promptarena.benchmark import tables_data, tables_html, record\n"
+        "from promptarena.benchmark import tables_data, tables_html\n"
+        "from promptarena.benchmark.recording import record\n"
         "frame.tidy([])\n"
         "print(sorted({'torch', 'mlflow', 'promptarena.benchmark.runner'} & set(sys.modules)))\n"
     )

@@ -18,7 +18,7 @@ from promptarena.benchmark.core.runs import Cost, Target
 from promptarena.benchmark.figures import Figure, average, harmonic
 from promptarena.benchmark.frame import tidy
 from promptarena.benchmark.leaderboard import leaderboard
-from promptarena.benchmark.record_index import StoredResult, StoredScore
+from promptarena.benchmark.recording.index import StoredResult, StoredScore
 
 DATASETS = [("imagenet", "ImageNet"), ("dtd", "DTD"), ("eurosat", "EuroSAT")]
 Scores = Mapping[tuple[str, str], tuple[int, int]]

@@ -11,7 +11,7 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Cost, Target
 from promptarena.benchmark.frame import tidy
 from promptarena.benchmark.mixing import unmixed
-from promptarena.benchmark.record_index import StoredResult, StoredScore
+from promptarena.benchmark.recording.index import StoredResult, StoredScore
 
 SETTINGS = {
     "config.n_ctx": "4",

@@ -18,9 +18,9 @@ from record_child import open_and_compare
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, RunSpec, Score, Target
-from promptarena.benchmark.record import Parents, Record
-from promptarena.benchmark.record_index import Owner
-from promptarena.benchmark.record_store import explained
+from promptarena.benchmark.recording.index import Owner
+from promptarena.benchmark.recording.record import Parents, Record
+from promptarena.benchmark.recording.store import explained
 
 COST = Cost(8192, 12.5, 800, 2.5, 600, 512.0)
 

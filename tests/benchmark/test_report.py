@@ -18,7 +18,7 @@ from report_runs import NASTY, document_of, outline_of, page, results_of
 
 from promptarena.benchmark import cli
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.record_index import StoredResult
+from promptarena.benchmark.recording.index import StoredResult
 from promptarena.benchmark.report import report_page
 from promptarena.benchmark.report_commands import page_of
 from promptarena.benchmark.report_provenance import command, facts, lines, splits

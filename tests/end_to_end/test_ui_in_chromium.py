@@ -13,7 +13,7 @@ import pytest
 from e2e_command import end, run, start, wait_until
 from e2e_world import make_world
 
-from promptarena.benchmark.record import Record
+from promptarena.benchmark.recording.record import Record
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")

@@ -14,7 +14,7 @@ from promptarena.benchmark.heads import head_commands
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, SEEDS
 from promptarena.benchmark.heads.encoder import SentenceEncoder, Vectors
 from promptarena.benchmark.heads.head_commands import Request, chosen_layers, run_diagnosis
-from promptarena.benchmark.record import Record
+from promptarena.benchmark.recording.record import Record
 
 WORDS = {
     "colour": "red blue green yellow purple orange brown pink grey black white golden",

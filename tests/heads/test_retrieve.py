@@ -22,7 +22,7 @@ from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.learner import Classes, Images
 from promptarena.benchmark.plugins.registry import load_registry
-from promptarena.benchmark.record import Record
+from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.training.trained_learner import Learned
 
 SIDE = 16

@@ -10,7 +10,7 @@ from promptarena.benchmark.core.runs import Cost, Target
 from promptarena.benchmark.distance import Distance, distances
 from promptarena.benchmark.frame import tidy
 from promptarena.benchmark.published_rows import MEMBERS
-from promptarena.benchmark.record_index import StoredResult, StoredScore
+from promptarena.benchmark.recording.index import StoredResult, StoredScore
 
 TOTAL = 10_000
 ELEVEN = [(name, name.upper()) for name in MEMBERS["base-to-novel"]]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from promptarena.benchmark.record import Record
+from promptarena.benchmark.recording.record import Record
 
 
 def open_and_compare(results: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from promptarena.benchmark.core.runs import PROTOCOLS, Cost, Protocol, Target
 from promptarena.benchmark.core.suite_layout import Outline
-from promptarena.benchmark.record_index import StoredResult, StoredScore
+from promptarena.benchmark.recording.index import StoredResult, StoredScore
 
 NASTY = (
     r"back\slash {brace} & 100 % $cost$ #1 a_b ~ ^ <b> |x|",

@@ -12,10 +12,10 @@ from pydantic import AwareDatetime, Field, model_validator
 from promptarena.benchmark.core.runs import Cost, PlannedRun, Protocol, RunResult, RunSpec, Score, Subset, Target
 from promptarena.benchmark.core.suite_layout import Name
 from promptarena.benchmark.data.cards import Text
-from promptarena.benchmark.record import Imported, Recalled
-from promptarena.benchmark.record_index import StoredResult, StoredScore
-from promptarena.benchmark.record_values import check_result, params_of
-from promptarena.benchmark.sealed import Digest, Sealed, Values, json_bytes
+from promptarena.benchmark.recording.exports.sealed import Digest, Sealed, Values, json_bytes
+from promptarena.benchmark.recording.index import StoredResult, StoredScore
+from promptarena.benchmark.recording.record import Imported, Recalled
+from promptarena.benchmark.recording.schema import check_result, params_of
 
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]

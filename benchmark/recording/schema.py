@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from promptarena.benchmark.core.runs import PlannedRun, RunResult, RunSpec, Score, Target
-from promptarena.benchmark.record_index import NO_SEED
+from promptarena.benchmark.recording.index import NO_SEED
 
 PARAM_CHARACTERS = 6000
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from promptarena.benchmark.core.keys import digest
-from promptarena.benchmark.record_access import (
+from promptarena.benchmark.recording.mlflow_view import VIEW_TAG, view_state
+from promptarena.benchmark.recording.reading import (
     PARENT,
     TAG_CHARACTERS,
     RecordAccess,
@@ -15,8 +16,7 @@ from promptarena.benchmark.record_access import (
     run_id_of,
     write_bytes,
 )
-from promptarena.benchmark.record_store import explained
-from promptarena.benchmark.record_view import VIEW_TAG, view_state
+from promptarena.benchmark.recording.store import explained
 
 
 class RecordTables(RecordAccess):

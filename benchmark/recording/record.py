@@ -7,11 +7,10 @@ import os
 from pathlib import Path
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.record_access import PARENT
-from promptarena.benchmark.record_reading import Recalled
-from promptarena.benchmark.record_runs import Imported, Parents, RecordRuns
-from promptarena.benchmark.record_store import open_store
-from promptarena.benchmark.record_tables import RecordTables
+from promptarena.benchmark.recording.reading import PARENT, Recalled
+from promptarena.benchmark.recording.runs import Imported, Parents, RecordRuns
+from promptarena.benchmark.recording.store import open_store
+from promptarena.benchmark.recording.tables import RecordTables
 
 __all__ = ["PARENT", "Imported", "Parents", "Recalled", "Record"]
 

@@ -16,18 +16,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
-from promptarena.benchmark.record_access import (
+from promptarena.benchmark.recording.index import Owner, RecordedRun
+from promptarena.benchmark.recording.reading import (
     PARENT,
     TAG_CHARACTERS,
+    RecordReading,
     json_of,
     milliseconds,
     run_id_of,
     write_bytes,
 )
-from promptarena.benchmark.record_index import Owner, RecordedRun
-from promptarena.benchmark.record_reading import RecordReading
-from promptarena.benchmark.record_store import Store, explained
-from promptarena.benchmark.record_values import (
+from promptarena.benchmark.recording.schema import (
     check_result,
     facets,
     metrics_of,
@@ -35,6 +34,7 @@ from promptarena.benchmark.record_values import (
     plan_document,
     run_name,
 )
+from promptarena.benchmark.recording.store import Store, explained
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
