@@ -5,13 +5,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from promptarena.benchmark.board import Board, in_brief
 from promptarena.benchmark.core.errors import unknown
 from promptarena.benchmark.core.files import write_whole
 from promptarena.benchmark.core.runs import PROTOCOLS
-from promptarena.benchmark.frame import names_reading
+from promptarena.benchmark.leaderboard.formats.render import Format, print_rich, render, render_all
+from promptarena.benchmark.leaderboard.frame import names_reading
+from promptarena.benchmark.leaderboard.model import Board, in_brief
 from promptarena.benchmark.recording.record import Record
-from promptarena.benchmark.tables import Format, print_rich, render, render_all
 
 FILE_ENDINGS: dict[Format, str] = {"md": "md", "latex": "tex", "html": "html", "csv": "csv", "json": "json"}
 

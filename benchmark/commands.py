@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from promptarena.benchmark import terminal
-from promptarena.benchmark.board import in_brief
 from promptarena.benchmark.board_output import keep_boards
 from promptarena.benchmark.boards import Selection, boards_of, figures_of
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PROTOCOLS, PlannedRun
 from promptarena.benchmark.core.suite_layout import Outline
+from promptarena.benchmark.leaderboard.formats.render import print_rich
+from promptarena.benchmark.leaderboard.model import in_brief
 from promptarena.benchmark.preview_commands import foresee, print_preview
 from promptarena.benchmark.progress import ProgressReporter, duration, name_of
 from promptarena.benchmark.recording.record import Record
@@ -32,7 +33,6 @@ from promptarena.benchmark.running.comparison import (
 )
 from promptarena.benchmark.running.local import RunFailedError
 from promptarena.benchmark.running.runner import Workplace
-from promptarena.benchmark.tables import print_rich
 
 LOCALHOST = "127.0.0.1"
 SECONDS_TO_END = 10.0

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from promptarena.benchmark.board import Board, Cell
 from promptarena.benchmark.core.runs import Protocol
-from promptarena.benchmark.frame import names_reading
-from promptarena.benchmark.leaderboard import FEW_SHOTS, leaderboard
-from promptarena.benchmark.protocol_rows import Titled
+from promptarena.benchmark.leaderboard.build import FEW_SHOTS, leaderboard
+from promptarena.benchmark.leaderboard.frame import names_reading
+from promptarena.benchmark.leaderboard.model import Board, Cell
+from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.published import Place, Published, lookup
 from promptarena.benchmark.published_rows import AVERAGE, BACKBONES, MEMBERS, SOURCE, STANDARD, Kind
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.board import Board, Cell, Column, Row, Table
 from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.distance import UNPUBLISHED, Distance, distances
-from promptarena.benchmark.leaderboard import FEW_SHOTS, leaderboard
-from promptarena.benchmark.protocol_rows import Titled, counted_shots, with_shots
+from promptarena.benchmark.leaderboard.build import FEW_SHOTS, leaderboard
+from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
+from promptarena.benchmark.leaderboard.selection import Titled, counted_shots, with_shots
 from promptarena.benchmark.published import Published
 from promptarena.benchmark.published_rows import AVERAGE
 

@@ -10,12 +10,12 @@ from promptarena.benchmark.boards import boards_of
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.core.suite_layout import Outline
+from promptarena.benchmark.leaderboard.formats.render import Format
 from promptarena.benchmark.planning.suites import list_suites, load_suite
 from promptarena.benchmark.recording.exports.folder import Export, merged, read_export
 from promptarena.benchmark.recording.index import StoredResult
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.recording.store import shown
-from promptarena.benchmark.tables import Format
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptarena.benchmark.board import Board
 from promptarena.benchmark.core.suite_layout import Outline
+from promptarena.benchmark.leaderboard.formats.render import Format, render_all
+from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.report_provenance import Run, facts, lines, splits
 from promptarena.benchmark.report_sections import Section
 from promptarena.benchmark.report_tables import Sheet, sheets
-from promptarena.benchmark.tables import Format, render_all
 
 TEMPLATE = "report.html.jinja"
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from promptarena.benchmark.board import Board, Cell, Column, Mark, Table, Unit
-from promptarena.benchmark.tables_text import shown, visible
+from promptarena.benchmark.leaderboard.formats.cell_text import shown, visible
+from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Mark, Table, Unit
 
 _OF_A_DATASET = re.compile(r"(.+)_(?:pct|published_pct|distance_points|difference_points)")
 _NUMBER = re.compile(r"<?([+-]?\d+(?:\.\d+)?)")

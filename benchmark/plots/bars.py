@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from promptarena.benchmark.board import Board
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Protocol
-from promptarena.benchmark.leaderboard import FEW_SHOTS, leaderboard
-from promptarena.benchmark.leaderboard_text import TITLES
+from promptarena.benchmark.leaderboard.build import FEW_SHOTS, leaderboard
+from promptarena.benchmark.leaderboard.captions import TITLES
+from promptarena.benchmark.leaderboard.model import Board
+from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.plots.cells import column, something, value
 from promptarena.benchmark.plots.style import SMALL, panels, shortened, styled, text_width, ticks, title
-from promptarena.benchmark.protocol_rows import Titled
 from promptarena.benchmark.statistics.paired import against
 from promptarena.benchmark.statistics.scores import METRICS, Metric, NoScoresError, read_scores
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from promptarena.benchmark.board import Board, Cell
+from promptarena.benchmark.leaderboard.model import Board, Cell
 from promptarena.benchmark.statistics.scores import NoScoresError
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from promptarena.benchmark.core.runs import Protocol
-from promptarena.benchmark.leaderboard import FEW_SHOTS, MEASURABLE, leaderboard
+from promptarena.benchmark.leaderboard.build import FEW_SHOTS, MEASURABLE, leaderboard
+from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.plots.cells import absent, column, half_width, something, value
 from promptarena.benchmark.plots.style import (
     PAGE,
@@ -17,7 +18,6 @@ from promptarena.benchmark.plots.style import (
     title,
     within_percent,
 )
-from promptarena.benchmark.protocol_rows import Titled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,9 +5,9 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from promptarena.benchmark.core.runs import Protocol
-from promptarena.benchmark.leaderboard_text import TITLES
+from promptarena.benchmark.leaderboard.captions import TITLES
+from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.plots.style import MINIATURE, PAGE, shortened, styled, text_width
-from promptarena.benchmark.protocol_rows import Titled
 from promptarena.benchmark.statistics.ranks import Ranking, rank
 from promptarena.benchmark.statistics.scores import Metric, read_scores
 from promptarena.benchmark.statistics.significance import ALPHA

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
-from promptarena.benchmark.leaderboard import FEW_SHOTS, leaderboard
+from promptarena.benchmark.leaderboard.build import FEW_SHOTS, leaderboard
+from promptarena.benchmark.leaderboard.selection import Titled
+from promptarena.benchmark.leaderboard.spread import spread
 from promptarena.benchmark.plots.cells import column, half_width, something, value
 from promptarena.benchmark.plots.style import (
     PAGE,
@@ -18,8 +20,6 @@ from promptarena.benchmark.plots.style import (
     title,
     within_percent,
 )
-from promptarena.benchmark.protocol_rows import Titled
-from promptarena.benchmark.spread import spread
 from promptarena.benchmark.statistics.scores import NoScoresError
 
 if TYPE_CHECKING:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.leaderboard import leaderboard
+from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.plots.cells import absent, column, half_width, something, value
 from promptarena.benchmark.plots.style import (
     PAGE,
@@ -18,7 +19,6 @@ from promptarena.benchmark.plots.style import (
     ticks,
     title,
 )
-from promptarena.benchmark.protocol_rows import Titled
 
 if TYPE_CHECKING:
     import pandas as pd

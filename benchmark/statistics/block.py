@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from promptarena.benchmark.figures import Seed
+from promptarena.benchmark.leaderboard.aggregate import Seed
 from promptarena.benchmark.statistics.bootstrap import Array
 from promptarena.benchmark.statistics.scores import NoScoresError, Scores
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from promptarena.benchmark.figures import Seed
-from promptarena.benchmark.spread import Spread, spread
+from promptarena.benchmark.leaderboard.aggregate import Seed
+from promptarena.benchmark.leaderboard.spread import Spread, spread
 from promptarena.benchmark.statistics.bootstrap import Array, draw_weights, interval, spans
 from promptarena.benchmark.statistics.scores import NoScoresError, Scores
 from promptarena.benchmark.statistics.significance import ALPHA, DECIMALS, holm, paired_t, wilcoxon

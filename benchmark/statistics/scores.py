@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.runs import Protocol
-from promptarena.benchmark.figures import Seed
-from promptarena.benchmark.frame import names_reading
-from promptarena.benchmark.protocol_rows import TRANSFER, protocol_rows
+from promptarena.benchmark.leaderboard.aggregate import Seed
+from promptarena.benchmark.leaderboard.frame import names_reading
+from promptarena.benchmark.leaderboard.selection import TRANSFER, protocol_rows
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.board import Board, Cell, Column, Row, Table
 from promptarena.benchmark.core.errors import unknown
 from promptarena.benchmark.core.runs import Protocol
-from promptarena.benchmark.leaderboard import FEW_SHOTS, leaderboard
-from promptarena.benchmark.leaderboard_text import MINIATURE
-from promptarena.benchmark.protocol_rows import Titled
+from promptarena.benchmark.leaderboard.build import FEW_SHOTS, leaderboard
+from promptarena.benchmark.leaderboard.captions import MINIATURE
+from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
+from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.statistics.paired import Comparison, Difference, Outcome, against
 from promptarena.benchmark.statistics.ranks import Ranked, Ranking, rank
 from promptarena.benchmark.statistics.scores import METRICS, NoScoresError, Scores, read_scores

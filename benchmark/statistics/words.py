@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from promptarena.benchmark.leaderboard.formats.cell_text import p_text
 from promptarena.benchmark.statistics.paired import Comparison
 from promptarena.benchmark.statistics.ranks import Ranking
 from promptarena.benchmark.statistics.significance import ALPHA, smallest_wilcoxon
-from promptarena.benchmark.tables_text import p_text
 
 _NAMED = 6
 _SPELT_OUT = 8

@@ -10,7 +10,7 @@ import pytest
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Cost, Target
-from promptarena.benchmark.frame import DTYPES, tidy
+from promptarena.benchmark.leaderboard.frame import DTYPES, tidy
 from promptarena.benchmark.recording.index import StoredResult, StoredScore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -109,8 +109,14 @@ def test_figures_that_cannot_be_are_refused_by_name(broken: StoredResult, words:
 def test_tables_need_neither_torch_nor_mlflow() -> None:
     code = (
         "import sys\n"
-        "from promptarena.benchmark import frame, leaderboard, tables, tables_rich, tables_markdown, tables_latex\n"
-        "from promptarena.benchmark import tables_data, tables_html\n"
+        "from promptarena.benchmark.leaderboard.build import frame\n"
+        "from promptarena.benchmark.leaderboard.build import build as leaderboard\n"
+        "from promptarena.benchmark.leaderboard.build.formats import render as tables\n"
+        "from promptarena.benchmark.leaderboard.build.formats import terminal as tables_rich\n"
+        "from promptarena.benchmark.leaderboard.build.formats import markdown as tables_markdown\n"
+        "from promptarena.benchmark.leaderboard.build.formats import latex as tables_latex\n"
+        "from promptarena.benchmark.leaderboard.build.formats import csv_json as tables_data\n"
+        "from promptarena.benchmark.leaderboard.build.formats import html as tables_html\n"
         "from promptarena.benchmark.recording import record\n"
         "frame.tidy([])\n"
         "print(sorted({'torch', 'mlflow', 'promptarena.benchmark.runner'} & set(sys.modules)))\n"

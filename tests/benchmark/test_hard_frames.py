@@ -18,17 +18,17 @@ from jsonschema import Draft202012Validator
 from report_runs import outline_of
 from score_frames import frame_of
 
-from promptarena.benchmark.board import Board, in_brief
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
-from promptarena.benchmark.leaderboard import leaderboard
+from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.leaderboard.formats.render import Format, render_all
+from promptarena.benchmark.leaderboard.model import Board, in_brief
+from promptarena.benchmark.leaderboard.selection import protocol_rows
 from promptarena.benchmark.plots.every import every_figure
 from promptarena.benchmark.plots.style import rendered
-from promptarena.benchmark.protocol_rows import protocol_rows
 from promptarena.benchmark.report import report_page
 from promptarena.benchmark.report_sections import Section
 from promptarena.benchmark.statistics.tables import statistics_board
-from promptarena.benchmark.tables import Format, render_all
 
 VALIDATOR = Draft202012Validator(
     json.loads((files("promptarena.benchmark") / "schemas" / "leaderboard.schema.json").read_text())

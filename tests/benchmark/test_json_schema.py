@@ -9,13 +9,13 @@ import pytest
 from jsonschema import Draft202012Validator
 from report_runs import NASTY, outline_of, results_of
 
-from promptarena.benchmark.board import Board
 from promptarena.benchmark.core.runs import PROTOCOLS
-from promptarena.benchmark.frame import tidy
-from promptarena.benchmark.leaderboard import leaderboard
+from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.leaderboard.formats.render import render, render_all
+from promptarena.benchmark.leaderboard.frame import tidy
+from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.published import load_published
 from promptarena.benchmark.report_sections import sections_of
-from promptarena.benchmark.tables import render, render_all
 
 SCHEMA = json.loads((files("promptarena.benchmark") / "schemas" / "leaderboard.schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)

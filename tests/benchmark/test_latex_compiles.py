@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from report_runs import NASTY, outline_of, results_of
 
-from promptarena.benchmark.board import Board
 from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
 from promptarena.benchmark.distance_board import distance_board
-from promptarena.benchmark.frame import tidy
-from promptarena.benchmark.latex_text import breakable, escaped
-from promptarena.benchmark.leaderboard import leaderboard
+from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.leaderboard.formats.latex_text import breakable, escaped
+from promptarena.benchmark.leaderboard.formats.render import render_all
+from promptarena.benchmark.leaderboard.frame import tidy
+from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.published import load_published
 from promptarena.benchmark.statistics.tables import statistics_board
-from promptarena.benchmark.tables import render_all
 
 DOCUMENT = r"""\documentclass{article}
 \usepackage{booktabs,graphicx}

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t as student_t
 
-from promptarena.benchmark.board import Board, Cell
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Cost, Target
-from promptarena.benchmark.figures import Figure, average, harmonic
-from promptarena.benchmark.frame import tidy
-from promptarena.benchmark.leaderboard import leaderboard
+from promptarena.benchmark.leaderboard.aggregate import Figure, average, harmonic
+from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.leaderboard.frame import tidy
+from promptarena.benchmark.leaderboard.model import Board, Cell
 from promptarena.benchmark.recording.index import StoredResult, StoredScore
 
 DATASETS = [("imagenet", "ImageNet"), ("dtd", "DTD"), ("eurosat", "EuroSAT")]

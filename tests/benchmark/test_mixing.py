@@ -9,8 +9,8 @@ from exported import START
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Cost, Target
-from promptarena.benchmark.frame import tidy
-from promptarena.benchmark.mixing import unmixed
+from promptarena.benchmark.leaderboard.comparable import unmixed
+from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.recording.index import StoredResult, StoredScore
 
 SETTINGS = {

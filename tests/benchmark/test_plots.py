@@ -18,7 +18,7 @@ from PIL import Image
 from score_frames import DATASETS, drawn_frame, frame_of
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.leaderboard import leaderboard
+from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.plots.bars import bars, gains
 from promptarena.benchmark.plots.cost import cost
 from promptarena.benchmark.plots.critical import critical_difference

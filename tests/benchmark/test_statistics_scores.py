@@ -10,7 +10,7 @@ from scored import SOURCE
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Protocol
-from promptarena.benchmark.leaderboard import leaderboard
+from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.statistics.paired import compare
 from promptarena.benchmark.statistics.ranks import rank
 from promptarena.benchmark.statistics.scores import read_scores

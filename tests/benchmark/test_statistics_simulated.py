@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from promptarena.benchmark.core.runs import Protocol
-from promptarena.benchmark.spread import spread
+from promptarena.benchmark.leaderboard.spread import spread
 from promptarena.benchmark.statistics.bootstrap import draw_weights, interval
 from promptarena.benchmark.statistics.paired import compare
 from promptarena.benchmark.statistics.ranks import rank

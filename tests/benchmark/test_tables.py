@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from promptarena.benchmark.board import Board, Cell, Column, Row, Table
-from promptarena.benchmark.tables import Format, print_rich, render, render_all
+from promptarena.benchmark.leaderboard.formats.render import Format, print_rich, render, render_all
+from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
 
 SIDES = (Column("base_pct", "Base", headline=True), Column("novel_pct", "Novel"), Column("extra_pct", "x", shown=False))
 FULL = Cell(80.468, std=0.5, low=79.2258, high=81.7102, n=3, filled=3, wanted=3, correct=2414, total=3000, mark="best")

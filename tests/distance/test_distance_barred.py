@@ -9,9 +9,9 @@ from distanced import DTD, judged, only, result, seeded, sides
 
 from promptarena.benchmark.distance import Distance, distances
 from promptarena.benchmark.distance_board import distance_board
-from promptarena.benchmark.frame import tidy
+from promptarena.benchmark.leaderboard.formats.render import render
+from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.published_rows import AVERAGE, MEMBERS
-from promptarena.benchmark.tables import render
 
 
 def test_what_others_published_is_not_compared(publish: Any) -> None:

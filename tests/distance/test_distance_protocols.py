@@ -8,7 +8,7 @@ from distanced import ELEVEN, SHIFTS, only, result
 
 from promptarena.benchmark.distance import Distance, distances
 from promptarena.benchmark.distance_board import distance_board
-from promptarena.benchmark.frame import tidy
+from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.published_rows import AVERAGE
 
 

@@ -14,9 +14,9 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Target
 from promptarena.benchmark.distance import DETERMINISTIC_POINTS, ROUNDING_POINTS, allowance, distances
 from promptarena.benchmark.distance_board import distance_board
-from promptarena.benchmark.figures import Figure
-from promptarena.benchmark.frame import tidy
-from promptarena.benchmark.leaderboard import leaderboard
+from promptarena.benchmark.leaderboard.aggregate import Figure
+from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.published_rows import AVERAGE
 
 

@@ -15,9 +15,9 @@ from e2e_inside import call
 from e2e_world import PROTOCOLS, make_world
 
 from promptarena.benchmark.board_output import FILE_ENDINGS
+from promptarena.benchmark.leaderboard.formats.render import Format
 from promptarena.benchmark.planning.suites import DEFAULT_METHODS
 from promptarena.benchmark.plugins.registry import load_registry
-from promptarena.benchmark.tables import Format
 
 TITLES = ("Base-to-novel generalization", "Cross-dataset transfer", "Domain generalization")
 

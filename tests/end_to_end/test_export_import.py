@@ -13,8 +13,8 @@ from e2e_inside import call
 from e2e_world import make_world
 
 from promptarena.benchmark.export_commands import export_record, import_exports
+from promptarena.benchmark.leaderboard.formats.render import Format
 from promptarena.benchmark.leaderboard_commands import Wanted, leaderboard_of_exports
-from promptarena.benchmark.tables import Format
 
 FORMATS: tuple[Format, ...] = ("md", "csv", "json", "latex", "html")
 WORDS = ("--methods", "zeroshot", "linear-probe", "coop", "--protocols", "base-to-novel", "cross-dataset")

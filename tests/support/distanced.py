@@ -8,7 +8,7 @@ import pandas as pd
 
 from promptarena.benchmark.core.runs import Cost, Target
 from promptarena.benchmark.distance import Distance, distances
-from promptarena.benchmark.frame import tidy
+from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.published_rows import MEMBERS
 from promptarena.benchmark.recording.index import StoredResult, StoredScore
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from promptarena.benchmark.frame import DTYPES
+from promptarena.benchmark.leaderboard.frame import DTYPES
 
 DATASETS = tuple((f"d{place}", f"Data {place}") for place in range(11))
 Row = tuple[str, str, int | None, Mapping[str, float]]

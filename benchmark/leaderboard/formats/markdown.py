@@ -2,8 +2,8 @@
 
 from tabulate import tabulate
 
-from promptarena.benchmark.board import Board, Table
-from promptarena.benchmark.tables_text import group_starts, shown, visible
+from promptarena.benchmark.leaderboard.formats.cell_text import group_starts, shown, visible
+from promptarena.benchmark.leaderboard.model import Board, Table
 
 
 def markdown(board: Board) -> str:

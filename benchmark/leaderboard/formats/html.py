@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from html import escape
 
-from promptarena.benchmark.board import Board, Cell, Table, Unit
-from promptarena.benchmark.tables_text import group_starts, shown, visible
+from promptarena.benchmark.leaderboard.formats.cell_text import group_starts, shown, visible
+from promptarena.benchmark.leaderboard.model import Board, Cell, Table, Unit
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }

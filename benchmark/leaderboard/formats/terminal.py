@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from promptarena.benchmark.board import Board, Cell, Table, Unit
-from promptarena.benchmark.tables_split import parts
-from promptarena.benchmark.tables_text import group_starts, shown, visible
+from promptarena.benchmark.leaderboard.formats.cell_text import group_starts, shown, visible
+from promptarena.benchmark.leaderboard.formats.column_split import parts
+from promptarena.benchmark.leaderboard.model import Board, Cell, Table, Unit
 
 WIDTH = 100
 LABEL_WIDTH = 40

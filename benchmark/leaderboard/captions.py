@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from promptarena.benchmark.core.runs import Protocol
-from promptarena.benchmark.figures import Method, Place
+from promptarena.benchmark.leaderboard.aggregate import Method, Place
 
 TITLES: Mapping[str, str] = {
     "base-to-novel": "Base-to-novel generalization",

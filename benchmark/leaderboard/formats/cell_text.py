@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from promptarena.benchmark.board import Cell, Column, Table, Unit
+from promptarena.benchmark.leaderboard.model import Cell, Column, Table, Unit
 
 HOLE = "–"
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from promptarena.benchmark.board import Column, Table
+from promptarena.benchmark.leaderboard.model import Column, Table
 
 Measure = Callable[[Table], float]
 

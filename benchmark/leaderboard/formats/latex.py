@@ -8,10 +8,10 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from promptarena.benchmark.board import Board, Cell, Row, Table, Unit
-from promptarena.benchmark.latex_text import breakable, escaped
-from promptarena.benchmark.tables_split import parts
-from promptarena.benchmark.tables_text import group_starts, shown, visible
+from promptarena.benchmark.leaderboard.formats.cell_text import group_starts, shown, visible
+from promptarena.benchmark.leaderboard.formats.column_split import parts
+from promptarena.benchmark.leaderboard.formats.latex_text import breakable, escaped
+from promptarena.benchmark.leaderboard.model import Board, Cell, Row, Table, Unit
 
 # In points, for \scriptsize and \footnotesize in an article of 10 points.
 LINE = 345.0

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from promptarena.benchmark.board import Board, Cell
+from promptarena.benchmark.leaderboard.model import Board, Cell
 
 FIELDS = ("suite", "protocol", "backbone", "miniature", "own_splits", "part", "table", "method", "column")
 

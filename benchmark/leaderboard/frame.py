@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.mixing import unmixed
+from promptarena.benchmark.leaderboard.comparable import unmixed
 from promptarena.benchmark.recording.index import StoredResult
 
 if TYPE_CHECKING:

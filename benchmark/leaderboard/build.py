@@ -9,12 +9,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from promptarena.benchmark.board import Board, Cell, Column, Mark, Row, Table
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Protocol
-from promptarena.benchmark.figures import Figure, Method, Place, Seed, average, harmonic
-from promptarena.benchmark.leaderboard_text import TITLES, caption, missing_notes
-from promptarena.benchmark.protocol_rows import TRANSFER, Titled, counted_shots, protocol_rows
+from promptarena.benchmark.leaderboard.aggregate import Figure, Method, Place, Seed, average, harmonic
+from promptarena.benchmark.leaderboard.captions import TITLES, caption, missing_notes
+from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Mark, Row, Table
+from promptarena.benchmark.leaderboard.selection import TRANSFER, Titled, counted_shots, protocol_rows
 
 if TYPE_CHECKING:
     import pandas as pd

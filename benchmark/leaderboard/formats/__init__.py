@@ -1,0 +1,1 @@
+"""Leaderboards as text, one file per format."""
