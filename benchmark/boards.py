@@ -16,7 +16,7 @@ from promptarena.benchmark.plots.every import every_figure
 from promptarena.benchmark.plots.style import Format, rendered
 from promptarena.benchmark.published import load_published
 from promptarena.benchmark.recording.index import StoredResult
-from promptarena.benchmark.statistics.tables import statistics_board
+from promptarena.benchmark.statistics.board import statistics_board
 
 if TYPE_CHECKING:
     import pandas as pd

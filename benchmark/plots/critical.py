@@ -10,8 +10,8 @@ from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.plots.style import MINIATURE, PAGE, shortened, styled, text_width
 from promptarena.benchmark.statistics.ranks import Ranking, rank
 from promptarena.benchmark.statistics.scores import Metric, read_scores
+from promptarena.benchmark.statistics.sentences import p_words, sample
 from promptarena.benchmark.statistics.significance import ALPHA
-from promptarena.benchmark.statistics.words import p_words, sample
 
 if TYPE_CHECKING:
     import pandas as pd

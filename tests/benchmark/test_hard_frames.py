@@ -28,7 +28,7 @@ from promptarena.benchmark.plots.every import every_figure
 from promptarena.benchmark.plots.style import rendered
 from promptarena.benchmark.report import report_page
 from promptarena.benchmark.report_sections import Section
-from promptarena.benchmark.statistics.tables import statistics_board
+from promptarena.benchmark.statistics.board import statistics_board
 
 VALIDATOR = Draft202012Validator(
     json.loads((files("promptarena.benchmark") / "schemas" / "leaderboard.schema.json").read_text())

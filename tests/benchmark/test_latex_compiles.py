@@ -18,7 +18,7 @@ from promptarena.benchmark.leaderboard.formats.render import render_all
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.published import load_published
-from promptarena.benchmark.statistics.tables import statistics_board
+from promptarena.benchmark.statistics.board import statistics_board
 
 DOCUMENT = r"""\documentclass{article}
 \usepackage{booktabs,graphicx}

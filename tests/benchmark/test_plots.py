@@ -319,7 +319,7 @@ def test_a_png_is_as_wide_as_a_page_needs() -> None:
 
 def test_importing_the_figures_loads_neither_matplotlib_nor_torch() -> None:
     code = (
-        "import sys, promptarena.benchmark.plots.every, promptarena.benchmark.statistics.tables; "
+        "import sys, promptarena.benchmark.plots.every, promptarena.benchmark.statistics.board; "
         "print([name for name in ('torch', 'matplotlib', 'scipy', 'pandas') if name in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

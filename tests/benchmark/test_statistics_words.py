@@ -12,11 +12,11 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.leaderboard.formats.render import Format, render
 from promptarena.benchmark.leaderboard.model import Board, in_brief
+from promptarena.benchmark.statistics.board import statistics_board
 from promptarena.benchmark.statistics.paired import against, compare
 from promptarena.benchmark.statistics.ranks import rank
 from promptarena.benchmark.statistics.scores import read_scores
-from promptarena.benchmark.statistics.tables import statistics_board
-from promptarena.benchmark.statistics.words import against_words, first_two, p_text, p_words, ranking_words, words
+from promptarena.benchmark.statistics.sentences import against_words, first_two, p_text, p_words, ranking_words, words
 
 SOURCE = ("source", "Source")
 NASTY = [r"$x^2_{i}$ & 100% #1", r"~tilde\alpha{", "_under_score", "<script>|`*[a]", "y" * 80, "zeroshot"]

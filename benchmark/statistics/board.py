@@ -13,8 +13,8 @@ from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.statistics.paired import Comparison, Difference, Outcome, against
 from promptarena.benchmark.statistics.ranks import Ranked, Ranking, rank
 from promptarena.benchmark.statistics.scores import METRICS, NoScoresError, Scores, read_scores
+from promptarena.benchmark.statistics.sentences import against_words, first_two, ranking_words, words
 from promptarena.benchmark.statistics.significance import ALPHA
-from promptarena.benchmark.statistics.words import against_words, first_two, ranking_words, words
 
 if TYPE_CHECKING:
     import pandas as pd
