@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 from promptarena.benchmark.core.errors import unknown
 from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
 from promptarena.benchmark.core.suite_layout import Outline
-from promptarena.benchmark.distance_board import distance_board
 from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.frame import reading_label, tidy
 from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.plots.every import every_figure
 from promptarena.benchmark.plots.style import Format, rendered
-from promptarena.benchmark.published import load_published
+from promptarena.benchmark.published.board import distance_board
+from promptarena.benchmark.published.load import load_published
 from promptarena.benchmark.recording.index import StoredResult
 from promptarena.benchmark.statistics.board import statistics_board
 

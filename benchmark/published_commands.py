@@ -11,8 +11,8 @@ from rich.table import Table
 from promptarena.benchmark import terminal
 from promptarena.benchmark.core.errors import unknown
 from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
-from promptarena.benchmark.published import load_published
-from promptarena.benchmark.published_rows import AVERAGE, KINDS, MEMBERS, SOURCE, STANDARD
+from promptarena.benchmark.published.load import load_published
+from promptarena.benchmark.published.rows import AVERAGE, KINDS, MEMBERS, SOURCE, STANDARD
 
 if TYPE_CHECKING:
     import pandas as pd

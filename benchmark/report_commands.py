@@ -14,7 +14,7 @@ from promptarena.benchmark.core.files import write_whole
 from promptarena.benchmark.core.runs import PROTOCOLS
 from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.planning.suites import Suite, load_suite
-from promptarena.benchmark.published import load_published
+from promptarena.benchmark.published.load import load_published
 from promptarena.benchmark.recording.index import StoredResult
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.recording.store import shown

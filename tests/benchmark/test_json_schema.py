@@ -14,7 +14,7 @@ from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.formats.render import render, render_all
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board
-from promptarena.benchmark.published import load_published
+from promptarena.benchmark.published.load import load_published
 from promptarena.benchmark.report_sections import sections_of
 
 SCHEMA = json.loads((files("promptarena.benchmark") / "schemas" / "leaderboard.schema.json").read_text())

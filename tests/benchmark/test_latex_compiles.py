@@ -11,13 +11,13 @@ import pytest
 from report_runs import NASTY, outline_of, results_of
 
 from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
-from promptarena.benchmark.distance_board import distance_board
 from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.formats.latex_text import breakable, escaped
 from promptarena.benchmark.leaderboard.formats.render import render_all
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board
-from promptarena.benchmark.published import load_published
+from promptarena.benchmark.published.board import distance_board
+from promptarena.benchmark.published.load import load_published
 from promptarena.benchmark.statistics.board import statistics_board
 
 DOCUMENT = r"""\documentclass{article}

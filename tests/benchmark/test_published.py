@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.paths import PUBLISHED
-from promptarena.benchmark.published import DTYPES, load_published, lookup
+from promptarena.benchmark.published.load import DTYPES, load_published, lookup
+from promptarena.benchmark.published.rows import AVERAGE, KINDS, MEMBERS, STANDARD
 from promptarena.benchmark.published_commands import print_published, print_published_list
-from promptarena.benchmark.published_rows import AVERAGE, KINDS, MEMBERS, STANDARD
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("PROMPTARENA_SHARED", ROOT.parent / "shared")) / "published"

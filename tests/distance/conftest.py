@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from promptarena.benchmark.published import load_published
+from promptarena.benchmark.published.load import load_published
 
 COLUMNS = ["protocol", "method", "dataset", "metric", "value", "shots", "kind", "source"]
 

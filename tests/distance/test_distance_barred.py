@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from distanced import DTD, judged, only, result, seeded, sides
 
-from promptarena.benchmark.distance import Distance, distances
-from promptarena.benchmark.distance_board import distance_board
 from promptarena.benchmark.leaderboard.formats.render import render
 from promptarena.benchmark.leaderboard.frame import tidy
-from promptarena.benchmark.published_rows import AVERAGE, MEMBERS
+from promptarena.benchmark.published.board import distance_board
+from promptarena.benchmark.published.distance import Distance, distances
+from promptarena.benchmark.published.rows import AVERAGE, MEMBERS
 
 
 def test_what_others_published_is_not_compared(publish: Any) -> None:

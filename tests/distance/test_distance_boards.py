@@ -10,11 +10,11 @@ import pytest
 from distanced import DTD, result, seeded, sides
 from rich.console import Console
 
-from promptarena.benchmark.distance_board import distance_board
 from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.formats.render import Format, print_rich, render, render_all
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
+from promptarena.benchmark.published.board import distance_board
 
 
 @pytest.fixture

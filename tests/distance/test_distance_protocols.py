@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from distanced import ELEVEN, SHIFTS, only, result
 
-from promptarena.benchmark.distance import Distance, distances
-from promptarena.benchmark.distance_board import distance_board
 from promptarena.benchmark.leaderboard.frame import tidy
-from promptarena.benchmark.published_rows import AVERAGE
+from promptarena.benchmark.published.board import distance_board
+from promptarena.benchmark.published.distance import Distance, distances
+from promptarena.benchmark.published.rows import AVERAGE
 
 
 def transfer(published: pd.DataFrame, source: str = "imagenet", **changes: Any) -> list[Distance]:

@@ -12,12 +12,12 @@ from scipy.stats import t as student_t
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Target
-from promptarena.benchmark.distance import DETERMINISTIC_POINTS, ROUNDING_POINTS, allowance, distances
-from promptarena.benchmark.distance_board import distance_board
 from promptarena.benchmark.leaderboard.aggregate import Figure
 from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.frame import tidy
-from promptarena.benchmark.published_rows import AVERAGE
+from promptarena.benchmark.published.board import distance_board
+from promptarena.benchmark.published.distance import DETERMINISTIC_POINTS, ROUNDING_POINTS, allowance, distances
+from promptarena.benchmark.published.rows import AVERAGE
 
 
 @pytest.mark.parametrize("published", [78.0, 79.37, 79.38, 80.0, 80.62, 80.63, 83.0])

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from promptarena.benchmark.core.runs import Protocol
-from promptarena.benchmark.distance import UNPUBLISHED, Distance, distances
 from promptarena.benchmark.leaderboard.build import FEW_SHOTS, leaderboard
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
 from promptarena.benchmark.leaderboard.selection import Titled, counted_shots, with_shots
-from promptarena.benchmark.published import Published
-from promptarena.benchmark.published_rows import AVERAGE
+from promptarena.benchmark.published.distance import UNPUBLISHED, Distance, distances
+from promptarena.benchmark.published.load import Published
+from promptarena.benchmark.published.rows import AVERAGE
 
 if TYPE_CHECKING:
     import pandas as pd

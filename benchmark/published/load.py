@@ -15,8 +15,8 @@ from promptarena.benchmark.core.config_files import check, read_text
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.paths import PUBLISHED
 from promptarena.benchmark.core.runs import Protocol
-from promptarena.benchmark.published_checks import findings
-from promptarena.benchmark.published_rows import KINDS, STANDARD, Kind, PublishedRow
+from promptarena.benchmark.published.consistency import findings
+from promptarena.benchmark.published.rows import KINDS, STANDARD, Kind, PublishedRow
 
 if TYPE_CHECKING:
     import pandas as pd

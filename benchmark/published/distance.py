@@ -11,8 +11,8 @@ from promptarena.benchmark.leaderboard.build import FEW_SHOTS, leaderboard
 from promptarena.benchmark.leaderboard.frame import names_reading
 from promptarena.benchmark.leaderboard.model import Board, Cell
 from promptarena.benchmark.leaderboard.selection import Titled
-from promptarena.benchmark.published import Place, Published, lookup
-from promptarena.benchmark.published_rows import AVERAGE, BACKBONES, MEMBERS, SOURCE, STANDARD, Kind
+from promptarena.benchmark.published.load import Place, Published, lookup
+from promptarena.benchmark.published.rows import AVERAGE, BACKBONES, MEMBERS, SOURCE, STANDARD, Kind
 
 if TYPE_CHECKING:
     import pandas as pd

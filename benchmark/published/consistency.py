@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from promptarena.benchmark.planning.protocols import harmonic_mean
-from promptarena.benchmark.published_rows import AVERAGE, MEMBERS, SOURCE, PublishedRow
+from promptarena.benchmark.published.rows import AVERAGE, MEMBERS, SOURCE, PublishedRow
 
 Interval = tuple[float, float]
 EPSILON = 1e-9
