@@ -11,7 +11,7 @@ from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.frame import reading_label, tidy
 from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.leaderboard.selection import Titled
-from promptarena.benchmark.plots.every import every_figure
+from promptarena.benchmark.plots.all_figures import every_figure
 from promptarena.benchmark.plots.style import Format, rendered
 from promptarena.benchmark.published.board import distance_board
 from promptarena.benchmark.published.load import load_published

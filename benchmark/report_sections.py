@@ -10,7 +10,7 @@ from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board
-from promptarena.benchmark.plots.every import every_figure
+from promptarena.benchmark.plots.all_figures import every_figure
 from promptarena.benchmark.plots.style import rendered
 from promptarena.benchmark.published.board import distance_board
 from promptarena.benchmark.recording.index import StoredResult

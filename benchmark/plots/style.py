@@ -4,12 +4,41 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal
 
 from promptarena.benchmark.core.files import write_whole
-from promptarena.benchmark.plots.glyphs import drawable, make_drawable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def drawable(text: str) -> str:
+    """The text with U+4E2D and the like instead of characters that cannot be drawn; line ends are kept."""
+    known = _known()
+    return "".join(each if ord(each) in known or each == "\n" else f"U+{ord(each):04X}" for each in text)
+
+
+def make_drawable(figure: "Figure") -> None:
+    """Replace what cannot be drawn in all texts of a figure."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        spelt = text.get_text()
+        if drawable(spelt) != spelt:
+            text.set_text(drawable(spelt))
+
+
+@cache
+def _known() -> frozenset[int]:
+    from matplotlib.font_manager import findfont
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(FT2Font(findfont("DejaVu Sans")).get_charmap())
+
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -24,7 +24,7 @@ from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.formats.render import Format, render_all
 from promptarena.benchmark.leaderboard.model import Board, in_brief
 from promptarena.benchmark.leaderboard.selection import protocol_rows
-from promptarena.benchmark.plots.every import every_figure
+from promptarena.benchmark.plots.all_figures import every_figure
 from promptarena.benchmark.plots.style import rendered
 from promptarena.benchmark.report import report_page
 from promptarena.benchmark.report_sections import Section

@@ -19,12 +19,12 @@ from score_frames import DATASETS, drawn_frame, frame_of
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.plots.all_figures import every_figure
 from promptarena.benchmark.plots.bars import bars, gains
+from promptarena.benchmark.plots.base_novel_plane import plane
 from promptarena.benchmark.plots.cost import cost
-from promptarena.benchmark.plots.critical import critical_difference
+from promptarena.benchmark.plots.critical_difference import critical_difference
 from promptarena.benchmark.plots.curves import few_shot, learning
-from promptarena.benchmark.plots.every import every_figure
-from promptarena.benchmark.plots.plane import plane
 from promptarena.benchmark.plots.style import looks, rendered, save, shortened
 from promptarena.benchmark.statistics.paired import compare
 from promptarena.benchmark.statistics.scores import NoScoresError, read_scores
@@ -319,7 +319,7 @@ def test_a_png_is_as_wide_as_a_page_needs() -> None:
 
 def test_importing_the_figures_loads_neither_matplotlib_nor_torch() -> None:
     code = (
-        "import sys, promptarena.benchmark.plots.every, promptarena.benchmark.statistics.board; "
+        "import sys, promptarena.benchmark.plots.all_figures, promptarena.benchmark.statistics.board; "
         "print([name for name in ('torch', 'matplotlib', 'scipy', 'pandas') if name in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,10 +7,10 @@ from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.leaderboard.build import FEW_SHOTS
 from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.plots.bars import bars, gains
+from promptarena.benchmark.plots.base_novel_plane import plane
 from promptarena.benchmark.plots.cost import cost
-from promptarena.benchmark.plots.critical import critical_difference
+from promptarena.benchmark.plots.critical_difference import critical_difference
 from promptarena.benchmark.plots.curves import few_shot
-from promptarena.benchmark.plots.plane import plane
 from promptarena.benchmark.statistics.scores import NoScoresError
 
 if TYPE_CHECKING:
