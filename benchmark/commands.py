@@ -14,7 +14,6 @@ from rich.table import Table
 
 from promptarena.benchmark import terminal
 from promptarena.benchmark.board_output import keep_boards
-from promptarena.benchmark.boards import Selection, boards_of, figures_of
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PROTOCOLS, PlannedRun
 from promptarena.benchmark.core.suite_layout import Outline
@@ -24,6 +23,7 @@ from promptarena.benchmark.preview_commands import foresee, print_preview
 from promptarena.benchmark.progress import ProgressReporter, duration, name_of
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.recording.store import shown
+from promptarena.benchmark.report.boards import Selection, boards_of, figures_of
 from promptarena.benchmark.running.comparison import (
     Comparison,
     Request,

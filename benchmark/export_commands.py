@@ -9,7 +9,6 @@ from rich.progress import track
 
 from promptarena.benchmark import terminal
 from promptarena.benchmark.board_output import keep_boards
-from promptarena.benchmark.boards import boards_of, figures_of
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.suite_layout import Outline
@@ -30,6 +29,7 @@ from promptarena.benchmark.recording.exports.folder import (
 from promptarena.benchmark.recording.index import StoredResult
 from promptarena.benchmark.recording.record import Parents, Record
 from promptarena.benchmark.recording.store import shown
+from promptarena.benchmark.report.boards import boards_of, figures_of
 
 Item = TypeVar("Item")
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import cast
 
 from promptarena.benchmark.board_output import check_protocols, format_of, print_boards
-from promptarena.benchmark.boards import boards_of
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.core.suite_layout import Outline
@@ -16,6 +15,7 @@ from promptarena.benchmark.recording.exports.folder import Export, merged, read_
 from promptarena.benchmark.recording.index import StoredResult
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.recording.store import shown
+from promptarena.benchmark.report.boards import boards_of
 
 
 @dataclass(frozen=True)

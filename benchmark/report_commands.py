@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from promptarena.benchmark.boards import of_methods
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.files import write_whole
 from promptarena.benchmark.core.runs import PROTOCOLS
@@ -18,8 +17,9 @@ from promptarena.benchmark.published.load import load_published
 from promptarena.benchmark.recording.index import StoredResult
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.recording.store import shown
-from promptarena.benchmark.report import report_page
-from promptarena.benchmark.report_sections import sections_of
+from promptarena.benchmark.report.boards import of_methods
+from promptarena.benchmark.report.page import report_page
+from promptarena.benchmark.report.sections import sections_of
 
 Runs = Sequence[Mapping[str, Any]]
 

@@ -26,8 +26,8 @@ from promptarena.benchmark.leaderboard.model import Board, in_brief
 from promptarena.benchmark.leaderboard.selection import protocol_rows
 from promptarena.benchmark.plots.all_figures import every_figure
 from promptarena.benchmark.plots.style import rendered
-from promptarena.benchmark.report import report_page
-from promptarena.benchmark.report_sections import Section
+from promptarena.benchmark.report.page import report_page
+from promptarena.benchmark.report.sections import Section
 from promptarena.benchmark.statistics.board import statistics_board
 
 VALIDATOR = Draft202012Validator(

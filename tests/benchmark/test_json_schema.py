@@ -15,7 +15,7 @@ from promptarena.benchmark.leaderboard.formats.render import render, render_all
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.published.load import load_published
-from promptarena.benchmark.report_sections import sections_of
+from promptarena.benchmark.report.sections import sections_of
 
 SCHEMA = json.loads((files("promptarena.benchmark") / "schemas" / "leaderboard.schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)

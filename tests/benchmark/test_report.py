@@ -19,9 +19,9 @@ from report_runs import NASTY, document_of, outline_of, page, results_of
 from promptarena.benchmark import cli
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.recording.index import StoredResult
-from promptarena.benchmark.report import report_page
+from promptarena.benchmark.report.page import report_page
+from promptarena.benchmark.report.provenance import command, facts, lines, splits
 from promptarena.benchmark.report_commands import page_of
-from promptarena.benchmark.report_provenance import command, facts, lines, splits
 from promptarena.benchmark.running.comparison import Request
 
 OUTLINE = outline_of()
@@ -31,7 +31,7 @@ LABELS = ("coop", *NASTY)
 @pytest.fixture(autouse=True)
 def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     # They take seconds; the shared page, which is made before, has them.
-    monkeypatch.setattr("promptarena.benchmark.report_sections.every_figure", lambda *_, **__: {})
+    monkeypatch.setattr("promptarena.benchmark.report.sections.every_figure", lambda *_, **__: {})
 
 
 def parsed(html: str) -> BeautifulSoup:

@@ -8,9 +8,9 @@ from pathlib import Path
 from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.leaderboard.formats.render import Format, render_all
 from promptarena.benchmark.leaderboard.model import Board
-from promptarena.benchmark.report_provenance import Run, facts, lines, splits
-from promptarena.benchmark.report_sections import Section
-from promptarena.benchmark.report_tables import Sheet, sheets
+from promptarena.benchmark.report.page_tables import Sheet, sheets
+from promptarena.benchmark.report.provenance import Run, facts, lines, splits
+from promptarena.benchmark.report.sections import Section
 
 TEMPLATE = "report.html.jinja"
 

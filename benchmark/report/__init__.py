@@ -1,0 +1,1 @@
+"""All leaderboards of a suite and the HTML report."""
