@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.heads.encoder import Encoder, Vectors
+from promptarena.benchmark.heads.sentence_encoder import Encoder, Vectors
 
 Attribute = Literal["colour", "shape", "texture", "object", "position"]
 ATTRIBUTES: tuple[Attribute, ...] = get_args(Attribute)

@@ -23,9 +23,9 @@ from promptarena.benchmark.backbone.head_roles import (
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.heads.concepts import Concepts, find_concepts
 from promptarena.benchmark.heads.decompose import Moments, decompose
-from promptarena.benchmark.heads.encoder import SentenceEncoder
-from promptarena.benchmark.heads.pictures import Source as Pictures
-from promptarena.benchmark.heads.pool import Pool
+from promptarena.benchmark.heads.images import Source as Pictures
+from promptarena.benchmark.heads.sentence_encoder import SentenceEncoder
+from promptarena.benchmark.heads.text_pool import Pool
 from promptarena.benchmark.heads.textspan import textspan
 from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.inputs.views import ImageList, View

@@ -21,11 +21,11 @@ from promptarena.benchmark.core.keys import digest, file_digest
 from promptarena.benchmark.heads import retrieve as retrieval
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
 from promptarena.benchmark.heads.diagnose import check_layers, diagnose
-from promptarena.benchmark.heads.encoder import DEFAULT, open_encoder
-from promptarena.benchmark.heads.figures import figures
-from promptarena.benchmark.heads.pictures import find_images
-from promptarena.benchmark.heads.pool import SHIPPED, read_pool
-from promptarena.benchmark.heads.record_heads import record_diagnosis
+from promptarena.benchmark.heads.images import find_images
+from promptarena.benchmark.heads.plots import figures
+from promptarena.benchmark.heads.recording import record_diagnosis
+from promptarena.benchmark.heads.sentence_encoder import DEFAULT, open_encoder
+from promptarena.benchmark.heads.text_pool import SHIPPED, read_pool
 from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.recording.record import PARENT, Record

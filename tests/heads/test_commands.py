@@ -12,8 +12,8 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.heads import head_commands
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, SEEDS
-from promptarena.benchmark.heads.encoder import SentenceEncoder, Vectors
 from promptarena.benchmark.heads.head_commands import Request, chosen_layers, run_diagnosis
+from promptarena.benchmark.heads.sentence_encoder import SentenceEncoder, Vectors
 from promptarena.benchmark.recording.record import Record
 
 WORDS = {

@@ -6,8 +6,8 @@ import pytest
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, SEEDS, find_concepts, name_clusters, scan, with_noise
-from promptarena.benchmark.heads.encoder import DEFAULT, Vectors, open_encoder
-from promptarena.benchmark.heads.pool import SHIPPED
+from promptarena.benchmark.heads.sentence_encoder import DEFAULT, Vectors, open_encoder
+from promptarena.benchmark.heads.text_pool import SHIPPED
 
 
 def blobs(sizes: Sequence[int], spread: float = 0.05, width: int = 12, seed: int = 0) -> tuple[Vectors, np.ndarray]:

@@ -17,9 +17,9 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, SEEDS
 from promptarena.benchmark.heads.diagnose import diagnose
-from promptarena.benchmark.heads.encoder import SentenceEncoder, Vectors
-from promptarena.benchmark.heads.pictures import Source
-from promptarena.benchmark.heads.pool import Pool
+from promptarena.benchmark.heads.images import Source
+from promptarena.benchmark.heads.sentence_encoder import SentenceEncoder, Vectors
+from promptarena.benchmark.heads.text_pool import Pool
 
 LAYERS, HEADS, HEAD_WIDTH = 2, 12, 8
 WIDTH, TEXT_WIDTH = HEADS * HEAD_WIDTH, 96

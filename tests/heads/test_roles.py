@@ -19,9 +19,9 @@ from promptarena.benchmark.backbone.head_roles import (
 from promptarena.benchmark.backbone.loading import digest_of
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.paths import DATASETS
-from promptarena.benchmark.heads.figures import figures
-from promptarena.benchmark.heads.pictures import find_images
-from promptarena.benchmark.heads.pool import read_pool
+from promptarena.benchmark.heads.images import find_images
+from promptarena.benchmark.heads.plots import figures
+from promptarena.benchmark.heads.text_pool import read_pool
 from promptarena.benchmark.planning.suites import load_suite
 
 

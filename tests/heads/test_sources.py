@@ -7,8 +7,8 @@ import tiny
 from e2e_world import make_world
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.heads.pictures import Folder, Together, balanced, find_images, shared_out, spaced
-from promptarena.benchmark.heads.pool import SHIPPED, read_pool
+from promptarena.benchmark.heads.images import Folder, Together, balanced, find_images, shared_out, spaced
+from promptarena.benchmark.heads.text_pool import SHIPPED, read_pool
 from promptarena.benchmark.planning.suites import load_suite
 
 
