@@ -69,7 +69,7 @@ TEST = Template('''"""$title keeps the contract of promptarena's methods."""
 
 from pathlib import Path
 
-from promptarena.benchmark.contract import check
+from promptarena.benchmark.contract.kit import check
 from promptarena.benchmark.plugins.registry import load_registry
 
 METHOD = load_registry((Path(__file__).with_name("$stem.py"),)).get("$name")

@@ -16,7 +16,7 @@ import trials
 from torch import nn
 
 from promptarena.benchmark.backbone.clip import Backbone
-from promptarena.benchmark.contract import Subject
+from promptarena.benchmark.contract.kit import Subject
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.methods.dear import DeARConfig

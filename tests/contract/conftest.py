@@ -1,7 +1,7 @@
 import pytest
 import trials
 
-from promptarena.benchmark.contract import World
+from promptarena.benchmark.contract.kit import World
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from e2e_command import environment, succeed
 from e2e_inside import call, complaint
 
-from promptarena.benchmark.contract import RULES
+from promptarena.benchmark.contract.kit import RULES
 from promptarena.benchmark.plugins.registry import load_registry
 
 PAGE = Path(__file__).parents[2] / "docs" / "inventor.md"

@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 import trials
 
-from promptarena.benchmark.contract import RULES, Rule, Subject, World, check, miniature
+from promptarena.benchmark.contract.kit import RULES, Rule, Subject, World, check, miniature
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.methods.dear import DeARConfig
 

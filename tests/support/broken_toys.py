@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from promptarena.benchmark.contract import RULES, Finding
+from promptarena.benchmark.contract.kit import RULES, Finding
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.plugins.learner import About, CannotTransferError, Classes, Config, Learner
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import tiny
 
 from promptarena.benchmark.backbone.clip import Backbone
-from promptarena.benchmark.contract import World, shortened
+from promptarena.benchmark.contract.kit import World, shortened
 from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.training.loop import Task
 

@@ -11,7 +11,7 @@ from promptarena_examples.taskres import TaskRes, TaskResConfig
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
-from promptarena.benchmark.contract import World, check, miniature
+from promptarena.benchmark.contract.kit import World, check, miniature
 from promptarena.benchmark.core.recipe import TrainingTask
 from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Learner
 

@@ -1,6 +1,6 @@
 """The contract kit: what the harness expects of every method, as named rules that any plugin can be checked against.
 
-from promptarena.benchmark.contract import check
+from promptarena.benchmark.contract.kit import check
 
 assert not [finding for finding in check(MyLearner) if finding.passed is False]
 """
@@ -8,9 +8,9 @@ assert not [finding for finding in check(MyLearner) if finding.passed is False]
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from promptarena.benchmark import contract_rules as rules
-from promptarena.benchmark.contract_rules import BrokenError, NotApplicableError
-from promptarena.benchmark.contract_world import Subject, World, miniature, one_thread, shortened
+from promptarena.benchmark.contract import rules
+from promptarena.benchmark.contract.rules import BrokenError, NotApplicableError
+from promptarena.benchmark.contract.world import Subject, World, miniature, one_thread, shortened
 from promptarena.benchmark.plugins.learner import Config, Learner
 from promptarena.benchmark.plugins.registry import Method
 

@@ -1,0 +1,1 @@
+"""Checks that a method plugin keeps the rules."""
