@@ -82,7 +82,7 @@ def report_page(
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    folder = Path(__file__).parent
+    folder = Path(__file__).parent / "templates"
     templates = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,

@@ -9,7 +9,8 @@ import tiny
 import torch
 from torch import Tensor
 
-from promptarena.benchmark.backbone.clip import Backbone, compiling
+from promptarena.benchmark.backbone import compiling
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import compiler_for
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs.views import PixelBatch, View

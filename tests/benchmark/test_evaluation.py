@@ -12,7 +12,7 @@ from torch import Tensor
 
 from promptarena.benchmark.core.runs import Target
 from promptarena.benchmark.inputs.views import View
-from promptarena.benchmark.inputs.views import views as inputs
+from promptarena.benchmark.inputs import views as inputs
 from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Learner
 from promptarena.benchmark.training.evaluation import BATCH, Evaluated, evaluate, evaluate_together
 from promptarena.methods.coop import CoOp, CoOpConfig

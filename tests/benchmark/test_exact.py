@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from promptarena.benchmark.backbone.accelerations import EXACT, PLAIN, Exact
-from promptarena.benchmark.backbone.clip import Backbone, Prompts, towers
-from promptarena.benchmark.backbone.clip import clip as backbone_module
+from promptarena.benchmark.backbone.clip import Backbone, Prompts
+from promptarena.benchmark.backbone import clip as backbone_module
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.planning.suites import load_suite

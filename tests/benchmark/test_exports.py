@@ -12,10 +12,10 @@ import pytest
 from absent import run_without_heavy_packages
 from exported import OUTLINE, exported, planned, result
 
+from promptarena.benchmark.cli.commands.export import export_record, import_exports
+from promptarena.benchmark.cli.commands.leaderboard import Wanted, leaderboard_of_exports
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Score, Target
-from promptarena.benchmark.export_commands import export_record, import_exports
-from promptarena.benchmark.leaderboard_commands import Wanted, leaderboard_of_exports
 from promptarena.benchmark.recording.exports import folder as exports
 from promptarena.benchmark.recording.exports.exported_run import ExportedRun, run_schema
 from promptarena.benchmark.recording.exports.folder import (
@@ -93,7 +93,7 @@ def test_the_same_runs_give_the_same_bytes_in_any_order(tmp_path: Path) -> None:
 
 
 def test_the_published_schema_is_that_of_the_files() -> None:
-    schema = (Path(exports.__file__).parent / "schemas" / "run.schema.json").read_text()
+    schema = Path(exports.__file__).with_name("run.schema.json").read_text()
     assert schema == run_schema()
     validator = jsonschema.Draft202012Validator(json.loads(schema))
     document = json.loads(exported().content())
@@ -417,7 +417,7 @@ def test_tables_from_an_export_need_neither_torch_nor_mlflow(tmp_path: Path) -> 
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from promptarena.benchmark.leaderboard_commands import Wanted, leaderboard_of_exports\n"
+        "from promptarena.benchmark.cli.commands.leaderboard import Wanted, leaderboard_of_exports\n"
         "leaderboard_of_exports(Wanted('small', format='csv'), [Path(sys.argv[1])])\n"
     )
     printed = run_without_heavy_packages(code, export, cwd=tmp_path)

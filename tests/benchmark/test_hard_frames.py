@@ -31,7 +31,7 @@ from promptarena.benchmark.report.sections import Section
 from promptarena.benchmark.statistics.board import statistics_board
 
 VALIDATOR = Draft202012Validator(
-    json.loads((files("promptarena.benchmark") / "schemas" / "leaderboard.schema.json").read_text())
+    json.loads((files("promptarena.benchmark.leaderboard.formats") / "leaderboard.schema.json").read_text())
 )
 OUTLINE = outline_of(3)
 FORMATS: tuple[Format, ...] = ("rich", "md", "latex", "html", "csv", "json")

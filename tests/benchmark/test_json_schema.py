@@ -17,7 +17,7 @@ from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.published.load import load_published
 from promptarena.benchmark.report.sections import sections_of
 
-SCHEMA = json.loads((files("promptarena.benchmark") / "schemas" / "leaderboard.schema.json").read_text())
+SCHEMA = json.loads((files("promptarena.benchmark.leaderboard.formats") / "leaderboard.schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
 OUTLINE = outline_of()
 

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from promptarena.benchmark.cli.commands.published import print_published, print_published_list
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.paths import PUBLISHED
 from promptarena.benchmark.published.load import DTYPES, load_published, lookup
 from promptarena.benchmark.published.rows import AVERAGE, KINDS, MEMBERS, STANDARD
-from promptarena.benchmark.published_commands import print_published, print_published_list
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("PROMPTARENA_SHARED", ROOT.parent / "shared")) / "published"
@@ -439,7 +439,7 @@ def test_an_unknown_method_is_told_with_near_names() -> None:
 
 
 def test_published_figures_are_read_without_torch() -> None:
-    modules = ("published", "published_commands", "distance", "distance_board")
+    modules = ("published.load", "cli.commands.published", "published.distance", "published.board")
     code = "import sys\n" + "\n".join(f"import promptarena.benchmark.{name}" for name in modules)
     code += "\nassert 'torch' not in sys.modules and 'pandas' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

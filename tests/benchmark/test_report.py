@@ -16,12 +16,12 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 from report_runs import NASTY, document_of, outline_of, page, results_of
 
-from promptarena.benchmark import cli
+from promptarena.benchmark.cli.commands.report import page_of
+from promptarena.benchmark.cli import main as cli
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.recording.index import StoredResult
 from promptarena.benchmark.report.page import report_page
 from promptarena.benchmark.report.provenance import command, facts, lines, splits
-from promptarena.benchmark.report_commands import page_of
 from promptarena.benchmark.running.comparison import Request
 
 OUTLINE = outline_of()
@@ -296,7 +296,8 @@ def requested(line: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Request, Any]
     """What the command line makes of a command."""
     heard: list[Any] = []
     monkeypatch.setattr(
-        "promptarena.benchmark.commands.run_compare", lambda *arguments, **named: heard.append(arguments) or 0
+        "promptarena.benchmark.cli.commands.compare.run_compare",
+        lambda *arguments, **named: heard.append(arguments) or 0,
     )
     program, *words = shlex.split(line)
     assert program == "promptarena"

@@ -12,9 +12,9 @@ from e2e_command import environment, run
 from e2e_inside import call
 from e2e_world import make_world
 
-from promptarena.benchmark.export_commands import export_record, import_exports
+from promptarena.benchmark.cli.commands.export import export_record, import_exports
+from promptarena.benchmark.cli.commands.leaderboard import Wanted, leaderboard_of_exports
 from promptarena.benchmark.leaderboard.formats.render import Format
-from promptarena.benchmark.leaderboard_commands import Wanted, leaderboard_of_exports
 
 FORMATS: tuple[Format, ...] = ("md", "csv", "json", "latex", "html")
 WORDS = ("--methods", "zeroshot", "linear-probe", "coop", "--protocols", "base-to-novel", "cross-dataset")
@@ -67,7 +67,7 @@ def test_tables_from_an_export_need_neither_torch_nor_mlflow(
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from promptarena.benchmark.leaderboard_commands import Wanted, leaderboard_of_exports\n"
+        "from promptarena.benchmark.cli.commands.leaderboard import Wanted, leaderboard_of_exports\n"
         "leaderboard_of_exports(Wanted('small', format='csv'), [Path(sys.argv[1])])\n"
     )
     printed = run_without_heavy_packages(code, export, cwd=tmp_path, env=environment())

@@ -160,7 +160,7 @@ def test_a_new_method_is_checked_tested_and_compared_by_the_commands_it_prints(t
 
 
 def test_help_comes_without_loading_torch(here: Path) -> None:
-    code = "import sys; from promptarena.benchmark.cli import app; app(['--help'], standalone_mode=False); "
+    code = "import sys; from promptarena.benchmark.cli.main import app; app(['--help'], standalone_mode=False); "
     ended = subprocess.run(
         [sys.executable, "-c", code + "sys.exit('torch' in sys.modules)"], capture_output=True, env=environment()
     )

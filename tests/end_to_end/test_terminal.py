@@ -36,7 +36,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("words", [[], ["--help"], ["compare", "--help"], ["methods", "--help"]])
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     code = (
-        "import sys\nfrom promptarena.benchmark.cli import main\n"
+        "import sys\nfrom promptarena.benchmark.cli.main import main\n"
         f"sys.argv = ['promptarena', *{words!r}]\n"
         "try:\n    main()\nexcept SystemExit as stop:\n    print(stop.code, *sorted(sys.modules))\n"
     )

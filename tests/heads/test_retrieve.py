@@ -13,10 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from promptarena.benchmark.backbone.loading import load_backbone
+from promptarena.benchmark.cli.commands.heads import Search, run_retrieval
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
-from promptarena.benchmark.heads.head_commands import Search, run_retrieval
 from promptarena.benchmark.heads.retrieve import BATCH, figures, retrieve
 from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.planning.suites import load_suite

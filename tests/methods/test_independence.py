@@ -8,15 +8,16 @@ import pytest
 METHODS = Path(__file__).parents[2] / "methods"
 FILES = [path for path in sorted(METHODS.glob("*.py")) if path.name != "__init__.py"]
 INTERFACE = {
-    "backbone",
-    "errors",
+    "backbone.clip",
+    "backbone.head_roles",
+    "backbone.towers",
+    "core.errors",
+    "core.paths",
+    "core.recipe",
     "heads.concepts",
-    "heads.roles",
-    "insertions",
-    "method",
-    "recipe",
-    "templates",
-    "towers",
+    "plugins.edits",
+    "plugins.learner",
+    "plugins.templates",
 }
 each = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 

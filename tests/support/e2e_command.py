@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-COMMAND = (sys.executable, "-c", "from promptarena.benchmark.cli import main; main()")
+COMMAND = (sys.executable, "-c", "from promptarena.benchmark.cli.main import main; main()")
 SECONDS = 1800
 
 

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 from e2e_command import Ended
 
-from promptarena.benchmark.cli import main
+from promptarena.benchmark.cli.main import main
 
 HANDLED = (signal.SIGINT, signal.SIGTERM)
 

@@ -116,7 +116,7 @@ def document_of(result: StoredResult, **provenance: Any) -> dict[str, Any]:
 
 def page(labels: Sequence[str] = (), methods: int = 3, datasets: int = 3, **chosen: Any) -> str:
     """The report of invented runs of `labels`, or of so many methods."""
-    from promptarena.benchmark.report_commands import page_of
+    from promptarena.benchmark.cli.commands.report import page_of
 
     outline = outline_of(datasets)
     results = results_of(outline, labels or [f"method{number}" for number in range(methods)])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from promptarena.benchmark.backbone.accelerations import EXACT, PLAIN, Exact
 from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.cli.commands.terminal import console
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.plugins.learner import Learner
-from promptarena.benchmark.terminal import console
 from promptarena.benchmark.training.loop import Task, train
 from tools.speed.measure import Timed, interleaved, once, ratio
 from tools.speed.report import Report

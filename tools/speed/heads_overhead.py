@@ -13,9 +13,9 @@ from typing import Annotated
 import torch
 import typer
 
-from promptarena.benchmark import terminal
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import backbone_of_shapes, choose_device
+from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.inputs.views import PixelBatch

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from promptarena.benchmark.terminal import add, console, table
+from promptarena.benchmark.cli.commands.terminal import add, console, table
 
 
 class Report:

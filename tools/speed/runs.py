@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from promptarena.benchmark.cli.commands.terminal import console
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.core.runs import Subset, Target
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.views import Augmentation, PixelBatch, View
 from promptarena.benchmark.plugins.learner import Classes
-from promptarena.benchmark.terminal import console
 from promptarena.benchmark.training.evaluation import evaluate
 from promptarena.benchmark.training.loop import Task, batches, train
 from promptarena.methods.promptsrc import TEACHER_TEMPLATES

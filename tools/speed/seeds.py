@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from promptarena.benchmark.cli.commands.terminal import console
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.views import View
-from promptarena.benchmark.terminal import console
 from promptarena.benchmark.training.stacked_learners import Stacked
 from tools.speed.measure import Ratio, interleaved, ratio
 from tools.speed.report import Report

@@ -54,6 +54,6 @@ def render_all(boards: Sequence[Board], format: Format) -> str:
 
 def print_rich(console: "Console", board: Board) -> None:
     """Print the board to a rich console: best figures bold, second best underlined, laid out for its width."""
-    from promptarena.benchmark.leaderboard.build.formats import terminal as tables_rich
+    from promptarena.benchmark.leaderboard.formats import terminal as tables_rich
 
     tables_rich.print_rich(console, board)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from promptarena.benchmark.cli_options import Plugins
+from promptarena.benchmark.cli.options import Plugins
 
 methods_app = typer.Typer(help="The prompt learners that can be compared.")
 
@@ -19,7 +19,7 @@ def list_methods(
     ] = None,
 ) -> None:
     """All methods: built-in, of installed packages, and of the files given."""
-    from promptarena.benchmark.method_commands import print_methods
+    from promptarena.benchmark.cli.commands.methods import print_methods
 
     print_methods(plugins or (), backbone)
 
@@ -27,7 +27,7 @@ def list_methods(
 @methods_app.command("show")
 def show_method(name: str, plugins: Plugins = None) -> None:
     """A method's paper, settings and recipes."""
-    from promptarena.benchmark.method_commands import print_method
+    from promptarena.benchmark.cli.commands.methods import print_method
 
     print_method(name, plugins or ())
 
@@ -38,7 +38,7 @@ def check_methods(
     plugins: Plugins = None,
 ) -> int:
     """Hold methods to the contract; exit code 1 when one breaks a rule."""
-    from promptarena.benchmark.method_commands import check_methods
+    from promptarena.benchmark.cli.commands.methods import check_methods
 
     return check_methods(names, plugins or ())
 
@@ -49,6 +49,6 @@ def new_method(
     folder: Annotated[Path, typer.Option(help="Where its files go.")] = Path(),
 ) -> None:
     """Begin a method: write a plugin that works and its test."""
-    from promptarena.benchmark.method_commands import begin_method
+    from promptarena.benchmark.cli.commands.methods import begin_method
 
     begin_method(name, folder)

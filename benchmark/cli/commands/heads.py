@@ -11,10 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from promptarena.benchmark import terminal
 from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.backbone.head_roles import RoleTable, Settings
 from promptarena.benchmark.backbone.loading import load_backbone
+from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.files import write_whole
 from promptarena.benchmark.core.keys import digest, file_digest

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-from promptarena.benchmark.cli_datasets import datasets_app
-from promptarena.benchmark.cli_heads import heads_app
-from promptarena.benchmark.cli_methods import methods_app
-from promptarena.benchmark.cli_options import (
+from promptarena.benchmark.cli.datasets import datasets_app
+from promptarena.benchmark.cli.heads import heads_app
+from promptarena.benchmark.cli.methods import methods_app
+from promptarena.benchmark.cli.options import (
     Datasets,
     Methods,
     Plugins,
@@ -20,12 +20,12 @@ from promptarena.benchmark.cli_options import (
     Results,
     Root,
     Seeds,
+    SpacedLists,
     SuiteArgument,
     TrackingUri,
 )
-from promptarena.benchmark.cli_published import published_app
+from promptarena.benchmark.cli.published import published_app
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.spaced import SpacedLists
 
 app = typer.Typer(
     help="Compare prompt learners for CLIP: one backbone, three protocols, every figure in MLflow.",
@@ -117,7 +117,7 @@ def compare(
     suite before them.
     """
     from promptarena.benchmark.backbone.loading import compiler_for
-    from promptarena.benchmark.commands import run_compare
+    from promptarena.benchmark.cli.commands.compare import run_compare
     from promptarena.benchmark.inputs.array_cache import default_cache_folder
     from promptarena.benchmark.running.comparison import Request
     from promptarena.benchmark.running.runner import Workplace
@@ -171,7 +171,7 @@ def leaderboard(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Print the leaderboards of everything recorded for a suite."""
-    from promptarena.benchmark.leaderboard_commands import Wanted, leaderboard_of_exports, leaderboard_of_record
+    from promptarena.benchmark.cli.commands.leaderboard import Wanted, leaderboard_of_exports, leaderboard_of_record
 
     wanted = Wanted(
         suite=suite,
@@ -202,7 +202,7 @@ def report(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Write everything recorded for a suite as one HTML file: tables, statistics, figures, provenance, commands."""
-    from promptarena.benchmark.report_commands import write_report
+    from promptarena.benchmark.cli.commands.report import write_report
 
     write_report(
         suite,
@@ -225,7 +225,7 @@ def export_runs(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Write the finished runs of a suite as plain files."""
-    from promptarena.benchmark.export_commands import export_record
+    from promptarena.benchmark.cli.commands.export import export_record
 
     export_record(suite, out, results.absolute(), tracking_uri, with_learners=with_learners)
 
@@ -237,7 +237,7 @@ def import_runs(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Add exported runs to the record; what it has already is left alone."""
-    from promptarena.benchmark.export_commands import import_exports
+    from promptarena.benchmark.cli.commands.export import import_exports
 
     import_exports(folders, results.absolute(), tracking_uri)
 
@@ -249,7 +249,7 @@ def ui(
     tracking_uri: TrackingUri = None,
 ) -> int:
     """Open MLflow's own user interface on the record."""
-    from promptarena.benchmark.commands import serve_ui
+    from promptarena.benchmark.cli.commands.compare import serve_ui
 
     return serve_ui(results.absolute(), tracking_uri, port)
 

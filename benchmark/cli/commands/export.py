@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from rich.progress import track
 
-from promptarena.benchmark import terminal
-from promptarena.benchmark.board_output import keep_boards
+from promptarena.benchmark.cli.commands import terminal
+from promptarena.benchmark.cli.commands.board_output import keep_boards
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.suite_layout import Outline

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from promptarena.benchmark import terminal
 from promptarena.benchmark.backbone.loading import missing_weights
+from promptarena.benchmark.cli.commands import terminal
+from promptarena.benchmark.cli.commands.progress import duration
 from promptarena.benchmark.core.runs import RunSpec
 from promptarena.benchmark.planning.gpu_hours import SUSTAINED_TFLOPS, gpu_hours, missing_data
 from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.plugins.registry import Registry, load_registry
-from promptarena.benchmark.progress import duration
 from promptarena.benchmark.running.comparison import Request, requested_runs
 from promptarena.benchmark.running.runner import Workplace
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from promptarena.benchmark.cli_options import Plugins, Results, Root, SuiteArgument, TrackingUri
+from promptarena.benchmark.cli.options import Plugins, Results, Root, SuiteArgument, TrackingUri
 
 heads_app = typer.Typer(help="What the attention heads of a backbone are for.")
 
@@ -39,7 +39,7 @@ def diagnose_heads(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Give every attention head of the last layers a role, by the texts that describe what it contributes."""
-    from promptarena.benchmark.heads.head_commands import Request, run_diagnosis
+    from promptarena.benchmark.cli.commands.heads import Request, run_diagnosis
 
     request = Request(
         suite=suite,
@@ -83,7 +83,7 @@ def retrieve_by_attribute(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Rank pictures by one attribute's feature of a trained DeAR, and by plain CLIP for comparison."""
-    from promptarena.benchmark.heads.head_commands import Search, run_retrieval
+    from promptarena.benchmark.cli.commands.heads import Search, run_retrieval
 
     search = Search(
         run=run,

@@ -12,15 +12,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from promptarena.benchmark import terminal
-from promptarena.benchmark.board_output import keep_boards
+from promptarena.benchmark.cli.commands import terminal
+from promptarena.benchmark.cli.commands.board_output import keep_boards
+from promptarena.benchmark.cli.commands.preview import foresee, print_preview
+from promptarena.benchmark.cli.commands.progress import ProgressReporter, duration, name_of
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PROTOCOLS, PlannedRun
 from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.leaderboard.formats.render import print_rich
 from promptarena.benchmark.leaderboard.model import in_brief
-from promptarena.benchmark.preview_commands import foresee, print_preview
-from promptarena.benchmark.progress import ProgressReporter, duration, name_of
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.recording.store import shown
 from promptarena.benchmark.report.boards import Selection, boards_of, figures_of

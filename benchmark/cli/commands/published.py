@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from promptarena.benchmark import terminal
+from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.core.errors import unknown
 from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
 from promptarena.benchmark.published.load import load_published

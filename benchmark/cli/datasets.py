@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from promptarena.benchmark.cli_options import Root, SuiteArgument
+from promptarena.benchmark.cli.options import Root, SuiteArgument
 
 datasets_app = typer.Typer(help="The datasets: what they are, getting them, and whether they are whole.")
 
@@ -12,7 +12,7 @@ datasets_app = typer.Typer(help="The datasets: what they are, getting them, and 
 @datasets_app.command("list")
 def list_datasets(suite: SuiteArgument = "mini") -> None:
     """The datasets of a suite."""
-    from promptarena.benchmark.dataset_commands import print_datasets
+    from promptarena.benchmark.cli.commands.datasets import print_datasets
 
     print_datasets(suite)
 
@@ -30,7 +30,7 @@ def prepare_datasets(
 
     Interrupted at any moment, the same command goes on. A folder that is there is used as it is and never written into.
     """
-    from promptarena.benchmark.dataset_commands import prepare_datasets
+    from promptarena.benchmark.cli.commands.datasets import prepare_datasets
 
     return prepare_datasets(names or (), suite, root, own_split=own_split)
 
@@ -42,6 +42,6 @@ def verify_datasets(
     root: Root = None,
 ) -> int:
     """Check that datasets are present and whole; exit code 2 when one is not."""
-    from promptarena.benchmark.dataset_commands import print_verification
+    from promptarena.benchmark.cli.commands.datasets import print_verification
 
     return print_verification(names or (), suite, root)

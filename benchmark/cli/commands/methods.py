@@ -10,9 +10,9 @@ import torch
 from rich.console import Console
 from rich.text import Text
 
-from promptarena.benchmark import terminal
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import backbone_of_shapes
+from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.contract.kit import RULES, Finding, check, miniature, one_line
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from promptarena.benchmark.board_output import check_protocols, format_of, print_boards
+from promptarena.benchmark.cli.commands.board_output import check_protocols, format_of, print_boards
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.core.suite_layout import Outline

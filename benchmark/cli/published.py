@@ -8,7 +8,7 @@ published_app = typer.Typer(help="The figures that papers print, with their sour
 @published_app.command("list")
 def list_published() -> None:
     """All methods with published figures."""
-    from promptarena.benchmark.published_commands import print_published_list
+    from promptarena.benchmark.cli.commands.published import print_published_list
 
     print_published_list()
 
@@ -16,6 +16,6 @@ def list_published() -> None:
 @published_app.command("show")
 def show_published(method: str) -> None:
     """A method's published figures and where they were read."""
-    from promptarena.benchmark.published_commands import print_published
+    from promptarena.benchmark.cli.commands.published import print_published
 
     print_published(method)

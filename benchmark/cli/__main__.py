@@ -1,0 +1,5 @@
+"""`python -m promptarena.benchmark.cli` is the command `promptarena`."""
+
+from promptarena.benchmark.cli.main import main
+
+main()
