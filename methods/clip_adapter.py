@@ -7,10 +7,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.plugins.edits import drawn_linear
-from promptarena.benchmark.plugins.learner import About, Classes, Config, Images, Learner, assumed
+from promptarena.benchmark.plugins.learner import About, Config, Images, Learner, assumed
 
 
 class CLIPAdapterConfig(Config):

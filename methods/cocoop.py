@@ -9,9 +9,10 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.plugins.edits import context_words, drawn_context, drawn_linear, overwrite, word_context
-from promptarena.benchmark.plugins.learner import About, Classes, Config, Images, Learner
+from promptarena.benchmark.plugins.learner import About, Config, Images, Learner
 
 PROMPTS_AT_ONCE = 4096
 """Prompts encoded together at most; all classes of one image always are."""

@@ -8,10 +8,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.plugins.edits import context_words, word_context
-from promptarena.benchmark.plugins.learner import About, CannotTransferError, Classes, Config, Learner
+from promptarena.benchmark.plugins.learner import About, CannotTransferError, Config, Learner
 
 
 class CoOpConfig(Config):

@@ -12,14 +12,14 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
-from promptarena.benchmark.backbone.head_roles import Head, RoleTable
+from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Attribute, Head, RoleTable
 from promptarena.benchmark.backbone.towers import Edit, Tower
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import NotReadyError, UserError
 from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
 from promptarena.benchmark.plugins.edits import append, check_depth, drawn_context, drawn_linear, insert, overwrite
-from promptarena.benchmark.plugins.learner import About, Classes, Config, Images, Learner, assumed
+from promptarena.benchmark.plugins.learner import About, Config, Images, Learner, assumed
 
 Mask = Literal["roles", "none", "generalization_only", "all_generalization"]
 Door = Attribute | Literal["open", "closed"]

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.plugins.edits import (
@@ -17,7 +18,7 @@ from promptarena.benchmark.plugins.edits import (
     encode_text_with,
     word_context,
 )
-from promptarena.benchmark.plugins.learner import About, Classes, Config, Images, Learner
+from promptarena.benchmark.plugins.learner import About, Config, Images, Learner
 
 
 class IVLPConfig(Config):

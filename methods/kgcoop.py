@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.plugins.learner import About, Classes, Images
+from promptarena.benchmark.plugins.learner import About, Images
 from promptarena.methods.coop import Assembly, CoOp, CoOpConfig
 
 TEMPLATES = {"dtd": "a photo of a {}, a type of texture."}

@@ -8,7 +8,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone
-from promptarena.benchmark.plugins.learner import About, CannotTransferError, Classes, Config, Images, Learner, Shots
+from promptarena.benchmark.core.classes import Classes
+from promptarena.benchmark.plugins.learner import About, CannotTransferError, Config, Images, Learner, Shots
 
 
 class LinearProbeConfig(Config):

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.backbone.towers import Edit
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.plugins.edits import check_depth, drawn_context, drawn_linear, insert, overwrite
-from promptarena.benchmark.plugins.learner import About, Classes, Config, Images, Learner, assumed
+from promptarena.benchmark.plugins.learner import About, Config, Images, Learner, assumed
 
 LAMBDA = {
     "stanford_cars": 7.0,

@@ -10,9 +10,10 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.plugins.edits import context_words
-from promptarena.benchmark.plugins.learner import About, Classes, Images
+from promptarena.benchmark.plugins.learner import About, Images
 from promptarena.methods.coop import Assembly, CoOp, CoOpConfig
 
 PHRASES = {

@@ -10,8 +10,9 @@ from pydantic import Field
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.plugins.learner import About, Classes, Images, Learner
+from promptarena.benchmark.plugins.learner import About, Images, Learner
 from promptarena.benchmark.plugins.templates import IMAGENET_80, Template
 from promptarena.methods.ivlp import IVLP, IVLPConfig
 

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.plugins.learner import Classes, Images, assumed
+from promptarena.benchmark.plugins.learner import Images, assumed
 from promptarena.methods.rada import RAda, RAdaConfig, rational_logits
 
 

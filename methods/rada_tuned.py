@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.plugins.learner import Classes, Images
+from promptarena.benchmark.plugins.learner import Images
 from promptarena.methods.rada import RAda, RAdaConfig
 
 

@@ -10,10 +10,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.plugins.edits import drawn_context, drawn_linear, overwrite
-from promptarena.benchmark.plugins.learner import About, Classes, Config, Images, Learner
+from promptarena.benchmark.plugins.learner import About, Config, Images, Learner
 
 M = 4
 """Context vectors, and class-aware tokens: the layouts have this many words or placeholders in front."""

@@ -10,8 +10,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.plugins.learner import About, CannotTransferError, Classes, Images, Shots
+from promptarena.benchmark.plugins.learner import About, CannotTransferError, Images, Shots
 from promptarena.benchmark.plugins.templates import SELECT_7
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 

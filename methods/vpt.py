@@ -7,9 +7,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.plugins.edits import check_depth, context_words, drawn_context, encode_images_with
-from promptarena.benchmark.plugins.learner import About, Classes, Config, Images, Learner
+from promptarena.benchmark.plugins.learner import About, Config, Images, Learner
 
 
 class VPTConfig(Config):

@@ -8,7 +8,8 @@ from pydantic import Field
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Prompts
-from promptarena.benchmark.plugins.learner import About, Classes, Config, Learner
+from promptarena.benchmark.core.classes import Classes
+from promptarena.benchmark.plugins.learner import About, Config, Learner
 from promptarena.benchmark.plugins.templates import SELECT_7, Template
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,7 +18,11 @@ from promptarena.benchmark.core.config_files import read_bytes, read_json_model
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.files import write_whole
 from promptarena.benchmark.core.keys import digest
-from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
+
+Attribute = Literal["colour", "shape", "texture", "object", "position"]
+
+ATTRIBUTES: tuple[Attribute, ...] = get_args(Attribute)
+
 
 Role = Literal["attribute", "generalization", "mixed"]
 Rule = Literal["thresholds", "quantiles"]

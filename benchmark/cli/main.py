@@ -249,7 +249,7 @@ def ui(
     tracking_uri: TrackingUri = None,
 ) -> int:
     """Open MLflow's own user interface on the record."""
-    from promptarena.benchmark.cli.commands.compare import serve_ui
+    from promptarena.benchmark.cli.commands.ui import serve_ui
 
     return serve_ui(results.absolute(), tracking_uri, port)
 

@@ -16,13 +16,15 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.backbone.loading import load_backbone
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask, adapted
 from promptarena.benchmark.data.data_manager import Data, Examples, Pictures
 from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.inputs.views import View
 from promptarena.benchmark.planning.suites import load_suite
-from promptarena.benchmark.plugins.learner import Classes, Config, Images, Learner
-from promptarena.benchmark.training.loop import Task, batches, train
+from promptarena.benchmark.plugins.learner import Config, Images, Learner
+from promptarena.benchmark.training.loop import train
+from promptarena.benchmark.training.shots import Task, batches
 
 BATCH = 8
 EPOCHS = 2

@@ -4,9 +4,9 @@ import difflib
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, StringConstraints, ValidationError
 
 from promptarena.benchmark.core.errors import UserError
 
@@ -85,3 +85,6 @@ def _near(model: type[BaseModel], path: list[str]) -> str:
 def _shown(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]

@@ -98,3 +98,8 @@ def adapted(
             "augment": recipe.augment and augment,
         }
     )
+
+
+def images_seen(recipe: Recipe, count: int) -> int:
+    """Images that all epochs together go through, of `count` training images; a closed form sees each once."""
+    return recipe.epochs * recipe.steps(count) * min(count, recipe.batch_size) or count

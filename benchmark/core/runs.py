@@ -6,6 +6,7 @@ All are frozen and made of plain types, so the planner, the runner, the record a
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,3 +115,43 @@ class RunResult:
     unscored: Mapping[Target, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StoredScore:
+    """Right answers among all test images of a target, in one of the method's readings (empty: its own)."""
+
+    target: Target
+    correct: int
+    total: int
+    reading: str = ""
+
+
+@dataclass(frozen=True)
+class StoredResult:
+    """A finished run as the record holds it.
+
+    `finished_at` is in UTC, `unscored` says why a target has no score, `own_splits` names the datasets that it trained
+    or was scored on in a division made here. `settings` are configuration, recipe and provenance by dotted name, long
+    values cut. `imported_from` is the id that an imported run had where it was made, else empty.
+    """
+
+    run_id: str
+    run_key: str
+    suite: str
+    protocol: str
+    method: str
+    label: str
+    dataset: str
+    shots: int
+    seed: int | None
+    backbone: str
+    miniature: bool
+    scores: tuple[StoredScore, ...]
+    cost: Cost
+    finished_at: datetime
+    duplicates: int = 0
+    unscored: Mapping[Target, str] = field(default_factory=dict)
+    own_splits: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    imported_from: str = ""

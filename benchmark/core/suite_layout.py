@@ -6,9 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from promptarena.benchmark.core.config_files import Text
 from promptarena.benchmark.core.runs import Protocol
-from promptarena.benchmark.data.cards import Text
-from promptarena.benchmark.planning.suites import Suite, TrainingDefaults
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$")]
 
@@ -38,20 +37,6 @@ class Outline(BaseModel):
                 raise ValueError(f"dataset {name!r} has no title")
         return self
 
-    @classmethod
-    def of(cls, suite: Suite) -> Self:
-        """The outline of a loaded suite."""
-        return cls(
-            name=suite.name,
-            datasets=suite.datasets,
-            source=suite.source,
-            targets=suite.targets,
-            variants=suite.variants,
-            few_shot_shots=suite.few_shot_shots,
-            titles={name: suite.card(name).title for name in suite.dataset_names},
-            barred=_barred(suite),
-        )
-
     def columns(self, protocol: Protocol, chosen: Sequence[str] = ()) -> list[tuple[str, str]]:
         """Names and titles of the datasets (of `chosen`, when given) in a protocol's tables, the source first; none
         when the suite has nothing for the protocol."""
@@ -60,9 +45,3 @@ class Outline(BaseModel):
         if targets is not None:
             names = [self.source, *names] if self.source and names else []
         return [(name, self.titles[name]) for name in names]
-
-
-def _barred(suite: Suite) -> str:
-    if suite.training != TrainingDefaults():
-        return "recipes changed by the suite"
-    return "" if suite.backbone.pretrained == "openai" else "weights other than the tag openai"

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator
 
-from promptarena.benchmark.core.config_files import check, read_text, read_toml
+from promptarena.benchmark.core.config_files import Text, check, read_text, read_toml
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.paths import DATASETS
@@ -21,8 +21,6 @@ SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
 _CARDS = DATASETS / "cards"
 _DESCRIPTIVE = {"title", "mirrors", "licence", "citation", "description", "sources", "class_folders"}
-
-Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
 class Card(BaseModel):

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.runs import Subset
+from promptarena.benchmark.core.subsets import subset_labels
 from promptarena.benchmark.data.cards import Card, SplitName
 from promptarena.benchmark.data.few_shot import draw_few_shot, restrict
 from promptarena.benchmark.data.splits import Split, find_split, load_split
-from promptarena.benchmark.planning.protocols import subset_labels
-from promptarena.benchmark.plugins.learner import Classes
 
 
 class Pictures:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promptarena.benchmark.core.runs import Subset
-from promptarena.benchmark.planning.protocols import subset_labels
+from promptarena.benchmark.core.subsets import subset_labels
 
 IntArray = npt.NDArray[np.int64]
 

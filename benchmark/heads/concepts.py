@@ -5,16 +5,14 @@ Shapes: N texts, E a sentence vector's length, K concepts.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Attribute
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.heads.sentence_encoder import Encoder, Vectors
 
-Attribute = Literal["colour", "shape", "texture", "object", "position"]
-ATTRIBUTES: tuple[Attribute, ...] = get_args(Attribute)
 SEEDS: dict[Attribute, tuple[str, ...]] = {
     "colour": ("a red color", "blue tones", "black and white", "a vivid palette"),
     "shape": ("a circular shape", "a triangular form", "curved lines", "a rectangular outline"),

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.backbone.head_roles import Head, RoleTable
-from promptarena.benchmark.heads.concepts import ATTRIBUTES
+from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Head, RoleTable
 from promptarena.benchmark.plots.style import Format, rendered
 
 if TYPE_CHECKING:

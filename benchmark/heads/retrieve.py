@@ -16,10 +16,10 @@ from PIL import Image
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Attribute
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import file_digest
 from promptarena.benchmark.data.images import decode
-from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
 from promptarena.benchmark.heads.images import Folder
 from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.inputs.views import ImageList, View

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from promptarena.benchmark.core.subsets import harmonic_mean
 from promptarena.benchmark.leaderboard.model import Cell
 from promptarena.benchmark.leaderboard.spread import spread
-from promptarena.benchmark.planning.protocols import harmonic_mean
 
 Seed = int | None
 

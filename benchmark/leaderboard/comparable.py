@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.recording.index import StoredResult
+from promptarena.benchmark.core.runs import StoredResult
 
 VALUE_CHARACTERS = 12
 SHOWN = 3

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.leaderboard.comparable import unmixed
-from promptarena.benchmark.recording.index import StoredResult
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,15 +8,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.backbone.loading import backbone_of_shapes
+from promptarena.benchmark.core.recipe import images_seen
 from promptarena.benchmark.core.runs import RunSpec, Subset
+from promptarena.benchmark.core.subsets import subset_labels
 from promptarena.benchmark.data.cards import Card, SplitName
 from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.data.readers.listing import MissingDataError
 from promptarena.benchmark.planning.plan import resolve
-from promptarena.benchmark.planning.protocols import subset_labels
 from promptarena.benchmark.planning.suites import Suite
 from promptarena.benchmark.plugins.registry import Registry
-from promptarena.benchmark.training.loop import images_seen
 
 SUSTAINED_TFLOPS = 40.0
 """Assumed speed of one GPU over a whole run, 10^12 operations a second."""

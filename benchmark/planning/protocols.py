@@ -85,32 +85,6 @@ def enumerate_runs(
     return Enumerated(tuple(runs), tuple(notes))
 
 
-def base_classes(classes: int) -> range:
-    """The labels of the base half: the first ceil(classes / 2)."""
-    return range((classes + 1) // 2)
-
-
-def novel_classes(classes: int) -> range:
-    """The labels of the novel half: those after the base half."""
-    return range((classes + 1) // 2, classes)
-
-
-def subset_labels(subset: Subset, classes: int) -> range:
-    """The labels of a subset of `classes` classes, ascending; a label's rank here is its label within the subset."""
-    match subset:
-        case "base":
-            return base_classes(classes)
-        case "novel":
-            return novel_classes(classes)
-        case "all":
-            return range(classes)
-
-
-def harmonic_mean(base: float, novel: float) -> float:
-    """The harmonic mean 2bn / (b + n) of two accuracies (>= 0, same unit); 0 when both are 0."""
-    return 2 * base * novel / (base + novel) if base + novel else 0.0
-
-
 def _trainings(suite: Suite, protocol: Protocol, wanted: frozenset[str] | None) -> tuple[_Training, ...]:
     def keep(names: Iterable[str]) -> Iterator[str]:
         return (name for name in names if wanted is None or name in wanted)

@@ -5,12 +5,13 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from promptarena.benchmark.core.config_files import check, read_toml
+from promptarena.benchmark.core.config_files import Text, check, read_toml
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.core.recipe import TrainingTask
 from promptarena.benchmark.core.runs import Protocol
-from promptarena.benchmark.data.cards import Card, SplitName, Text, load_card, names_a_file
+from promptarena.benchmark.core.suite_layout import Outline
+from promptarena.benchmark.data.cards import Card, SplitName, load_card, names_a_file
 
 _SUITES = DATASETS / "suites"
 
@@ -218,3 +219,23 @@ def _check_splits(suite: Suite, path: Path) -> None:
                 raise UserError(
                     f"{path}: dataset {name!r} has no {split} images (its card's [counts]), which its role needs"
                 )
+
+
+def outline_of(suite: Suite) -> Outline:
+    """What the tables need to know of a loaded suite."""
+    return Outline(
+        name=suite.name,
+        datasets=suite.datasets,
+        source=suite.source,
+        targets=suite.targets,
+        variants=suite.variants,
+        few_shot_shots=suite.few_shot_shots,
+        titles={name: suite.card(name).title for name in suite.dataset_names},
+        barred=_barred(suite),
+    )
+
+
+def _barred(suite: Suite) -> str:
+    if suite.training != TrainingDefaults():
+        return "recipes changed by the suite"
+    return "" if suite.backbone.pretrained == "openai" else "weights other than the tag openai"

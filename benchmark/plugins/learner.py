@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 
 
@@ -53,22 +54,6 @@ class About:
     url: str
     parity: Literal["golden", "properties", "unverified"] = "unverified"
     assumed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Classes:
-    """Class names in label order (underscores already spaces), the dataset's template with one `{}`, and its name."""
-
-    names: tuple[str, ...]
-    template: str
-    dataset: str = ""
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def filled(self, template: str | None = None) -> list[str]:
-        """The template, the dataset's own unless another is given, with each name in it."""
-        return [(template or self.template).replace("{}", name) for name in self.names]
 
 
 class Images(Protocol):

@@ -19,7 +19,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone
-from promptarena.benchmark.plugins.learner import About, Classes, Config, Learner
+from promptarena.benchmark.plugins.learner import (About, Config, Learner)
+from promptarena.benchmark.core.classes import (Classes)
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from promptarena.benchmark.planning.protocols import harmonic_mean
+from promptarena.benchmark.core.subsets import harmonic_mean
 from promptarena.benchmark.published.rows import AVERAGE, MEMBERS, SOURCE, PublishedRow
 
 Interval = tuple[float, float]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.runs import PlannedRun, RunResult
-from promptarena.benchmark.recording.index import RecordedRun, StoredResult, cost_of, index_of, results_of, unscored_of
+from promptarena.benchmark.core.runs import PlannedRun, RunResult, StoredResult
+from promptarena.benchmark.recording.index import RecordedRun, index_of, results_of
 from promptarena.benchmark.recording.mlflow_view import VIEW_TAG, view_address
-from promptarena.benchmark.recording.schema import curves_of, planned_run, scores_of
+from promptarena.benchmark.recording.schema import cost_of, curves_of, planned_run, scores_of, unscored_of
 from promptarena.benchmark.recording.store import Store, explained
 
 if TYPE_CHECKING:

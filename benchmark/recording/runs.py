@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
-from promptarena.benchmark.recording.index import Owner, RecordedRun
+from promptarena.benchmark.recording.index import RecordedRun
+from promptarena.benchmark.recording.owner import Owner
 from promptarena.benchmark.recording.reading import (
     PARENT,
     TAG_CHARACTERS,

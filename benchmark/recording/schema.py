@@ -5,10 +5,24 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast, get_args
 
-from promptarena.benchmark.core.runs import PlannedRun, RunResult, RunSpec, Score, Target
-from promptarena.benchmark.recording.index import NO_SEED
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import (
+    Cost,
+    PlannedRun,
+    RunResult,
+    RunSpec,
+    Score,
+    StoredResult,
+    StoredScore,
+    Subset,
+    Target,
+)
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 PARAM_CHARACTERS = 6000
 
@@ -129,3 +143,81 @@ def metrics_of(result: RunResult) -> dict[str, float]:
         metrics[headline + reading] = 100 * sum(score.correct) / sum(score.total)
     metrics |= {f"cost/{item.name}": float(getattr(result.cost, item.name)) for item in fields(result.cost)}
     return metrics
+
+
+NO_SEED = "none"
+
+
+def stored_result(run: "Run") -> StoredResult:
+    """The result in a finished MLflow run's tags and metrics. Raises UserError when some of it is missing."""
+    tags, metrics = run.data.tags, run.data.metrics
+    try:
+        return StoredResult(
+            run_id=run.info.run_id,
+            run_key=tags["run_key"],
+            suite=tags["suite"],
+            protocol=tags["protocol"],
+            method=tags["method"],
+            label=tags["label"],
+            dataset=tags["dataset"],
+            shots=int(tags["shots"]),
+            seed=None if tags["seed"] == NO_SEED else int(tags["seed"]),
+            backbone=tags["backbone"],
+            miniature=tags["miniature"] == "true",
+            scores=_scores(metrics),
+            cost=cost_of(metrics),
+            finished_at=datetime.fromtimestamp(run.info.end_time / 1000, UTC),
+            unscored=unscored_of(tags),
+            own_splits=tuple(tags.get("own_splits", "").split()),
+            duplicates=int(tags.get("imported_duplicates", "0")),
+            settings=dict(run.data.params),
+            imported_from=tags.get("imported_from", ""),
+        )
+    except (KeyError, ValueError) as error:
+        raise UserError(
+            f"the finished run {run.info.run_id} lacks or garbles {error}; delete it in MLflow to have it run again"
+        ) from error
+
+
+def _scores(metrics: Mapping[str, float]) -> tuple[StoredScore, ...]:
+    return tuple(
+        StoredScore(
+            _target(name),
+            _whole(metrics, name),
+            _whole(metrics, "total" + name.removeprefix("correct")),
+            "/".join(name.split("/")[3:]),
+        )
+        for name in sorted(metrics)
+        if name.startswith("correct/")
+    )
+
+
+def unscored_of(tags: Mapping[str, str]) -> dict[Target, str]:
+    """Why targets have no score, from a run's tags. Raises ValueError for a tag that names no target."""
+    return {_target(name): reason for name, reason in tags.items() if name.startswith("unscored/")}
+
+
+def cost_of(metrics: Mapping[str, float]) -> Cost:
+    """The cost among a run's metrics. Raises KeyError or ValueError when some of it is missing or no number."""
+    return Cost(
+        trainable_parameters=_whole(metrics, "cost/trainable_parameters"),
+        train_seconds=metrics["cost/train_seconds"],
+        train_images=_whole(metrics, "cost/train_images"),
+        eval_seconds=metrics["cost/eval_seconds"],
+        eval_images=_whole(metrics, "cost/eval_images"),
+        peak_memory_mib=metrics["cost/peak_memory_mib"],
+    )
+
+
+def _whole(metrics: Mapping[str, float], name: str) -> int:
+    value = metrics[name]
+    if not math.isfinite(value) or value != int(value):
+        raise ValueError(f"{name} = {value}")
+    return int(value)
+
+
+def _target(name: str) -> Target:
+    _, dataset, subset, *_ = name.split("/")
+    if subset not in get_args(Subset):
+        raise ValueError(name)
+    return Target(dataset, cast(Subset, subset))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from promptarena.benchmark.core.errors import unknown
-from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
+from promptarena.benchmark.core.runs import PROTOCOLS, Protocol, StoredResult
 from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.frame import reading_label, tidy
@@ -15,7 +15,6 @@ from promptarena.benchmark.plots.all_figures import every_figure
 from promptarena.benchmark.plots.style import Format, rendered
 from promptarena.benchmark.published.board import distance_board
 from promptarena.benchmark.published.load import load_published
-from promptarena.benchmark.recording.index import StoredResult
 from promptarena.benchmark.statistics.board import statistics_board
 
 if TYPE_CHECKING:

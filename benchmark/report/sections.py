@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
+from promptarena.benchmark.core.runs import PROTOCOLS, Protocol, StoredResult
 from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.frame import tidy
@@ -13,7 +13,6 @@ from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.plots.all_figures import every_figure
 from promptarena.benchmark.plots.style import rendered
 from promptarena.benchmark.published.board import distance_board
-from promptarena.benchmark.recording.index import StoredResult
 from promptarena.benchmark.statistics.board import statistics_board
 
 if TYPE_CHECKING:

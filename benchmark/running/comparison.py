@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from promptarena.benchmark.backbone.loading import choose_device, identify
 from promptarena.benchmark.core.errors import NotReadyError, UserError, unknown
 from promptarena.benchmark.core.keys import digest
-from promptarena.benchmark.core.recipe import Recipe
+from promptarena.benchmark.core.recipe import Recipe, images_seen
 from promptarena.benchmark.core.runs import PlannedRun, RunResult, RunSpec
 from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.data.few_shot import restrict
@@ -25,10 +25,10 @@ from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.plugins.registry import ALL, Registry, load_registry
 from promptarena.benchmark.recording.index import RecordedRun
 from promptarena.benchmark.recording.record import Parents, Record
-from promptarena.benchmark.running.local import Done, EpochDone, Quiet, RunFailedError, Started, carry_out
+from promptarena.benchmark.running.launcher import Done, EpochDone, Quiet, RunFailedError, Started
+from promptarena.benchmark.running.local import carry_out
 from promptarena.benchmark.running.runner import Workplace, training_folder
 from promptarena.benchmark.running.schedule import Schedule
-from promptarena.benchmark.training.loop import images_seen
 
 SECONDS_BETWEEN_HEARTBEATS = 60.0
 

@@ -10,7 +10,6 @@ import threading
 import traceback
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cached_property, partial
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -21,57 +20,12 @@ import torch
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
+from promptarena.benchmark.running.launcher import Done, EpochDone, Event, Quiet, RunFailedError, Started
 from promptarena.benchmark.running.runner import Executor, TrainedRun, Workplace
 from promptarena.benchmark.running.schedule import Schedule
 
 QUIET_SECONDS = 60.0
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-class RunFailedError(RuntimeError):
-    """A run ended with an error in its worker; `details` is the worker's traceback, `users_fault` whether it is bad
-    input."""
-
-    def __init__(self, message: str, details: str, users_fault: bool) -> None:
-        super().__init__(message, details, users_fault)
-        self.details = details
-        self.users_fault = users_fault
-        if details:
-            self.add_note(details)
-
-    def __str__(self) -> str:
-        return str(self.args[0])
-
-
-@dataclass(frozen=True)
-class Started:
-    """A worker took up a run."""
-
-    run: PlannedRun
-
-
-@dataclass(frozen=True)
-class EpochDone:
-    """A run finished an epoch; on going on after an interruption, earlier epochs are reported again."""
-
-    run: PlannedRun
-    curve: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Done:
-    """A run ended, with a result or an error."""
-
-    run: PlannedRun
-    outcome: RunResult | RunFailedError
-
-
-@dataclass(frozen=True)
-class Quiet:
-    """Nothing was heard for a while."""
-
-
-Event = Started | EpochDone | Done | Quiet
 
 
 Report = tuple[int, dict[str, float] | RunResult | RunFailedError | None]

@@ -18,20 +18,22 @@ from safetensors import SafetensorError
 
 from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.backbone.loading import load_backbone
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
-from promptarena.benchmark.core.recipe import Recipe
+from promptarena.benchmark.core.recipe import Recipe, images_seen
 from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, Target
 from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.planning.suites import load_suite
-from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Learner
+from promptarena.benchmark.plugins.learner import CannotTransferError, Learner
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.running.peak_memory import PeakMemory
 from promptarena.benchmark.training.checkpoint import Checkpoint
 from promptarena.benchmark.training.evaluation import Evaluated, evaluate_together
-from promptarena.benchmark.training.loop import Curve, Task, images_seen, train
+from promptarena.benchmark.training.loop import Curve, train
 from promptarena.benchmark.training.seed_batch import Member, can_train_together, train_together
+from promptarena.benchmark.training.shots import Task
 from promptarena.benchmark.training.trained_learner import LEARNED, Learned
 
 PACKAGES = ("promptarena", "torch", "torchvision", "open_clip_torch", "numpy", "pillow", "mlflow")

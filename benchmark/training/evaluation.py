@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.runs import Score, Target
 from promptarena.benchmark.data.data_manager import Examples
 from promptarena.benchmark.data.few_shot import restrict
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.prefetch import read_ahead
 from promptarena.benchmark.inputs.views import View, ViewBatch
-from promptarena.benchmark.plugins.learner import Classes, Learner
+from promptarena.benchmark.plugins.learner import Learner
 
 BATCH = 100
 

@@ -22,10 +22,7 @@ from promptarena.benchmark.plugins.learner import Learner
 from promptarena.benchmark.training.checkpoint import Checkpoint
 from promptarena.benchmark.training.loop import (
     Curve,
-    Drawn,
     NotFiniteError,
-    Task,
-    batches,
     begin,
     curve_of,
     flat_state,
@@ -33,6 +30,7 @@ from promptarena.benchmark.training.loop import (
     restore,
     take_up,
 )
+from promptarena.benchmark.training.shots import Drawn, Task, batches
 from promptarena.benchmark.training.stacked_learners import Stacked
 
 

@@ -13,9 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone, Precision
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import file_digest
-from promptarena.benchmark.plugins.learner import Classes, Learner
+from promptarena.benchmark.plugins.learner import Learner
 from promptarena.benchmark.plugins.registry import Registry
 
 LEARNED = "learned.safetensors"

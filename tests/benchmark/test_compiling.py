@@ -12,9 +12,9 @@ from torch import Tensor
 from promptarena.benchmark.backbone import compiling
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import compiler_for
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs.views import PixelBatch, View
-from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.running.runner import environment
 from promptarena.methods.maple import MaPLe, MaPLeConfig
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptarena.benchmark.core.subsets import base_classes
 from promptarena.benchmark.data.few_shot import VAL_SHOTS, draw_few_shot, restrict
-from promptarena.benchmark.planning.protocols import base_classes
 
 SHARED = Path(os.environ.get("PROMPTARENA_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 PUBLISHED = SHARED / "data" / "splits"

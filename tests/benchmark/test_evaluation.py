@@ -10,10 +10,11 @@ import tiny
 import torch
 from torch import Tensor
 
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.runs import Target
-from promptarena.benchmark.inputs.views import View
 from promptarena.benchmark.inputs import views as inputs
-from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Learner
+from promptarena.benchmark.inputs.views import View
+from promptarena.benchmark.plugins.learner import CannotTransferError, Learner
 from promptarena.benchmark.training.evaluation import BATCH, Evaluated, evaluate, evaluate_together
 from promptarena.methods.coop import CoOp, CoOpConfig
 from promptarena.methods.maple import MaPLe, MaPLeConfig

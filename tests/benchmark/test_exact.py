@@ -7,14 +7,15 @@ import tiny
 import torch
 from torch import Tensor
 
+from promptarena.benchmark.backbone import clip as backbone_module
+from promptarena.benchmark.backbone import towers
 from promptarena.benchmark.backbone.accelerations import EXACT, PLAIN, Exact
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
-from promptarena.benchmark.backbone import clip as backbone_module
 from promptarena.benchmark.backbone.loading import load_backbone
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.edits import encode_images_with, encode_text_with, insert
-from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.plugins.registry import load_registry
 
 CLASSES = Classes(

@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.runs import Cost, Target
+from promptarena.benchmark.core.runs import Cost, StoredResult, StoredScore, Target
 from promptarena.benchmark.leaderboard.frame import DTYPES, tidy
-from promptarena.benchmark.recording.index import StoredResult, StoredScore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 BASE, NOVEL = Target("dtd", "base"), Target("dtd", "novel")

@@ -11,8 +11,8 @@ import tiny
 import torch
 
 from promptarena.benchmark.backbone.clip import Backbone, Precision
-from promptarena.benchmark.inputs.views import Augmentation, PixelBatch, View
 from promptarena.benchmark.inputs import array_cache as cache
+from promptarena.benchmark.inputs.views import Augmentation, PixelBatch, View
 from promptarena.benchmark.training.loop import train
 from promptarena.methods.coop import CoOp, CoOpConfig
 

@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from scipy.stats import t as student_t
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.runs import Cost, Target
+from promptarena.benchmark.core.runs import Cost, StoredResult, StoredScore, Target
 from promptarena.benchmark.leaderboard.aggregate import Figure, average, harmonic
 from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board, Cell
-from promptarena.benchmark.recording.index import StoredResult, StoredScore
 
 DATASETS = [("imagenet", "ImageNet"), ("dtd", "DTD"), ("eurosat", "EuroSAT")]
 Scores = Mapping[tuple[str, str], tuple[int, int]]

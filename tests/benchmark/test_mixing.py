@@ -8,10 +8,9 @@ import pytest
 from exported import START
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.runs import Cost, Target
+from promptarena.benchmark.core.runs import Cost, StoredResult, StoredScore, Target
 from promptarena.benchmark.leaderboard.comparable import unmixed
 from promptarena.benchmark.leaderboard.frame import tidy
-from promptarena.benchmark.recording.index import StoredResult, StoredScore
 
 SETTINGS = {
     "config.n_ctx": "4",

@@ -9,13 +9,8 @@ from hypothesis import strategies as st
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PROTOCOLS, Target
-from promptarena.benchmark.planning.protocols import (
-    base_classes,
-    enumerate_runs,
-    harmonic_mean,
-    novel_classes,
-    subset_labels,
-)
+from promptarena.benchmark.core.subsets import base_classes, harmonic_mean, novel_classes, subset_labels
+from promptarena.benchmark.planning.protocols import enumerate_runs
 from promptarena.benchmark.planning.suites import BackboneSource, Suite
 
 SUITE = Suite(

@@ -18,7 +18,7 @@ from record_child import open_and_compare
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, RunSpec, Score, Target
-from promptarena.benchmark.recording.index import Owner
+from promptarena.benchmark.recording.owner import Owner
 from promptarena.benchmark.recording.record import Parents, Record
 from promptarena.benchmark.recording.store import explained
 

@@ -16,10 +16,10 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 from report_runs import NASTY, document_of, outline_of, page, results_of
 
-from promptarena.benchmark.cli.commands.report import page_of
 from promptarena.benchmark.cli import main as cli
+from promptarena.benchmark.cli.commands.report import page_of
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.recording.index import StoredResult
+from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.report.page import report_page
 from promptarena.benchmark.report.provenance import command, facts, lines, splits
 from promptarena.benchmark.running.comparison import Request

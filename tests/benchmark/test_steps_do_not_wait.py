@@ -12,9 +12,10 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import load_backbone
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.planning.suites import load_suite
-from promptarena.benchmark.plugins.learner import Classes, Learner
+from promptarena.benchmark.plugins.learner import Learner
 from promptarena.benchmark.plugins.registry import load_registry
 
 CLASSES = Classes(("red fox", "zebra", "great barn owl", "ox", "snow leopard"), "art of the {}.", "zoo")

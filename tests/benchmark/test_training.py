@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.recipe import Recipe, learning_rate
+from promptarena.benchmark.core.recipe import Recipe, images_seen, learning_rate
 from promptarena.benchmark.core.recipe import adapted as adapted_to_suite
 from promptarena.benchmark.inputs.views import View
 from promptarena.benchmark.plugins.learner import Learner
 from promptarena.benchmark.training.checkpoint import Checkpoint
-from promptarena.benchmark.training.loop import NotFiniteError, batches, images_seen, train
+from promptarena.benchmark.training.loop import NotFiniteError, train
+from promptarena.benchmark.training.shots import batches
 from promptarena.methods.coop import CoOp, CoOpConfig
 
 RECIPE = Recipe(epochs=4, batch_size=3, lr=0.1, warmup_lr=0.05)

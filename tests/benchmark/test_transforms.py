@@ -13,9 +13,9 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
 from promptarena.benchmark.core.keys import generator
+from promptarena.benchmark.inputs import transforms as ours
 from promptarena.benchmark.inputs.transforms import _crop_box, training_view
 from promptarena.benchmark.inputs.views import View
-from promptarena.benchmark.inputs import transforms as ours
 
 BICUBIC = InterpolationMode.BICUBIC
 SHAPES = [(24, 20), (20, 24), (16, 16), (9, 31), (40, 5)]

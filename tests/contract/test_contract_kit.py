@@ -8,8 +8,9 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone.loading import weights_digest
 from promptarena.benchmark.contract.kit import RULES, Finding, World, check, miniature
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe
-from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Config, Learner
+from promptarena.benchmark.plugins.learner import CannotTransferError, Config, Learner
 from promptarena.benchmark.plugins.registry import Method
 
 

@@ -14,8 +14,7 @@ from e2e_command import Ended, succeed
 from e2e_inside import call
 from e2e_world import PROTOCOLS, make_world
 
-from promptarena.benchmark.cli.commands.board_output import FILE_ENDINGS
-from promptarena.benchmark.leaderboard.formats.render import Format
+from promptarena.benchmark.leaderboard.formats.render import FILE_ENDINGS, Format
 from promptarena.benchmark.planning.suites import DEFAULT_METHODS
 from promptarena.benchmark.plugins.registry import load_registry
 

@@ -7,12 +7,12 @@ import pytest
 import tiny
 from e2e_world import make_world
 
-from promptarena.benchmark.backbone.head_roles import RoleTable
+from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, RoleTable
 from promptarena.benchmark.cli.commands import heads as head_commands
 from promptarena.benchmark.cli.commands.heads import Request, chosen_layers, run_diagnosis
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
-from promptarena.benchmark.heads.concepts import ATTRIBUTES, SEEDS
+from promptarena.benchmark.heads.concepts import SEEDS
 from promptarena.benchmark.heads.sentence_encoder import SentenceEncoder, Vectors
 from promptarena.benchmark.recording.record import Record
 

@@ -3,9 +3,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from promptarena.benchmark.backbone.head_roles import ATTRIBUTES
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
-from promptarena.benchmark.heads.concepts import ATTRIBUTES, SEEDS, find_concepts, name_clusters, scan, with_noise
+from promptarena.benchmark.heads.concepts import SEEDS, find_concepts, name_clusters, scan, with_noise
 from promptarena.benchmark.heads.sentence_encoder import DEFAULT, Vectors, open_encoder
 from promptarena.benchmark.heads.text_pool import SHIPPED
 

@@ -12,10 +12,10 @@ from open_clip import CLIP
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
-from promptarena.benchmark.backbone.head_roles import Head, RoleTable, Settings
+from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Head, RoleTable, Settings
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
-from promptarena.benchmark.heads.concepts import ATTRIBUTES, SEEDS
+from promptarena.benchmark.heads.concepts import SEEDS
 from promptarena.benchmark.heads.diagnose import diagnose
 from promptarena.benchmark.heads.images import Source
 from promptarena.benchmark.heads.sentence_encoder import SentenceEncoder, Vectors

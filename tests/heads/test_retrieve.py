@@ -12,15 +12,16 @@ from e2e_world import make_world
 from PIL import Image
 from torch import Tensor
 
+from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Attribute
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.cli.commands.heads import Search, run_retrieval
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
-from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
 from promptarena.benchmark.heads.retrieve import BATCH, figures, retrieve
 from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.planning.suites import load_suite
-from promptarena.benchmark.plugins.learner import Classes, Images
+from promptarena.benchmark.plugins.learner import Images
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.training.trained_learner import Learned

@@ -9,8 +9,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.clip_adapter import CLIPAdapter, CLIPAdapterConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 

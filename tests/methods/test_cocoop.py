@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs.views import PixelBatch
-from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods import cocoop as module
 from promptarena.methods.cocoop import CoCoOp, CoCoOpConfig
 from promptarena.methods.coop import CoOp, CoOpConfig

@@ -8,10 +8,11 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs.views import PixelBatch
-from promptarena.benchmark.plugins.learner import CannotTransferError, Classes
+from promptarena.benchmark.plugins.learner import CannotTransferError
 from promptarena.methods.coop import CoOp, CoOpConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 

@@ -9,9 +9,9 @@ import tiny
 import torch
 from torch import Tensor
 
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs.views import PixelBatch
-from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.coop import CoOp, CoOpConfig
 from promptarena.methods.kgcoop import KgCoOp, KgCoOpConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig

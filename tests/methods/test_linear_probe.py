@@ -9,7 +9,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from promptarena.benchmark.plugins.learner import CannotTransferError, Classes
+from promptarena.benchmark.core.classes import Classes
+from promptarena.benchmark.plugins.learner import CannotTransferError
 from promptarena.methods.linear_probe import LinearProbe, LinearProbeConfig
 
 NAMES = ("red fox", "zebra", "barn owl")

@@ -9,9 +9,9 @@ from open_clip import CLIP
 from pydantic import ValidationError
 from torch import Tensor
 
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs.views import PixelBatch
-from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.maple import MaPLe, MaPLeConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from torch import Tensor
 
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs.views import PixelBatch
-from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.mmrl import MMRL, MMRLConfig
 
 CLASSES = Classes(("red fox", "zebra", "great barn owl"), "art of the {}.", "zoo")

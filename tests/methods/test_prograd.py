@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Prompts
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.inputs.views import PixelBatch
-from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.coop import CoOp, CoOpConfig
 from promptarena.methods.prograd import ProGrad, ProGradConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from torch import Tensor
 
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs.views import PixelBatch
-from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.plugins.templates import IMAGENET_80
 from promptarena.benchmark.training.loop import train
 from promptarena.methods.ivlp import IVLP, IVLPConfig

@@ -12,9 +12,9 @@ from torch import Tensor
 
 import promptarena.methods.rada as rada
 from promptarena.benchmark.backbone.clip import Precision
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs.views import PixelBatch
-from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.rada import RAda, RAdaConfig, RationalAttention, RationalConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from promptarena.benchmark.backbone.loading import weights_digest
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.inputs.views import PixelBatch
-from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.rada import RAda, RAdaConfig
 from promptarena.methods.rada_test_time import RAdaTestTime, RAdaTestTimeConfig, drawn_crops
 from promptarena.methods.rada_tuned import RAdaTuned

@@ -8,10 +8,10 @@ import tiny
 import torch
 from torch import Tensor
 
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs.views import PixelBatch
-from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.tcp import TCP, TCPConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 

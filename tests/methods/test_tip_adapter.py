@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import TrainingTask
-from promptarena.benchmark.plugins.learner import CannotTransferError, Classes
+from promptarena.benchmark.plugins.learner import CannotTransferError
 from promptarena.benchmark.plugins.templates import SELECT_7
 from promptarena.methods.tip_adapter import TipAdapter, TipAdapterConfig, TipAdapterF
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig

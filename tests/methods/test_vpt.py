@@ -8,9 +8,9 @@ import torch
 from open_clip import CLIP
 from torch import Tensor
 
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs.views import PixelBatch
-from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.ivlp import IVLP, IVLPConfig
 from promptarena.methods.vpt import VPT, VPTConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig

@@ -10,8 +10,8 @@ from open_clip.tokenizer import SimpleTokenizer
 from pydantic import ValidationError
 from torch import Tensor
 
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.inputs.views import PixelBatch
-from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.plugins.templates import IMAGENET_80, SELECT_7
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig, ZeroShotEnsemble, ZeroShotEnsembleConfig
 

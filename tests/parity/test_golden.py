@@ -9,9 +9,10 @@ from golden import Case, cases, folders, initial_values
 from golden_methods import ADAPTERS, Adapter
 from torch import Tensor
 
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.inputs.views import PixelBatch
-from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Learner
+from promptarena.benchmark.plugins.learner import CannotTransferError, Learner
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 
 STEP0, GRADIENT, LATER_LOSS, FINAL, UPDATE = 5e-5, 2e-4, 1e-3, 2e-3, 1e-2

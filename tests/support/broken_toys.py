@@ -8,8 +8,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from promptarena.benchmark.contract.kit import RULES, Finding
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe
-from promptarena.benchmark.plugins.learner import About, CannotTransferError, Classes, Config, Learner
+from promptarena.benchmark.plugins.learner import About, CannotTransferError, Config, Learner
 
 ABOUT = About("Toy", "On Toys", "Nowhere", 2000, "https://example.org")
 

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
-from promptarena.benchmark.backbone.head_roles import Concept, Head, RoleTable, Settings, Source
-from promptarena.benchmark.heads.concepts import ATTRIBUTES
+from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Concept, Head, RoleTable, Settings, Source
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.inputs.views import PixelBatch
-from promptarena.benchmark.plugins.learner import Classes
 from promptarena.methods.dear import DeAR
 
 CLASSES = Classes(("red fox", "zebra", "great barn owl"), "art of the {}.", "zoo")

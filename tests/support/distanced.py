@@ -6,11 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from promptarena.benchmark.core.runs import Cost, Target
+from promptarena.benchmark.core.runs import Cost, StoredResult, StoredScore, Target
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.published.distance import Distance, distances
 from promptarena.benchmark.published.rows import MEMBERS
-from promptarena.benchmark.recording.index import StoredResult, StoredScore
 
 TOTAL = 10_000
 ELEVEN = [(name, name.upper()) for name in MEMBERS["base-to-novel"]]

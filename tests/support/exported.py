@@ -4,10 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from promptarena.benchmark.core.keys import digest
-from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, RunSpec, Score, Target
+from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, RunSpec, Score, StoredResult, Target
 from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.recording.exports.exported_run import ExportedRun
-from promptarena.benchmark.recording.index import StoredResult
 from promptarena.benchmark.recording.record import Recalled
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from promptarena.benchmark.core.runs import PROTOCOLS, Cost, Protocol, Target
+from promptarena.benchmark.core.runs import PROTOCOLS, Cost, Protocol, StoredResult, StoredScore, Target
 from promptarena.benchmark.core.suite_layout import Outline
-from promptarena.benchmark.recording.index import StoredResult, StoredScore
 
 NASTY = (
     r"back\slash {brace} & 100 % $cost$ #1 a_b ~ ^ <b> |x|",

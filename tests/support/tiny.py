@@ -16,13 +16,14 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.backbone.loading import weights_digest
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.keys import digest, generator
 from promptarena.benchmark.core.recipe import TrainingTask
 from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.data.data_manager import Examples
 from promptarena.benchmark.inputs.array_cache import ArrayCache
-from promptarena.benchmark.plugins.learner import About, Classes, Config, Learner
-from promptarena.benchmark.training.loop import Task
+from promptarena.benchmark.plugins.learner import About, Config, Learner
+from promptarena.benchmark.training.shots import Task
 
 # One thread, as the harness does: the last bits of a product depend on it, and threads only wait on a busy machine.
 torch.set_num_threads(1)

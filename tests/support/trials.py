@@ -7,8 +7,8 @@ import tiny
 
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.contract.kit import World, shortened
-from promptarena.benchmark.plugins.learner import Classes
-from promptarena.benchmark.training.loop import Task
+from promptarena.benchmark.core.classes import Classes
+from promptarena.benchmark.training.shots import Task
 
 LR_MULTIPLIER = 20.0
 """The tiny CLIP's gradients are small; what six steps change is to be seen in the logits."""

@@ -27,7 +27,8 @@ from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_f
 from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.training.evaluation import evaluate
-from promptarena.benchmark.training.loop import Task, train
+from promptarena.benchmark.training.loop import train
+from promptarena.benchmark.training.shots import Task
 
 Trial = tuple[float, str, str]
 SEED = 1

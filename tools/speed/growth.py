@@ -11,7 +11,8 @@ from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.cli.commands.terminal import console
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.plugins.learner import Learner
-from promptarena.benchmark.training.loop import Task, train
+from promptarena.benchmark.training.loop import train
+from promptarena.benchmark.training.shots import Task
 from tools.speed.measure import Timed, interleaved, once, ratio
 from tools.speed.report import Report
 from tools.speed.world import World, class_names, examples, recipe_of

@@ -16,10 +16,10 @@ import typer
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import backbone_of_shapes, choose_device
 from promptarena.benchmark.cli.commands import terminal
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.inputs.views import PixelBatch
-from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.plugins.registry import load_registry
 
 MINIATURE = "mini"

@@ -21,13 +21,14 @@ import torch
 from safetensors.torch import save_file
 
 from promptarena.benchmark.cli.commands.terminal import console
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.core.runs import Subset, Target
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.views import Augmentation, PixelBatch, View
-from promptarena.benchmark.plugins.learner import Classes
 from promptarena.benchmark.training.evaluation import evaluate
-from promptarena.benchmark.training.loop import Task, batches, train
+from promptarena.benchmark.training.loop import train
+from promptarena.benchmark.training.shots import Task, batches
 from promptarena.methods.promptsrc import TEACHER_TEMPLATES
 from tools.speed.report import Report
 from tools.speed.runs_table import Method, Plan, Run, show

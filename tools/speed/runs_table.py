@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.data.data_manager import Examples
-from promptarena.benchmark.plugins.learner import Classes
 from tools.speed.report import Report
 from tools.speed.world import class_names, examples, recipe_of
 

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from promptarena.benchmark.cli.commands.terminal import console
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.views import PixelBatch, View
-from promptarena.benchmark.plugins.learner import Classes, Images, Learner
+from promptarena.benchmark.plugins.learner import Images, Learner
 from tools.speed.measure import Timed, flops, interleaved, matmul_rate, ratio
 from tools.speed.report import Report
 from tools.speed.world import STEP_BATCH, World, class_names, examples

@@ -13,10 +13,11 @@ from PIL import Image
 
 from promptarena.benchmark.backbone.architectures import find_architecture
 from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.keys import digest, generator
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.data.data_manager import Examples
-from promptarena.benchmark.plugins.learner import Classes, Learner
+from promptarena.benchmark.plugins.learner import Learner
 from promptarena.benchmark.plugins.registry import load_registry
 from tools.speed.naive import PUBLISHED, NaiveBackbone
 

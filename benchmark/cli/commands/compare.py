@@ -1,29 +1,22 @@
 """What the commands do, over plain functions; all that is printed to standard output is printed here."""
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Sequence
-from contextlib import closing, suppress
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from promptarena.benchmark.cli.commands import terminal
-from promptarena.benchmark.cli.commands.board_output import keep_boards
 from promptarena.benchmark.cli.commands.preview import foresee, print_preview
 from promptarena.benchmark.cli.commands.progress import ProgressReporter, duration, name_of
-from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PROTOCOLS, PlannedRun
-from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.leaderboard.formats.render import print_rich
 from promptarena.benchmark.leaderboard.model import in_brief
+from promptarena.benchmark.planning.suites import outline_of
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.recording.store import shown
 from promptarena.benchmark.report.boards import Selection, boards_of, figures_of
+from promptarena.benchmark.report.keep import keep_boards
 from promptarena.benchmark.running.comparison import (
     Comparison,
     Request,
@@ -31,11 +24,8 @@ from promptarena.benchmark.running.comparison import (
     plan_comparison,
     record_comparison,
 )
-from promptarena.benchmark.running.local import RunFailedError
+from promptarena.benchmark.running.launcher import RunFailedError
 from promptarena.benchmark.running.runner import Workplace
-
-LOCALHOST = "127.0.0.1"
-SECONDS_TO_END = 10.0
 
 
 def run_compare(
@@ -111,7 +101,7 @@ def _print_and_keep_tables(console: Console, comparison: Comparison, record: Rec
     labels = list(dict.fromkeys(run.spec.label for run in comparison.runs))
     seeds = sorted({run.spec.seed for run in comparison.runs if run.spec.seed is not None})
     protocols = [protocol for protocol in PROTOCOLS if any(run.spec.protocol == protocol for run in comparison.runs)]
-    outline = Outline.of(comparison.suite)
+    outline = outline_of(comparison.suite)
     results = record.results(comparison.suite.name, comparison.keys)
     chosen = Selection(
         protocols=protocols,
@@ -144,36 +134,3 @@ def _ui_command(results: Path, tracking_uri: str | None) -> str:
     if tracking_uri:
         return f"promptarena ui --tracking-uri {shown(tracking_uri)}"
     return "promptarena ui" if results == Path("results").absolute() else f"promptarena ui --results {results}"
-
-
-def serve_ui(results: Path, tracking_uri: str | None, port: int) -> int:
-    """Run MLflow's server on the record until it is stopped; its exit code."""
-    record = Record.open_existing(results, tracking_uri)
-    if record.uri.startswith(("http://", "https://")):
-        raise UserError(f"the record is served already: open {shown(record.uri)} in a browser")
-    with closing(socket.socket()) as probe:
-        if probe.connect_ex((LOCALHOST, port)) == 0:
-            raise UserError(f"port {port} is taken; choose another with --port")
-    server_address = f"http://{LOCALHOST}:{port}"
-    print(f"{server_address} shows {shown(record.uri)}; stop with Ctrl-C", flush=True)
-    for suite, address in record.views().items():
-        print(f"{server_address}/{address.lstrip('/')} shows the methods of {suite} with their averages", flush=True)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", record.uri, "--workers", "1"]
-    server = subprocess.Popen(
-        [*command, "--host", LOCALHOST, "--port", str(port)],
-        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        start_new_session=True,
-    )
-    try:
-        return server.wait()
-    finally:
-        _end_group(server)
-
-
-def _end_group(server: subprocess.Popen[bytes]) -> None:
-    """End a server with the processes it started, which it would leave behind."""
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            server.wait(SECONDS_TO_END)
-        os.killpg(server.pid, signal.SIGKILL)

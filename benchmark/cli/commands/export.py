@@ -8,11 +8,10 @@ from typing import TypeVar
 from rich.progress import track
 
 from promptarena.benchmark.cli.commands import terminal
-from promptarena.benchmark.cli.commands.board_output import keep_boards
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest
-from promptarena.benchmark.core.suite_layout import Outline
-from promptarena.benchmark.planning.suites import Suite, load_suite
+from promptarena.benchmark.core.runs import StoredResult
+from promptarena.benchmark.planning.suites import Suite, load_suite, outline_of
 from promptarena.benchmark.recording.exports.exported_run import ExportedRun
 from promptarena.benchmark.recording.exports.folder import (
     FILE_NAMES,
@@ -26,10 +25,10 @@ from promptarena.benchmark.recording.exports.folder import (
     write_manifest,
     write_run,
 )
-from promptarena.benchmark.recording.index import StoredResult
 from promptarena.benchmark.recording.record import Parents, Record
 from promptarena.benchmark.recording.store import shown
 from promptarena.benchmark.report.boards import boards_of, figures_of
+from promptarena.benchmark.report.keep import keep_boards
 
 Item = TypeVar("Item")
 
@@ -68,7 +67,7 @@ def write_export(
             new += 1
         if with_learners:
             _add_files(record, result, out)
-    write_manifest(out, Outline.of(suite))
+    write_manifest(out, outline_of(suite))
     return new
 
 

@@ -12,14 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from promptarena.benchmark.backbone.clip import Backbone, Precision
-from promptarena.benchmark.backbone.head_roles import RoleTable, Settings
+from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Attribute, RoleTable, Settings
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.files import write_whole
 from promptarena.benchmark.core.keys import digest, file_digest
 from promptarena.benchmark.heads import retrieve as retrieval
-from promptarena.benchmark.heads.concepts import ATTRIBUTES, Attribute
 from promptarena.benchmark.heads.diagnose import check_layers, diagnose
 from promptarena.benchmark.heads.images import find_images
 from promptarena.benchmark.heads.plots import figures

@@ -7,12 +7,11 @@ from typing import cast
 
 from promptarena.benchmark.cli.commands.board_output import check_protocols, format_of, print_boards
 from promptarena.benchmark.core.errors import UserError, unknown
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.runs import Protocol, StoredResult
 from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.leaderboard.formats.render import Format
-from promptarena.benchmark.planning.suites import list_suites, load_suite
+from promptarena.benchmark.planning.suites import list_suites, load_suite, outline_of
 from promptarena.benchmark.recording.exports.folder import Export, merged, read_export
-from promptarena.benchmark.recording.index import StoredResult
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.recording.store import shown
 from promptarena.benchmark.report.boards import boards_of
@@ -42,7 +41,7 @@ def leaderboard_of_record(wanted: Wanted, results: Path, tracking_uri: str | Non
     record = Record.open_existing(results, tracking_uri)
     under = f" under {' or '.join(wanted.protocols)}" if wanted.protocols else ""
     nothing = f"nothing is recorded for suite {suite.name}{under} in {shown(record.uri)}; run: promptarena compare"
-    _show(wanted, Outline.of(suite), record.results(suite.name), nothing)
+    _show(wanted, outline_of(suite), record.results(suite.name), nothing)
 
 
 def leaderboard_of_exports(wanted: Wanted, folders: Sequence[Path]) -> None:
@@ -83,7 +82,7 @@ def _outline(name: str, exports: Sequence[Export]) -> Outline:
     """The layout of a suite's tables: as it is here, else as the exports have it, which must then agree."""
     there = {export.manifest.suite.name: export.manifest.suite for export in exports}
     if name in list_suites() or name.endswith(".toml"):
-        outline = Outline.of(load_suite(name))
+        outline = outline_of(load_suite(name))
         if outline.name not in there:
             raise UserError(f"no export is of suite {outline.name}; name one of: {', '.join(sorted(there))}")
         return outline

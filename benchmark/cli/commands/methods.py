@@ -14,11 +14,12 @@ from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import backbone_of_shapes
 from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.contract.kit import RULES, Finding, check, miniature, one_line
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
 from promptarena.benchmark.planning.suites import load_suite
-from promptarena.benchmark.plugins.learner import Classes, Learner, assumed_settings
+from promptarena.benchmark.plugins.learner import Learner, assumed_settings
 from promptarena.benchmark.plugins.registry import ALL, OURS, Method, Registry, load_registry
 from promptarena.benchmark.plugins.scaffold import write_method
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
 from promptarena.benchmark.running.comparison import Comparison
-from promptarena.benchmark.running.local import RunFailedError
+from promptarena.benchmark.running.launcher import RunFailedError
 
 
 class ProgressReporter:

@@ -10,11 +10,10 @@ from typing import Any
 
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.files import write_whole
-from promptarena.benchmark.core.runs import PROTOCOLS
+from promptarena.benchmark.core.runs import PROTOCOLS, StoredResult
 from promptarena.benchmark.core.suite_layout import Outline
-from promptarena.benchmark.planning.suites import Suite, load_suite
+from promptarena.benchmark.planning.suites import Suite, load_suite, outline_of
 from promptarena.benchmark.published.load import load_published
-from promptarena.benchmark.recording.index import StoredResult
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.recording.store import shown
 from promptarena.benchmark.report.boards import of_methods
@@ -46,7 +45,7 @@ def write_report(
     if not stored:
         raise UserError(f"nothing is recorded for suite {suite.name} in {shown(record.uri)}; run: promptarena compare")
     page = page_of(
-        Outline.of(suite),
+        outline_of(suite),
         stored,
         _documents(record, stored),
         title=suite.title,

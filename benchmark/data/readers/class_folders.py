@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from promptarena.benchmark.core.config_files import check
+from promptarena.benchmark.core.config_files import Text, check
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.data.cards import SPLITS, Card, SplitName, Text, readable
+from promptarena.benchmark.data.cards import SPLITS, Card, SplitName, readable
 from promptarena.benchmark.data.images import EXTENSIONS, FileImages
 from promptarena.benchmark.data.readers.listing import Listing, Options, image_folder
 

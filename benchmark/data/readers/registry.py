@@ -4,15 +4,13 @@ A reader is one function from (card, split, data root) to a Listing; `READERS` f
 """
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.data.cards import Card, ReaderName, SplitName
-from promptarena.benchmark.data.images import PixelArray, RenderedImages
 from promptarena.benchmark.data.readers.class_folders import read_folder
 from promptarena.benchmark.data.readers.listing import Listing, Reader
+from promptarena.benchmark.data.readers.miniature import read_miniature
 from promptarena.benchmark.data.readers.split_json import read_split_json
 from promptarena.benchmark.data.readers.variant_lists import read_variant_lists
 
@@ -29,27 +27,8 @@ def list_split(card: Card, split: SplitName, root: Path | None) -> Listing:
         raise UserError(f"dataset {card.name!r}: cannot read {error.filename}: {error.strerror}") from error
 
 
-def _read_miniature(card: Card, split: SplitName, root: Path | None) -> Listing:
-    from promptarena.benchmark.data.miniature import render as mini
-
-    pixels_decided_by = digest(mini.pack_digest(), mini.RENDER_VERSION, card.name, card.options)[:12]
-    labels = mini.labels(card.options, card.name, split)
-    return Listing(
-        keys=tuple(f"{card.name}/{split}/{index}@{pixels_decided_by}" for index in range(len(labels))),
-        labels=tuple(labels.tolist()),
-        class_names=card.class_names,
-        open_images=partial(RenderedImages, partial(_render, card, split), len(labels)),
-    )
-
-
-def _render(card: Card, split: SplitName) -> PixelArray:
-    from promptarena.benchmark.data.miniature import render as mini
-
-    return mini.render(card.options, card.name, split)[0]
-
-
 READERS: Mapping[ReaderName, Reader] = {
-    "miniature": _read_miniature,
+    "miniature": read_miniature,
     "folder": read_folder,
     "split_json": read_split_json,
     "variant_lists": read_variant_lists,

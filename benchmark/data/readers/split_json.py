@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from promptarena.benchmark.core.config_files import check, read_bytes, read_json_model
+from promptarena.benchmark.core.config_files import Text, check, read_bytes, read_json_model
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.data.cards import SPLITS, Card, SplitName, Text, readable
+from promptarena.benchmark.data.cards import SPLITS, Card, SplitName, readable
 from promptarena.benchmark.data.images import FileImages
 from promptarena.benchmark.data.readers.listing import (
     Listing,

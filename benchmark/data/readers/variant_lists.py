@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from promptarena.benchmark.core.config_files import check, read_text
+from promptarena.benchmark.core.config_files import Text, check, read_text
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.data.cards import Card, SplitName, Text, readable
+from promptarena.benchmark.data.cards import Card, SplitName, readable
 from promptarena.benchmark.data.images import FileImages
 from promptarena.benchmark.data.readers.listing import Listing, Options, image_folder, require_files
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Format = Literal["rich", "md", "latex", "html", "csv", "json"]
+FILE_ENDINGS: dict[Format, str] = {"md": "md", "latex": "tex", "html": "html", "csv": "csv", "json": "json"}
 
 
 def render(board: Board, format: Format) -> str:

@@ -9,11 +9,21 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from promptarena.benchmark.core.runs import Cost, PlannedRun, Protocol, RunResult, RunSpec, Score, Subset, Target
+from promptarena.benchmark.core.config_files import Text
+from promptarena.benchmark.core.runs import (
+    Cost,
+    PlannedRun,
+    Protocol,
+    RunResult,
+    RunSpec,
+    Score,
+    StoredResult,
+    StoredScore,
+    Subset,
+    Target,
+)
 from promptarena.benchmark.core.suite_layout import Name
-from promptarena.benchmark.data.cards import Text
 from promptarena.benchmark.recording.exports.sealed import Digest, Sealed, Values, json_bytes
-from promptarena.benchmark.recording.index import StoredResult, StoredScore
 from promptarena.benchmark.recording.record import Imported, Recalled
 from promptarena.benchmark.recording.schema import check_result, params_of
 

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.contract.kit import World, check, miniature
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import TrainingTask
-from promptarena.benchmark.plugins.learner import CannotTransferError, Classes, Learner
+from promptarena.benchmark.plugins.learner import CannotTransferError, Learner
 
 CLASSES = Classes(("zero", "one", "two"), "the digit {}.")
 

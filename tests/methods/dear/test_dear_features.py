@@ -19,7 +19,7 @@ from dear_learners import (
 )
 from torch import Tensor
 
-from promptarena.benchmark.heads.concepts import ATTRIBUTES
+from promptarena.benchmark.backbone.head_roles import ATTRIBUTES
 from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.edits import append
 from promptarena.methods.dear import role_mask

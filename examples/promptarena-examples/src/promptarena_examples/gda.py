@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.plugins.learner import About, CannotTransferError, Classes, Images, Shots
+from promptarena.benchmark.plugins.learner import About, CannotTransferError, Images, Shots
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 
 

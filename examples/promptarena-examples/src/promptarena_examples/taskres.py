@@ -7,8 +7,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.plugins.learner import About, CannotTransferError, Classes, Config, Learner
+from promptarena.benchmark.plugins.learner import About, CannotTransferError, Config, Learner
 
 
 class TaskResConfig(Config):

@@ -1,0 +1,50 @@
+"""MLflow's pages on the record."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import closing, suppress
+from pathlib import Path
+
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.recording.record import Record
+from promptarena.benchmark.recording.store import shown
+
+LOCALHOST = "127.0.0.1"
+
+SECONDS_TO_END = 10.0
+
+
+def serve_ui(results: Path, tracking_uri: str | None, port: int) -> int:
+    """Run MLflow's server on the record until it is stopped; its exit code."""
+    record = Record.open_existing(results, tracking_uri)
+    if record.uri.startswith(("http://", "https://")):
+        raise UserError(f"the record is served already: open {shown(record.uri)} in a browser")
+    with closing(socket.socket()) as probe:
+        if probe.connect_ex((LOCALHOST, port)) == 0:
+            raise UserError(f"port {port} is taken; choose another with --port")
+    server_address = f"http://{LOCALHOST}:{port}"
+    print(f"{server_address} shows {shown(record.uri)}; stop with Ctrl-C", flush=True)
+    for suite, address in record.views().items():
+        print(f"{server_address}/{address.lstrip('/')} shows the methods of {suite} with their averages", flush=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", record.uri, "--workers", "1"]
+    server = subprocess.Popen(
+        [*command, "--host", LOCALHOST, "--port", str(port)],
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        start_new_session=True,
+    )
+    try:
+        return server.wait()
+    finally:
+        _end_group(server)
+
+
+def _end_group(server: subprocess.Popen[bytes]) -> None:
+    """End a server with the processes it started, which it would leave behind."""
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(SECONDS_TO_END)
+        os.killpg(server.pid, signal.SIGKILL)

@@ -1,0 +1,29 @@
+"""The embedded miniature: images that are rendered from a card."""
+
+from functools import partial
+from pathlib import Path
+
+from promptarena.benchmark.core.keys import digest
+from promptarena.benchmark.data.cards import Card, SplitName
+from promptarena.benchmark.data.images import PixelArray, RenderedImages
+from promptarena.benchmark.data.readers.listing import Listing
+
+
+def read_miniature(card: Card, split: SplitName, root: Path | None) -> Listing:
+    """The images of a miniature dataset's split, each known by what decides its pixels."""
+    from promptarena.benchmark.data.miniature import render as mini
+
+    pixels_decided_by = digest(mini.pack_digest(), mini.RENDER_VERSION, card.name, card.options)[:12]
+    labels = mini.labels(card.options, card.name, split)
+    return Listing(
+        keys=tuple(f"{card.name}/{split}/{index}@{pixels_decided_by}" for index in range(len(labels))),
+        labels=tuple(labels.tolist()),
+        class_names=card.class_names,
+        open_images=partial(RenderedImages, partial(_render, card, split), len(labels)),
+    )
+
+
+def _render(card: Card, split: SplitName) -> PixelArray:
+    from promptarena.benchmark.data.miniature import render as mini
+
+    return mini.render(card.options, card.name, split)[0]

@@ -1,0 +1,62 @@
+"""The process that runs a run, and whether it is still alive."""
+
+import os
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import psutil
+
+HEARTBEAT_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The process that runs a run. `started` and `heartbeat` are seconds since the epoch."""
+
+    host: str
+    pid: int
+    started: float
+    heartbeat: float
+
+    @classmethod
+    def current(cls) -> "Owner":
+        """This process, with a heartbeat of now."""
+        return cls(socket.gethostname(), os.getpid(), psutil.Process().create_time(), time.time())
+
+    @classmethod
+    def of(cls, tags: Mapping[str, str]) -> "Owner | None":
+        """The owner named by a run's tags; None when they name none."""
+        try:
+            return cls(
+                tags["owner.host"],
+                int(tags["owner.pid"]),
+                float(tags["owner.started"]),
+                float(tags["owner.heartbeat"]),
+            )
+        except (KeyError, ValueError):
+            return None
+
+    def tags(self) -> dict[str, str]:
+        """The tags that `of` reads."""
+        return {f"owner.{item.name}": str(getattr(self, item.name)) for item in fields(self)}
+
+    def is_me(self) -> bool:
+        """Whether this process is the owner."""
+        return self.host == socket.gethostname() and self.pid == os.getpid() and self.alive()
+
+    def alive(self) -> bool:
+        """Whether the owner still runs: asked of the system on this host, judged by the heartbeat's age on another."""
+        if self.host != socket.gethostname():
+            return time.time() - self.heartbeat < HEARTBEAT_SECONDS
+        try:
+            process = psutil.Process(self.pid)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            # The kernel counts start times from a boot time that clock corrections move by a second.
+            return abs(process.create_time() - self.started) < 2.0
+        except psutil.NoSuchProcess:
+            return False
+        except psutil.AccessDenied:
+            return True

@@ -1,0 +1,30 @@
+"""Keeps boards and figures in the record."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from promptarena.benchmark.leaderboard.formats.render import FILE_ENDINGS, render
+from promptarena.benchmark.leaderboard.frame import names_reading
+from promptarena.benchmark.leaderboard.model import Board
+from promptarena.benchmark.recording.record import Record
+
+
+def keep_boards(
+    record: Record,
+    comparison_id: str,
+    boards: Sequence[Board],
+    labels: Collection[str],
+    draw: Callable[[], Mapping[str, bytes]],
+) -> None:
+    """Keep the boards as tables of a comparison, in all formats, and their headlines with the methods named.
+
+    `draw` makes the figures to keep beside them, by name; it is asked only when the record has other tables, or none.
+    """
+    tables: dict[str, str | bytes] = {}
+    headline: dict[str, dict[str, float]] = {}
+    for board in boards:
+        name = f"{board.protocol}-{board.part}" if board.part else board.protocol
+        tables |= {f"{name}.{ending}": render(board, format) for format, ending in FILE_ENDINGS.items()}
+        for label, means in board.headline().items():
+            if not names_reading(label, labels):
+                headline.setdefault(label, {}).update(means)
+    record.log_tables(comparison_id, tables, headline, draw)
