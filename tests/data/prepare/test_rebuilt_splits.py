@@ -22,7 +22,7 @@ from promptarena.benchmark.data.prepare.annotations import Part, Row, action, br
 from promptarena.benchmark.data.prepare.rebuilt_splits import divide, own_split, rebuild_split, write_own_split
 from promptarena.benchmark.data.readers.split_json import SplitFile
 
-SHARED = Path(os.environ.get("PROMPTARENA_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+SHARED = Path(os.environ.get("PROMPTARENA_SHARED", Path(__file__).resolve().parents[4] / "shared"))
 PUBLISHED = SHARED / "data" / "splits"
 needs_published = pytest.mark.skipif(
     not PUBLISHED.is_dir(), reason=f"the published split files are not in {PUBLISHED}; set PROMPTARENA_SHARED"
