@@ -28,7 +28,7 @@ from promptarena.benchmark.cli.published import published_app
 from promptarena.benchmark.core.errors import UserError
 
 app = typer.Typer(
-    help="Compare prompt learners for CLIP: one backbone, three protocols, every figure in MLflow.",
+    help="Compare prompt learners for CLIP: one backbone, four protocols, every figure in MLflow.",
     pretty_exceptions_enable=False,
     add_completion=False,
     epilog="Start here: promptarena compare --seeds 1 --datasets food flags. "

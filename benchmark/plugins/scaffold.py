@@ -19,9 +19,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone
-from promptarena.benchmark.plugins.learner import (About, Config, Learner)
-from promptarena.benchmark.core.classes import (Classes)
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
+from promptarena.benchmark.plugins.learner import About, Config, Learner
 
 
 class ${title}Config(Config):
