@@ -25,8 +25,7 @@ from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.plugins.registry import ALL, Registry, load_registry
 from promptarena.benchmark.recording.index import RecordedRun
 from promptarena.benchmark.recording.record import Parents, Record
-from promptarena.benchmark.running.launcher import Done, EpochDone, Quiet, RunFailedError, Started
-from promptarena.benchmark.running.local import carry_out
+from promptarena.benchmark.running.launcher import Done, EpochDone, Launcher, Quiet, RunFailedError, Started
 from promptarena.benchmark.running.runner import Workplace, training_folder
 from promptarena.benchmark.running.schedule import Schedule
 
@@ -211,12 +210,13 @@ class Reporter(Protocol):
 
 
 def carry_out_comparison(
-    comparison: Comparison, workplace: Workplace, record: Record, workers: int, reporter: Reporter
+    comparison: Comparison, launcher: Launcher, record: Record, results: Path, reporter: Reporter
 ) -> list[tuple[PlannedRun, RunFailedError]]:
     """Carry out what the record lacks and record each run as it ends; returns the failed runs with their errors.
 
     Runs that differ in the seed only are scored together, see Schedule. Interrupted at any moment, the same call goes
-    on where it stood: at the last finished epoch of each run.
+    on where it stood: at the last finished epoch of each run. `results` is the folder of unfinished trainings; a
+    training's files are removed once all its runs are recorded.
     """
     suite = comparison.suite
     comparison_id = record_comparison(comparison, record)
@@ -231,7 +231,7 @@ def carry_out_comparison(
     sizes = {run.key: comparison.workloads[run.key].passes for run in missing}
     unfinished = Counter(run.train_key for run in missing)
     beaten = time.monotonic()
-    with closing(carry_out(Schedule(missing, sizes, workers), workplace, workers)) as events:
+    with closing(launcher.launch(Schedule(missing, sizes, launcher.workers))) as events:
         for event in events:
             match event:
                 case Started(run):
@@ -250,7 +250,7 @@ def carry_out_comparison(
                     reporter.finished(run, result)
                     unfinished[run.train_key] -= 1
                     if not unfinished[run.train_key]:
-                        shutil.rmtree(training_folder(workplace.results, run), ignore_errors=True)
+                        shutil.rmtree(training_folder(results, run), ignore_errors=True)
                 case Quiet():
                     pass
             if time.monotonic() - beaten > SECONDS_BETWEEN_HEARTBEATS:

@@ -1,8 +1,11 @@
 """What a launcher is and what it says about the runs that it carries out."""
 
+from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Protocol
 
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
+from promptarena.benchmark.running.schedule import Schedule
 
 
 class RunFailedError(RuntimeError):
@@ -49,3 +52,22 @@ class Quiet:
 
 
 Event = Started | EpochDone | Done | Quiet
+
+
+class Launcher(Protocol):
+    """Carries out scheduled runs, on this machine or on others. It knows nothing of the record."""
+
+    @property
+    def workers(self) -> int:
+        """How many groups of runs it works on at the same time (>= 1)."""
+
+    def launch(self, schedule: Schedule) -> Generator[Event, None, None]:
+        """Carry out all that is scheduled, and yield what happens as it happens.
+
+        Every run is Started once, may report epochs, and ends in one Done; a run that fails ends in a Done with its
+        error and stops no other run. Quiet comes at least once a minute when nothing else does, so that the caller can
+        keep its claims alive. Closing the generator ends all workers.
+
+        Args:
+            schedule: gives out groups of runs with `take`; runs of a lost worker go back with `put_back`.
+        """

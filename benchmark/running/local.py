@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cached_property, partial
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -82,11 +83,19 @@ class _Worker:
         return Done(lost, RunFailedError(f"the worker process died: {reason}", "", users_fault=False))
 
 
-def carry_out(schedule: Schedule, workplace: Workplace, workers: int) -> Generator[Event, None, None]:
-    """Run all that is scheduled on `workers` processes and yield what happens, as it happens.
+@dataclass(frozen=True)
+class LocalPool:
+    """A launcher: so many worker processes on this machine."""
 
-    Every run is Started once, however often it is taken up. Closing the iterator ends the workers.
-    """
+    workplace: Workplace
+    workers: int
+
+    def launch(self, schedule: Schedule) -> Generator[Event, None, None]:
+        """See Launcher. A run that a dead worker had begun is taken up again without being Started again."""
+        yield from _carry_out(schedule, self.workplace, self.workers)
+
+
+def _carry_out(schedule: Schedule, workplace: Workplace, workers: int) -> Generator[Event, None, None]:
     context = multiprocessing.get_context("spawn")
     active: list[_Worker] = []
     begun: set[str] = set()

@@ -25,6 +25,7 @@ from promptarena.benchmark.running.comparison import (
     record_comparison,
 )
 from promptarena.benchmark.running.launcher import RunFailedError
+from promptarena.benchmark.running.local import LocalPool
 from promptarena.benchmark.running.runner import Workplace
 
 
@@ -45,7 +46,9 @@ def run_compare(
     if comparison.missing():
         try:
             with ProgressReporter(console, comparison, workers) as reporter:
-                failures = carry_out_comparison(comparison, workplace, record, workers, reporter)
+                failures = carry_out_comparison(
+                    comparison, LocalPool(workplace, workers), record, workplace.results, reporter
+                )
         except SystemExit:
             terminal.console(stderr=True).print("promptarena: stopped; the same command goes on from here")
             raise
