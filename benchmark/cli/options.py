@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from promptarena.benchmark.core.protocol_table import PROTOCOLS
+
 SuiteArgument = Annotated[str, typer.Argument(help="A built-in suite, or the path of a suite's TOML file.")]
 Results = Annotated[Path, typer.Option(help="Folder of the record, its artifacts and unfinished trainings.")]
 TrackingUri = Annotated[
@@ -21,9 +23,7 @@ Methods = Annotated[
 ]
 Protocols = Annotated[
     list[str] | None,
-    typer.Option(
-        help="base-to-novel, cross-dataset, domain-generalization, few-shot (default: the suite's).", show_default=False
-    ),
+    typer.Option(help=f"{', '.join(PROTOCOLS)} (default: the suite's).", show_default=False),
 ]
 Datasets = Annotated[list[str] | None, typer.Option(help="Datasets (default: the suite's).", show_default=False)]
 Seeds = Annotated[list[int] | None, typer.Option(help="Seeds (default: the suite's).", show_default=False)]

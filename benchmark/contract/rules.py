@@ -14,8 +14,8 @@ from torch import Tensor
 from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.backbone.loading import weights_digest
 from promptarena.benchmark.contract.world import Subject, same
+from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.core.runs import PROTOCOLS
 from promptarena.benchmark.plugins.learner import About, CannotTransferError, Learner
 
 CLOSE = 1e-4

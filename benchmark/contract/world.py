@@ -17,6 +17,7 @@ from torch import Tensor
 from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.core.classes import Classes
+from promptarena.benchmark.core.protocol_table import DEFAULT_PROTOCOL
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask, adapted
 from promptarena.benchmark.data.data_manager import Data, Examples, Pictures
 from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_folder
@@ -88,7 +89,7 @@ def miniature(dataset: str = "digits", shots: int = 8) -> World:
         test=Examples(Pictures(card, split, rows), split.labels[rows]),
         novel=Classes(novel.names[:-1], novel.template, novel.dataset),
         cache=ArrayCache(default_cache_folder()),
-        training=suite.task("base-to-novel", dataset, suite.shots),
+        training=suite.task(DEFAULT_PROTOCOL, dataset, suite.shots),
         adapt=adapt,
     )
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.protocol_table import Protocol
 
 Subset = Literal["base", "novel", "all"]
-Protocol = Literal["base-to-novel", "cross-dataset", "domain-generalization", "few-shot"]
-PROTOCOLS: tuple[Protocol, ...] = ("base-to-novel", "cross-dataset", "domain-generalization", "few-shot")
 
 
 @dataclass(frozen=True, order=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from promptarena.benchmark.core.config_files import Text
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$")]
 
@@ -40,8 +40,8 @@ class Outline(BaseModel):
     def columns(self, protocol: Protocol, chosen: Sequence[str] = ()) -> list[tuple[str, str]]:
         """Names and titles of the datasets (of `chosen`, when given) in a protocol's tables, the source first; none
         when the suite has nothing for the protocol."""
-        targets = {"cross-dataset": self.targets, "domain-generalization": self.variants}.get(protocol)
-        names = [name for name in (self.datasets if targets is None else targets) if not chosen or name in chosen]
-        if targets is not None:
+        info = protocol_info(protocol)
+        names = [name for name in getattr(self, info.suite_field) if not chosen or name in chosen]
+        if info.is_transfer:
             names = [self.source, *names] if self.source and names else []
         return [(name, self.titles[name]) for name in names]

@@ -10,18 +10,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Metric, Protocol, ProtocolInfo, protocol_info
 from promptarena.benchmark.leaderboard.aggregate import Figure, Method, Place, Seed, average, harmonic
-from promptarena.benchmark.leaderboard.captions import TITLES, caption, missing_notes
+from promptarena.benchmark.leaderboard.captions import caption, missing_notes
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Mark, Row, Table
-from promptarena.benchmark.leaderboard.selection import TRANSFER, Titled, counted_shots, protocol_rows
+from promptarena.benchmark.leaderboard.selection import Titled, counted_shots, protocol_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FEW_SHOTS = (1, 2, 4, 8, 16)
 
-_SIDES = (Column("base_pct", "Base"), Column("novel_pct", "Novel"), Column("hm_pct", "HM"))
+_SIDES: Mapping[Metric, Column] = {
+    "base": Column("base_pct", "Base"),
+    "novel": Column("novel_pct", "Novel"),
+    "hm": Column("hm_pct", "HM"),
+    "accuracy": Column("accuracy_pct", "Accuracy"),
+}
+_MEASURED: Mapping[Metric, str] = {"base": "base", "novel": "novel", "accuracy": "all"}
+"""The classes that a metric is the accuracy on."""
 _COSTS = (
     Column("trainable_parameters", "Parameters", "parameters"),
     Column("train_seconds", "Training s", "seconds"),
@@ -52,24 +59,26 @@ def leaderboard(
 
     Raises UserError when there is nothing to average over, and as `protocol_rows` does.
     """
-    transfer = protocol in TRANSFER
-    if len(datasets) < (2 if transfer else 1):
-        raise UserError(f"a {protocol} leaderboard needs {'a source and a target' if transfer else 'a dataset'}")
+    info = protocol_info(protocol)
+    if len(datasets) < (2 if info.is_transfer else 1):
+        raise UserError(
+            f"a {protocol} leaderboard needs {'a source and a target' if info.is_transfer else 'a dataset'}"
+        )
     rows = protocol_rows(frame, protocol, datasets, shots)
     ours, labels = rows.frame, rows.labels(labels)
     datasets = [(name, f"{title} (own split)" if name in rows.own_splits else title) for name, title in datasets]
 
     expected = tuple(sorted(set(seeds) or {int(seed) for seed in ours["seed"].dropna().unique()}))
-    methods = _methods(ours, rows.holes, expected, labels, protocol == "few-shot")
+    methods = _methods(ours, rows.holes, expected, labels, info.by_shots)
     columns = tuple(shots)
-    methods.sort(key=lambda method: _rank(method, labels, protocol, datasets, columns))
-    tables = tuple(_marked(table) for table in _layout(methods, protocol, datasets, columns))
+    methods.sort(key=lambda method: _rank(method, labels, info, datasets, columns))
+    tables = tuple(_marked(table) for table in _layout(methods, info, datasets, columns))
     remarks = [note["text"] for note in frame.attrs.get("notes", []) if note["protocol"] == protocol]
     miniature = bool(ours["miniature"].any())
     return Board(
         suite=rows.only("suite"),
         protocol=protocol,
-        title=TITLES[protocol],
+        title=info.title,
         caption=caption(
             protocol, rows.only("suite"), rows.only("backbone"), expected, rows.taught, miniature, len(datasets)
         ),
@@ -78,7 +87,7 @@ def leaderboard(
         own_splits=rows.own_splits,
         seeds=expected,
         tables=(*tables, _cost_table(ours, methods)),
-        notes=(*rows.notes, *missing_notes(methods, _places(protocol, datasets, columns)), *remarks),
+        notes=(*rows.notes, *missing_notes(methods, _places(info, datasets, columns)), *remarks),
     )
 
 
@@ -114,57 +123,69 @@ def _wanted(by_seeds: Iterable[Mapping[Seed, Any]], expected: Sequence[int]) -> 
 
 
 def _rank(
-    method: Method, labels: Sequence[str], protocol: Protocol, datasets: Titled, shots: tuple[int, ...]
+    method: Method, labels: Sequence[str], info: ProtocolInfo, datasets: Titled, shots: tuple[int, ...]
 ) -> tuple[float, str]:
     if labels:
         return (labels.index(method.label), method.label)
-    table = _layout([method], protocol, datasets, shots)[0]
+    table = _layout([method], info, datasets, shots)[0]
     headline = [cell.value for column, cell in zip(table.columns, table.rows[0].cells, strict=True) if column.headline]
     return (-1.0 if headline[-1] is None else headline[-1], method.label)
 
 
-def _layout(methods: Sequence[Method], protocol: Protocol, datasets: Titled, shots: tuple[int, ...]) -> list[Table]:
-    match protocol:
-        case "base-to-novel":
-            return _base_to_novel(methods, datasets)
-        case "few-shot":
-            return _few_shot(methods, datasets, shots)
-        case _:
+def _layout(methods: Sequence[Method], info: ProtocolInfo, datasets: Titled, shots: tuple[int, ...]) -> list[Table]:
+    match info.columns:
+        case "metrics":
+            return _by_metrics(methods, info, datasets)
+        case "datasets":
             return [_transfer(methods, datasets)]
+        case "shots":
+            return _by_shots(methods, datasets, shots)
 
 
-def _places(protocol: Protocol, datasets: Titled, shots: tuple[int, ...]) -> list[tuple[Place, str]]:
-    match protocol:
-        case "base-to-novel":
-            return [(Place(name, side), f"{title} {side}") for name, title in datasets for side in ("base", "novel")]
-        case "few-shot":
+def _places(info: ProtocolInfo, datasets: Titled, shots: tuple[int, ...]) -> list[tuple[Place, str]]:
+    match info.columns:
+        case "metrics":
+            measured = [metric for metric in _MEASURED if metric in info.metrics]
+            return [
+                (Place(name, _MEASURED[metric]), f"{title} {metric}") for name, title in datasets for metric in measured
+            ]
+        case "datasets":
+            return [(Place(name, "all"), title) for name, title in datasets]
+        case "shots":
             return [
                 (Place(name, "all", count), f"{title} {counted_shots(count)}")
                 for name, title in datasets
                 for count in shots
             ]
-        case _:
-            return [(Place(name, "all"), title) for name, title in datasets]
 
 
-def _base_to_novel(methods: Sequence[Method], datasets: Titled) -> list[Table]:
-    def sides(method: Method, dataset: str) -> tuple[Figure, Figure, Figure]:
-        base, novel = method.figure(Place(dataset, "base")), method.figure(Place(dataset, "novel"))
-        return base, novel, harmonic(base, novel)
+def _by_metrics(methods: Sequence[Method], info: ProtocolInfo, datasets: Titled) -> list[Table]:
+    """Tables whose columns are the metrics, the average first. A harmonic mean is taken of seed means."""
+    shown = {metric: column for metric, column in _SIDES.items() if metric in info.metrics}
+
+    def figures(method: Method, dataset: str) -> dict[Metric, Figure]:
+        every = {metric: method.figure(Place(dataset, subset)) for metric, subset in _MEASURED.items()}
+        every["hm"] = harmonic(every["base"], every["novel"])
+        return {metric: every[metric] for metric in shown}
+
+    def each(method: Method, dataset: str) -> list[Figure]:
+        return list(figures(method, dataset).values())
 
     def averages(method: Method) -> list[Figure]:
-        base, novel, hms = (
-            average(figures) for figures in zip(*(sides(method, name) for name, _ in datasets), strict=True)
-        )
-        return [base, novel, harmonic(base, novel) if base.full and novel.full else hms, hms]
+        rows = [figures(method, name) for name, _ in datasets]
+        means = {metric: average([row[metric] for row in rows]) for metric in shown}
+        if "hm" not in means:
+            return list(means.values())
+        mean_of_hms, base, novel = means["hm"], means["base"], means["novel"]
+        means["hm"] = harmonic(base, novel) if base.full and novel.full else mean_of_hms
+        return [*means.values(), mean_of_hms]
 
-    columns = (
-        *(replace(side, headline=True) for side in _SIDES),
-        Column("mean_of_hms_pct", "Mean of HMs", shown=False),
-    )
+    columns = [replace(column, headline=True) for column in shown.values()]
+    if "hm" in shown:
+        columns.append(Column("mean_of_hms_pct", "Mean of HMs", shown=False))
     return [
-        _table("average", _average_title(datasets), columns, methods, averages),
-        *(_table(name, title, _SIDES, methods, partial(sides, dataset=name)) for name, title in datasets),
+        _table("average", _average_title(datasets), tuple(columns), methods, averages),
+        *(_table(name, title, tuple(shown.values()), methods, partial(each, dataset=name)) for name, title in datasets),
     ]
 
 
@@ -179,7 +200,7 @@ def _transfer(methods: Sequence[Method], datasets: Titled) -> Table:
     return _table("targets", "Source and targets", tuple(columns), methods, figures)
 
 
-def _few_shot(methods: Sequence[Method], datasets: Titled, shots: tuple[int, ...]) -> list[Table]:
+def _by_shots(methods: Sequence[Method], datasets: Titled, shots: tuple[int, ...]) -> list[Table]:
     def averages(method: Method) -> list[Figure]:
         return [average([method.figure(Place(name, "all", count)) for name, _ in datasets]) for count in shots]
 

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Titled = Sequence[tuple[str, str]]
-
-TRANSFER: tuple[Protocol, ...] = ("cross-dataset", "domain-generalization")
 
 _COSTS = ("trainable_parameters", "train_seconds", "train_images", "eval_seconds", "eval_images", "peak_memory_mib")
 _PLACE = ["label", "shots", "seed", "target_dataset", "target_subset"]
@@ -57,7 +55,7 @@ def protocol_rows(
     import pandas as pd
 
     names = [name for name, _ in datasets]
-    few = protocol == "few-shot"
+    info = protocol_info(protocol)
     # Without its attributes, which pandas would copy deeply for every selection.
     ours = pd.DataFrame(frame)
     ours = ours[(ours["protocol"] == protocol) & (ours["metric"] == "accuracy")]
@@ -67,17 +65,17 @@ def protocol_rows(
         for hole in frame.attrs.get("holes", [])
         if hole["protocol"] == protocol and hole["target_dataset"] in names
     ]
-    if protocol in TRANSFER:
+    if info.is_transfer:
         ours = ours[ours["dataset"].isin(names[:1])]
         holes = [hole for hole in holes if hole["dataset"] in names[:1]]
-    if few and shots is not None:
+    if info.by_shots and shots is not None:
         ours = ours[ours["shots"].isin(list(shots))]
         holes = [hole for hole in holes if hole["shots"] in shots]
     ours, own_splits, notes = _without_rival_splits(ours, datasets)
     _check(ours)
     ours = ours.assign(plain_label=ours["label"])
     taught = tuple(sorted({int(count) for count in ours["shots"]}))
-    marked = len(taught) > 1 and not few
+    marked = len(taught) > 1 and not info.by_shots
     if marked:
         ours = ours.assign(label=[with_shots(*pair) for pair in zip(ours["label"], ours["shots"], strict=True)])
         holes = [hole | {"label": with_shots(hole["label"], hole["shots"])} for hole in holes]

@@ -3,11 +3,12 @@
 Pure functions over names; docs/protocols.md gives the rules in words.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from promptarena.benchmark.core.errors import UserError, unknown
-from promptarena.benchmark.core.runs import PROTOCOLS, Protocol, RunSpec, Subset, Target
+from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
+from promptarena.benchmark.core.runs import RunSpec, Subset, Target
 from promptarena.benchmark.planning.suites import Suite
 
 Value = TypeVar("Value")
@@ -59,11 +60,11 @@ def enumerate_runs(
     wanted = _known(datasets, suite.dataset_names)
     runs: list[RunSpec] = []
     notes: list[str] = []
-    for protocol in _unique(_protocol(name) for name in protocols) or suite.protocols:
+    for protocol in _unique(protocol_info(name).name for name in protocols) or suite.protocols:
         trainings = _trainings(suite, protocol, wanted)
         if not trainings:
             notes.append(f"{protocol} is left out: none of {', '.join(sorted(wanted or ()))} is a dataset it scores")
-        default_shots = suite.few_shot_shots if protocol == "few-shot" else (suite.shots,)
+        default_shots = suite.few_shot_shots if protocol_info(protocol).by_shots else (suite.shots,)
         runs.extend(
             RunSpec(
                 suite=suite.name,
@@ -86,29 +87,38 @@ def enumerate_runs(
 
 
 def _trainings(suite: Suite, protocol: Protocol, wanted: frozenset[str] | None) -> tuple[_Training, ...]:
-    def keep(names: Iterable[str]) -> Iterator[str]:
-        return (name for name in names if wanted is None or name in wanted)
-
-    for field in suite.needed(protocol):
+    info = protocol_info(protocol)
+    for field in info.needs:
         if not getattr(suite, field):
             raise UserError(f"suite {suite.name!r} cannot run {protocol}: it names no {field}")
-    if protocol == "base-to-novel":
-        return tuple(
-            _Training(name, "base", (Target(name, "base"), Target(name, "novel"))) for name in keep(suite.datasets)
-        )
-    if protocol == "few-shot":
-        return tuple(_Training(name, "all", (Target(name, "all"),)) for name in keep(suite.datasets))
-    scored = tuple(keep(suite.targets if protocol == "cross-dataset" else suite.variants))
-    if suite.source is None or not scored:
+    names = [name for name in getattr(suite, info.suite_field) if wanted is None or name in wanted]
+    return TRAININGS[protocol](suite, names)
+
+
+def _base_to_novel(suite: Suite, names: Sequence[str]) -> tuple[_Training, ...]:
+    """Each dataset's base classes, scored on them and on its novel ones."""
+    return tuple(_Training(name, "base", (Target(name, "base"), Target(name, "novel"))) for name in names)
+
+
+def _few_shot(suite: Suite, names: Sequence[str]) -> tuple[_Training, ...]:
+    """All classes of each dataset, scored on them."""
+    return tuple(_Training(name, "all", (Target(name, "all"),)) for name in names)
+
+
+def _from_source(suite: Suite, names: Sequence[str]) -> tuple[_Training, ...]:
+    """The source, scored on itself and on all targets."""
+    if suite.source is None or not names:
         return ()
-    return (_Training(suite.source, "all", tuple(Target(name, "all") for name in (suite.source, *scored))),)
+    return (_Training(suite.source, "all", tuple(Target(name, "all") for name in (suite.source, *names))),)
 
 
-def _protocol(name: str) -> Protocol:
-    for protocol in PROTOCOLS:
-        if name == protocol:
-            return protocol
-    raise unknown("protocol", name, PROTOCOLS)
+TRAININGS: dict[str, Callable[[Suite, Sequence[str]], tuple[_Training, ...]]] = {
+    "base-to-novel": _base_to_novel,
+    "cross-dataset": _from_source,
+    "domain-generalization": _from_source,
+    "few-shot": _few_shot,
+}
+"""What each protocol trains and scores on these of its datasets."""
 
 
 def _known(names: Sequence[str], known: Sequence[str]) -> frozenset[str] | None:

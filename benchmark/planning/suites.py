@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from promptarena.benchmark.core.config_files import Text, check, read_toml
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.paths import DATASETS
+from promptarena.benchmark.core.protocol_table import DEFAULT_PROTOCOL, Protocol, protocol_info
 from promptarena.benchmark.core.recipe import TrainingTask
-from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.data.cards import Card, SplitName, load_card, names_a_file
 
@@ -87,7 +87,7 @@ class Suite(BaseModel):
     targets: tuple[Text, ...] = ()
     variants: tuple[Text, ...] = ()
     methods: Annotated[tuple[Text, ...], Field(min_length=1)] = DEFAULT_METHODS
-    protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("base-to-novel",)
+    protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = (DEFAULT_PROTOCOL,)
     shots: Shots = 16
     few_shot_shots: Annotated[tuple[Shots, ...], Field(min_length=1)] = (1, 2, 4, 8, 16)
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (1, 2, 3)
@@ -104,21 +104,10 @@ class Suite(BaseModel):
         if self.source is not None and self.source in self.targets + self.variants:
             raise ValueError("the source is scored anyway; leave it out of targets and variants")
         for protocol in self.protocols:
-            missing = [field for field in self.needed(protocol) if not getattr(self, field)]
+            missing = [field for field in protocol_info(protocol).needs if not getattr(self, field)]
             if missing:
                 raise ValueError(f"protocol {protocol!r} needs the field {missing[0]!r}")
         return self
-
-    @staticmethod
-    def needed(protocol: Protocol) -> tuple[str, ...]:
-        """The fields a suite must fill for a protocol to run."""
-        match protocol:
-            case "base-to-novel" | "few-shot":
-                return ("datasets",)
-            case "cross-dataset":
-                return ("source", "targets")
-            case "domain-generalization":
-                return ("source", "variants")
 
     @property
     def dataset_names(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
 from promptarena.benchmark.leaderboard.build import FEW_SHOTS
 from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.plots.bars import bars, gains
@@ -33,17 +33,18 @@ def every_figure(
 
     Arguments and errors are those of `leaderboard`.
     """
-    if protocol == "few-shot":
+    info = protocol_info(protocol)
+    if info.by_shots:
         frame = frame[frame["shots"].isin(list(shots))]
     makers: dict[str, Callable[[], Figure]] = {
         "bars": lambda: bars(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots),
         "cost": lambda: cost(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots),
         "critical-difference": lambda: critical_difference(frame, protocol, datasets, labels=labels, seeds=seeds),
     }
-    if protocol == "base-to-novel":
-        makers["plane"] = lambda: plane(frame, datasets, labels=labels, seeds=seeds)
-    if protocol == "few-shot":
-        makers["few-shot"] = lambda: few_shot(frame, datasets, labels=labels, seeds=seeds, shots=shots)
+    if {"base", "novel"} <= set(info.metrics):
+        makers["plane"] = lambda: plane(frame, protocol, datasets, labels=labels, seeds=seeds)
+    if info.by_shots:
+        makers[protocol] = lambda: few_shot(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots)
     if reference:
         makers["gains"] = lambda: gains(frame, protocol, datasets, reference, labels=labels, seeds=seeds)
     drawn = {}

@@ -4,15 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Metric, Protocol, protocol_info
 from promptarena.benchmark.leaderboard.build import FEW_SHOTS, leaderboard
-from promptarena.benchmark.leaderboard.captions import TITLES
 from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.plots.cells import column, something, value
 from promptarena.benchmark.plots.style import SMALL, panels, shortened, styled, text_width, ticks, title
 from promptarena.benchmark.statistics.paired import against
-from promptarena.benchmark.statistics.scores import METRICS, Metric, NoScoresError, read_scores
+from promptarena.benchmark.statistics.scores import NoScoresError, read_scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,10 +48,10 @@ def bars(
     arguments and errors are those of `leaderboard`. Raises UserError for a metric the protocol does not have,
     NoScoresError when there is nothing to draw.
     """
-    known = METRICS[protocol]
-    if metric is not None and metric not in known:
-        raise UserError(f"{protocol} has no metric {metric!r}; known: {', '.join(known)}")
-    chosen = metric or known[0]
+    info = protocol_info(protocol)
+    if metric is not None and metric not in info.metrics:
+        raise UserError(f"{protocol} has no metric {metric!r}; known: {', '.join(info.metrics)}")
+    chosen = metric or info.headline
     board = leaderboard(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots)
     scored = {int(count) for count in frame.loc[frame["protocol"] == protocol, "shots"]} & set(shots)
     at = max(scored, default=max(shots, default=1))
@@ -60,7 +59,7 @@ def bars(
     order = [row.label for row in board.tables[0].rows if any(row.label in each for each in shown.values())]
     something(board, order)
     words = {"hm": "HM", "base": "base accuracy", "novel": "novel accuracy"}.get(chosen, "accuracy")
-    shot = f" at {at} shot{'' if at == 1 else 's'}" if protocol == "few-shot" else ""
+    shot = f" at {at} shot{'' if at == 1 else 's'}" if info.by_shots else ""
     return _drawn(
         shown,
         {"average": "Average", **dict(datasets)},
@@ -101,7 +100,7 @@ def gains(
         for difference in each.datasets:
             over = difference.spread
             shown[difference.dataset][each.first] = _bar(over.mean, over.low, over.high)
-    text = f"{TITLES[protocol]}: {scores.words}, points above {shortened([reference])[reference]}"
+    text = f"{protocol_info(protocol).title}: {scores.words}, points above {shortened([reference])[reference]}"
     return _drawn(shown, titles, [each.first for each in comparisons], text, "Points", scores.miniature)
 
 
@@ -110,12 +109,12 @@ def _bar(centre: float, low: float | None, high: float | None) -> _Bar:
 
 
 def _accuracies(board: Board, name: str, metric: Metric, shots: int) -> dict[str, _Bar]:
-    match board.protocol:
-        case "base-to-novel":
+    match protocol_info(board.protocol).columns:
+        case "metrics":
             cells = column(board, name, f"{metric}_pct")
-        case "few-shot":
+        case "shots":
             cells = column(board, name, f"shots_{shots}_pct")
-        case _:
+        case "datasets":
             cells = column(board, "targets", f"{name}_pct")
     return {label: _bar(value(cell), cell.low, cell.high) for label, cell in cells.items()}
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.plots.cells import absent, column, half_width, something, value
@@ -31,16 +32,21 @@ _CONTOURS = 6
 
 
 def plane(
-    frame: "pd.DataFrame", datasets: Titled, *, labels: Sequence[str] = (), seeds: Sequence[int] = ()
+    frame: "pd.DataFrame",
+    protocol: Protocol,
+    datasets: Titled,
+    *,
+    labels: Sequence[str] = (),
+    seeds: Sequence[int] = (),
 ) -> "Figure":
     """Base against novel accuracy, averages over the datasets, with 95 % Student-t intervals over seeds.
 
-    Arguments and errors are those of `leaderboard` for base-to-novel; a method with an incomplete average is named in
-    the title. Raises NoScoresError when there is none to draw.
+    Arguments and errors are those of `leaderboard`, for a protocol with both metrics; a method with an incomplete
+    average is named in the title. Raises NoScoresError when there is none to draw.
     """
     from matplotlib.figure import Figure
 
-    board = leaderboard(frame, "base-to-novel", datasets, labels=labels, seeds=seeds)
+    board = leaderboard(frame, protocol, datasets, labels=labels, seeds=seeds)
     base, novel = column(board, "average", "base_pct"), column(board, "average", "novel_pct")
     shown = [label for label in reversed(base) if label in novel]
     something(board, shown)

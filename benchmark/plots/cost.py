@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.leaderboard.build import FEW_SHOTS, MEASURABLE, leaderboard
 from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.plots.cells import absent, column, half_width, something, value

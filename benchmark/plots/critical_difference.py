@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.core.runs import Protocol
-from promptarena.benchmark.leaderboard.captions import TITLES
+from promptarena.benchmark.core.protocol_table import Metric, Protocol, protocol_info
 from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.plots.style import MINIATURE, PAGE, shortened, styled, text_width
 from promptarena.benchmark.statistics.ranks import Ranking, rank
-from promptarena.benchmark.statistics.scores import Metric, read_scores
+from promptarena.benchmark.statistics.scores import read_scores
 from promptarena.benchmark.statistics.sentences import p_words, sample
 from promptarena.benchmark.statistics.significance import ALPHA
 
@@ -47,7 +46,7 @@ def critical_difference(
     scores = read_scores(frame, protocol, datasets, metric=metric, shots=shots, labels=labels, seeds=seeds)
     ranking = rank(scores)
     names = shortened([each.label for each in ranking.methods])
-    heading = [f"{TITLES[protocol]}: mean ranks by {scores.words}", *_facts(ranking)]
+    heading = [f"{protocol_info(protocol).title}: mean ranks by {scores.words}", *_facts(ranking)]
     heading += [MINIATURE] if scores.miniature else []
     count = len(ranking.methods)
     rows = (count + 1) // 2

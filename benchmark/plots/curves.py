@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
+from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.leaderboard.build import FEW_SHOTS, leaderboard
 from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.leaderboard.spread import spread
@@ -40,6 +41,7 @@ _ASIDE = 0.3
 
 def few_shot(
     frame: "pd.DataFrame",
+    protocol: Protocol,
     datasets: Titled,
     *,
     labels: Sequence[str] = (),
@@ -49,10 +51,10 @@ def few_shot(
     """Accuracy over training images per class: a panel for the average and one for each dataset, with 95 % Student-t
     intervals over seeds.
 
-    Arguments and errors are those of `leaderboard` for few-shot. Incomplete figures are left out of the curves. Raises
-    NoScoresError when there is nothing to draw.
+    Arguments and errors are those of `leaderboard`, for a protocol by numbers of shots. Incomplete figures are left out
+    of the curves. Raises NoScoresError when there is nothing to draw.
     """
-    board = leaderboard(frame, "few-shot", datasets, labels=labels, seeds=seeds, shots=shots)
+    board = leaderboard(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots)
     places = sorted(shots)
     shown = {}
     for name, heading in (("average", "Average"), *datasets):

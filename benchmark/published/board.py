@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Protocol, ProtocolInfo, protocol_info
 from promptarena.benchmark.leaderboard.build import FEW_SHOTS, leaderboard
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
 from promptarena.benchmark.leaderboard.selection import Titled, counted_shots, with_shots
@@ -48,7 +48,7 @@ def distance_board(
     """
     found = distances(frame, published, protocol, datasets, labels=labels, seeds=seeds, shots=shots, barred=barred)
     board = leaderboard(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots)
-    layout = _Layout(protocol, len({each.shots for each in found}) > 1)
+    layout = _Layout(protocol_info(protocol), len({each.shots for each in found}) > 1)
     titles = {AVERAGE: "Average"} | dict(datasets)
     known = {each.dataset for each in found if each.published}
     bare = [] if board.miniature else [title for name, title in datasets if name not in known]
@@ -77,19 +77,19 @@ def distance_board(
 class _Layout:
     """What rows and groups of columns are called; `several`: the runs differ in their shots."""
 
-    protocol: Protocol
+    info: ProtocolInfo
     several: bool
 
     def row(self, each: Distance) -> str:
-        if self.several and self.protocol != "few-shot":
+        if self.several and not self.info.by_shots:
             return with_shots(each.label, each.shots)
         return each.label
 
     def key(self, each: Distance) -> str:
-        return f"shots_{each.shots}" if self.protocol == "few-shot" else each.metric
+        return f"shots_{each.shots}" if self.info.by_shots else each.metric
 
     def group(self, each: Distance) -> str:
-        return counted_shots(each.shots) if self.protocol == "few-shot" else _METRICS[each.metric]
+        return counted_shots(each.shots) if self.info.by_shots else _METRICS[each.metric]
 
 
 def _table(here: Sequence[Distance], dataset: str, title: str, layout: _Layout) -> Table:

@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.core.subsets import harmonic_mean
-from promptarena.benchmark.published.rows import AVERAGE, MEMBERS, SOURCE, PublishedRow
+from promptarena.benchmark.published.rows import AVERAGE, SOURCE, PublishedRow
 
 Interval = tuple[float, float]
 EPSILON = 1e-9
@@ -70,7 +71,7 @@ def _parts(row: PublishedRow) -> list[Place]:
     if row.metric == "hm":
         return [(row.dataset, "base"), (row.dataset, "novel")]
     if row.dataset == AVERAGE:
-        return [(name, row.metric) for name in MEMBERS[row.protocol]]
+        return [(name, row.metric) for name in protocol_info(row.protocol).published]
     return []
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
 from promptarena.benchmark.leaderboard.build import FEW_SHOTS, leaderboard
 from promptarena.benchmark.leaderboard.frame import names_reading
 from promptarena.benchmark.leaderboard.model import Board, Cell
 from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.published.load import Place, Published, lookup
-from promptarena.benchmark.published.rows import AVERAGE, BACKBONES, MEMBERS, SOURCE, STANDARD, Kind
+from promptarena.benchmark.published.rows import AVERAGE, BACKBONES, SOURCE, STANDARD, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,6 @@ _UNFIT: dict[Kind, str] = {
     "re-run": "only a re-run by others is published",
     "bound": "only a bound is published",
 }
-_TRANSFER = ("cross-dataset", "domain-generalization")
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def _by_shots(frame: "pd.DataFrame", protocol: Protocol) -> "Iterator[tuple[int,
     """The protocol's rows and holes by training images per class; in few-shot all together."""
     rows = frame[frame["protocol"] == protocol]
     holes = [hole for hole in frame.attrs.get("holes", []) if hole["protocol"] == protocol]
-    if protocol == "few-shot":
+    if protocol_info(protocol).by_shots:
         yield 0, rows
         return
     counts = {int(count) for count in rows["shots"].unique()} | {int(hole["shots"]) for hole in holes}
@@ -130,7 +129,7 @@ def _by_shots(frame: "pd.DataFrame", protocol: Protocol) -> "Iterator[tuple[int,
 
 def _theirs(known: Mapping[Place, Published], place: "_Place", protocol: Protocol) -> Published | None:
     """The published figure for a place: with as many shots, else with those of the protocol, else with all images."""
-    counts = (place.shots,) if protocol == "few-shot" else (place.shots, PUBLISHED_SHOTS, None)
+    counts = (place.shots,) if protocol_info(protocol).by_shots else (place.shots, PUBLISHED_SHOTS, None)
     places = [(place.label, place.dataset, place.metric, count) for count in counts]
     return next((known[each] for each in places if each in known), None)
 
@@ -144,14 +143,15 @@ class _Place(NamedTuple):
 
 def _figures(board: Board, protocol: Protocol, count: int) -> Iterator[tuple[_Place, Cell]]:
     """Every figure to compare, method by method."""
+    info = protocol_info(protocol)
     tables = [table for table in board.tables if table.key != "cost"]
     for line, first in enumerate(tables[0].rows):
         for table in tables:
             for column, cell in zip(table.columns, table.rows[line].cells, strict=True):
                 name = column.key.removesuffix("_pct")
-                if protocol in _TRANSFER:
+                if info.is_transfer:
                     yield _Place(first.label, name, "accuracy", count), cell
-                elif protocol == "few-shot":
+                elif info.by_shots:
                     yield _Place(first.label, table.key, "accuracy", int(name.removeprefix("shots_"))), cell
                 elif column.shown:
                     yield _Place(first.label, table.key, name, count), cell
@@ -203,14 +203,15 @@ class _Judge:
             return UNPUBLISHED
         if self.board.backbone not in ("", *BACKBONES[theirs.backbone]):
             return f"other backbone ({self.board.backbone})"
-        if self.protocol in _TRANSFER and self.datasets[0] != SOURCE:
+        info = protocol_info(self.protocol)
+        if info.is_transfer and self.datasets[0] != SOURCE:
             return f"other source ({self.datasets[0]})"
-        averaged = self.datasets[1:] if self.protocol in _TRANSFER else self.datasets
+        averaged = self.datasets[1:] if info.is_transfer else self.datasets
         scored = averaged if place.dataset == AVERAGE else [place.dataset]
         if not set(scored).isdisjoint(self.board.own_splits):
             return "own split"
-        if place.dataset == AVERAGE and set(scored) != set(MEMBERS[self.protocol]):
-            return f"average over {len(scored)} datasets, not the published {len(MEMBERS[self.protocol])}"
+        if place.dataset == AVERAGE and set(scored) != set(info.published):
+            return f"average over {len(scored)} datasets, not the published {len(info.published)}"
         if theirs.shots is None:
             return "published with the whole training set"
         if theirs.shots != place.shots and not deterministic:

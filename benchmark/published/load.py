@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from promptarena.benchmark.core.config_files import check, read_text
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.paths import PUBLISHED
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.published.consistency import findings
 from promptarena.benchmark.published.rows import KINDS, STANDARD, Kind, PublishedRow
 

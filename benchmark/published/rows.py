@@ -5,37 +5,16 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Metric, Protocol, protocol_info
 
 Kind = Literal["own paper", "quoted", "secondary", "re-run", "bound"]
-Metric = Literal["base", "novel", "hm", "accuracy"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """From the best to stand for a paper's own figure to the worst."""
 STANDARD: tuple[Kind, ...] = ("own paper", "quoted")
 """The kinds that a verdict may rest on."""
 
 AVERAGE = "average"
-TARGETS = (
-    "caltech101",
-    "oxford_pets",
-    "stanford_cars",
-    "oxford_flowers",
-    "food101",
-    "fgvc_aircraft",
-    "sun397",
-    "dtd",
-    "eurosat",
-    "ucf101",
-)
 SOURCE = "imagenet"
-MEMBERS: Mapping[Protocol, tuple[str, ...]] = {
-    "base-to-novel": (SOURCE, *TARGETS),
-    "cross-dataset": TARGETS,
-    "domain-generalization": ("imagenetv2", "imagenet-sketch", "imagenet-a", "imagenet-r"),
-    "few-shot": (SOURCE, *TARGETS),
-}
-"""The datasets a protocol's average is over, in table order. Transfer protocols score the source beside them."""
-
 BACKBONES: Mapping[str, tuple[str, ...]] = {"ViT-B-16": ("ViT-B-16-quickgelu",)}
 """For each published backbone, which stands for OpenAI's weights, open_clip's names of the architecture they need."""
 
@@ -63,15 +42,15 @@ class PublishedRow(BaseModel):
     def _fits_together(self) -> Self:
         if float(self.value) > 100:
             raise ValueError(f"value {self.value} is above 100 percent")
-        two_sided = self.protocol == "base-to-novel"
-        if two_sided == (self.metric == "accuracy"):
-            allowed = "base, novel, hm" if two_sided else "accuracy"
+        info = protocol_info(self.protocol)
+        if self.metric not in info.metrics:
+            allowed = ", ".join(metric for metric in get_args(Metric) if metric in info.metrics)
             raise ValueError(f"metric {self.metric!r} does not belong to {self.protocol}; allowed: {allowed}")
-        datasets = (*dict.fromkeys((SOURCE, *MEMBERS[self.protocol])), AVERAGE)
+        datasets = (*dict.fromkeys((SOURCE, *info.published)), AVERAGE)
         if self.dataset not in datasets:
             raise ValueError(
                 f"dataset {self.dataset!r} does not belong to {self.protocol}; allowed: {', '.join(datasets)}"
             )
-        if self.protocol != "few-shot" and self.shots not in ("16", "all"):
+        if not info.by_shots and self.shots not in ("16", "all"):
             raise ValueError(f"{self.protocol} has 16 shots or all, not {self.shots}")
         return self

@@ -4,11 +4,13 @@ import json
 import urllib.parse
 from collections.abc import Iterable
 
+from promptarena.benchmark.core.protocol_table import DEFAULT_PROTOCOL, protocol_info
+
 VIEW = "leaderboard"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 """Tag of an experiment; MLflow reads from it what a shared view shows."""
 
-FIRST_CHOICE = "base-to-novel/hm_pct"
+FIRST_CHOICE = f"{DEFAULT_PROTOCOL}/{protocol_info(DEFAULT_PROTOCOL).headline}_pct"
 
 
 def view_state(headlines: Iterable[str], earlier: str | None) -> str:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from promptarena.benchmark.core.errors import unknown
-from promptarena.benchmark.core.runs import PROTOCOLS, Protocol, StoredResult
+from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
+from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.frame import reading_label, tidy

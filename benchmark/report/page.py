@@ -26,8 +26,9 @@ _ALT: Mapping[str, str] = {
     "cost": "The headline average against parameters, training time and memory, a mark for each method",
     "critical-difference": "Mean ranks of the methods on a line, with bars over those that cannot be told apart",
     "plane": "Base against novel accuracy, a mark for each method, with lines of equal harmonic mean",
-    "few-shot": "Accuracy over training images per class, a curve for each method",
 }
+_SHOTS = "Accuracy over training images per class, a curve for each method"
+"""Of the figure that is called as its protocol."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,9 @@ def report_page(
 
 def _chapter(section: Section, outline: Outline) -> Chapter:
     board = section.board
+    words = {**_ALT, section.protocol: _SHOTS}
     pictures = tuple(
-        Picture(_data("image/svg+xml", svg), f"{_ALT.get(stem, stem)}. {board.title}; the tables have the values.")
+        Picture(_data("image/svg+xml", svg), f"{words.get(stem, stem)}. {board.title}; the tables have the values.")
         for stem, svg in section.figures.items()
     )
     return Chapter(

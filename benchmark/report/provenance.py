@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptarena.benchmark.core.runs import PROTOCOLS
+from promptarena.benchmark.core.protocol_table import PROTOCOLS, protocol_info
 from promptarena.benchmark.core.suite_layout import Outline
 
 Run = Mapping[str, Any]
@@ -139,11 +139,10 @@ def command(outline: Outline, called: str, runs: Sequence[Run]) -> str:
 
 def _datasets(outline: Outline, specs: Sequence[Mapping[str, Any]]) -> list[str]:
     """What --datasets has to name; nothing where the runs are on all that the suite has."""
-    transfer = {"cross-dataset": outline.targets, "domain-generalization": outline.variants}
-    every = transfer.get(str(specs[0].get("protocol")))
-    if every is None:
-        every, used = outline.datasets, {spec.get("dataset") for spec in specs}
-    else:
+    info = protocol_info(str(specs[0].get("protocol")))
+    every = getattr(outline, info.suite_field)
+    used = {spec.get("dataset") for spec in specs}
+    if info.is_transfer:
         used = {_dataset(target) for spec in specs for target in spec.get("targets") or ()}
     return [] if used >= set(every) else [name for name in every if name in used]
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.runs import PROTOCOLS, Protocol, StoredResult
+from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
+from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.frame import tidy
@@ -33,7 +34,7 @@ def sections_of(
     outline: Outline,
     results: Sequence[StoredResult],
     *,
-    protocols: Sequence[Protocol] = PROTOCOLS,
+    protocols: Sequence[Protocol] = tuple(PROTOCOLS),
     datasets: Sequence[str] = (),
     reference: str = "",
     published: "pd.DataFrame | None" = None,

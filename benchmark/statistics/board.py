@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from promptarena.benchmark.core.errors import unknown
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
 from promptarena.benchmark.leaderboard.build import FEW_SHOTS, leaderboard
 from promptarena.benchmark.leaderboard.captions import MINIATURE
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
 from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.statistics.paired import Comparison, Difference, Outcome, against
 from promptarena.benchmark.statistics.ranks import Ranked, Ranking, rank
-from promptarena.benchmark.statistics.scores import METRICS, NoScoresError, Scores, read_scores
+from promptarena.benchmark.statistics.scores import NoScoresError, Scores, read_scores
 from promptarena.benchmark.statistics.sentences import against_words, first_two, ranking_words, words
 from promptarena.benchmark.statistics.significance import ALPHA
 
@@ -95,14 +95,15 @@ def _every(
     shots: Sequence[int],
 ) -> dict[str, Scores]:
     """The scores of each metric, or of each number of shots, by the key of its columns."""
-    if protocol == "few-shot":
+    info = protocol_info(protocol)
+    if info.by_shots:
         return {
             f"shots_{count}": read_scores(frame, protocol, datasets, shots=count, labels=labels, seeds=seeds)
             for count in shots
         }
     return {
         metric: read_scores(frame, protocol, datasets, metric=metric, labels=labels, seeds=seeds)
-        for metric in METRICS[protocol]
+        for metric in info.metrics
     }
 
 

@@ -2,25 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError, unknown
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Metric, Protocol, protocol_info
 from promptarena.benchmark.leaderboard.aggregate import Seed
 from promptarena.benchmark.leaderboard.frame import names_reading
-from promptarena.benchmark.leaderboard.selection import TRANSFER, protocol_rows
+from promptarena.benchmark.leaderboard.selection import protocol_rows
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Metric = Literal["hm", "base", "novel", "accuracy"]
-METRICS: Mapping[Protocol, tuple[Metric, ...]] = {
-    "base-to-novel": ("hm", "base", "novel"),
-    "cross-dataset": ("accuracy",),
-    "domain-generalization": ("accuracy",),
-    "few-shot": ("accuracy",),
-}
-"""What each protocol is judged by, the headline first."""
 
 _WORDS: Mapping[Metric, str] = {
     "hm": "HM",
@@ -70,7 +61,7 @@ class Scores:
     @property
     def crossed(self) -> bool:
         """Whether one training per seed is scored on all datasets, so that these share its luck."""
-        return self.protocol in TRANSFER
+        return protocol_info(self.protocol).is_transfer
 
     @property
     def words(self) -> str:
@@ -97,13 +88,13 @@ def read_scores(
 
     Raises UserError for a metric that the protocol does not have, and as `protocol_rows` does.
     """
-    known = METRICS[protocol]
+    info = protocol_info(protocol)
+    known = info.metrics
     if metric is not None and metric not in known:
         raise UserError(f"{protocol} has no metric {metric!r}; known: {', '.join(known)}")
-    few = protocol == "few-shot"
     picked = protocol_rows(frame, protocol, datasets, None if shots is None else [shots])
     ours = picked.frame
-    if protocol in TRANSFER:
+    if info.is_transfer:
         datasets = datasets[1:]
         ours = ours[ours["target_dataset"].isin([name for name, _ in datasets])]
     if seeds:
@@ -112,12 +103,12 @@ def read_scores(
         ours = ours[ours["plain_label"].isin(list(labels))]
     drawn = set(ours["plain_label"])
     ours = ours.assign(reading=[names_reading(label, drawn) for label in ours["plain_label"]])
-    at = (shots if shots is not None else max(picked.taught, default=0)) if few else 0
-    if few:
+    at = (shots if shots is not None else max(picked.taught, default=0)) if info.by_shots else 0
+    if info.by_shots:
         ours = ours[ours["shots"] == at]
     ours = ours.sort_values("shots", kind="stable")
     named = dict(zip(ours["plain_label"], ours["label"], strict=True)) if picked.marked else {}
-    chosen = metric or known[0]
+    chosen = metric or info.headline
     rows = ours.to_dict("records")
     return Scores(
         protocol=protocol,

@@ -19,7 +19,7 @@ from report_runs import outline_of
 from score_frames import frame_of
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
+from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
 from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.formats.render import Format, render_all
 from promptarena.benchmark.leaderboard.model import Board, in_brief
@@ -61,7 +61,7 @@ def titled(protocol: Protocol) -> list[tuple[str, str]]:
 @st.composite
 def frames(draw: Any) -> tuple[Protocol, pd.DataFrame]:
     """A frame with holes anywhere, of any number of seeds, shots and methods, some of them without seeds."""
-    protocol = draw(st.sampled_from(PROTOCOLS))
+    protocol = draw(st.sampled_from(list(PROTOCOLS)))
     subsets = ("base", "novel") if protocol == "base-to-novel" else ("all",)
     seeds = draw(st.sampled_from([(1,), (1, 2), (1, 2, 3)]))
     labels = draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))

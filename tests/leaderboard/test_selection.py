@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from score_frames import DATASETS, drawn_frame, frame_of
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.selection import protocol_rows
 from promptarena.benchmark.statistics.scores import read_scores

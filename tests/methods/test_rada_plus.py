@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from promptarena.benchmark.core.classes import Classes
+from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.core.recipe import Recipe
-from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.plugins.learner import Learner
 from promptarena.methods.clip_adapter import CLIPAdapter

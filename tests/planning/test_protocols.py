@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.runs import PROTOCOLS, Target
+from promptarena.benchmark.core.protocol_table import PROTOCOLS
+from promptarena.benchmark.core.runs import Target
 from promptarena.benchmark.core.subsets import base_classes, harmonic_mean, novel_classes, subset_labels
 from promptarena.benchmark.planning.protocols import enumerate_runs
 from promptarena.benchmark.planning.suites import BackboneSource, Suite
@@ -127,7 +128,9 @@ def test_a_protocol_the_suite_has_no_datasets_for_is_an_error() -> None:
         enumerate_runs(alone, METHODS, protocols=["cross-dataset"])
 
 
-@given(st.sets(st.sampled_from(SUITE.dataset_names)), st.sets(st.sampled_from(PROTOCOLS)), st.sets(st.integers(0, 9)))
+@given(
+    st.sets(st.sampled_from(SUITE.dataset_names)), st.sets(st.sampled_from(list(PROTOCOLS))), st.sets(st.integers(0, 9))
+)
 def test_any_choice_gives_different_runs_with_targets(datasets: set[str], protocols: set[str], seeds: set[int]) -> None:
     runs, notes = enumerate_runs(
         SUITE, METHODS, protocols=sorted(protocols), seeds=sorted(seeds), datasets=sorted(datasets)

@@ -51,12 +51,12 @@ def learned(labels: list[str], epochs: int = 4) -> pd.DataFrame:
 
 
 FIGURES: dict[str, Callable[[list[str]], Figure]] = {
-    "plane": lambda labels: plane(named(labels=labels), THREE),
+    "plane": lambda labels: plane(named(labels=labels), "base-to-novel", THREE),
     "bars": lambda labels: bars(named(labels=labels), "base-to-novel", THREE),
     "gains": lambda labels: gains(named(labels=[*labels, "rival"]), "base-to-novel", THREE, "rival"),
     "cost": lambda labels: cost(named(labels=labels), "base-to-novel", THREE),
     "critical": lambda labels: critical_difference(named(labels=labels), "base-to-novel", THREE),
-    "few-shot": lambda labels: few_shot(named("few-shot", labels), THREE),
+    "few-shot": lambda labels: few_shot(named("few-shot", labels), "few-shot", THREE),
     "learning": lambda labels: learning(learned(labels), THREE),
 }
 
@@ -138,7 +138,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_the_plane_shows_the_leaderboards_averages_with_their_intervals() -> None:
     frame = named(labels=["coop", "maple"])
     (average, *_) = leaderboard(frame, "base-to-novel", THREE).tables
-    (axes,) = plane(frame, THREE).axes
+    (axes,) = plane(frame, "base-to-novel", THREE).axes
     points = {(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in axes.lines}
     expected = {(row.cells[0].value, row.cells[1].value) for row in average.rows}
     assert points == expected
@@ -150,7 +150,7 @@ def test_the_plane_shows_the_leaderboards_averages_with_their_intervals() -> Non
 
 
 def test_contours_are_lines_of_equal_harmonic_mean() -> None:
-    (axes,) = plane(named(labels=["coop", "maple"]), THREE).axes
+    (axes,) = plane(named(labels=["coop", "maple"]), "base-to-novel", THREE).axes
     (lines,) = [each for each in axes.collections if hasattr(each, "levels")]
     for level, path in zip(lines.levels, lines.get_paths(), strict=True):
         for x, y in path.vertices:
@@ -160,9 +160,10 @@ def test_contours_are_lines_of_equal_harmonic_mean() -> None:
 def test_a_method_without_novel_scores_is_named_as_not_drawn() -> None:
     frame = named(labels=["coop", "maple", "probe"])
     frame = frame[(frame["label"] != "probe") | (frame["target_subset"] == "base")]
-    assert "Not drawn, figures incomplete: probe." in " ".join(texts(plane(frame, THREE))).replace("\n", " ")
+    shown = " ".join(texts(plane(frame, "base-to-novel", THREE)))
+    assert "Not drawn, figures incomplete: probe." in shown.replace("\n", " ")
     with pytest.raises(NoScoresError, match="nothing to draw for base-to-novel"):
-        plane(frame[frame["label"] == "probe"], THREE)
+        plane(frame[frame["label"] == "probe"], "base-to-novel", THREE)
 
 
 def test_bars_start_at_zero_and_have_the_leaderboards_figures() -> None:
@@ -179,11 +180,11 @@ def test_axes_of_accuracy_end_at_0_and_100_where_intervals_go_on() -> None:
     sides = {1: (100, 5), 2: (99, 100), 3: (30, 1)}
     wild = [("wild", "d0", seed, {"base": base, "novel": novel}) for seed, (base, novel) in sides.items()]
     frame, one = frame_of(wild), DATASETS[:1]
-    (square,) = plane(frame, one).axes
+    (square,) = plane(frame, "base-to-novel", one).axes
     (average, *_) = bars(frame, "base-to-novel", one).axes
     (against, *_) = cost(frame, "base-to-novel", one).axes
     shots = frame_of([(*row[:3], {"all": row[3]["novel"]}) for row in wild], "few-shot")
-    (curve, *_) = few_shot(shots, one, shots=(1, 16)).axes
+    (curve, *_) = few_shot(shots, "few-shot", one, shots=(1, 16)).axes
     assert average.get_xlim() == (0, 100)
     for low, high in (square.get_xlim(), square.get_ylim(), against.get_ylim(), curve.get_ylim()):
         assert -2 <= low < high <= 102
@@ -214,7 +215,7 @@ def test_gains_are_those_of_the_comparison() -> None:
 def test_few_shot_curves_pass_through_the_leaderboards_figures() -> None:
     frame = named("few-shot", ["coop"])
     board = leaderboard(frame, "few-shot", THREE, shots=(1, 4, 16))
-    figure = few_shot(frame, THREE, shots=(1, 4, 16))
+    figure = few_shot(frame, "few-shot", THREE, shots=(1, 4, 16))
     for axes, table in zip(figure.axes, board.tables, strict=False):
         (curve,) = [line for line in axes.lines if line.get_linestyle() != "None"]
         assert list(curve.get_ydata()) == [cell.value for cell in table.rows[0].cells]
@@ -274,7 +275,7 @@ def test_miniature_figures_say_so() -> None:
     frame = named(labels=["coop", "maple"], miniature=True)
     few = named("few-shot", ["coop", "maple"], miniature=True)
     made = [*every_figure(frame, "base-to-novel", THREE, reference="coop").values()]
-    made += [few_shot(few, THREE), learning(learned(["coop"]), THREE, miniature=True)]
+    made += [few_shot(few, "few-shot", THREE), learning(learned(["coop"]), THREE, miniature=True)]
     for figure in made:
         assert "Miniature: never compare" in " ".join(texts(figure))
 

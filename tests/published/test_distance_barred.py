@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from distanced import DTD, judged, only, result, seeded, sides
 
+from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.leaderboard.formats.render import render
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.published.board import distance_board
 from promptarena.benchmark.published.distance import Distance, distances
-from promptarena.benchmark.published.rows import AVERAGE, MEMBERS
+from promptarena.benchmark.published.rows import AVERAGE
 
 
 def test_what_others_published_is_not_compared(publish: Any) -> None:
@@ -90,7 +91,9 @@ def test_published_figures_are_never_shown_beside_a_miniatures(real: pd.DataFram
 
 def test_an_average_with_an_own_split_or_over_other_datasets_is_not_compared(publish: Any) -> None:
     rows = [
-        ("coop", name, metric, 80.0) for name in (*MEMBERS["base-to-novel"], AVERAGE) for metric in ("base", "novel")
+        ("coop", name, metric, 80.0)
+        for name in (*protocol_info("base-to-novel").published, AVERAGE)
+        for metric in ("base", "novel")
     ]
     table = publish(*rows)
 
@@ -102,7 +105,7 @@ def test_an_average_with_an_own_split_or_over_other_datasets_is_not_compared(pub
         ]
         return only(distances(tidy(runs), table, "base-to-novel", [(name, name) for name in names]), dataset=AVERAGE)
 
-    everything = MEMBERS["base-to-novel"]
+    everything = protocol_info("base-to-novel").published
     assert average(everything).verdict == "reproduced"
     assert average(everything, ("dtd",)).words == "not comparable: own split"
     assert average(everything[1:]).words == "not comparable: average over 10 datasets, not the published 11"

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from promptarena.benchmark.cli.commands.published import print_published, print_published_list
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.paths import PUBLISHED
+from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.published.load import DTYPES, load_published, lookup
-from promptarena.benchmark.published.rows import AVERAGE, KINDS, MEMBERS, STANDARD
+from promptarena.benchmark.published.rows import AVERAGE, KINDS, STANDARD
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("PROMPTARENA_SHARED", ROOT.parent / "shared")) / "published"
@@ -310,7 +311,7 @@ def test_averages_are_over_the_protocols_datasets(
 ) -> None:
     folder = tmp_path_factory.mktemp("published")
     protocol, metric = ("cross-dataset", "accuracy") if transfer else ("base-to-novel", "novel")
-    names = MEMBERS["base-to-novel"]
+    names = protocol_info("base-to-novel").published
     mean = sum(numbers[1:]) / 10 if transfer else sum(numbers) / 11
 
     def average(value: float, left_out: int = 11) -> Any:

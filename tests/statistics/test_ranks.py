@@ -9,7 +9,7 @@ import pytest
 from score_frames import DATASETS, Row, drawn_frame, frame_of
 from scored import naive_holm, random_scores, scores_of
 
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.statistics.paired import against, compare
 from promptarena.benchmark.statistics.ranks import rank
 from promptarena.benchmark.statistics.scores import NoScoresError, read_scores

@@ -9,7 +9,7 @@ from score_frames import DATASETS, drawn_frame, frame_of
 from scored import SOURCE
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.statistics.paired import compare
 from promptarena.benchmark.statistics.ranks import rank

@@ -9,7 +9,7 @@ import pytest
 from score_frames import DATASETS, Row, drawn_frame, frame_of
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.leaderboard.formats.render import Format, render
 from promptarena.benchmark.leaderboard.model import Board, in_brief
 from promptarena.benchmark.statistics.board import statistics_board

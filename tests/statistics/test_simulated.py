@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.leaderboard.spread import spread
 from promptarena.benchmark.statistics.bootstrap import draw_weights, interval
 from promptarena.benchmark.statistics.paired import compare

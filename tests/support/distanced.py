@@ -6,15 +6,18 @@ from typing import Any
 
 import pandas as pd
 
+from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.core.runs import Cost, StoredResult, StoredScore, Target
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.published.distance import Distance, distances
-from promptarena.benchmark.published.rows import MEMBERS
 
 TOTAL = 10_000
-ELEVEN = [(name, name.upper()) for name in MEMBERS["base-to-novel"]]
-TEN = [("imagenet", "ImageNet"), *((name, name.upper()) for name in MEMBERS["cross-dataset"])]
-SHIFTS = [("imagenet", "ImageNet"), *((name, name.upper()) for name in MEMBERS["domain-generalization"])]
+ELEVEN = [(name, name.upper()) for name in protocol_info("base-to-novel").published]
+TEN = [("imagenet", "ImageNet"), *((name, name.upper()) for name in protocol_info("cross-dataset").published)]
+SHIFTS = [
+    ("imagenet", "ImageNet"),
+    *((name, name.upper()) for name in protocol_info("domain-generalization").published),
+]
 DTD = [("dtd", "DTD")]
 Percents = Mapping[tuple[str, str], float]
 

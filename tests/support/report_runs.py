@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from promptarena.benchmark.core.runs import PROTOCOLS, Cost, Protocol, StoredResult, StoredScore, Target
+from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
+from promptarena.benchmark.core.runs import Cost, StoredResult, StoredScore, Target
 from promptarena.benchmark.core.suite_layout import Outline
 
 NASTY = (

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from score_frames import DATASETS, Row, drawn_frame, frame_of
 
-from promptarena.benchmark.core.runs import Protocol
+from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.statistics.scores import Scores, read_scores
 
 SOURCE = ("source", "Source")

@@ -18,8 +18,8 @@ from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.backbone.loading import weights_digest
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.keys import digest, generator
+from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.core.recipe import TrainingTask
-from promptarena.benchmark.core.runs import Protocol
 from promptarena.benchmark.data.data_manager import Examples
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.plugins.learner import About, Config, Learner

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from promptarena.benchmark.core.errors import unknown
 from promptarena.benchmark.core.files import write_whole
-from promptarena.benchmark.core.runs import PROTOCOLS
+from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.leaderboard.formats.render import FILE_ENDINGS, Format, print_rich, render_all
 from promptarena.benchmark.leaderboard.model import Board, in_brief
 
@@ -21,8 +20,7 @@ def format_of(out: Path | None) -> Format:
 def check_protocols(names: Sequence[str]) -> None:
     """Raise UserError for a name that is no protocol's."""
     for name in names:
-        if name not in PROTOCOLS:
-            raise unknown("protocol", name, PROTOCOLS)
+        protocol_info(name)
 
 
 def print_boards(boards: Sequence[Board], format: Format, out: Path | None, *, in_full: bool = False) -> None:

@@ -9,7 +9,8 @@ from rich.table import Table
 from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.cli.commands.preview import foresee, print_preview
 from promptarena.benchmark.cli.commands.progress import ProgressReporter, duration, name_of
-from promptarena.benchmark.core.runs import PROTOCOLS, PlannedRun
+from promptarena.benchmark.core.protocol_table import PROTOCOLS, protocol_info
+from promptarena.benchmark.core.runs import PlannedRun
 from promptarena.benchmark.leaderboard.formats.render import print_rich
 from promptarena.benchmark.leaderboard.model import in_brief
 from promptarena.benchmark.planning.suites import outline_of
@@ -111,7 +112,7 @@ def _print_and_keep_tables(console: Console, comparison: Comparison, record: Rec
         labels=labels,
         seeds=seeds,
         datasets=request.datasets,
-        shots=sorted({run.spec.shots for run in comparison.runs if run.spec.protocol == "few-shot"}),
+        shots=sorted({run.spec.shots for run in comparison.runs if protocol_info(run.spec.protocol).by_shots}),
         statistics=True,
     )
     made = boards_of(outline, results, **chosen)

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from promptarena.benchmark.cli.commands.board_output import check_protocols, format_of, print_boards
 from promptarena.benchmark.core.errors import UserError, unknown
-from promptarena.benchmark.core.runs import Protocol, StoredResult
+from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.leaderboard.formats.render import Format
 from promptarena.benchmark.planning.suites import list_suites, load_suite, outline_of
@@ -65,7 +64,7 @@ def _show(wanted: Wanted, outline: Outline, results: Sequence[StoredResult], not
     made = boards_of(
         outline,
         results,
-        protocols=cast(Sequence[Protocol], wanted.protocols),
+        protocols=wanted.protocols,
         methods=wanted.methods,
         datasets=wanted.datasets,
         published=wanted.published,

@@ -16,8 +16,8 @@ from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.contract.kit import RULES, Finding, check, miniature, one_line
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.protocol_table import DEFAULT_PROTOCOL, PROTOCOLS, Protocol
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
 from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.learner import Learner, assumed_settings
 from promptarena.benchmark.plugins.registry import ALL, OURS, Method, Registry, load_registry
@@ -68,7 +68,7 @@ def _print_broken(console: Console, registry: Registry) -> None:
 def _trainable(learner: type[Learner], backbone: Backbone) -> tuple[str, str]:
     """The number of trainable parameters as text, and why it is not known."""
     try:
-        config, recipe = learner.preset(TrainingTask(protocol="base-to-novel", shots=16, is_source=False))
+        config, recipe = learner.preset(TrainingTask(protocol=DEFAULT_PROTOCOL, shots=16, is_source=False))
         built = learner(backbone, config, COUNTED, torch.Generator().manual_seed(0))
     except UserError as error:
         return "–", str(error)
@@ -108,9 +108,8 @@ def print_method(name: str, plugins: Sequence[Path]) -> None:
     console.print(settings, soft_wrap=False)
     console.print()
     recipes = terminal.table("protocol", "source dataset", "other datasets")
-    for protocol in PROTOCOLS:
-        transfer = protocol in ("cross-dataset", "domain-generalization")
-        other = "" if transfer else _preset(learner, protocol, is_source=False)
+    for protocol, info in PROTOCOLS.items():
+        other = "" if info.is_transfer else _preset(learner, protocol, is_source=False)
         terminal.add(recipes, protocol, _preset(learner, protocol, is_source=True), other)
     console.print(recipes, soft_wrap=False)
 
@@ -176,5 +175,5 @@ def begin_method(name: str, folder: Path) -> None:
         f"    promptarena methods check {plugin}\n"
         f"    python -m pytest {test}\n"
         f"    promptarena compare --plugin {plugin} --methods zeroshot {written.name} --seeds 1 --datasets digits "
-        "--protocols base-to-novel"
+        f"--protocols {DEFAULT_PROTOCOL}"
     )

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
 from promptarena.benchmark.running.comparison import Comparison
 from promptarena.benchmark.running.launcher import RunFailedError
@@ -93,7 +94,7 @@ class ProgressReporter:
 def name_of(run: PlannedRun) -> str:
     """A run in a few words: `coop base-to-novel food, seed 1`."""
     spec = run.spec
-    shots = f" {spec.shots} shots" if spec.protocol == "few-shot" else ""
+    shots = f" {spec.shots} shots" if protocol_info(spec.protocol).by_shots else ""
     seed = "" if spec.seed is None else f", seed {spec.seed}"
     return f"{spec.label} {spec.protocol} {spec.dataset}{shots}{seed}"
 

@@ -10,22 +10,16 @@ from rich.table import Table
 
 from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.core.errors import unknown
-from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
+from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.published.load import load_published
-from promptarena.benchmark.published.rows import AVERAGE, KINDS, MEMBERS, SOURCE, STANDARD
+from promptarena.benchmark.published.rows import AVERAGE, KINDS, SOURCE, STANDARD
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FLAG = "!"
 ALL = "all"
-_DATASETS = tuple(dict.fromkeys((AVERAGE, SOURCE, *(name for names in MEMBERS.values() for name in names))))
-_PROTOCOLS: dict[Protocol, str] = {
-    "base-to-novel": "base-to-\nnovel",
-    "cross-dataset": "cross-\ndataset",
-    "domain-generalization": "domain\ngeneral.",
-    "few-shot": "few-\nshot",
-}
+_DATASETS = tuple(dict.fromkeys((AVERAGE, SOURCE, *(name for info in PROTOCOLS.values() for name in info.published))))
 _METRICS = {"base": "base", "novel": "novel", "hm": "HM", "accuracy": "accuracy"}
 _LEGEND = (
     "own paper: printed by the method's authors. quoted: printed by others as the method's own. secondary: from a "
@@ -36,11 +30,13 @@ _LEGEND = (
 def print_published_list() -> None:
     """A table of all methods with published figures: how many in each protocol, and of which kinds."""
     published, console = load_published(), terminal.console()
-    table = terminal.table("method", *_PROTOCOLS.values(), "own\npaper", "quoted", "other", "flagged")
+    table = terminal.table(
+        "method", *(info.heading for info in PROTOCOLS.values()), "own\npaper", "quoted", "other", "flagged"
+    )
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
     for method, rows in published.groupby("method", sort=False):
-        of_protocols = [rows["protocol"] == protocol for protocol in _PROTOCOLS]
+        of_protocols = [rows["protocol"] == protocol for protocol in PROTOCOLS]
         of_kinds = [*(rows["kind"] == kind for kind in STANDARD), ~rows["kind"].isin(STANDARD)]
         counts = [str(of.sum() or "–") for of in (*of_protocols, *of_kinds, rows["flag"] != "")]
         terminal.add(table, str(method), *counts)

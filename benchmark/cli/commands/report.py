@@ -10,7 +10,8 @@ from typing import Any
 
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.files import write_whole
-from promptarena.benchmark.core.runs import PROTOCOLS, StoredResult
+from promptarena.benchmark.core.protocol_table import PROTOCOLS, protocol_info
+from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.core.suite_layout import Outline
 from promptarena.benchmark.planning.suites import Suite, load_suite, outline_of
 from promptarena.benchmark.published.load import load_published
@@ -79,8 +80,7 @@ def page_of(
     a protocol, method or dataset that is not there.
     """
     for protocol in protocols:
-        if protocol not in PROTOCOLS:
-            raise unknown("protocol", protocol, PROTOCOLS)
+        protocol_info(protocol)
     for dataset in datasets:
         if dataset not in outline.titles:
             raise unknown("dataset", dataset, outline.titles)

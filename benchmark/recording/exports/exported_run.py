@@ -10,10 +10,10 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from promptarena.benchmark.core.config_files import Text
+from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.core.runs import (
     Cost,
     PlannedRun,
-    Protocol,
     RunResult,
     RunSpec,
     Score,

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from report_runs import NASTY, outline_of, results_of
 
-from promptarena.benchmark.core.runs import PROTOCOLS
+from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.formats.render import render, render_all
 from promptarena.benchmark.leaderboard.frame import tidy

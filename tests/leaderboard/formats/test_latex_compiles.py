@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from report_runs import NASTY, outline_of, results_of
 
-from promptarena.benchmark.core.runs import PROTOCOLS, Protocol
+from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
 from promptarena.benchmark.leaderboard.build import leaderboard
 from promptarena.benchmark.leaderboard.formats.latex_text import breakable, escaped
 from promptarena.benchmark.leaderboard.formats.render import render_all

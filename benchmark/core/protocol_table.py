@@ -1,0 +1,163 @@
+"""The protocols, one row each: what a protocol is called, what it is judged by, which datasets it needs, how its
+tables look.
+
+A new protocol is a row here and a function in planning/protocols.py that says what is trained and scored.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from promptarena.benchmark.core.errors import unknown
+
+Metric = Literal["base", "novel", "hm", "accuracy"]
+Columns = Literal["metrics", "datasets", "shots"]
+
+_TEN = (
+    "caltech101",
+    "oxford_pets",
+    "stanford_cars",
+    "oxford_flowers",
+    "food101",
+    "fgvc_aircraft",
+    "sun397",
+    "dtd",
+    "eurosat",
+    "ucf101",
+)
+_ELEVEN = ("imagenet", *_TEN)
+_OVER_TARGETS = "Average: unweighted mean over the targets, without the source."
+
+
+@dataclass(frozen=True)
+class ProtocolInfo:
+    """A protocol.
+
+    `title` heads its tables, `heading` is its name in a narrow column. `average` is the sentence of a caption that says
+    what the average is; "{count}" in it stands for the number of datasets. `metrics` are what it is judged by, the
+    headline first. `suite_field` is the field of a suite that lists its datasets.
+
+    `columns` says what the columns of its tables are:
+      metrics: a table for each dataset, a column for each metric.
+      datasets: it trains on the suite's source alone and scores targets; one table, a column for each dataset.
+      shots: a table for each dataset, a column of accuracy for each number of training images per class.
+
+    `published` are the datasets, in table order, that published averages are over; empty when none is published.
+    """
+
+    name: str
+    title: str
+    heading: str
+    average: str
+    metrics: tuple[Metric, ...]
+    suite_field: Literal["datasets", "targets", "variants"]
+    columns: Columns
+    published: tuple[str, ...] = ()
+
+    @property
+    def headline(self) -> Metric:
+        """The metric that methods are ordered by."""
+        return self.metrics[0]
+
+    @property
+    def is_transfer(self) -> bool:
+        """Whether the source alone is trained on, and its learner scored on all targets."""
+        return self.columns == "datasets"
+
+    @property
+    def by_shots(self) -> bool:
+        """Whether results are told apart by the number of training images per class."""
+        return self.columns == "shots"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The fields a suite must fill for the protocol to run."""
+        return ("source", self.suite_field) if self.is_transfer else (self.suite_field,)
+
+
+_ROWS = (
+    ProtocolInfo(
+        name="base-to-novel",
+        title="Base-to-novel generalization",
+        heading="base-to-\nnovel",
+        average=(
+            "Average: unweighted mean over {count}; HM is the harmonic mean of the two means beside it, on the Average "
+            "row too (the mean of the datasets' HMs is in the CSV and JSON)."
+        ),
+        metrics=("hm", "base", "novel"),
+        suite_field="datasets",
+        columns="metrics",
+        published=_ELEVEN,
+    ),
+    ProtocolInfo(
+        name="cross-dataset",
+        title="Cross-dataset transfer",
+        heading="cross-\ndataset",
+        average=_OVER_TARGETS,
+        metrics=("accuracy",),
+        suite_field="targets",
+        columns="datasets",
+        published=_TEN,
+    ),
+    ProtocolInfo(
+        name="domain-generalization",
+        title="Domain generalization",
+        heading="domain\ngeneral.",
+        average=_OVER_TARGETS,
+        metrics=("accuracy",),
+        suite_field="variants",
+        columns="datasets",
+        published=("imagenetv2", "imagenet-sketch", "imagenet-a", "imagenet-r"),
+    ),
+    ProtocolInfo(
+        name="few-shot",
+        title="Few-shot classification",
+        heading="few-\nshot",
+        average="Average: unweighted mean over {count}.",
+        metrics=("accuracy",),
+        suite_field="datasets",
+        columns="shots",
+        published=_ELEVEN,
+    ),
+)
+PROTOCOLS: dict[str, ProtocolInfo] = {row.name: row for row in _ROWS}
+"""Every protocol by its name, in the order of tables and commands."""
+
+DEFAULT_PROTOCOL = _ROWS[0].name
+"""What a suite runs, and what a method is tried under, when no protocol is named."""
+
+
+def protocol_info(name: str) -> ProtocolInfo:
+    """The row of a protocol.
+
+    Args:
+        name: The protocol's name, such as "few-shot".
+
+    Returns:
+        Its row in the table.
+
+    Raises:
+        UserError: No protocol has that name; near names are suggested.
+    """
+    if name not in PROTOCOLS:
+        raise unknown("protocol", name, PROTOCOLS)
+    return PROTOCOLS[name]
+
+
+def _is_known(name: object) -> object:
+    """The name, in the words of pydantic when it is no protocol's."""
+    names = list(PROTOCOLS)
+    if name not in names:
+        *first, last = (f"'{each}'" for each in names)
+        raise PydanticCustomError(
+            "literal_error", "Input should be {expected}", {"expected": f"{', '.join(first)} or {last}"}
+        )
+    return name
+
+
+Protocol = Annotated[
+    str, BeforeValidator(_is_known), WithJsonSchema({"type": "string", "enum": [row.name for row in _ROWS]})
+]
+"""A protocol's name; pydantic checks that the table has it."""
