@@ -58,7 +58,7 @@ class ProtocolInfo:
 
     @property
     def headline(self) -> Metric:
-        """The metric that methods are ordered by."""
+        """The metric that statistics and figures are about when none is named."""
         return self.metrics[0]
 
     @property
