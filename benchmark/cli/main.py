@@ -14,6 +14,7 @@ from promptarena.benchmark.cli.heads import heads_app
 from promptarena.benchmark.cli.methods import methods_app
 from promptarena.benchmark.cli.options import (
     Datasets,
+    FormatName,
     Methods,
     Plugins,
     Protocols,
@@ -159,7 +160,7 @@ def leaderboard(
     ] = False,
     reference: Annotated[str, typer.Option(help="The method that statistics compare the others with.")] = "",
     format: Annotated[
-        Literal["rich", "md", "latex", "html", "csv", "json"] | None,
+        FormatName | None,
         typer.Option(help="Layout of the tables; by default as the ending of --out says.", show_default=False),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead.", show_default=False)] = None,

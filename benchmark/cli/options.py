@@ -2,13 +2,19 @@
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
 
 from promptarena.benchmark.core.protocol_table import PROTOCOLS
+from promptarena.benchmark.leaderboard.formats.registry import format_names
 
+if TYPE_CHECKING:
+    FormatName = str
+else:
+    FormatName = Literal[format_names()]
+"""The name of a table format; the choices of an option are those that the registry finds."""
 SuiteArgument = Annotated[str, typer.Argument(help="A built-in suite, or the path of a suite's TOML file.")]
 Results = Annotated[Path, typer.Option(help="Folder of the record, its artifacts and unfinished trainings.")]
 TrackingUri = Annotated[

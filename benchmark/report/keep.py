@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from promptarena.benchmark.leaderboard.formats.render import FILE_ENDINGS, render
+from promptarena.benchmark.leaderboard.formats.registry import file_endings
+from promptarena.benchmark.leaderboard.formats.render import render
 from promptarena.benchmark.leaderboard.frame import names_reading
 from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.recording.record import Record
@@ -23,7 +24,7 @@ def keep_boards(
     headline: dict[str, dict[str, float]] = {}
     for board in boards:
         name = f"{board.protocol}-{board.part}" if board.part else board.protocol
-        tables |= {f"{name}.{ending}": render(board, format) for format, ending in FILE_ENDINGS.items()}
+        tables |= {f"{name}.{ending}": render(board, format) for format, ending in file_endings().items()}
         for label, means in board.headline().items():
             if not names_reading(label, labels):
                 headline.setdefault(label, {}).update(means)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptarena.benchmark.core.suite_layout import Outline
+from promptarena.benchmark.leaderboard.formats.registry import find_format
 from promptarena.benchmark.leaderboard.formats.render import Format, render_all
 from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.report.page_tables import Sheet, sheets
@@ -14,12 +15,13 @@ from promptarena.benchmark.report.sections import Section
 
 TEMPLATE = "report.html.jinja"
 
-_FILES: Mapping[Format, tuple[str, str]] = {
-    "csv": ("text/csv", "csv"),
-    "json": ("application/json", "json"),
-    "md": ("text/markdown", "md"),
-    "latex": ("application/x-tex", "tex"),
+_DOWNLOADS: Mapping[Format, str] = {
+    "csv": "text/csv",
+    "json": "application/json",
+    "md": "text/markdown",
+    "latex": "application/x-tex",
 }
+"""The formats in which the page carries its tables, with the media type of each."""
 _ALT: Mapping[str, str] = {
     "bars": "Bars of every method's accuracy, a panel for the average and one for each dataset",
     "gains": "Bars of every method's points above the reference, a panel for the average and one for each dataset",
@@ -107,7 +109,7 @@ def report_page(
         differing=differing,
         splits=splits(runs),
         lines=lines(outline, called or outline.name, runs),
-        downloads=[_download(outline.name, format, boards) for format in _FILES] if boards else [],
+        downloads=[_download(outline.name, format, boards) for format in _DOWNLOADS] if boards else [],
     )
 
 
@@ -128,9 +130,9 @@ def _part(board: Board, outline: Outline) -> Part:
 
 
 def _download(name: str, format: Format, boards: Sequence[Board]) -> Download:
-    kind, ending = _FILES[format]
     content = render_all(boards, format).encode()
-    return Download(f"{name}.{ending}", len(content), _data(f"{kind};charset=utf-8", content))
+    file = f"{name}.{find_format(format).ending}"
+    return Download(file, len(content), _data(f"{_DOWNLOADS[format]};charset=utf-8", content))
 
 
 def _data(kind: str, content: bytes) -> str:

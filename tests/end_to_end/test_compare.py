@@ -14,7 +14,8 @@ from e2e_command import Ended, succeed
 from e2e_inside import call
 from e2e_world import PROTOCOLS, make_world
 
-from promptarena.benchmark.leaderboard.formats.render import FILE_ENDINGS, Format
+from promptarena.benchmark.leaderboard.formats.registry import file_endings
+from promptarena.benchmark.leaderboard.formats.render import Format
 from promptarena.benchmark.planning.suites import DEFAULT_METHODS
 from promptarena.benchmark.plugins.registry import load_registry
 
@@ -120,7 +121,7 @@ def test_a_later_plan_estimates_from_what_was_measured(arena: Arena) -> None:
 
 def test_all_formats_of_the_leaderboard_agree(arena: Arena, tmp_path: Path) -> None:
     def shown(format: Format) -> str:
-        out = tmp_path / "new" / f"board.{FILE_ENDINGS.get(format, 'txt')}"
+        out = tmp_path / "new" / f"board.{file_endings().get(format, 'txt')}"
         words = ("leaderboard", arena.suite, "--results", arena.results)
         printed, written = call(*words, "--format", format), call(*words, "--out", out)
         assert (printed.code, printed.err, written.code, written.out, written.err) == (0, "", 0, "", "")

@@ -114,7 +114,7 @@ def test_tables_need_neither_torch_nor_mlflow() -> None:
         "from promptarena.benchmark.leaderboard.formats import terminal as tables_rich\n"
         "from promptarena.benchmark.leaderboard.formats import markdown as tables_markdown\n"
         "from promptarena.benchmark.leaderboard.formats import latex as tables_latex\n"
-        "from promptarena.benchmark.leaderboard.formats import csv_json as tables_data\n"
+        "from promptarena.benchmark.leaderboard.formats import csv_text, json_text\n"
         "from promptarena.benchmark.leaderboard.formats import html as tables_html\n"
         "from promptarena.benchmark.recording import record\n"
         "frame.tidy([])\n"

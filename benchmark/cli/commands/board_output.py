@@ -7,13 +7,14 @@ from rich.console import Console
 
 from promptarena.benchmark.core.files import write_whole
 from promptarena.benchmark.core.protocol_table import protocol_info
-from promptarena.benchmark.leaderboard.formats.render import FILE_ENDINGS, Format, print_rich, render_all
+from promptarena.benchmark.leaderboard.formats.registry import file_endings
+from promptarena.benchmark.leaderboard.formats.render import Format, print_rich, render_all
 from promptarena.benchmark.leaderboard.model import Board, in_brief
 
 
 def format_of(out: Path | None) -> Format:
     """The format that a file's name asks for; "rich" for other endings and for the terminal."""
-    by_ending = {f".{ending}": format for format, ending in FILE_ENDINGS.items()}
+    by_ending = {f".{ending}": format for format, ending in file_endings().items()}
     return by_ending.get(out.suffix.lower(), "rich") if out else "rich"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from promptarena.benchmark.leaderboard.formats.cell_text import group_starts, shown, visible
+from promptarena.benchmark.leaderboard.formats.registry import TableFormat
 from promptarena.benchmark.leaderboard.model import Board, Cell, Table, Unit
 
 _STYLE = """
@@ -63,3 +64,6 @@ def _cell(cell: Cell, unit: Unit) -> str:
     text += "".join(f" <small>±{part}</small>" for part in spread)
     hint = cell.reason or ("" if cell.low is None else f"95 %: {cell.low:.2f} to {cell.high:.2f}, n = {cell.n}")
     return f'<td title="{escape(hint)}">{text}</td>' if hint else f"<td>{text}</td>"
+
+
+FORMAT = TableFormat(name="html", ending="html", place=4, render=html)

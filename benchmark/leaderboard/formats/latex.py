@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from promptarena.benchmark.leaderboard.formats.cell_text import group_starts, shown, visible
 from promptarena.benchmark.leaderboard.formats.column_split import parts
 from promptarena.benchmark.leaderboard.formats.latex_text import breakable, escaped
+from promptarena.benchmark.leaderboard.formats.registry import TableFormat
 from promptarena.benchmark.leaderboard.model import Board, Cell, Row, Table, Unit
 
 # In points, for \scriptsize and \footnotesize in an article of 10 points.
@@ -171,3 +172,10 @@ def _groups(table: Table) -> str:
 def _cell(cell: Cell, unit: Unit) -> str:
     value, *spread = shown(cell, unit).split(" ±")
     return _MARKS[cell.mark] % escaped(value) + "".join(rf" {{\tiny$\pm${part}}}" for part in spread)
+
+
+def _one_after_the_other(boards: Sequence[Board]) -> str:
+    return "\n".join(map(latex, boards))
+
+
+FORMAT = TableFormat(name="latex", ending="tex", place=3, render=_one_after_the_other)

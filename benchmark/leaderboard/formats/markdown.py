@@ -1,8 +1,9 @@
 """Leaderboards in Markdown."""
 
-from tabulate import tabulate
+from collections.abc import Sequence
 
 from promptarena.benchmark.leaderboard.formats.cell_text import group_starts, shown, visible
+from promptarena.benchmark.leaderboard.formats.registry import TableFormat
 from promptarena.benchmark.leaderboard.model import Board, Table
 
 
@@ -18,6 +19,8 @@ def markdown(board: Board) -> str:
 
 
 def _pipe_table(table: Table) -> str:
+    from tabulate import tabulate
+
     wraps = {"best": "**{}**", "second": "<u>{}</u>", None: "{}"}
     starts = group_starts(table.columns)
     heads = [
@@ -40,3 +43,10 @@ def _pipe_table(table: Table) -> str:
 
 def _escaped(text: str) -> str:
     return text.translate({ord(char): f"\\{char}" for char in "\\|*_<>`[]#"})
+
+
+def _one_after_the_other(boards: Sequence[Board]) -> str:
+    return "\n".join(map(markdown, boards))
+
+
+FORMAT = TableFormat(name="md", ending="md", place=2, render=_one_after_the_other)

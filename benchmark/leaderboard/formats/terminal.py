@@ -1,7 +1,7 @@
 """Leaderboards on a terminal."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.text import Text
 
 from promptarena.benchmark.leaderboard.formats.cell_text import group_starts, shown, visible
 from promptarena.benchmark.leaderboard.formats.column_split import parts
+from promptarena.benchmark.leaderboard.formats.registry import TableFormat
 from promptarena.benchmark.leaderboard.model import Board, Cell, Table, Unit
 
 WIDTH = 100
@@ -83,3 +84,10 @@ def _rich_table(table: Table) -> RichTable:
 
 def _compact(cell: Cell, unit: Unit) -> str:
     return shown(cell, unit).replace(" ±", "±").replace(" (", "(")
+
+
+def _one_after_the_other(boards: Sequence[Board]) -> str:
+    return "\n".join(map(rich_text, boards))
+
+
+FORMAT = TableFormat(name="rich", ending="", place=1, render=_one_after_the_other)

@@ -1,0 +1,22 @@
+"""What the formats for machines share: a cell as plain values."""
+
+from typing import Any
+
+from promptarena.benchmark.leaderboard.model import Cell
+
+
+def figure(cell: Cell) -> dict[str, Any]:
+    """A cell as plain values, unrounded, in the unit that its column is in."""
+    return {
+        "value": cell.value,
+        "std": cell.std,
+        "low95": cell.low,
+        "high95": cell.high,
+        "n": cell.n,
+        "correct": cell.correct,
+        "total": cell.total,
+        "filled": cell.filled,
+        "wanted": cell.wanted,
+        "parts": cell.parts,
+        "reason": cell.reason,
+    }
