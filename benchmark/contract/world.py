@@ -84,7 +84,7 @@ def miniature(dataset: str = "digits", shots: int = 8) -> World:
         return shortened(recipe, GENTLE * rates.lr_multiplier, GENTLE * rates.adaptive_lr_multiplier)
 
     return World(
-        backbone=load_backbone(source.config or "", source.weights or "", device="cpu"),
+        backbone=load_backbone(source.given_architecture, source.given_weights, device="cpu"),
         task=task,
         test=Examples(Pictures(card, split, rows), split.labels[rows]),
         novel=Classes(novel.names[:-1], novel.template, novel.dataset),

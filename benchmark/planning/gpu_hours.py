@@ -45,8 +45,7 @@ def gpu_hours(suite: Suite, registry: Registry, runs: Sequence[RunSpec]) -> dict
     every image forward), every test image forward, nothing to be cached, all at SUSTAINED_TFLOPS. A card without counts
     and class names costs nothing. Raises UserError for a bad setting.
     """
-    source = suite.backbone
-    costs = _Costs(backbone_of_shapes(source.config or source.architecture or ""))
+    costs = _Costs(backbone_of_shapes(suite.backbone.given_architecture))
     trained: set[tuple[object, ...]] = set()
     hours: dict[RunSpec, float] = {}
     for run in runs:

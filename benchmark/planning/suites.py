@@ -43,6 +43,16 @@ class BackboneSource(BaseModel):
             raise ValueError("pretrained needs architecture, open_clip's name of the model the tag belongs to")
         return self
 
+    @property
+    def given_architecture(self) -> str | Path:
+        """The architecture as the backbone's loaders take it: open_clip's name or the path of a JSON file."""
+        return self.config or self.architecture or ""
+
+    @property
+    def given_weights(self) -> str | Path:
+        """The weights as the backbone's loaders take them: open_clip's tag or the path of a file."""
+        return self.weights or self.pretrained or ""
+
 
 DEFAULT_METHODS = ("zeroshot", "linear-probe", "coop", "maple", "promptsrc", "rada", "dear")
 """What is compared when neither the user nor the suite names methods."""

@@ -96,7 +96,7 @@ def plan_comparison(request: Request, workplace: Workplace, record: Record) -> C
     enumerated = requested_runs(request, suite, registry, workplace)
     data = Data(workplace.data_root)
     source = suite.backbone
-    backbone = identify(source.config or source.architecture or "", source.weights or source.pretrained or "")
+    backbone = identify(source.given_architecture, source.given_weights)
     planner = Planner(suite, registry, data, backbone, workplace.precision)
     runs, left_out = _planned(planner, enumerated.runs, asked_for=bool(request.methods))
     estimator = Estimator()

@@ -90,8 +90,8 @@ class Executor:
     def _backbone(self) -> Backbone:
         source = self._suite.backbone
         return load_backbone(
-            source.config or source.architecture or "",
-            source.weights or source.pretrained or "",
+            source.given_architecture,
+            source.given_weights,
             device=self._place.device,
             precision=self._place.precision,
             compiler=self._place.compiler,

@@ -132,7 +132,7 @@ def test_a_learner_without_attribute_tokens_is_refused(tmp_path: Path) -> None:
 def kept(method: str, suite: Path, path: Path) -> Path:
     """A learner as it starts on the suite's backbone."""
     source = load_suite(suite).backbone
-    backbone = load_backbone(source.config or "", source.weights or "", device="cpu")
+    backbone = load_backbone(source.given_architecture, source.given_weights, device="cpu")
     entry = load_registry().get(method)
     learner = entry.learner(backbone, entry.learner.config_type(), CLASSES, torch.Generator().manual_seed(1))
     Learned.of(learner, CLASSES, method, entry.source).save(path)
@@ -183,7 +183,7 @@ def test_the_command_refuses_what_it_cannot_rank_with(tmp_path: Path, monkeypatc
 def test_attribute_features_of_dear_do_not_depend_on_the_batch(tmp_path: Path) -> None:
     suite = make_world(tmp_path / "world")
     source = load_suite(suite).backbone
-    backbone = load_backbone(source.config or "", source.weights or "", device="cpu")
+    backbone = load_backbone(source.given_architecture, source.given_weights, device="cpu")
     learner = Learned.load(kept("dear", suite, tmp_path / "learned.safetensors")).learner(backbone, load_registry())
     images = tiny.pixels(3, backbone.image_size)
     with torch.no_grad():

@@ -38,7 +38,7 @@ def moved(value: Any) -> Any:
 @pytest.fixture(scope="module")
 def mini() -> Backbone:
     source = load_suite("mini").backbone
-    return load_backbone(source.config or "", source.weights or "", device="cpu")
+    return load_backbone(source.given_architecture, source.given_weights, device="cpu")
 
 
 @pytest.fixture

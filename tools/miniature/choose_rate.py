@@ -41,7 +41,7 @@ def base_validation_accuracy(trial: Trial) -> float:
     multiplier, method, dataset = trial
     suite, data, cache = load_suite("mini"), Data(None), ArrayCache(default_cache_folder())
     source = suite.backbone
-    backbone = load_backbone(source.config or "", source.weights or "")
+    backbone = load_backbone(source.given_architecture, source.given_weights)
     card = suite.card(dataset)
     learner_type = load_registry().get(method).learner
     config, recipe = learner_type.preset(suite.task("base-to-novel", dataset, suite.shots))

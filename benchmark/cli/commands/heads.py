@@ -162,8 +162,7 @@ def print_ranking(console: Console, found: retrieval.Retrieval) -> None:
 
 def _backbone(suite: Suite, device: str, precision: Precision = "fp32") -> Backbone:
     source = suite.backbone
-    architecture, weights = source.config or source.architecture or "", source.weights or source.pretrained or ""
-    return load_backbone(architecture, weights, device=device, precision=precision)
+    return load_backbone(source.given_architecture, source.given_weights, device=device, precision=precision)
 
 
 def _progress() -> Progress:

@@ -37,7 +37,7 @@ def print_methods(plugins: Sequence[Path], architecture: str | None = None) -> N
     UserError for one that is unknown.
     """
     registry, console = load_registry(plugins), terminal.console()
-    backbone = backbone_of_shapes(architecture or load_suite("mini").backbone.config or "")
+    backbone = backbone_of_shapes(architecture or load_suite("mini").backbone.given_architecture)
     table = terminal.table("method", "title", "venue", "paper", "parameters", "parity")
     for column in (0, 2, 3, 5):
         table.columns[column].no_wrap = True

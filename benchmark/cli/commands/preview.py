@@ -36,7 +36,7 @@ def foresee(request: Request, workplace: Workplace) -> Foreseen | None:
     suite, registry = load_suite(workplace.suite), load_registry(workplace.plugins)
     enumerated = requested_runs(request, suite, registry, workplace)
     source = suite.backbone
-    weights = missing_weights(source.config or source.architecture or "", source.weights or source.pretrained or "")
+    weights = missing_weights(source.given_architecture, source.given_weights)
     data = missing_data(suite, enumerated.runs, workplace.data_root)
     if not data and weights is None:
         return None
