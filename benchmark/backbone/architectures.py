@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from promptarena.benchmark.backbone.clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD, Channels
 from promptarena.benchmark.core.config_files import check
-from promptarena.benchmark.core.errors import UserError, unknown
+from promptarena.benchmark.core.errors import UserError, first_line, unknown
 
 _FREE = {
     "": {"embed_dim", "quick_gelu", "init_logit_scale", "vision_cfg", "text_cfg"},
@@ -103,7 +103,7 @@ class Architecture:
             with torch.device(device):
                 return CLIP(**self.config)
         except _WRONG_VALUES as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = first_line(error)
             raise UserError(f"model configuration {self.name}: a value makes no sense: {reason}") from error
 
 

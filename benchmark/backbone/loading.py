@@ -17,7 +17,7 @@ from promptarena.benchmark.backbone.compiling import COMPILER, check_compiler
 from promptarena.benchmark.backbone.pretrained import Pretrained
 from promptarena.benchmark.backbone.weight_files import OPENAI_CONSTANTS, parameters, read_weights
 from promptarena.benchmark.backbone.weight_origins import Weights, is_openai, origin_of_file, origin_of_tag
-from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.errors import UserError, first_line
 
 _SHOWN = 3
 """How many tensors a message names."""
@@ -32,7 +32,7 @@ def choose_device(device: str) -> torch.device:
         chosen = torch.device(device)
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+        raise UserError(f"device {device!r} cannot be used: {first_line(error)}") from error
     return chosen
 
 

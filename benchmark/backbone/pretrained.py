@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from promptarena.benchmark.backbone.architectures import Architecture, Preprocessing
-from promptarena.benchmark.core.errors import UserError, unknown
+from promptarena.benchmark.core.errors import UserError, first_line, unknown
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Pretrained:
         try:
             return Path(open_clip.download_pretrained(self.entry))
         except Exception as error:  # the hub client raises many kinds
-            first = str(error).splitlines()[0] if str(error) else type(error).__name__
+            first = first_line(error)
             reason = first.rpartition("Last error: ")[2].rstrip(".")
             if constants.HF_HUB_OFFLINE:
                 reason = f"HF_HUB_OFFLINE is set and {self._folder} does not hold them"

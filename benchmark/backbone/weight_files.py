@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from promptarena.benchmark.backbone.torchscript import is_torchscript, read_torchscript
-from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.errors import UserError, first_line
 
 _DAMAGED = (
     *(SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, OSError, LookupError),
@@ -34,7 +34,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         state = _tensors(path)
     except _DAMAGED as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise UserError(f"weights file {path} is damaged or not a state dict: {reason}") from error
     for name, tensor in state.items():
         if not isinstance(tensor, Tensor):

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.errors import UserError, first_line
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 """File name endings, in lower case, of what counts as a picture in a folder."""
@@ -109,5 +109,5 @@ def decode(path: Path) -> Image.Image:
     except FileNotFoundError as error:
         raise UserError(f"picture {path} does not exist") from error
     except _DAMAGED as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise UserError(f"picture {path} cannot be decoded ({reason}); replace the file") from error

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.core.classes import Classes
-from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.errors import UserError, first_line
 from promptarena.benchmark.core.keys import file_digest
 from promptarena.benchmark.plugins.learner import Learner
 from promptarena.benchmark.plugins.registry import Registry
@@ -79,7 +79,7 @@ class Learned:
                 metadata: dict[str, str] = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
-            raise UserError(f"cannot read a learner from {path}: {str(error).splitlines()[0]}") from error
+            raise UserError(f"cannot read a learner from {path}: {first_line(error)}") from error
         if ENTRY not in metadata:
             raise UserError(f"{path} does not say how its learner is built; it needs a run of this promptarena")
         try:

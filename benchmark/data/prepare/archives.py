@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from promptarena.benchmark.core.errors import first_line
 from promptarena.benchmark.data.prepare.disk_space import told_when_full
 from promptarena.benchmark.data.prepare.progress import Progress, Step
 from promptarena.benchmark.data.sources import TOP_FOLDER, stays_inside
@@ -148,7 +149,7 @@ def damage_told() -> Iterator[None]:
     try:
         yield
     except _DAMAGED as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise DamagedArchiveError(f"it is damaged or cut off ({reason})") from error
 
 

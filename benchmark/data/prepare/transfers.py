@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from promptarena.benchmark.core.errors import first_line
 from promptarena.benchmark.data.prepare.disk_space import require_space, told_when_full
 from promptarena.benchmark.data.sources import HubFile, drive_file, hub_file
 
@@ -261,8 +262,9 @@ def _from_drive(file: str, desk: Path, patience: Patience, report: Report) -> Re
             for path in begun:
                 path.unlink()
             return _from_drive(file, desk, patience, report)
-        lost = isinstance(error.__cause__, requests.ConnectionError | requests.Timeout)
-        raise TransferError(_reason(error.__cause__ if lost else error)) from error
+        cause = error.__cause__
+        failure = cause if isinstance(cause, requests.ConnectionError | requests.Timeout) else error
+        raise TransferError(_reason(failure)) from error
     except requests.RequestException as error:
         raise TransferError(_reason(error)) from error
     return Received(target, continued=bool(begun))
@@ -305,7 +307,7 @@ def _length(response: "Response") -> int | None:
     return int(length) if length.isdecimal() else None
 
 
-def _reason(error: BaseException | None) -> str:
+def _reason(error: BaseException) -> str:
     import requests
 
     if isinstance(error, requests.exceptions.SSLError):
@@ -314,7 +316,7 @@ def _reason(error: BaseException | None) -> str:
         return "no answer in time"
     if isinstance(error, requests.ConnectionError):
         return "cannot be reached"
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return first_line(error)
 
 
 def _read_note(desk: Path) -> _Note | None:
