@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 from record_child import open_and_compare
 
 from promptarena.benchmark.core.errors import UserError
@@ -395,6 +396,21 @@ def test_faults_come_with_advice(fault: Exception, advice: str) -> None:
     with pytest.raises(UserError) as error, explained("record it"):
         raise fault
     _one_line(error, "cannot record it: ", advice)
+
+
+def test_a_full_database_is_one_line_and_no_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    record = Record.open(tmp_path)
+
+    def full(*_: object) -> None:
+        raise sqlalchemy.exc.OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full"))
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", full)
+    try:
+        with pytest.raises(UserError, match=r"database or disk is full.*; free some space"):
+            record.comparison("full", "key", "description")
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", full)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_faults_of_the_program_are_not_the_user_s() -> None:
