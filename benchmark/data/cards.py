@@ -16,7 +16,6 @@ from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.data.sources import Sources
 
 SplitName = Literal["train", "val", "test"]
-ReaderName = Literal["miniature", "folder", "split_json", "variant_lists"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
 _CARDS = DATASETS / "cards"
@@ -30,8 +29,8 @@ class Card(BaseModel):
     are in label order with `_` turned into a space; empty means that the reader takes them from the data. A card's file
     may name a text file of them instead (`class_file`), which may also give the folder of each class (`class_folders`).
     `counts` are the expected images per split: a split left out does not exist, and no counts at all means nothing is
-    checked. `options` is the reader's own table. `mirrors` names the public dataset a miniature stands in for.
-    `sources` say where the files can be had, in order of preference.
+    checked. `reader` is the name of one in the folder `readers`; `options` is its own table. `mirrors` names the public
+    dataset a miniature stands in for. `sources` say where the files can be had, in order of preference.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,7 +38,7 @@ class Card(BaseModel):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$")]
     title: Text
     mirrors: Text | None = None
-    reader: ReaderName
+    reader: str
     template: str
     class_names: tuple[Text, ...] = ()
     class_folders: tuple[Text, ...] = ()
@@ -70,6 +69,17 @@ class Card(BaseModel):
     def has_split(self, split: SplitName) -> bool:
         """Whether the card lets `split` exist; without counts, only the data can tell and the answer is yes."""
         return not self.counts or split in self.counts
+
+    @field_validator("reader", mode="before")
+    @classmethod
+    def _known(cls, name: object) -> object:
+        from promptarena.benchmark.data.readers.registry import all_readers  # which imports this file
+
+        names = tuple(all_readers())
+        if name not in names:
+            *first, last = map(repr, names)
+            raise ValueError(f"input should be {', '.join(first)} or {last}")
+        return name
 
     @field_validator("template")
     @classmethod

@@ -11,7 +11,7 @@ from promptarena.benchmark.core.config_files import Text, check
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.data.cards import SPLITS, Card, SplitName, readable
 from promptarena.benchmark.data.images import EXTENSIONS, FileImages
-from promptarena.benchmark.data.readers.listing import Listing, Options, image_folder
+from promptarena.benchmark.data.readers.listing import Listing, Options, Reader, image_folder
 
 OWN_SPLIT_SEED = 1
 """Seed of the split made for a folder that has none."""
@@ -126,3 +126,6 @@ def _visible(folder: Path) -> list[os.DirEntry[str]]:
         if entry.name.encode(errors="replace").decode() != entry.name:
             raise UserError(f"{folder}: the name {os.fsencode(entry.name)!r} is not UTF-8; rename it")
     return visible
+
+
+READER = Reader(name="folder", read=read_folder, place=2)

@@ -35,7 +35,19 @@ class Listing:
     own_split: bool = False
 
 
-Reader = Callable[[Card, SplitName, Path | None], Listing]
+@dataclass(frozen=True)
+class Reader:
+    """How one layout of datasets on disk is read.
+
+    Args:
+        name: What a card's `reader` calls it.
+        read: Lists a split of a card, given the folder of the public datasets.
+        place: Where it stands in listings. Those with the same place stand by name.
+    """
+
+    name: str
+    read: Callable[[Card, SplitName, Path | None], Listing]
+    place: int = 100
 
 
 class Options(BaseModel):

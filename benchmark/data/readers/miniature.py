@@ -6,7 +6,7 @@ from pathlib import Path
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.data.cards import Card, SplitName
 from promptarena.benchmark.data.images import PixelArray, RenderedImages
-from promptarena.benchmark.data.readers.listing import Listing
+from promptarena.benchmark.data.readers.listing import Listing, Reader
 
 
 def read_miniature(card: Card, split: SplitName, root: Path | None) -> Listing:
@@ -27,3 +27,6 @@ def _render(card: Card, split: SplitName) -> PixelArray:
     from promptarena.benchmark.data.miniature import render as mini
 
     return mini.render(card.options, card.name, split)[0]
+
+
+READER = Reader(name="miniature", read=read_miniature, place=1)

@@ -1,18 +1,29 @@
 """Readers: how the images and labels of a card's splits are listed. Listing never decodes a picture.
 
-A reader is one function from (card, split, data root) to a Listing; `READERS` finds it by the name in the card.
+A reader is one file: a module of this folder that has a value called READER. A new layout is a new file here and
+nothing else. A card may then name it.
 """
 
-from collections.abc import Mapping
+import pkgutil
+from importlib import import_module
 from pathlib import Path
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.data.cards import Card, ReaderName, SplitName
-from promptarena.benchmark.data.readers.class_folders import read_folder
+from promptarena.benchmark.data import readers
+from promptarena.benchmark.data.cards import Card, SplitName
 from promptarena.benchmark.data.readers.listing import Listing, Reader
-from promptarena.benchmark.data.readers.miniature import read_miniature
-from promptarena.benchmark.data.readers.split_json import read_split_json
-from promptarena.benchmark.data.readers.variant_lists import read_variant_lists
+
+
+def all_readers() -> dict[str, Reader]:
+    """The readers that the modules of this folder declare.
+
+    Returns:
+        They are by the name a card gives, in the order of `place`, then of the name.
+    """
+    names = (module.name for module in pkgutil.iter_modules(readers.__path__, f"{readers.__name__}."))
+    found = (getattr(import_module(name), "READER", None) for name in names)
+    declared = (each for each in found if isinstance(each, Reader))
+    return {each.name: each for each in sorted(declared, key=lambda each: (each.place, each.name))}
 
 
 def list_split(card: Card, split: SplitName, root: Path | None) -> Listing:
@@ -22,15 +33,6 @@ def list_split(card: Card, split: SplitName, root: Path | None) -> Listing:
     files are not there, UserError when they do not fit the card.
     """
     try:
-        return READERS[card.reader](card, split, root)
+        return all_readers()[card.reader].read(card, split, root)
     except OSError as error:
         raise UserError(f"dataset {card.name!r}: cannot read {error.filename}: {error.strerror}") from error
-
-
-READERS: Mapping[ReaderName, Reader] = {
-    "miniature": read_miniature,
-    "folder": read_folder,
-    "split_json": read_split_json,
-    "variant_lists": read_variant_lists,
-}
-"""The readers by the name a card gives."""

@@ -17,6 +17,7 @@ from promptarena.benchmark.data.readers.listing import (
     Listing,
     MissingDataError,
     Options,
+    Reader,
     data_root,
     image_folder,
     require_files,
@@ -124,3 +125,6 @@ def _check_paths(path: Path, images: Iterable[str]) -> None:
             raise UserError(f"{path}: image {image!r} is listed {times} times; an image belongs to one split")
         if image.startswith("/") or ".." in image.split("/"):
             raise UserError(f"{path}: image {image!r} lies outside the image folder; paths must be relative to it")
+
+
+READER = Reader(name="split_json", read=read_split_json, place=3)

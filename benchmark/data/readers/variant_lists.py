@@ -10,7 +10,7 @@ from promptarena.benchmark.core.config_files import Text, check, read_text
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.data.cards import Card, SplitName, readable
 from promptarena.benchmark.data.images import FileImages
-from promptarena.benchmark.data.readers.listing import Listing, Options, image_folder, require_files
+from promptarena.benchmark.data.readers.listing import Listing, Options, Reader, image_folder, require_files
 
 
 class VariantListOptions(Options):
@@ -49,3 +49,6 @@ def read_variant_lists(card: Card, split: SplitName, root: Path | None) -> Listi
     require_files(card, folder / options.image_dir, keys)
     images = partial(FileImages, folder / options.image_dir, tuple(keys))
     return Listing(tuple(keys), tuple(labels), class_names, images)
+
+
+READER = Reader(name="variant_lists", read=read_variant_lists, place=4)
