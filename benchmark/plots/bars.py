@@ -139,6 +139,8 @@ def _drawn(
     low, high = min(0.0, *ends), max(0.0, *ends)
     if accuracies:
         low, high = 0.0, min(100.0, high)
+    if high == low:  # all values are 0
+        high = low + 1.0
     with styled():
         width = max(3.5, across * _PANEL + 0.3 + text_width(names.values(), SMALL))
         figure = Figure(figsize=(width, 0.7 + rows * (0.5 + _BAR * len(order))), layout="constrained")

@@ -193,6 +193,14 @@ def test_axes_of_accuracy_end_at_0_and_100_where_intervals_go_on() -> None:
         assert square.get_ylim()[0] <= line.get_ydata()[0] <= square.get_ylim()[1]
 
 
+def test_bars_of_nothing_but_zeros_have_an_axis() -> None:
+    frame = frame_of([("a", "d0", 1, {"base": 0.0, "novel": 0.0})])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = bars(frame, "base-to-novel", THREE[:1])
+    assert {axes.get_xlim() for axes in figure.axes} == {(0.0, 1.0)}
+
+
 def test_bars_of_transfer_show_source_and_targets() -> None:
     frame = named("cross-dataset", ["coop", "maple"])
     titles = [axes.get_title() for axes in bars(frame, "cross-dataset", (("source", "Source"), *THREE)).axes]
