@@ -120,7 +120,7 @@ def compare(
     from promptarena.benchmark.backbone.loading import compiler_for
     from promptarena.benchmark.cli.commands.compare import run_compare
     from promptarena.benchmark.inputs.array_cache import default_cache_folder
-    from promptarena.benchmark.running.comparison import Request
+    from promptarena.benchmark.planning.request import Request
     from promptarena.benchmark.running.runner import Workplace
 
     request = Request(

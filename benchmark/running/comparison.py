@@ -1,7 +1,6 @@
 """A comparison from end to end: plan the runs, carry out those the record lacks, record them, and tell what
 happened."""
 
-import json
 import shutil
 import time
 from collections import Counter
@@ -9,20 +8,19 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from promptarena.benchmark.backbone.loading import choose_device, identify
-from promptarena.benchmark.core.errors import NotReadyError, UserError, unknown
+from promptarena.benchmark.core.errors import NotReadyError
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.recipe import Recipe, images_seen
 from promptarena.benchmark.core.runs import PlannedRun, RunResult, RunSpec
 from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.data.few_shot import restrict
 from promptarena.benchmark.planning.estimates import Estimator, Workload
-from promptarena.benchmark.planning.plan import Planner, parse_overrides
-from promptarena.benchmark.planning.protocols import Enumerated, enumerate_runs
-from promptarena.benchmark.planning.suites import Suite, load_suite
-from promptarena.benchmark.plugins.registry import ALL, Registry, load_registry
+from promptarena.benchmark.planning.plan import Planner
+from promptarena.benchmark.planning.request import RequestedRuns
+from promptarena.benchmark.planning.suites import Suite
 from promptarena.benchmark.recording.index import RecordedRun
 from promptarena.benchmark.recording.record import Parents, Record
 from promptarena.benchmark.running.launcher import Done, EpochDone, Launcher, Quiet, RunFailedError, Started
@@ -30,20 +28,6 @@ from promptarena.benchmark.running.runner import Workplace, training_folder
 from promptarena.benchmark.running.schedule import Schedule
 
 SECONDS_BETWEEN_HEARTBEATS = 60.0
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked to compare; an empty sequence stands for the suite's default (and the methods of the plugin
-    files given), the method "all" for every one there is, the ablation "all" for every one that a method declares."""
-
-    methods: Sequence[str] = ()
-    protocols: Sequence[str] = ()
-    datasets: Sequence[str] = ()
-    seeds: Sequence[int] = ()
-    shots: Sequence[int] = ()
-    settings: Sequence[str] = ()
-    ablations: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -88,83 +72,45 @@ class Comparison:
         return self.recorded[run.key].status if run.key in self.recorded else "missing"
 
 
-def plan_comparison(request: Request, workplace: Workplace, record: Record) -> Comparison:
-    """Everything about a comparison that can be known before anything is computed. Raises UserError for bad input."""
-    suite = load_suite(workplace.suite)
-    registry = load_registry(workplace.plugins)
+def plan_comparison(requested: RequestedRuns, workplace: Workplace, record: Record) -> Comparison:
+    """Everything about a comparison that can be known before anything is computed.
+
+    Args:
+        requested: the runs, as `enumerate_request` gives them.
+        workplace: where and how they will be carried out.
+        record: says what of them is already there.
+
+    Raises:
+        UserError: bad input, or missing data or weights.
+    """
+    suite, registry = requested.suite, requested.registry
     choose_device(workplace.device)
-    enumerated = requested_runs(request, suite, registry, workplace)
     data = Data(workplace.data_root)
     source = suite.backbone
     backbone = identify(source.given_architecture, source.given_weights)
     planner = Planner(suite, registry, data, backbone, workplace.precision)
-    runs, left_out = _planned(planner, enumerated.runs, asked_for=bool(request.methods))
+    runs, left_out = _planned(planner, requested.runs, named=requested.methods_named)
     estimator = Estimator()
     for stored in record.results(suite.name):
         estimator.learn(stored.label, asdict(stored.cost))
     recorded = record.index(suite.name)
     own = sorted({name for run in runs for name in run.provenance["own_splits"]})
-    notes = [*enumerated.notes, *left_out]
+    notes = [*requested.notes, *left_out]
     notes += [f"{name}: own split, divided here; its figures are labelled so." for name in own]
     return Comparison(suite, runs, tuple(notes), recorded, _workloads(runs, recorded, suite, data), estimator)
 
 
-def _planned(
-    planner: Planner, specs: Sequence[RunSpec], asked_for: bool
-) -> tuple[tuple[PlannedRun, ...], tuple[str, ...]]:
-    """The planned runs, and a note for each method that is not ready and that nobody asked for by name."""
+def _planned(planner: Planner, specs: Sequence[RunSpec], named: bool) -> tuple[tuple[PlannedRun, ...], tuple[str, ...]]:
+    """The planned runs, and a note for each method that is not ready, unless the user named the methods."""
     runs, left_out = [], dict[str, str]()
     for spec in specs:
         try:
             runs.append(planner.plan(spec))
         except NotReadyError as error:
-            if asked_for:
+            if named:
                 raise
             left_out[spec.method] = f"{spec.method} is left out: {error}"
     return tuple(runs), tuple(left_out.values())
-
-
-def requested_runs(request: Request, suite: Suite, registry: Registry, workplace: Workplace) -> Enumerated:
-    """The runs that a request asks for; needs neither data nor weights. Raises UserError for bad input."""
-    names = _chosen_methods(request, suite, registry, workplace)
-    return enumerate_runs(
-        suite,
-        {name: registry.get(name).learner.seeded for name in names},
-        protocols=request.protocols,
-        seeds=request.seeds,
-        datasets=request.datasets,
-        shots=request.shots,
-        overrides=parse_overrides(request.settings, names),
-        variants=_ablated(request.ablations, {name: registry.get(name).learner.ablations for name in names}),
-    )
-
-
-def _chosen_methods(request: Request, suite: Suite, registry: Registry, workplace: Workplace) -> list[str]:
-    if ALL in request.methods:
-        return list(registry.methods)
-    given = {str(path) for path in workplace.plugins}
-    of_files = [method.name for method in registry.methods.values() if method.origin in given]
-    return list(dict.fromkeys(request.methods or (*suite.methods, *of_files)))
-
-
-def _ablated(
-    wanted: Sequence[str], declared: Mapping[str, Mapping[str, Mapping[str, Any]]]
-) -> dict[str, list[dict[str, str]]]:
-    """The settings of the wanted ablations by method, as `--set` would give them."""
-    known = list(dict.fromkeys(ablation for ablations in declared.values() for ablation in ablations))
-    if wanted and not known:
-        raise UserError(f"--ablate: none of {', '.join(declared)} declares ablations; methods show NAME lists them")
-    for name in wanted:
-        if name not in (*known, ALL):
-            raise unknown("ablation", name, known)
-    return {
-        method: [
-            {name: value if isinstance(value, str) else json.dumps(value) for name, value in settings.items()}
-            for ablation, settings in ablations.items()
-            if ablation in wanted or ALL in wanted
-        ]
-        for method, ablations in declared.items()
-    }
 
 
 def _workloads(

@@ -20,9 +20,9 @@ from promptarena.benchmark.cli import main as cli
 from promptarena.benchmark.cli.commands.report import page_of
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import StoredResult
+from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.report.page import report_page
 from promptarena.benchmark.report.provenance import command, facts, lines, splits
-from promptarena.benchmark.running.comparison import Request
 
 OUTLINE = outline_of()
 LABELS = ("coop", *NASTY)

@@ -6,10 +6,11 @@ import pytest
 from e2e_world import make_world
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.planning.request import Request, RequestedRuns, enumerate_request
 from promptarena.benchmark.planning.suites import DEFAULT_METHODS
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.recording.record import Record
-from promptarena.benchmark.running.comparison import Request, plan_comparison
+from promptarena.benchmark.running.comparison import plan_comparison
 from promptarena.benchmark.running.runner import Workplace
 
 PLUGIN = """
@@ -28,9 +29,13 @@ def place(tmp_path: Path) -> Workplace:
     return Workplace(str(suite), tmp_path / "results", tmp_path / "cache", plugins=(tmp_path / "mine.py",))
 
 
+def requested(place: Workplace, request: Request) -> RequestedRuns:
+    return enumerate_request(request, place.suite, place.plugins)
+
+
 def planned(place: Workplace, *methods: str) -> list[str]:
     request = Request(methods=methods, protocols=("base-to-novel",))
-    runs = plan_comparison(request, place, Record.open(place.results, None)).runs
+    runs = plan_comparison(requested(place, request), place, Record.open(place.results, None)).runs
     return list(dict.fromkeys(run.spec.method for run in runs))
 
 
@@ -72,7 +77,7 @@ def ablated(place: Workplace, *ablations: str) -> list[str]:
     request = Request(
         methods=("coop", "mine"), protocols=("base-to-novel",), ablations=ablations, settings=("mine.n_ctx=4",)
     )
-    runs = plan_comparison(request, place, Record.open(place.results, None)).runs
+    runs = plan_comparison(requested(place, request), place, Record.open(place.results, None)).runs
     return [run.spec.label for run in runs]
 
 
@@ -87,4 +92,4 @@ def test_an_ablation_that_no_method_declares_is_refused(place: Workplace) -> Non
     with pytest.raises(UserError, match="unknown ablation 'word'; did you mean words"):
         ablated(place, "word")
     with pytest.raises(UserError, match="none of coop declares ablations"):
-        plan_comparison(Request(methods=("coop",), ablations=("words",)), place, Record.open(place.results, None))
+        requested(place, Request(methods=("coop",), ablations=("words",)))

@@ -9,8 +9,9 @@ import e2e_record
 from e2e_world import make_world
 
 from promptarena.benchmark.core.runs import PlannedRun
+from promptarena.benchmark.planning.request import Request, enumerate_request
 from promptarena.benchmark.recording.record import Record
-from promptarena.benchmark.running.comparison import Request, carry_out_comparison, plan_comparison
+from promptarena.benchmark.running.comparison import carry_out_comparison, plan_comparison
 from promptarena.benchmark.running.launcher import Done, EpochDone, Event, Launcher, RunFailedError, Started
 from promptarena.benchmark.running.local import LocalPool
 from promptarena.benchmark.running.runner import Executor, Workplace
@@ -57,15 +58,13 @@ class Silent:
 def figures_by(launcher: type, suite: Path, folder: Path, **arguments: int) -> dict[str, Any]:
     place = Workplace(str(suite), results=folder / "results", cache=folder / "cache", device="cpu")
     record = Record.open(place.results, None)
-    comparison = plan_comparison(Request(methods=("zeroshot", "coop"), protocols=("base-to-novel",)), place, record)
+    requested = enumerate_request(Request(methods=("zeroshot", "coop"), protocols=("base-to-novel",)), place.suite)
+    comparison = plan_comparison(requested, place, record)
     chosen: Launcher = launcher(place, **arguments)
     reporter = Silent()
     assert carry_out_comparison(comparison, chosen, record, place.results, reporter) == []
     assert sorted(reporter.ended) == sorted(run.key for run in comparison.runs)
-    assert (
-        plan_comparison(Request(methods=("zeroshot", "coop"), protocols=("base-to-novel",)), place, record).missing()
-        == []
-    )
+    assert plan_comparison(requested, place, record).missing() == []
     return e2e_record.figures(place.results)
 
 

@@ -7,12 +7,13 @@ from rich.console import Console
 from rich.table import Table
 
 from promptarena.benchmark.cli.commands import terminal
-from promptarena.benchmark.cli.commands.preview import foresee, print_preview
+from promptarena.benchmark.cli.commands.preview import lacking, print_preview
 from promptarena.benchmark.cli.commands.progress import ProgressReporter, duration, name_of
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, protocol_info
 from promptarena.benchmark.core.runs import PlannedRun
 from promptarena.benchmark.leaderboard.formats.render import print_rich
 from promptarena.benchmark.leaderboard.model import in_brief
+from promptarena.benchmark.planning.request import Request, enumerate_request
 from promptarena.benchmark.planning.suites import outline_of
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.recording.store import shown
@@ -20,7 +21,6 @@ from promptarena.benchmark.report.boards import Selection, boards_of, figures_of
 from promptarena.benchmark.report.keep import keep_boards
 from promptarena.benchmark.running.comparison import (
     Comparison,
-    Request,
     carry_out_comparison,
     plan_comparison,
     record_comparison,
@@ -35,11 +35,12 @@ def run_compare(
 ) -> int:
     """Carry out a comparison and print its leaderboards; the exit code: 0, or 2 (bad input) or 1 when a run failed."""
     console = terminal.console()
-    if plan_only and (lacking := foresee(request, workplace)):
-        print_preview(console, lacking)
+    requested = enumerate_request(request, workplace.suite, workplace.plugins)
+    if plan_only and (missing := lacking(requested, workplace.data_root)):
+        print_preview(console, requested, missing)
         return 0
     record = Record.open(workplace.results, tracking_uri)
-    comparison = plan_comparison(request, workplace, record)
+    comparison = plan_comparison(requested, workplace, record)
     _print_plan(console, comparison, workers)
     if plan_only:
         return 0

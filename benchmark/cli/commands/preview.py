@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 
@@ -10,50 +11,40 @@ from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.cli.commands.progress import duration
 from promptarena.benchmark.core.runs import RunSpec
 from promptarena.benchmark.planning.gpu_hours import SUSTAINED_TFLOPS, gpu_hours, missing_data
-from promptarena.benchmark.planning.suites import Suite, load_suite
-from promptarena.benchmark.plugins.registry import Registry, load_registry
-from promptarena.benchmark.running.comparison import Request, requested_runs
-from promptarena.benchmark.running.runner import Workplace
+from promptarena.benchmark.planning.request import RequestedRuns
+from promptarena.benchmark.planning.suites import Suite
 
 
 @dataclass(frozen=True)
-class Foreseen:
-    """A comparison that cannot be planned yet, and what it lacks: datasets by name with the reason, weights."""
+class Lacking:
+    """What a comparison lacks before it can be planned: datasets by name with the reason, and weights."""
 
-    suite: Suite
-    registry: Registry
-    runs: tuple[RunSpec, ...]
-    notes: tuple[str, ...]
     data: dict[str, str]
     weights: str | None
 
 
-def foresee(request: Request, workplace: Workplace) -> Foreseen | None:
-    """What is known of a comparison whose data or weights are missing; None when nothing is missing.
+def lacking(requested: RequestedRuns, data_root: Path | None) -> Lacking | None:
+    """The data and weights that requested runs need and that are not here; None when nothing is missing.
 
-    Nothing is downloaded. Raises UserError for bad input.
+    Nothing is downloaded. Raises UserError for data that cannot be read.
     """
-    suite, registry = load_suite(workplace.suite), load_registry(workplace.plugins)
-    enumerated = requested_runs(request, suite, registry, workplace)
-    source = suite.backbone
+    source = requested.suite.backbone
     weights = missing_weights(source.given_architecture, source.given_weights)
-    data = missing_data(suite, enumerated.runs, workplace.data_root)
-    if not data and weights is None:
-        return None
-    return Foreseen(suite, registry, enumerated.runs, enumerated.notes, data, weights)
+    data = missing_data(requested.suite, requested.runs, data_root)
+    return Lacking(data, weights) if data or weights is not None else None
 
 
-def print_preview(console: Console, foreseen: Foreseen) -> None:
+def print_preview(console: Console, requested: RequestedRuns, missing: Lacking) -> None:
     """What is missing and how to get it, then the runs by method and protocol with their estimated GPU hours."""
-    suite, runs = foreseen.suite, foreseen.runs
+    suite, runs = requested.suite, requested.runs
     console.print(f"{suite.title}: {len(runs)} runs.")
-    for note in foreseen.notes:
+    for note in requested.notes:
         console.print(note)
-    if foreseen.weights:
-        console.print(f"Missing weights: {foreseen.weights}")
-    if foreseen.data:
-        _print_missing_data(console, suite, foreseen.data)
-    hours = gpu_hours(suite, foreseen.registry, runs)
+    if missing.weights:
+        console.print(f"Missing weights: {missing.weights}")
+    if missing.data:
+        _print_missing_data(console, suite, missing.data)
+    hours = gpu_hours(suite, requested.registry, runs)
     protocols = list(dict.fromkeys(run.protocol for run in runs))
     table = terminal.table("would run", *protocols, "estimated GPU time")
     for column in table.columns[1:]:
