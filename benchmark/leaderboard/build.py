@@ -5,8 +5,8 @@ of the per-seed averages. A harmonic mean is taken of seed means; beside an aver
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError
@@ -14,7 +14,7 @@ from promptarena.benchmark.core.protocol_table import Metric, Protocol, Protocol
 from promptarena.benchmark.leaderboard.aggregate import Figure, Method, Place, Seed, average, harmonic
 from promptarena.benchmark.leaderboard.captions import caption, missing_notes
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Mark, Row, Table
-from promptarena.benchmark.leaderboard.selection import Titled, counted_shots, protocol_rows
+from promptarena.benchmark.leaderboard.selection import ProtocolRows, Titled, counted_shots, protocol_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,39 +41,63 @@ MEASURABLE = 0.01
 """Seconds a run; less counts as no time and has no speed."""
 
 
-def leaderboard(
-    frame: "pd.DataFrame",
-    protocol: Protocol,
-    datasets: Titled,
-    *,
-    labels: Sequence[str] = (),
-    seeds: Sequence[int] = (),
-    shots: Sequence[int] = FEW_SHOTS,
-) -> Board:
-    """The leaderboard of a protocol from the rows of a tidy frame that `protocol_rows` picks.
+@dataclass(frozen=True, eq=False)
+class BoardQuery:
+    """Which leaderboard: results, a protocol, and the rows and columns to expect.
 
-    `datasets` are (card name, title) in table order; in the transfer protocols the first is the source. `labels` orders
-    the methods and may name some without results; without it they go from the weakest to the strongest. `seeds` are
-    those a seeded method should have (default: all that occur). `shots` are the columns of the few-shot protocol; in
-    the others a method run with several numbers of shots has a row for each.
+    All that is made of a protocol's results (tables, statistics, distances, figures) is given this one value, so that
+    the leaderboard behind them is built once.
+
+    Args:
+        frame: The tidy frame, of any protocols. It must not be changed afterwards.
+        protocol: The protocol's name.
+        datasets: (card name, title) in table order; in the transfer protocols the first is the source.
+        labels: The methods in the order of the rows; it may name some without results. Without it they go from the
+            weakest to the strongest.
+        seeds: Those a seeded method should have (default: all that occur).
+        shots: The columns of the few-shot protocol, in training images per class; in the others a method run with
+            several numbers of shots has a row for each.
+    """
+
+    frame: "pd.DataFrame"
+    protocol: Protocol
+    datasets: Titled
+    labels: Sequence[str] = ()
+    seeds: Sequence[int] = ()
+    shots: Sequence[int] = FEW_SHOTS
+
+    @cached_property
+    def rows(self) -> ProtocolRows:
+        """The rows of the frame that stand for the protocol. Raises UserError as `protocol_rows` does."""
+        return protocol_rows(self.frame, self.protocol, self.datasets, self.shots)
+
+    @cached_property
+    def board(self) -> Board:
+        """The leaderboard, built on first use. Raises UserError as `leaderboard` does."""
+        return leaderboard(self)
+
+
+def leaderboard(query: BoardQuery) -> Board:
+    """The leaderboard of a protocol from the rows that the query picks; `query.board` keeps it.
 
     Raises UserError when there is nothing to average over, and as `protocol_rows` does.
     """
+    protocol, datasets = query.protocol, query.datasets
     info = protocol_info(protocol)
     if len(datasets) < (2 if info.is_transfer else 1):
         raise UserError(
             f"a {protocol} leaderboard needs {'a source and a target' if info.is_transfer else 'a dataset'}"
         )
-    rows = protocol_rows(frame, protocol, datasets, shots)
-    ours, labels = rows.frame, rows.labels(labels)
+    rows = query.rows
+    ours, labels = rows.frame, rows.labels(query.labels)
     datasets = [(name, f"{title} (own split)" if name in rows.own_splits else title) for name, title in datasets]
 
-    expected = tuple(sorted(set(seeds) or {int(seed) for seed in ours["seed"].dropna().unique()}))
+    expected = tuple(sorted(set(query.seeds) or {int(seed) for seed in ours["seed"].dropna().unique()}))
     methods = _methods(ours, rows.holes, expected, labels, info.by_shots)
-    columns = tuple(shots)
+    columns = tuple(query.shots)
     methods.sort(key=lambda method: _rank(method, labels, info, datasets, columns))
     tables = tuple(_marked(table) for table in _layout(methods, info, datasets, columns))
-    remarks = [note["text"] for note in frame.attrs.get("notes", []) if note["protocol"] == protocol]
+    remarks = [note["text"] for note in query.frame.attrs.get("notes", []) if note["protocol"] == protocol]
     miniature = bool(ours["miniature"].any())
     return Board(
         suite=rows.only("suite"),

@@ -1,11 +1,10 @@
 """All figures that a protocol's results allow."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
-from promptarena.benchmark.leaderboard.build import FEW_SHOTS
-from promptarena.benchmark.leaderboard.selection import Titled
+from promptarena.benchmark.core.protocol_table import protocol_info
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.plots.bars import bars, gains
 from promptarena.benchmark.plots.base_novel_plane import plane
 from promptarena.benchmark.plots.cost import cost
@@ -14,39 +13,25 @@ from promptarena.benchmark.plots.curves import few_shot
 from promptarena.benchmark.statistics.scores import NoScoresError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
 
-def every_figure(
-    frame: "pd.DataFrame",
-    protocol: Protocol,
-    datasets: Titled,
-    *,
-    labels: Sequence[str] = (),
-    seeds: Sequence[int] = (),
-    shots: Sequence[int] = FEW_SHOTS,
-    reference: str = "",
-) -> "dict[str, Figure]":
+def every_figure(query: BoardQuery, *, reference: str = "") -> "dict[str, Figure]":
     """The figures by stem ("bars", "cost", ...) that have something to show; "gains" only with a `reference` that has
-    results.
-
-    Arguments and errors are those of `leaderboard`.
+    results. Raises UserError as `leaderboard` does.
     """
-    info = protocol_info(protocol)
-    if info.by_shots:
-        frame = frame[frame["shots"].isin(list(shots))]
+    info = protocol_info(query.protocol)
     makers: dict[str, Callable[[], Figure]] = {
-        "bars": lambda: bars(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots),
-        "cost": lambda: cost(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots),
-        "critical-difference": lambda: critical_difference(frame, protocol, datasets, labels=labels, seeds=seeds),
+        "bars": lambda: bars(query),
+        "cost": lambda: cost(query),
+        "critical-difference": lambda: critical_difference(query),
     }
     if {"base", "novel"} <= set(info.metrics):
-        makers["plane"] = lambda: plane(frame, protocol, datasets, labels=labels, seeds=seeds)
+        makers["plane"] = lambda: plane(query)
     if info.by_shots:
-        makers[protocol] = lambda: few_shot(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots)
+        makers[query.protocol] = lambda: few_shot(query)
     if reference:
-        makers["gains"] = lambda: gains(frame, protocol, datasets, reference, labels=labels, seeds=seeds)
+        makers["gains"] = lambda: gains(query, reference)
     drawn = {}
     for stem, make in makers.items():
         try:

@@ -4,17 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.protocol_table import Metric, Protocol, protocol_info
-from promptarena.benchmark.leaderboard.build import FEW_SHOTS, leaderboard
+from promptarena.benchmark.core.protocol_table import Metric, protocol_info
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.model import Board
-from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.plots.cells import column, something, value
 from promptarena.benchmark.plots.style import SMALL, panels, shortened, styled, text_width, ticks, title
 from promptarena.benchmark.statistics.paired import against
 from promptarena.benchmark.statistics.scores import NoScoresError, read_scores
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -32,28 +30,20 @@ class _Bar(NamedTuple):
     high: float
 
 
-def bars(
-    frame: "pd.DataFrame",
-    protocol: Protocol,
-    datasets: Titled,
-    *,
-    metric: Metric | None = None,
-    labels: Sequence[str] = (),
-    seeds: Sequence[int] = (),
-    shots: Sequence[int] = FEW_SHOTS,
-) -> "Figure":
+def bars(query: BoardQuery, *, metric: Metric | None = None) -> "Figure":
     """Accuracies of every method: a panel for the average and one for each dataset, bars from 0 with 95 % intervals.
 
-    `metric` is the protocol's headline unless given; few-shot shows the largest of `shots` that was scored. The other
-    arguments and errors are those of `leaderboard`. Raises UserError for a metric the protocol does not have,
-    NoScoresError when there is nothing to draw.
+    `metric` is the protocol's headline unless given; few-shot shows the largest of the query's shots that was
+    scored. Raises UserError for a metric the protocol does not have and as `leaderboard` does, NoScoresError when there
+    is nothing to draw.
     """
+    protocol, datasets, shots = query.protocol, query.datasets, query.shots
     info = protocol_info(protocol)
     if metric is not None and metric not in info.metrics:
         raise UserError(f"{protocol} has no metric {metric!r}; known: {', '.join(info.metrics)}")
     chosen = metric or info.headline
-    board = leaderboard(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots)
-    scored = {int(count) for count in frame.loc[frame["protocol"] == protocol, "shots"]} & set(shots)
+    board = query.board
+    scored = {int(count) for count in query.frame.loc[query.frame["protocol"] == protocol, "shots"]} & set(shots)
     at = max(scored, default=max(shots, default=1))
     shown = {name: _accuracies(board, name, chosen, at) for name, _ in (("average", "Average"), *datasets)}
     order = [row.label for row in board.tables[0].rows if any(row.label in each for each in shown.values())]
@@ -71,27 +61,19 @@ def bars(
     )
 
 
-def gains(
-    frame: "pd.DataFrame",
-    protocol: Protocol,
-    datasets: Titled,
-    reference: str,
-    *,
-    metric: Metric | None = None,
-    labels: Sequence[str] = (),
-    seeds: Sequence[int] = (),
-    shots: int | None = None,
-) -> "Figure":
+def gains(query: BoardQuery, reference: str, *, metric: Metric | None = None, shots: int | None = None) -> "Figure":
     """Points of every method above a reference: a panel for the average and one for each dataset.
 
     Differences are those of seeds that both have. Intervals are 95 %: on a dataset over seeds, for the average over
     datasets and seeds. Arguments and errors are those of `read_scores` and `against`; raises NoScoresError when there
     is nothing to draw.
     """
-    scores = read_scores(frame, protocol, datasets, metric=metric, shots=shots, labels=labels, seeds=seeds)
+    scores = read_scores(query, metric=metric, shots=shots)
     comparisons = against(scores, reference)
     if not comparisons:
-        raise NoScoresError(f"nothing to draw: no method shares a dataset and seed with {reference} in {protocol}")
+        raise NoScoresError(
+            f"nothing to draw: no method shares a dataset and seed with {reference} in {query.protocol}"
+        )
     comparisons.sort(key=lambda each: (each.average, each.first))
     titles = {"average": "Average", **dict(scores.datasets)}
     shown: dict[str, dict[str, _Bar]] = {name: {} for name in titles}
@@ -100,7 +82,7 @@ def gains(
         for difference in each.datasets:
             over = difference.spread
             shown[difference.dataset][each.first] = _bar(over.mean, over.low, over.high)
-    text = f"{protocol_info(protocol).title}: {scores.words}, points above {shortened([reference])[reference]}"
+    text = f"{protocol_info(query.protocol).title}: {scores.words}, points above {shortened([reference])[reference]}"
     return _drawn(shown, titles, [each.first for each in comparisons], text, "Points", scores.miniature)
 
 

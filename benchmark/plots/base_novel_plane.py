@@ -1,11 +1,8 @@
 """The plane of base and novel accuracy, with lines of equal harmonic mean."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.core.protocol_table import Protocol
-from promptarena.benchmark.leaderboard.build import leaderboard
-from promptarena.benchmark.leaderboard.selection import Titled
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.plots.cells import absent, column, half_width, something, value
 from promptarena.benchmark.plots.style import (
     PAGE,
@@ -22,7 +19,6 @@ from promptarena.benchmark.plots.style import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -31,22 +27,15 @@ _BESIDE = 18
 _CONTOURS = 6
 
 
-def plane(
-    frame: "pd.DataFrame",
-    protocol: Protocol,
-    datasets: Titled,
-    *,
-    labels: Sequence[str] = (),
-    seeds: Sequence[int] = (),
-) -> "Figure":
+def plane(query: BoardQuery) -> "Figure":
     """Base against novel accuracy, averages over the datasets, with 95 % Student-t intervals over seeds.
 
-    Arguments and errors are those of `leaderboard`, for a protocol with both metrics; a method with an incomplete
-    average is named in the title. Raises NoScoresError when there is none to draw.
+    The query is of a protocol with both metrics; a method with an incomplete average is named in the title. Raises
+    UserError as `leaderboard` does, NoScoresError when there is nothing to draw.
     """
     from matplotlib.figure import Figure
 
-    board = leaderboard(frame, protocol, datasets, labels=labels, seeds=seeds)
+    board = query.board
     base, novel = column(board, "average", "base_pct"), column(board, "average", "novel_pct")
     shown = [label for label in reversed(base) if label in novel]
     something(board, shown)
@@ -76,7 +65,9 @@ def plane(
             columns,
             "outside right center" if beside else "outside lower center",
         )
-        title(figure, f"{board.title}: averages over {_count(len(datasets))}", board.miniature, absent(board, shown))
+        title(
+            figure, f"{board.title}: averages over {_count(len(query.datasets))}", board.miniature, absent(board, shown)
+        )
     return figure
 
 

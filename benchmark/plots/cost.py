@@ -1,11 +1,9 @@
 """Accuracy against what it costs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.core.protocol_table import Protocol
-from promptarena.benchmark.leaderboard.build import FEW_SHOTS, MEASURABLE, leaderboard
-from promptarena.benchmark.leaderboard.selection import Titled
+from promptarena.benchmark.leaderboard.build import MEASURABLE, BoardQuery
 from promptarena.benchmark.plots.cells import absent, column, half_width, something, value
 from promptarena.benchmark.plots.style import (
     PAGE,
@@ -20,7 +18,6 @@ from promptarena.benchmark.plots.style import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -33,24 +30,16 @@ _COSTS = {
 """Headings, and the least cost that counts as one: below it, a method stands left of all others."""
 
 
-def cost(
-    frame: "pd.DataFrame",
-    protocol: Protocol,
-    datasets: Titled,
-    *,
-    labels: Sequence[str] = (),
-    seeds: Sequence[int] = (),
-    shots: Sequence[int] = FEW_SHOTS,
-) -> "Figure":
+def cost(query: BoardQuery) -> "Figure":
     """The headline average with its 95 % Student-t interval over seeds, against parameters, training time and memory.
 
     Costs are means over runs, on logarithmic axes on which next to nothing has a place of its own. Few-shot takes the
-    largest of `shots` that was scored. Arguments and errors are those of `leaderboard`; raises NoScoresError when there
-    is nothing to draw.
+    largest of the query's shots that was scored. Raises UserError as `leaderboard` does, NoScoresError when there is
+    nothing to draw.
     """
     from matplotlib.figure import Figure
 
-    board = leaderboard(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots)
+    board = query.board
     headlines = [each.key for each in board.tables[0].columns if each.headline]
     averages = {key: column(board, board.tables[0].key, key) for key in headlines}
     key = next((each for each in reversed(headlines) if averages[each]), headlines[-1])

@@ -1,11 +1,10 @@
 """The critical-difference diagram."""
 
-from collections.abc import Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.core.protocol_table import Metric, Protocol, protocol_info
-from promptarena.benchmark.leaderboard.selection import Titled
+from promptarena.benchmark.core.protocol_table import Metric, protocol_info
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.plots.style import MINIATURE, PAGE, shortened, styled, text_width
 from promptarena.benchmark.statistics.ranks import Ranking, rank
 from promptarena.benchmark.statistics.scores import read_scores
@@ -13,7 +12,6 @@ from promptarena.benchmark.statistics.sentences import p_words, sample
 from promptarena.benchmark.statistics.significance import ALPHA
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -25,16 +23,7 @@ _LINE_LETTERS = 115
 _INK, _GROUP = "#222222", "#0072b2"
 
 
-def critical_difference(
-    frame: "pd.DataFrame",
-    protocol: Protocol,
-    datasets: Titled,
-    *,
-    metric: Metric | None = None,
-    labels: Sequence[str] = (),
-    seeds: Sequence[int] = (),
-    shots: int | None = None,
-) -> "Figure":
+def critical_difference(query: BoardQuery, *, metric: Metric | None = None, shots: int | None = None) -> "Figure":
     """Mean ranks over datasets on a line, the best on the left, with bars over methods that cannot be told apart.
 
     A bar joins neighbours of which no two can be told apart, by the test that the heading names; a thin line between
@@ -43,10 +32,10 @@ def critical_difference(
     """
     from matplotlib.figure import Figure
 
-    scores = read_scores(frame, protocol, datasets, metric=metric, shots=shots, labels=labels, seeds=seeds)
+    scores = read_scores(query, metric=metric, shots=shots)
     ranking = rank(scores)
     names = shortened([each.label for each in ranking.methods])
-    heading = [f"{protocol_info(protocol).title}: mean ranks by {scores.words}", *_facts(ranking)]
+    heading = [f"{protocol_info(query.protocol).title}: mean ranks by {scores.words}", *_facts(ranking)]
     heading += [MINIATURE] if scores.miniature else []
     count = len(ranking.methods)
     rows = (count + 1) // 2

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
-from promptarena.benchmark.core.protocol_table import Protocol
-from promptarena.benchmark.leaderboard.build import FEW_SHOTS, leaderboard
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.leaderboard.spread import spread
 from promptarena.benchmark.plots.cells import column, half_width, something, value
@@ -39,25 +38,17 @@ _ASIDE = 0.3
 """How far apart, in octaves, the first and the last method's points of one number of shots are."""
 
 
-def few_shot(
-    frame: "pd.DataFrame",
-    protocol: Protocol,
-    datasets: Titled,
-    *,
-    labels: Sequence[str] = (),
-    seeds: Sequence[int] = (),
-    shots: Sequence[int] = FEW_SHOTS,
-) -> "Figure":
+def few_shot(query: BoardQuery) -> "Figure":
     """Accuracy over training images per class: a panel for the average and one for each dataset, with 95 % Student-t
     intervals over seeds.
 
-    Arguments and errors are those of `leaderboard`, for a protocol by numbers of shots. Incomplete figures are left out
-    of the curves. Raises NoScoresError when there is nothing to draw.
+    The query is of a protocol by numbers of shots. Incomplete figures are left out of the curves. Raises UserError as
+    `leaderboard` does, NoScoresError when there is nothing to draw.
     """
-    board = leaderboard(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots)
-    places = sorted(shots)
+    board = query.board
+    places = sorted(query.shots)
     shown = {}
-    for name, heading in (("average", "Average"), *datasets):
+    for name, heading in (("average", "Average"), *query.datasets):
         by_shots = {count: column(board, name, f"shots_{count}_pct") for count in places}
         shown[heading] = {
             row.label: [

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.core.protocol_table import Protocol, ProtocolInfo, protocol_info
-from promptarena.benchmark.leaderboard.build import FEW_SHOTS, leaderboard
+from promptarena.benchmark.core.protocol_table import ProtocolInfo, protocol_info
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
-from promptarena.benchmark.leaderboard.selection import Titled, counted_shots, with_shots
+from promptarena.benchmark.leaderboard.selection import counted_shots, with_shots
 from promptarena.benchmark.published.distance import UNPUBLISHED, Distance, distances
 from promptarena.benchmark.published.load import Published
 from promptarena.benchmark.published.rows import AVERAGE
@@ -30,25 +30,15 @@ _CAPTION = (
 _NAMED = 3
 
 
-def distance_board(
-    frame: "pd.DataFrame",
-    published: "pd.DataFrame",
-    protocol: Protocol,
-    datasets: Titled,
-    *,
-    labels: Sequence[str] = (),
-    seeds: Sequence[int] = (),
-    shots: Sequence[int] = FEW_SHOTS,
-    barred: str = "",
-) -> Board:
+def distance_board(query: BoardQuery, published: "pd.DataFrame", *, barred: str = "") -> Board:
     """A board with three columns for each figure (ours, published, distance): the averages, then dataset by dataset.
 
     Arguments and errors are those of `distances`. Datasets without any published figure have no table but a note; so
     does every reason why figures are not comparable, and every source.
     """
-    found = distances(frame, published, protocol, datasets, labels=labels, seeds=seeds, shots=shots, barred=barred)
-    board = leaderboard(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots)
-    layout = _Layout(protocol_info(protocol), len({each.shots for each in found}) > 1)
+    found = distances(query, published, barred=barred)
+    board, datasets = query.board, query.datasets
+    layout = _Layout(protocol_info(query.protocol), len({each.shots for each in found}) > 1)
     titles = {AVERAGE: "Average"} | dict(datasets)
     known = {each.dataset for each in found if each.published}
     bare = [] if board.miniature else [title for name, title in datasets if name not in known]

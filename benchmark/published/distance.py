@@ -1,16 +1,15 @@
 """How far our figures are from the published ones, and what may be said of that. Pure functions on frames."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
-from promptarena.benchmark.leaderboard.build import FEW_SHOTS, leaderboard
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.frame import names_reading
 from promptarena.benchmark.leaderboard.model import Board, Cell
-from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.published.load import Place, Published, lookup
 from promptarena.benchmark.published.rows import AVERAGE, BACKBONES, SOURCE, STANDARD, Kind
 
@@ -66,36 +65,31 @@ class Distance:
         return f"{self.verdict}: {self.reason}" if self.reason else self.verdict
 
 
-def distances(
-    frame: "pd.DataFrame",
-    published: "pd.DataFrame",
-    protocol: Protocol,
-    datasets: Titled,
-    *,
-    labels: Sequence[str] = (),
-    seeds: Sequence[int] = (),
-    shots: Sequence[int] = FEW_SHOTS,
-    barred: str = "",
-) -> list[Distance]:
+def distances(query: BoardQuery, published: "pd.DataFrame", *, barred: str = "") -> list[Distance]:
     """Every figure of a protocol's leaderboard beside the published one, averages included.
-
-    `frame` is the tidy frame, `published` what `load_published` returns; the other arguments are those of
-    `leaderboard`, whose order the result has. `barred` is a reason why nothing in the frame can be compared, such as
-    recipes that the suite changed.
 
     A published figure of kind "own paper" or "quoted" that agrees with its own table is what a verdict rests on. Ours
     must be complete and made alike: 16 shots (few-shot: as many), the method's own settings, OpenAI's ViT-B/16, the
     published split, the source ImageNet, an average over the same datasets. Then the verdict is "reproduced" within
     `allowance` points, "off" beyond. With one seed there is none.
 
-    Raises UserError as `leaderboard` does.
+    Args:
+        query: Which leaderboard. Runs with several numbers of shots are compared by a leaderboard for each number.
+        published: What `load_published` returns.
+        barred: A reason why nothing in the frame can be compared, such as recipes that the suite changed.
+
+    Returns:
+        The distances in the leaderboard's order.
+
+    Raises:
+        UserError: As `leaderboard` does.
     """
+    protocol = query.protocol
     known = lookup(published, protocol)
     found: list[Distance] = []
-    for count, part in _by_shots(frame, protocol):
-        board = leaderboard(part, protocol, datasets, labels=labels, seeds=seeds, shots=shots)
-        judge = _Judge(part, board, protocol, [name for name, _ in datasets], barred)
-        for place, cell in _figures(board, protocol, count):
+    for count, part in _by_shots(query):
+        judge = _Judge(part, barred)
+        for place, cell in _figures(part.board, protocol, count):
             found.append(judge.distance(place, cell, _theirs(known, place, protocol)))
     return found
 
@@ -113,18 +107,22 @@ def allowance(ours: Cell, deterministic: bool) -> float:
     return max(ROUNDING_POINTS, half * math.sqrt(1 + ours.n / PUBLISHED_SEEDS))
 
 
-def _by_shots(frame: "pd.DataFrame", protocol: Protocol) -> "Iterator[tuple[int, pd.DataFrame]]":
-    """The protocol's rows and holes by training images per class; in few-shot all together."""
-    rows = frame[frame["protocol"] == protocol]
-    holes = [hole for hole in frame.attrs.get("holes", []) if hole["protocol"] == protocol]
-    if protocol_info(protocol).by_shots:
-        yield 0, rows
+def _by_shots(query: BoardQuery) -> Iterator[tuple[int, BoardQuery]]:
+    """The query for each number of training images per class; the query itself in few-shot and where all have one
+    number, so that its leaderboard is not built again."""
+    if protocol_info(query.protocol).by_shots:
+        yield 0, query
         return
+    rows = query.frame[query.frame["protocol"] == query.protocol]
+    holes = [hole for hole in query.frame.attrs.get("holes", []) if hole["protocol"] == query.protocol]
     counts = {int(count) for count in rows["shots"].unique()} | {int(hole["shots"]) for hole in holes}
-    for count in sorted(counts or {PUBLISHED_SHOTS}, reverse=True):
+    if len(counts) <= 1:
+        yield next(iter(counts), PUBLISHED_SHOTS), query
+        return
+    for count in sorted(counts, reverse=True):
         part = rows[rows["shots"] == count]
         part.attrs = {"holes": [hole for hole in holes if hole["shots"] == count]}
-        yield count, part
+        yield count, replace(query, frame=part)
 
 
 def _theirs(known: Mapping[Place, Published], place: "_Place", protocol: Protocol) -> Published | None:
@@ -161,17 +159,15 @@ def _figures(board: Board, protocol: Protocol, count: int) -> Iterator[tuple[_Pl
 class _Judge:
     """What holds for all figures of a board."""
 
-    rows: "pd.DataFrame"
-    board: Board
-    protocol: Protocol
-    datasets: Sequence[str]
+    query: BoardQuery
     barred: str
 
     def distance(self, place: _Place, ours: Cell, theirs: Published | None) -> Distance:
         """A figure with its verdict."""
-        mine = self.rows[self.rows["label"] == place.label]
+        frame = self.query.frame
+        mine = frame[(frame["protocol"] == self.query.protocol) & (frame["label"] == place.label)]
         deterministic = not mine.empty and bool(mine["seed"].isna().all())
-        shown = None if self.board.miniature else theirs
+        shown = None if self.query.board.miniature else theirs
         judged = partial(Distance, *place, ours, published=shown)
         unlike = self._unlike(place, theirs, set(mine["method"]) or {place.label}, deterministic)
         if theirs is None or unlike:
@@ -191,7 +187,8 @@ class _Judge:
 
     def _unlike(self, place: _Place, theirs: Published | None, methods: set[str], deterministic: bool) -> str:
         """The first respect in which the two cannot be compared; empty when there is none."""
-        if self.board.miniature:
+        board, datasets = self.query.board, [name for name, _ in self.query.datasets]
+        if board.miniature:
             return "miniature"
         if self.barred:
             return self.barred
@@ -201,14 +198,14 @@ class _Judge:
             return "changed settings"
         if theirs is None:
             return UNPUBLISHED
-        if self.board.backbone not in ("", *BACKBONES[theirs.backbone]):
-            return f"other backbone ({self.board.backbone})"
-        info = protocol_info(self.protocol)
-        if info.is_transfer and self.datasets[0] != SOURCE:
-            return f"other source ({self.datasets[0]})"
-        averaged = self.datasets[1:] if info.is_transfer else self.datasets
+        if board.backbone not in ("", *BACKBONES[theirs.backbone]):
+            return f"other backbone ({board.backbone})"
+        info = protocol_info(self.query.protocol)
+        if info.is_transfer and datasets[0] != SOURCE:
+            return f"other source ({datasets[0]})"
+        averaged = datasets[1:] if info.is_transfer else datasets
         scored = averaged if place.dataset == AVERAGE else [place.dataset]
-        if not set(scored).isdisjoint(self.board.own_splits):
+        if not set(scored).isdisjoint(board.own_splits):
             return "own split"
         if place.dataset == AVERAGE and set(scored) != set(info.published):
             return f"average over {len(scored)} datasets, not the published {len(info.published)}"

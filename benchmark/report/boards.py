@@ -1,17 +1,15 @@
 """The leaderboards of a suite, and what stands beside them: statistics, distances to published figures, figures."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from promptarena.benchmark.core.errors import unknown
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
 from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.core.suite_layout import Outline
-from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.frame import reading_label, tidy
 from promptarena.benchmark.leaderboard.model import Board
-from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.plots.all_figures import every_figure
 from promptarena.benchmark.plots.style import Format, rendered
 from promptarena.benchmark.published.board import distance_board
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FIGURE_FORMATS: tuple[Format, ...] = ("png", "svg")
-
-Made = TypeVar("Made")
 
 
 class Selection(TypedDict, total=False):
@@ -44,58 +40,41 @@ class Selection(TypedDict, total=False):
     reference: str
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """The columns of a protocol's tables, and further arguments of what is made of them."""
-
-    protocol: Protocol
-    columns: Titled
-    labels: Sequence[str]
-    seeds: Sequence[int]
-    shots: Sequence[int]
-
-    def made(self, make: Callable[..., Made], *values: Any, **named: Any) -> Made:
-        """What `make` makes of the values and this layout."""
-        return make(
-            *values, self.protocol, self.columns, labels=self.labels, seeds=self.seeds, shots=self.shots, **named
-        )
-
-
 def boards_of(outline: Outline, results: Sequence[StoredResult], **selection: Unpack[Selection]) -> list[Board]:
     """One board for each protocol, and those beside it, from results of one suite.
 
     Raises UserError for a method or a reference without results, and for runs that may not be mixed.
     """
-    frame, layouts = _laid_out(outline, results, selection)
+    frame, queries = _queries(outline, results, selection)
     reference = selection.get("reference", "")
     if reference and not (frame["label"] == reference).any():
         raise unknown("recorded method to compare with", reference, set(frame["label"]))
     made = []
-    for layout in layouts:
-        made.append(layout.made(leaderboard, frame))
+    for query in queries:
+        made.append(query.board)
         if selection.get("statistics", False):
-            scored = ((frame["protocol"] == layout.protocol) & (frame["label"] == reference)).any()
-            made.append(layout.made(statistics_board, frame, reference=reference if scored else ""))
+            scored = ((frame["protocol"] == query.protocol) & (frame["label"] == reference)).any()
+            made.append(statistics_board(query, reference=reference if scored else ""))
         if selection.get("published", False):
-            made.append(layout.made(distance_board, frame, load_published(), barred=outline.barred))
+            made.append(distance_board(query, load_published(), barred=outline.barred))
     return made
 
 
 def figures_of(outline: Outline, results: Sequence[StoredResult], **selection: Unpack[Selection]) -> dict[str, bytes]:
     """The figures of the same, as PNG and SVG, by name: "base-to-novel/plane.svg". Raises UserError as `boards_of`."""
-    frame, layouts = _laid_out(outline, results, selection)
+    _, queries = _queries(outline, results, selection)
     return {
-        f"{layout.protocol}/{stem}.{format}": rendered(figure, format)
-        for layout in layouts
-        for stem, figure in layout.made(every_figure, frame).items()
+        f"{query.protocol}/{stem}.{format}": rendered(figure, format)
+        for query in queries
+        for stem, figure in every_figure(query).items()
         for format in FIGURE_FORMATS
     }
 
 
-def _laid_out(
+def _queries(
     outline: Outline, results: Sequence[StoredResult], selection: Selection
-) -> "tuple[pd.DataFrame, list[_Layout]]":
-    """The tidy frame, and a layout for each protocol that is shown."""
+) -> "tuple[pd.DataFrame, list[BoardQuery]]":
+    """The tidy frame, and a query for each protocol that is shown."""
     methods, protocols = selection.get("methods", ()), selection.get("protocols", ())
     frame = tidy(of_methods(methods, results) if methods and results else results)
     read = {result.label: dict.fromkeys(score.reading for score in result.scores) for result in results}
@@ -105,11 +84,11 @@ def _laid_out(
         for reading in {"": None} | read.get(label, {})
     ]
     seeds, few = selection.get("seeds", ()), selection.get("shots", ()) or outline.few_shot_shots
-    layouts = [
-        _Layout(protocol, outline.columns(protocol, selection.get("datasets", ())), labels, seeds, few)
+    queries = [
+        BoardQuery(frame, protocol, outline.columns(protocol, selection.get("datasets", ())), labels, seeds, few)
         for protocol in protocols or [protocol for protocol in PROTOCOLS if (frame["protocol"] == protocol).any()]
     ]
-    return frame, [layout for layout in layouts if layout.columns]
+    return frame, [query for query in queries if query.datasets]
 
 
 def of_methods(methods: Sequence[str], results: Sequence[StoredResult]) -> list[StoredResult]:

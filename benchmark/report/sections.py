@@ -8,7 +8,7 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
 from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.core.suite_layout import Outline
-from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.plots.all_figures import every_figure
@@ -73,15 +73,13 @@ def _section(
     reference: str,
     published: "pd.DataFrame | None",
 ) -> Section:
-    shots = outline.few_shot_shots
+    query = BoardQuery(frame, protocol, columns, shots=outline.few_shot_shots)
     known = reference if (frame["label"] == reference).any() else ""
-    board = leaderboard(frame, protocol, columns, shots=shots)
-    further = [statistics_board(frame, protocol, columns, shots=shots, reference=known)]
+    further = [statistics_board(query, reference=known)]
     if published is not None:
-        further.append(distance_board(frame, published, protocol, columns, shots=shots, barred=outline.barred))
-    drawn = every_figure(frame, protocol, columns, shots=shots, reference=known)
-    figures = {stem: rendered(figure, "svg") for stem, figure in drawn.items()}
-    return Section(protocol, board, tuple(further), figures)
+        further.append(distance_board(query, published, barred=outline.barred))
+    figures = {stem: rendered(figure, "svg") for stem, figure in every_figure(query, reference=known).items()}
+    return Section(protocol, query.board, tuple(further), figures)
 
 
 def _sound(results: Sequence[StoredResult]) -> "tuple[pd.DataFrame | None, list[str]]":

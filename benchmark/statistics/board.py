@@ -5,11 +5,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from promptarena.benchmark.core.errors import unknown
-from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
-from promptarena.benchmark.leaderboard.build import FEW_SHOTS, leaderboard
+from promptarena.benchmark.core.protocol_table import protocol_info
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.captions import MINIATURE
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
-from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.statistics.paired import Comparison, Difference, Outcome, against
 from promptarena.benchmark.statistics.ranks import Ranked, Ranking, rank
 from promptarena.benchmark.statistics.scores import NoScoresError, Scores, read_scores
@@ -17,7 +16,7 @@ from promptarena.benchmark.statistics.sentences import against_words, first_two,
 from promptarena.benchmark.statistics.significance import ALPHA
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 PART = "statistics"
 
@@ -36,24 +35,14 @@ _AGAINST = (
 )
 
 
-def statistics_board(
-    frame: "pd.DataFrame",
-    protocol: Protocol,
-    datasets: Titled,
-    *,
-    labels: Sequence[str] = (),
-    seeds: Sequence[int] = (),
-    shots: Sequence[int] = FEW_SHOTS,
-    reference: str = "",
-) -> Board:
+def statistics_board(query: BoardQuery, *, reference: str = "") -> Board:
     """A board of ranks, for every metric of the protocol (few-shot: every number of shots), and its words as notes.
 
     With a `reference`, a method's label, there are also the differences of all other methods from it. In brief it is
-    what the headline figures allow to say. The other arguments are those of `leaderboard`. Raises UserError as that
-    does, and for a reference without results.
+    what the headline figures allow to say. Raises UserError as `leaderboard` does, and for a reference without results.
     """
-    board = leaderboard(frame, protocol, datasets, labels=labels, seeds=seeds, shots=shots)
-    every = _every(frame, protocol, datasets, labels, seeds, shots)
+    board = query.board
+    every = _every(query)
     first = _headline(every)
     rankings: dict[str, Ranking] = {}
     said: dict[str, str] = {}
@@ -70,7 +59,9 @@ def statistics_board(
     captions.append(_RANKS.format(alpha=ALPHA))
     if reference:
         if not any(_known(scores, reference) for scores in every.values()):
-            raise unknown(f"method with {protocol} results", reference, {row.label for row in board.tables[0].rows})
+            raise unknown(
+                f"method with {query.protocol} results", reference, {row.label for row in board.tables[0].rows}
+            )
         compared = {key: _compared(scores, reference) for key, scores in every.items()}
         tables += [_against(every, compared, reference), _by_dataset(every, compared, reference)]
         captions.append(_AGAINST.format(reference=reference, alpha=ALPHA))
@@ -86,25 +77,12 @@ def statistics_board(
     )
 
 
-def _every(
-    frame: "pd.DataFrame",
-    protocol: Protocol,
-    datasets: Titled,
-    labels: Sequence[str],
-    seeds: Sequence[int],
-    shots: Sequence[int],
-) -> dict[str, Scores]:
+def _every(query: BoardQuery) -> dict[str, Scores]:
     """The scores of each metric, or of each number of shots, by the key of its columns."""
-    info = protocol_info(protocol)
+    info = protocol_info(query.protocol)
     if info.by_shots:
-        return {
-            f"shots_{count}": read_scores(frame, protocol, datasets, shots=count, labels=labels, seeds=seeds)
-            for count in shots
-        }
-    return {
-        metric: read_scores(frame, protocol, datasets, metric=metric, labels=labels, seeds=seeds)
-        for metric in info.metrics
-    }
+        return {f"shots_{count}": read_scores(query, shots=count) for count in query.shots}
+    return {metric: read_scores(query, metric=metric) for metric in info.metrics}
 
 
 def _compared(scores: Scores, reference: str) -> list[Comparison]:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.protocol_table import Metric, Protocol, protocol_info
 from promptarena.benchmark.leaderboard.aggregate import Seed
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.frame import names_reading
 from promptarena.benchmark.leaderboard.selection import protocol_rows
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 _WORDS: Mapping[Metric, str] = {
     "hm": "HM",
@@ -71,28 +72,30 @@ class Scores:
 
 
 def read_scores(
-    frame: "pd.DataFrame",
-    protocol: Protocol,
-    datasets: Sequence[tuple[str, str]],
+    query: BoardQuery,
     *,
     metric: Metric | None = None,
     shots: int | None = None,
-    labels: Sequence[str] = (),
-    seeds: Sequence[int] = (),
 ) -> Scores:
-    """The scores of a protocol from the rows of a tidy frame that `protocol_rows` picks, as for its leaderboard.
+    """The scores behind a protocol's leaderboard, of the query's methods and seeds.
 
-    `datasets` are (card name, title) as for the leaderboard: in the transfer protocols the source first. `metric` is
-    the protocol's headline unless given, `shots` (few-shot only) the largest number that occurs. `labels` and
-    `seeds` pick methods and seeds.
+    Args:
+        query: Which leaderboard.
+        metric: What is scored (default: the protocol's headline).
+        shots: The number of shots, few-shot only (default: the largest of the query's that occurs).
 
-    Raises UserError for a metric that the protocol does not have, and as `protocol_rows` does.
+    Returns:
+        The accuracies in percent; in the transfer protocols those of the targets only.
+
+    Raises:
+        UserError: The protocol does not have the metric, or as `protocol_rows` does.
     """
+    protocol, datasets, labels, seeds = query.protocol, query.datasets, query.labels, query.seeds
     info = protocol_info(protocol)
     known = info.metrics
     if metric is not None and metric not in known:
         raise UserError(f"{protocol} has no metric {metric!r}; known: {', '.join(known)}")
-    picked = protocol_rows(frame, protocol, datasets, None if shots is None else [shots])
+    picked = query.rows if shots is None else protocol_rows(query.frame, protocol, datasets, [shots])
     ours = picked.frame
     if info.is_transfer:
         datasets = datasets[1:]

@@ -11,7 +11,7 @@ from promptarena.benchmark.core import protocol_table
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol, ProtocolInfo, protocol_info
 from promptarena.benchmark.core.runs import Target
-from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.planning import protocols as planning
 from promptarena.benchmark.planning.protocols import TRAININGS, _Training, enumerate_runs
 from promptarena.benchmark.planning.suites import BackboneSource, Suite
@@ -94,11 +94,11 @@ def test_a_new_protocol_takes_a_row_and_an_enumeration(monkeypatch: pytest.Monke
         for seed in (1, 2)
     ]
     frame = frame_of(rows, NEW.name)
-    board = leaderboard(frame, NEW.name, DATASETS)
+    board = BoardQuery(frame, NEW.name, DATASETS).board
     assert [table.key for table in board.tables] == ["average", "birds", "cars", "cost"]
     assert [column.key for column in board.tables[0].columns] == ["base_pct"]
     assert [(row.label, row.cells[0].value) for row in board.tables[0].rows] == [("coop", 81.5), ("maple", 83.5)]
     assert board.notes == ()
     assert board.caption.endswith("Average: unweighted mean over 2 datasets.")
-    assert statistics_board(frame, NEW.name, DATASETS).tables[0].rows[0].label == "maple"
-    assert {"bars", "cost"} <= set(every_figure(frame, NEW.name, DATASETS))
+    assert statistics_board(BoardQuery(frame, NEW.name, DATASETS)).tables[0].rows[0].label == "maple"
+    assert {"bars", "cost"} <= set(every_figure(BoardQuery(frame, NEW.name, DATASETS)))

@@ -15,7 +15,7 @@ from scipy.stats import t as student_t
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Cost, StoredResult, StoredScore, Target
 from promptarena.benchmark.leaderboard.aggregate import Figure, average, harmonic
-from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.leaderboard.build import BoardQuery, leaderboard
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board, Cell
 
@@ -78,7 +78,7 @@ def test_base_to_novel_against_plain_recomputation(grid: list[list[tuple[int, in
         for place, (name, _) in enumerate(DATASETS)
     )
     random.shuffle(runs)
-    board = leaderboard(tidy(runs), "base-to-novel", DATASETS)
+    board = BoardQuery(tidy(runs), "base-to-novel", DATASETS).board
 
     seeds = range(len(grid))
     base = [[grid[seed][place][0] / 2 for seed in seeds] for place in range(3)]
@@ -131,13 +131,13 @@ def test_order_of_rows_changes_nothing() -> None:
         for seed in (1, 2, 3)
     )
     frame = tidy(runs)
-    board = leaderboard(frame, "base-to-novel", DATASETS)
+    board = BoardQuery(frame, "base-to-novel", DATASETS).board
     for seed in range(3):
-        assert leaderboard(frame.sample(frac=1, random_state=seed), "base-to-novel", DATASETS) == board
+        assert BoardQuery(frame.sample(frac=1, random_state=seed), "base-to-novel", DATASETS).board == board
 
 
 def test_tables_follow_the_order_of_the_suite_average_first_and_cost_last() -> None:
-    board = leaderboard(tidy([]), "base-to-novel", DATASETS, labels=["coop"])
+    board = BoardQuery(tidy([]), "base-to-novel", DATASETS, labels=["coop"]).board
     assert [table.key for table in board.tables] == ["average", "imagenet", "dtd", "eurosat", "cost"]
     assert [table.title for table in board.tables][:2] == ["Average over 3 datasets", "ImageNet"]
 
@@ -150,7 +150,7 @@ def test_a_hole_stays_a_hole() -> None:
         for seed in (1, 2, 3)
     ]
     frame = tidy(results_of(run for run in complete if run[:3] != ("coop", "dtd", 2)))
-    board = leaderboard(frame, "base-to-novel", DATASETS)
+    board = BoardQuery(frame, "base-to-novel", DATASETS).board
     partial = cell(board, "dtd", "coop", "base_pct")
     assert (partial.value, partial.n, partial.filled, partial.wanted, partial.full) == (50.0, 2, 2, 3, False)
     assert partial.mark is None
@@ -170,7 +170,7 @@ def test_a_hole_may_say_why() -> None:
         for name, unscored in runs
         for result in results_of([("linear-probe", name, 1, {(name, "base"): (5, 10)})], run_id=name, unscored=unscored)
     ]
-    board = leaderboard(tidy(results), "base-to-novel", DATASETS)
+    board = BoardQuery(tidy(results), "base-to-novel", DATASETS).board
     assert cell(board, "average", "linear-probe", "base_pct").value == 50.0
     for column in ("novel_pct", "hm_pct"):
         assert cell(board, "average", "linear-probe", column).reason == reason
@@ -181,7 +181,7 @@ def test_a_hole_may_say_why() -> None:
 
 def test_a_method_without_results_is_a_row_of_holes() -> None:
     frame = tidy(results_of(("coop", name, 1, sides(name, 500, 400)) for name, _ in DATASETS))
-    board = leaderboard(frame, "base-to-novel", DATASETS, labels=["maple", "coop"])
+    board = BoardQuery(frame, "base-to-novel", DATASETS, labels=["maple", "coop"]).board
     assert [row.label for row in board.tables[0].rows] == ["maple", "coop"]
     assert cell(board, "average", "maple", "base_pct").value is None
     assert "maple: 6 of 6 figures incomplete" in board.notes[0]
@@ -190,7 +190,7 @@ def test_a_method_without_results_is_a_row_of_holes() -> None:
 def test_one_seed_or_none_has_no_spread() -> None:
     runs = [("zeroshot", name, None, sides(name, 500, 400)) for name, _ in DATASETS]
     runs += [("coop", name, seed, sides(name, 500, 400)) for name, _ in DATASETS for seed in (1, 2)]  # type: ignore[list-item]
-    board = leaderboard(tidy(results_of(runs)), "base-to-novel", DATASETS)  # type: ignore[arg-type]
+    board = BoardQuery(tidy(results_of(runs)), "base-to-novel", DATASETS).board  # type: ignore[arg-type]
     still = cell(board, "average", "zeroshot", "base_pct")
     assert (still.value, still.n, still.std, still.low, still.full) == (50.0, 1, None, None, True)
     assert board.seeds == (1, 2)
@@ -200,9 +200,9 @@ def test_seeds_asked_for_are_wanted_and_others_left_aside() -> None:
     frame = tidy(
         results_of(("coop", name, seed, sides(name, 100 * seed, 400)) for name, _ in DATASETS for seed in (1, 2))
     )
-    only_first = leaderboard(frame, "base-to-novel", DATASETS, seeds=[1])
+    only_first = BoardQuery(frame, "base-to-novel", DATASETS, seeds=[1]).board
     assert cell(only_first, "average", "coop", "base_pct").value == 10.0
-    three = leaderboard(frame, "base-to-novel", DATASETS, seeds=[1, 2, 3])
+    three = BoardQuery(frame, "base-to-novel", DATASETS, seeds=[1, 2, 3]).board
     assert cell(three, "dtd", "coop", "base_pct").filled == 2
 
 
@@ -218,7 +218,7 @@ def test_seeds_asked_for_are_wanted_and_others_left_aside() -> None:
 )
 def test_marks_share_ties(right: list[int], marks: list[str | None]) -> None:
     frame = tidy(results_of((f"m{place}", "dtd", 1, sides("dtd", count, 500)) for place, count in enumerate(right)))
-    board = leaderboard(frame, "base-to-novel", [("dtd", "DTD")])
+    board = BoardQuery(frame, "base-to-novel", [("dtd", "DTD")]).board
     assert [cell(board, "dtd", f"m{place}", "base_pct").mark for place in range(len(right))] == marks
 
 
@@ -226,14 +226,14 @@ def test_equal_to_two_decimals_is_a_tie() -> None:
     frame = tidy(
         results_of((label, "dtd", 1, sides("dtd", count, 1, 10**6)) for label, count in (("a", 500010), ("b", 500014)))
     )
-    board = leaderboard(frame, "base-to-novel", [("dtd", "DTD")])
+    board = BoardQuery(frame, "base-to-novel", [("dtd", "DTD")]).board
     assert [cell(board, "dtd", label, "base_pct").mark for label in "ab"] == ["best", "best"]
 
 
 def test_without_labels_the_strongest_comes_last_and_holes_first() -> None:
     runs = [("weak", sides("dtd", 1, 1)), ("strong", sides("dtd", 9, 9)), ("gone", {("dtd", "base"): (1, 1)})]
     results = results_of((label, "dtd", 1, scores) for label, scores in runs)
-    board = leaderboard(tidy(results), "base-to-novel", [("dtd", "DTD")])
+    board = BoardQuery(tidy(results), "base-to-novel", [("dtd", "DTD")]).board
     assert [row.label for row in board.tables[0].rows] == ["gone", "weak", "strong"]
 
 
@@ -241,7 +241,7 @@ def test_without_labels_the_strongest_comes_last_and_holes_first() -> None:
 def test_transfer_averages_leave_the_source_out(protocol: Any) -> None:
     scores = {(name, "all"): (right, 100) for (name, _), right in zip(DATASETS, (90, 40, 60), strict=True)}
     frame = tidy(results_of([("coop", "imagenet", seed, scores) for seed in (1, 2, 3)], protocol))
-    board = leaderboard(frame, protocol, DATASETS)
+    board = BoardQuery(frame, protocol, DATASETS).board
     (table, _) = board.tables
     assert [column.title for column in table.columns] == ["ImageNet", "DTD", "EuroSAT", "Average"]
     assert [column.group for column in table.columns] == ["Source", "Target", "Target", ""]
@@ -260,7 +260,7 @@ def test_few_shot_has_a_column_per_number_of_shots() -> None:
             run_id=f"run{shots}",
         )
     ]
-    board = leaderboard(tidy(runs), "few-shot", DATASETS, shots=(1, 2, 4))
+    board = BoardQuery(tidy(runs), "few-shot", DATASETS, shots=(1, 2, 4)).board
     assert [column.title for column in board.tables[0].columns] == ["1 shot", "2 shots", "4 shots"]
     assert [shown.value for shown in board.tables[0].rows[0].cells] == [11.0, None, 41.0]
     assert cell(board, "dtd", "coop", "shots_4_pct").value == 41.0
@@ -270,7 +270,7 @@ def test_costs_are_means_over_runs_each_counted_once() -> None:
     runs = results_of([("coop", "dtd", seed, sides("dtd", 1, 1)) for seed in (1, 2)])
     still = Cost(0, 0.0, 0, 5.0, 1000, 10.0)
     runs += results_of([("zeroshot", "dtd", None, sides("dtd", 1, 1))], cost=still, run_id="z")
-    board = leaderboard(tidy(runs), "base-to-novel", [("dtd", "DTD")])
+    board = BoardQuery(tidy(runs), "base-to-novel", [("dtd", "DTD")]).board
     expected = {
         "trainable_parameters": 100,
         "train_seconds": 2,
@@ -291,7 +291,7 @@ def test_no_speed_is_told_of_what_takes_no_time() -> None:
             [(label, "dtd", seed, sides("dtd", 1, 1)) for seed in (1, 2)], cost=cost, run_id=label, run_key=label
         )
     ]
-    board = leaderboard(tidy(runs), "base-to-novel", [("dtd", "DTD")])
+    board = BoardQuery(tidy(runs), "base-to-novel", [("dtd", "DTD")]).board
     for column in ("train_images_per_second", "eval_images_per_second"):
         assert cell(board, "cost", "slow", column).value == 50
         assert cell(board, "cost", "still", column).value is None
@@ -299,7 +299,7 @@ def test_no_speed_is_told_of_what_takes_no_time() -> None:
 
 def test_the_caption_says_how_the_figures_came_about() -> None:
     runs = results_of([("coop", "dtd", seed, sides("dtd", 1, 1)) for seed in (1, 2, 3)])
-    caption = leaderboard(tidy(runs), "base-to-novel", [("dtd", "DTD")]).caption
+    caption = BoardQuery(tidy(runs), "base-to-novel", [("dtd", "DTD")]).board.caption
     for words in (
         "mini-clip",
         "seeds 1, 2, 3 (n = 3)",
@@ -311,14 +311,16 @@ def test_the_caption_says_how_the_figures_came_about() -> None:
         assert words in caption
     assert "never be compared" not in caption
     small = results_of([("coop", "dtd", 1, sides("dtd", 1, 1))], miniature=True)
-    assert "never be compared with published" in leaderboard(tidy(small), "base-to-novel", [("dtd", "DTD")]).caption
+    assert (
+        "never be compared with published" in BoardQuery(tidy(small), "base-to-novel", [("dtd", "DTD")]).board.caption
+    )
 
 
 def test_notes_of_the_frame_stay_with_their_protocol() -> None:
     runs = results_of([("coop", "dtd", 1, sides("dtd", 1, 1))], duplicates=2)
     frame = tidy(runs)
-    assert "finished 3 times" in leaderboard(frame, "base-to-novel", [("dtd", "DTD")]).notes[0]
-    assert not any("finished" in note for note in leaderboard(frame, "few-shot", [("dtd", "DTD")]).notes)
+    assert "finished 3 times" in BoardQuery(frame, "base-to-novel", [("dtd", "DTD")]).board.notes[0]
+    assert not any("finished" in note for note in BoardQuery(frame, "few-shot", [("dtd", "DTD")]).board.notes)
 
 
 @pytest.mark.parametrize("column", ["suite", "backbone"])
@@ -329,7 +331,7 @@ def test_what_cannot_be_compared_is_not_mixed(column: str) -> None:
         for result in results_of([("coop", "dtd", 1, sides("dtd", 1, 1))], run_id=str(value), **{column: value})
     ]
     with pytest.raises(UserError, match=f"several values of {column} cannot be compared"):
-        leaderboard(tidy(runs), "base-to-novel", [("dtd", "DTD")])
+        leaderboard(BoardQuery(tidy(runs), "base-to-novel", [("dtd", "DTD")]))
 
 
 def test_numbers_of_shots_are_rows_of_their_own_outside_few_shot() -> None:
@@ -338,7 +340,7 @@ def test_numbers_of_shots_are_rows_of_their_own_outside_few_shot() -> None:
         for shots, right in ((4, 50), (16, 70))
         for result in results_of([("coop", "dtd", 1, sides("dtd", right, 10, 100))], shots=shots, run_id=f"run{shots}")
     ]
-    board = leaderboard(tidy(runs), "base-to-novel", [("dtd", "DTD")], labels=["coop"])
+    board = BoardQuery(tidy(runs), "base-to-novel", [("dtd", "DTD")], labels=["coop"]).board
     assert [row.label for row in board.tables[0].rows] == ["coop (4 shots)", "coop (16 shots)"]
     assert cell(board, "dtd", "coop (4 shots)", "base_pct").value == 50.0
     assert "4, 16 training images per class" in board.caption
@@ -346,9 +348,9 @@ def test_numbers_of_shots_are_rows_of_their_own_outside_few_shot() -> None:
 
 def test_there_must_be_something_to_average() -> None:
     with pytest.raises(UserError, match="a source and a target"):
-        leaderboard(tidy([]), "cross-dataset", DATASETS[:1])
+        leaderboard(BoardQuery(tidy([]), "cross-dataset", DATASETS[:1]))
     with pytest.raises(UserError, match="needs a dataset"):
-        leaderboard(tidy([]), "base-to-novel", [])
+        leaderboard(BoardQuery(tidy([]), "base-to-novel", []))
 
 
 def test_a_frame_read_back_from_csv_gives_the_same_figures(tmp_path: Any) -> None:
@@ -356,12 +358,15 @@ def test_a_frame_read_back_from_csv_gives_the_same_figures(tmp_path: Any) -> Non
     frame = tidy(results_of(runs))
     frame.to_csv(tmp_path / "frame.csv", index=False)
     read = pd.read_csv(tmp_path / "frame.csv")
-    assert leaderboard(read, "base-to-novel", [("dtd", "DTD")]) == leaderboard(frame, "base-to-novel", [("dtd", "DTD")])
+    assert (
+        leaderboard(BoardQuery(read, "base-to-novel", [("dtd", "DTD")]))
+        == BoardQuery(frame, "base-to-novel", [("dtd", "DTD")]).board
+    )
 
 
 def test_an_own_split_is_marked_wherever_it_is_shown() -> None:
     runs = [("coop", name, 1, sides(name, 500, 400)) for name, _ in DATASETS]
-    board = leaderboard(tidy(results_of(runs, own_splits=("dtd",))), "base-to-novel", DATASETS)
+    board = BoardQuery(tidy(results_of(runs, own_splits=("dtd",))), "base-to-novel", DATASETS).board
     assert [table.title for table in board.tables][1:4] == ["ImageNet", "DTD (own split)", "EuroSAT"]
     assert board.own_splits == ("dtd",)
     assert any(note.startswith("Own split, divided here: DTD;") for note in board.notes)
@@ -370,7 +375,7 @@ def test_an_own_split_is_marked_wherever_it_is_shown() -> None:
 def test_an_own_split_never_enters_beside_the_published_one() -> None:
     published = results_of([("coop", "dtd", 1, sides("dtd", 500, 400))])
     newer = results_of([("coop", "dtd", 1, sides("dtd", 900, 900))], own_splits=("dtd",), run_id="own", run_key="own")
-    board = leaderboard(tidy([*published, *newer]), "base-to-novel", DATASETS[1:2])
+    board = BoardQuery(tidy([*published, *newer]), "base-to-novel", DATASETS[1:2]).board
     assert cell(board, "dtd", "coop", "base_pct").value == pytest.approx(50.0)
     assert board.own_splits == ()
     assert board.notes == ("DTD: runs on an own split are left out beside those on the published one",)
@@ -379,4 +384,4 @@ def test_an_own_split_never_enters_beside_the_published_one() -> None:
 def test_a_source_split_here_marks_all_its_targets() -> None:
     scores = {(name, "all"): (5, 10) for name, _ in DATASETS}
     frame = tidy(results_of([("coop", "imagenet", 1, scores)], "cross-dataset", own_splits=("imagenet",)))
-    assert leaderboard(frame, "cross-dataset", DATASETS).own_splits == ("dtd", "eurosat", "imagenet")
+    assert BoardQuery(frame, "cross-dataset", DATASETS).board.own_splits == ("dtd", "eurosat", "imagenet")

@@ -20,7 +20,7 @@ from score_frames import frame_of
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
-from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.leaderboard.build import BoardQuery, leaderboard
 from promptarena.benchmark.leaderboard.formats.render import Format, render_all
 from promptarena.benchmark.leaderboard.model import Board, in_brief
 from promptarena.benchmark.leaderboard.selection import protocol_rows
@@ -81,11 +81,11 @@ def frames(draw: Any) -> tuple[Protocol, pd.DataFrame]:
 
 def boards_of(protocol: Protocol, frame: pd.DataFrame) -> list[Board]:
     columns = titled(protocol)
-    made = [leaderboard(frame, protocol, columns, shots=(4, 16))]
+    made = [BoardQuery(frame, protocol, columns, shots=(4, 16)).board]
     scored = protocol_rows(frame, protocol, columns).frame
     known = set(scored.loc[scored["target_dataset"] != "source", "plain_label"])
     return made + [
-        statistics_board(frame, protocol, columns, shots=(4, 16), reference=reference)
+        statistics_board(BoardQuery(frame, protocol, columns, shots=(4, 16)), reference=reference)
         for reference in ["", *sorted(known)[:1]]
     ]
 
@@ -139,7 +139,9 @@ def test_every_page_is_made(world: tuple[Protocol, pd.DataFrame]) -> None:
 def test_every_figure_is_made(world: tuple[Protocol, pd.DataFrame]) -> None:
     protocol, frame = world
     reference = frame["label"].iloc[0] if len(frame) else ""
-    for figure in every_figure(frame, protocol, titled(protocol), shots=(4, 16), reference=reference).values():
+    for figure in every_figure(
+        BoardQuery(frame, protocol, titled(protocol), shots=(4, 16)), reference=reference
+    ).values():
         ElementTree.fromstring(rendered(figure, "svg"))
 
 
@@ -175,4 +177,4 @@ def test_what_may_not_be_mixed_is_refused_by_all_that_is_made_of_it(protocol: Pr
     frame.loc[1, column] = "another"
     for make in (leaderboard, statistics_board, every_figure):
         with pytest.raises(UserError, match=f"several values of {column} cannot be compared: another, "):
-            make(frame, protocol, titled(protocol))  # type: ignore[operator]
+            make(BoardQuery(frame, protocol, titled(protocol)))  # type: ignore[operator]

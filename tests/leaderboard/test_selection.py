@@ -13,7 +13,7 @@ from score_frames import DATASETS, drawn_frame, frame_of
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.protocol_table import Protocol
-from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.leaderboard.build import BoardQuery, leaderboard
 from promptarena.benchmark.leaderboard.selection import protocol_rows
 from promptarena.benchmark.statistics.scores import read_scores
 
@@ -32,7 +32,7 @@ def outcome(make: Callable[[], Any]) -> Any:
 def leaderboards_figures(frame: pd.DataFrame, protocol: Protocol, datasets: Any) -> Any:
     """Per method and dataset the mean accuracies in percent that the leaderboard shows, or its refusal."""
     columns = [name for name, _ in datasets[1:]] if "source" in dict(datasets) else [name for name, _ in datasets]
-    board = outcome(lambda: leaderboard(frame, protocol, datasets, shots=(16,)))
+    board = outcome(lambda: BoardQuery(frame, protocol, datasets, shots=(16,)).board)
     if isinstance(board, str):
         return board
     found: dict[tuple[str, str, str], float] = {}
@@ -53,7 +53,7 @@ def statistics_figures(frame: pd.DataFrame, protocol: Protocol, datasets: Any) -
     for side, metric in sides.items():
         scores = outcome(
             lambda metric=metric: read_scores(
-                frame, protocol, datasets, metric=metric, shots=16 if protocol == "few-shot" else None
+                BoardQuery(frame, protocol, datasets), metric=metric, shots=16 if protocol == "few-shot" else None
             )
         )
         if isinstance(scores, str):
@@ -114,8 +114,10 @@ def test_what_another_protocol_source_or_dataset_says_changes_nothing() -> None:
         frame.assign(metric="loss", value=7.5, backbone="another"),
     ]
     mixed = pd.concat([frame, *others], ignore_index=True)
-    assert leaderboard(mixed, "cross-dataset", TITLED) == leaderboard(frame, "cross-dataset", TITLED)
-    assert read_scores(mixed, "cross-dataset", TITLED) == read_scores(frame, "cross-dataset", TITLED)
+    assert BoardQuery(mixed, "cross-dataset", TITLED).board == BoardQuery(frame, "cross-dataset", TITLED).board
+    assert read_scores(BoardQuery(mixed, "cross-dataset", TITLED)) == read_scores(
+        BoardQuery(frame, "cross-dataset", TITLED)
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,16 +135,16 @@ def test_a_figure_that_is_none_is_refused_with_its_run(column: str, value: float
     frame = drawn_frame(np.random.default_rng(1), ["a", "b"], datasets=2)
     frame.loc[3, column] = value
     with pytest.raises(UserError, match=rf"a on d0/novel \(base-to-novel\) has .*{words}; delete run r3 in MLflow"):
-        leaderboard(frame, "base-to-novel", DATASETS[:2])
+        leaderboard(BoardQuery(frame, "base-to-novel", DATASETS[:2]))
 
 
 def test_two_runs_of_one_score_are_refused() -> None:
     row = ("a", "d0", 1, {"all": 60.0})
     with pytest.raises(UserError, match=r"a on d0/all .* by several runs of one seed, r1 among them"):
-        leaderboard(frame_of([row, row], "few-shot"), "few-shot", DATASETS[:1])
+        leaderboard(BoardQuery(frame_of([row, row], "few-shot"), "few-shot", DATASETS[:1]))
     seedless = ("zeroshot", "d0", None, {"all": 60.0})
     with pytest.raises(UserError, match="several runs"):
-        leaderboard(frame_of([seedless, seedless], "few-shot"), "few-shot", DATASETS[:1])
+        leaderboard(BoardQuery(frame_of([seedless, seedless], "few-shot"), "few-shot", DATASETS[:1]))
 
 
 def test_methods_without_results_are_spelt_like_those_with_several_numbers_of_shots() -> None:

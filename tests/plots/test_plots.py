@@ -18,7 +18,7 @@ from PIL import Image
 from score_frames import DATASETS, drawn_frame, frame_of
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.plots.all_figures import every_figure
 from promptarena.benchmark.plots.bars import bars, gains
 from promptarena.benchmark.plots.base_novel_plane import plane
@@ -51,12 +51,12 @@ def learned(labels: list[str], epochs: int = 4) -> pd.DataFrame:
 
 
 FIGURES: dict[str, Callable[[list[str]], Figure]] = {
-    "plane": lambda labels: plane(named(labels=labels), "base-to-novel", THREE),
-    "bars": lambda labels: bars(named(labels=labels), "base-to-novel", THREE),
-    "gains": lambda labels: gains(named(labels=[*labels, "rival"]), "base-to-novel", THREE, "rival"),
-    "cost": lambda labels: cost(named(labels=labels), "base-to-novel", THREE),
-    "critical": lambda labels: critical_difference(named(labels=labels), "base-to-novel", THREE),
-    "few-shot": lambda labels: few_shot(named("few-shot", labels), "few-shot", THREE),
+    "plane": lambda labels: plane(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
+    "bars": lambda labels: bars(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
+    "gains": lambda labels: gains(BoardQuery(named(labels=[*labels, "rival"]), "base-to-novel", THREE), "rival"),
+    "cost": lambda labels: cost(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
+    "critical": lambda labels: critical_difference(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
+    "few-shot": lambda labels: few_shot(BoardQuery(named("few-shot", labels), "few-shot", THREE)),
     "learning": lambda labels: learning(learned(labels), THREE),
 }
 
@@ -137,8 +137,8 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_the_plane_shows_the_leaderboards_averages_with_their_intervals() -> None:
     frame = named(labels=["coop", "maple"])
-    (average, *_) = leaderboard(frame, "base-to-novel", THREE).tables
-    (axes,) = plane(frame, "base-to-novel", THREE).axes
+    (average, *_) = BoardQuery(frame, "base-to-novel", THREE).board.tables
+    (axes,) = plane(BoardQuery(frame, "base-to-novel", THREE)).axes
     points = {(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in axes.lines}
     expected = {(row.cells[0].value, row.cells[1].value) for row in average.rows}
     assert points == expected
@@ -150,7 +150,7 @@ def test_the_plane_shows_the_leaderboards_averages_with_their_intervals() -> Non
 
 
 def test_contours_are_lines_of_equal_harmonic_mean() -> None:
-    (axes,) = plane(named(labels=["coop", "maple"]), "base-to-novel", THREE).axes
+    (axes,) = plane(BoardQuery(named(labels=["coop", "maple"]), "base-to-novel", THREE)).axes
     (lines,) = [each for each in axes.collections if hasattr(each, "levels")]
     for level, path in zip(lines.levels, lines.get_paths(), strict=True):
         for x, y in path.vertices:
@@ -160,16 +160,16 @@ def test_contours_are_lines_of_equal_harmonic_mean() -> None:
 def test_a_method_without_novel_scores_is_named_as_not_drawn() -> None:
     frame = named(labels=["coop", "maple", "probe"])
     frame = frame[(frame["label"] != "probe") | (frame["target_subset"] == "base")]
-    shown = " ".join(texts(plane(frame, "base-to-novel", THREE)))
+    shown = " ".join(texts(plane(BoardQuery(frame, "base-to-novel", THREE))))
     assert "Not drawn, figures incomplete: probe." in shown.replace("\n", " ")
     with pytest.raises(NoScoresError, match="nothing to draw for base-to-novel"):
-        plane(frame[frame["label"] == "probe"], "base-to-novel", THREE)
+        plane(BoardQuery(frame[frame["label"] == "probe"], "base-to-novel", THREE))
 
 
 def test_bars_start_at_zero_and_have_the_leaderboards_figures() -> None:
     frame = named(labels=["coop", "maple"])
-    board = leaderboard(frame, "base-to-novel", THREE)
-    figure = bars(frame, "base-to-novel", THREE)
+    board = BoardQuery(frame, "base-to-novel", THREE).board
+    figure = bars(BoardQuery(frame, "base-to-novel", THREE))
     assert [axes.get_title() for axes in figure.axes] == ["Average", *(title for _, title in THREE)]
     for axes, table in zip(figure.axes, board.tables, strict=False):
         assert axes.get_xlim()[0] == 0
@@ -180,11 +180,11 @@ def test_axes_of_accuracy_end_at_0_and_100_where_intervals_go_on() -> None:
     sides = {1: (100, 5), 2: (99, 100), 3: (30, 1)}
     wild = [("wild", "d0", seed, {"base": base, "novel": novel}) for seed, (base, novel) in sides.items()]
     frame, one = frame_of(wild), DATASETS[:1]
-    (square,) = plane(frame, "base-to-novel", one).axes
-    (average, *_) = bars(frame, "base-to-novel", one).axes
-    (against, *_) = cost(frame, "base-to-novel", one).axes
+    (square,) = plane(BoardQuery(frame, "base-to-novel", one)).axes
+    (average, *_) = bars(BoardQuery(frame, "base-to-novel", one)).axes
+    (against, *_) = cost(BoardQuery(frame, "base-to-novel", one)).axes
     shots = frame_of([(*row[:3], {"all": row[3]["novel"]}) for row in wild], "few-shot")
-    (curve, *_) = few_shot(shots, "few-shot", one, shots=(1, 16)).axes
+    (curve, *_) = few_shot(BoardQuery(shots, "few-shot", one, shots=(1, 16))).axes
     assert average.get_xlim() == (0, 100)
     for low, high in (square.get_xlim(), square.get_ylim(), against.get_ylim(), curve.get_ylim()):
         assert -2 <= low < high <= 102
@@ -197,33 +197,35 @@ def test_bars_of_nothing_but_zeros_have_an_axis() -> None:
     frame = frame_of([("a", "d0", 1, {"base": 0.0, "novel": 0.0})])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        figure = bars(frame, "base-to-novel", THREE[:1])
+        figure = bars(BoardQuery(frame, "base-to-novel", THREE[:1]))
     assert {axes.get_xlim() for axes in figure.axes} == {(0.0, 1.0)}
 
 
 def test_bars_of_transfer_show_source_and_targets() -> None:
     frame = named("cross-dataset", ["coop", "maple"])
-    titles = [axes.get_title() for axes in bars(frame, "cross-dataset", (("source", "Source"), *THREE)).axes]
+    titles = [
+        axes.get_title() for axes in bars(BoardQuery(frame, "cross-dataset", (("source", "Source"), *THREE))).axes
+    ]
     assert titles == ["Average", "Source", *(title for _, title in THREE)]
 
 
 def test_few_shot_bars_are_of_the_most_shots() -> None:
     frame = named("few-shot", ["coop", "maple"])
-    assert "accuracy at 16 shots" in " ".join(texts(bars(frame, "few-shot", THREE)))
+    assert "accuracy at 16 shots" in " ".join(texts(bars(BoardQuery(frame, "few-shot", THREE))))
 
 
 def test_gains_are_those_of_the_comparison() -> None:
     frame = named(labels=["coop", "maple"])
-    comparison = compare(read_scores(frame, "base-to-novel", THREE), "maple", "coop")
-    figure = gains(frame, "base-to-novel", THREE, "coop")
+    comparison = compare(read_scores(BoardQuery(frame, "base-to-novel", THREE)), "maple", "coop")
+    figure = gains(BoardQuery(frame, "base-to-novel", THREE), "coop")
     widths = [bar.get_width() for axes in figure.axes for bar in axes.patches]
     assert widths == [comparison.average, *(each.spread.mean for each in comparison.datasets)]
 
 
 def test_few_shot_curves_pass_through_the_leaderboards_figures() -> None:
     frame = named("few-shot", ["coop"])
-    board = leaderboard(frame, "few-shot", THREE, shots=(1, 4, 16))
-    figure = few_shot(frame, "few-shot", THREE, shots=(1, 4, 16))
+    board = BoardQuery(frame, "few-shot", THREE, shots=(1, 4, 16)).board
+    figure = few_shot(BoardQuery(frame, "few-shot", THREE, shots=(1, 4, 16)))
     for axes, table in zip(figure.axes, board.tables, strict=False):
         (curve,) = [line for line in axes.lines if line.get_linestyle() != "None"]
         assert list(curve.get_ydata()) == [cell.value for cell in table.rows[0].cells]
@@ -255,7 +257,7 @@ def test_a_method_that_trains_nothing_stands_left_of_all_others() -> None:
     idle = frame["label"] == "zeroshot"
     frame.loc[idle, "trainable_parameters"] = 0
     frame.loc[idle, "train_seconds"] = 1e-5
-    parameters, seconds, memory = cost(frame, "base-to-novel", THREE).axes
+    parameters, seconds, memory = cost(BoardQuery(frame, "base-to-novel", THREE)).axes
     for axes, word in ((parameters, "0"), (seconds, "<0.01")):
         ticks = axes.get_xticklabels()
         assert ticks[0].get_text() == word
@@ -269,7 +271,7 @@ def test_the_diagram_puts_methods_at_their_ranks_and_joins_what_cannot_be_told_a
         for place, (name, _) in enumerate(DATASETS)
         for label, value in (("good", 80), ("fair", 70 + (place % 2)), ("same", 70.5), ("poor", 50))
     ]
-    figure = critical_difference(frame_of(rows, "few-shot"), "few-shot", DATASETS)
+    figure = critical_difference(BoardQuery(frame_of(rows, "few-shot"), "few-shot", DATASETS))
     (axes,) = figure.axes
     (thick,) = [line for line in axes.lines if line.get_linewidth() == 3]
     ranks = {text.get_text().replace("  ", " ") for text in axes.texts}
@@ -282,23 +284,25 @@ def test_the_diagram_puts_methods_at_their_ranks_and_joins_what_cannot_be_told_a
 def test_miniature_figures_say_so() -> None:
     frame = named(labels=["coop", "maple"], miniature=True)
     few = named("few-shot", ["coop", "maple"], miniature=True)
-    made = [*every_figure(frame, "base-to-novel", THREE, reference="coop").values()]
-    made += [few_shot(few, "few-shot", THREE), learning(learned(["coop"]), THREE, miniature=True)]
+    made = [*every_figure(BoardQuery(frame, "base-to-novel", THREE), reference="coop").values()]
+    made += [few_shot(BoardQuery(few, "few-shot", THREE)), learning(learned(["coop"]), THREE, miniature=True)]
     for figure in made:
         assert "Miniature: never compare" in " ".join(texts(figure))
 
 
 def test_every_figure_of_a_protocol_is_made_and_empty_ones_are_left_out() -> None:
-    made = every_figure(named("few-shot", ["coop", "maple"]), "few-shot", THREE, reference="coop", shots=(1, 4))
+    made = every_figure(
+        BoardQuery(named("few-shot", ["coop", "maple"]), "few-shot", THREE, shots=(1, 4)), reference="coop"
+    )
     assert sorted(made) == ["bars", "cost", "critical-difference", "few-shot", "gains"]
     assert "4 shots" in " ".join(texts(made["critical-difference"]))
-    assert sorted(every_figure(named(labels=["coop"]), "base-to-novel", THREE)) == [
+    assert sorted(every_figure(BoardQuery(named(labels=["coop"]), "base-to-novel", THREE))) == [
         "bars",
         "cost",
         "critical-difference",
         "plane",
     ]
-    assert every_figure(frame_of([]), "base-to-novel", THREE, reference="coop") == {}
+    assert every_figure(BoardQuery(frame_of([]), "base-to-novel", THREE), reference="coop") == {}
 
 
 def test_forty_methods_differ_without_colour() -> None:

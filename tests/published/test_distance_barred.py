@@ -8,6 +8,7 @@ import pytest
 from distanced import DTD, judged, only, result, seeded, sides
 
 from promptarena.benchmark.core.protocol_table import protocol_info
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.formats.render import render
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.published.board import distance_board
@@ -42,7 +43,7 @@ def test_a_verdict_rests_on_the_papers_own_figure_alone(publish: Any, kind: str,
 
 def test_a_flagged_figure_is_shown_and_not_used(publish: Any) -> None:
     table = publish(("coop", "dtd", "base", 80.0), ("coop", "dtd", "novel", 60.0), ("coop", "dtd", "hm", 69.0))
-    found = distances(seeded([80, 80.5, 79.5]), table, "base-to-novel", DTD)
+    found = distances(BoardQuery(seeded([80, 80.5, 79.5]), "base-to-novel", DTD), table)
     hm = only(found, metric="hm")
     assert hm.words.startswith("not comparable: flagged: printed 69.00, but base 80.00 and novel 60.00 give 68.57")
     assert hm.published is not None
@@ -70,7 +71,7 @@ def test_figures_made_in_another_way_are_not_compared(
 ) -> None:
     table = publish(("coop", "dtd", "base", 81.0), ("coop", AVERAGE, "base", 81.0))
     frame = seeded([80, 81, 82], label, **changes)
-    found = only(distances(frame, table, "base-to-novel", DTD), label)
+    found = only(distances(BoardQuery(frame, "base-to-novel", DTD), table), label)
     assert found.words == f"not comparable: {reason}"
     assert found.points is found.allowance is None
 
@@ -82,8 +83,8 @@ def test_a_reason_from_outside_bars_everything(publish: Any) -> None:
 
 def test_published_figures_are_never_shown_beside_a_miniatures(real: pd.DataFrame) -> None:
     frame = seeded([80, 81, 82], miniature=True, suite="mini")
-    assert all(each.published is None for each in distances(frame, real, "base-to-novel", DTD))
-    text = render(distance_board(frame, real, "base-to-novel", DTD), "md")
+    assert all(each.published is None for each in distances(BoardQuery(frame, "base-to-novel", DTD), real))
+    text = render(distance_board(BoardQuery(frame, "base-to-novel", DTD), real), "md")
     assert "Not comparable: miniature – coop: all figures" in text
     assert "79.44" not in text
     assert "not published" not in text.lower()
@@ -103,7 +104,9 @@ def test_an_average_with_an_own_split_or_over_other_datasets_is_not_compared(pub
             for seed in (1, 2, 3)
             for place, name in enumerate(names)
         ]
-        return only(distances(tidy(runs), table, "base-to-novel", [(name, name) for name in names]), dataset=AVERAGE)
+        return only(
+            distances(BoardQuery(tidy(runs), "base-to-novel", [(name, name) for name in names]), table), dataset=AVERAGE
+        )
 
     everything = protocol_info("base-to-novel").published
     assert average(everything).verdict == "reproduced"

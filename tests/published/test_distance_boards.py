@@ -10,7 +10,7 @@ import pytest
 from distanced import DTD, result, seeded, sides
 from rich.console import Console
 
-from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.formats.render import Format, print_rich, render, render_all
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
@@ -32,7 +32,7 @@ def board(publish: Any) -> Board:
         for label, base in (("coop", 80.0), ("maple", 84.0), ("maple(n_ctx=4)", 84.0))
         for seed in (1, 2, 3)
     ]
-    return distance_board(tidy(runs), table, "base-to-novel", DTD)
+    return distance_board(BoardQuery(tidy(runs), "base-to-novel", DTD), table)
 
 
 def test_ours_published_and_distance_stand_side_by_side(board: Board) -> None:
@@ -82,7 +82,10 @@ def test_every_format_renders_the_distances(board: Board, real: pd.DataFrame) ->
 
 def test_the_distances_stand_beside_the_leaderboard_in_one_file(real: pd.DataFrame) -> None:
     frame = seeded([80, 81, 82])
-    both = [leaderboard(frame, "base-to-novel", DTD), distance_board(frame, real, "base-to-novel", DTD)]
+    both = [
+        BoardQuery(frame, "base-to-novel", DTD).board,
+        distance_board(BoardQuery(frame, "base-to-novel", DTD), real),
+    ]
     rows = list(csv.DictReader(io.StringIO(render_all(both, "csv"))))
     places = [(row["table"], row["method"], row["column"]) for row in rows]
     assert len(places) == len(set(places))
@@ -116,4 +119,4 @@ def test_distances_that_round_to_nothing_have_no_minus(publish: Any) -> None:
     frame = tidy([result("zeroshot", None, sides(53.24))])
     table = publish(("zeroshot", "dtd", "base", 53.24))
     table["value"] += 1e-9
-    assert "+0.00 reproduced" in render(distance_board(frame, table, "base-to-novel", DTD), "md")
+    assert "+0.00 reproduced" in render(distance_board(BoardQuery(frame, "base-to-novel", DTD), table), "md")

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from distanced import ELEVEN, SHIFTS, only, result
 
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.published.board import distance_board
 from promptarena.benchmark.published.distance import Distance, distances
@@ -18,7 +19,7 @@ def transfer(published: pd.DataFrame, source: str = "imagenet", **changes: Any) 
         result("maple", seed, {(name, "all"): 60 + seed / 10 for name, _ in order}, seed, dataset=source, **changes)
         for seed in (1, 2, 3)
     ]
-    return distances(tidy(runs), published, "domain-generalization", order)
+    return distances(BoardQuery(tidy(runs), "domain-generalization", order), published)
 
 
 def test_transfer_needs_the_published_source(real: pd.DataFrame) -> None:
@@ -37,7 +38,7 @@ def test_training_on_everything_is_not_compared_with_shots(real: pd.DataFrame) -
         )
         for seed in (1, 2, 3)
     ]
-    found = distances(tidy(runs), real, "domain-generalization", SHIFTS)
+    found = distances(BoardQuery(tidy(runs), "domain-generalization", SHIFTS), real)
     one = only(found, "rada-ft", "imagenet-a", "accuracy")
     assert one.words == "not comparable: published with the whole training set"
     assert one.published is not None
@@ -47,7 +48,7 @@ def test_training_on_everything_is_not_compared_with_shots(real: pd.DataFrame) -
 def test_a_method_that_learns_nothing_has_no_number_of_shots(real: pd.DataFrame) -> None:
     scores = {(name, "all"): 60.83 for name, _ in SHIFTS}
     frame = tidy([result("zeroshot", None, scores, protocol="domain-generalization", shots=4)])
-    found = distances(frame, real, "domain-generalization", SHIFTS)
+    found = distances(BoardQuery(frame, "domain-generalization", SHIFTS), real)
     assert only(found, "zeroshot", "imagenetv2", "accuracy").words == "reproduced"
 
 
@@ -66,12 +67,12 @@ def test_few_shot_figures_are_compared_shot_by_shot(real: pd.DataFrame) -> None:
         for place, (name, _) in enumerate(ELEVEN)
         for count in published
     ]
-    found = distances(tidy(runs), real, "few-shot", ELEVEN)
+    found = distances(BoardQuery(tidy(runs), "few-shot", ELEVEN), real)
     averages = {each.shots: each for each in found if each.dataset == AVERAGE}
     assert {count: each.published.value for count, each in averages.items() if each.published} == published
     assert {each.words for each in averages.values()} == {"reproduced"}
     assert {each.words for each in found if each.dataset != AVERAGE} == {"not comparable: no published figure"}
-    board = distance_board(tidy(runs), real, "few-shot", ELEVEN)
+    board = distance_board(BoardQuery(tidy(runs), "few-shot", ELEVEN), real)
     assert [table.key for table in board.tables] == ["average-published"]
     assert [column.group for column in board.tables[0].columns[::3]] == [
         "1 shot",

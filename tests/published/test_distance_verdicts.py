@@ -13,7 +13,7 @@ from scipy.stats import t as student_t
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Target
 from promptarena.benchmark.leaderboard.aggregate import Figure
-from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.published.board import distance_board
 from promptarena.benchmark.published.distance import DETERMINISTIC_POINTS, ROUNDING_POINTS, allowance, distances
@@ -55,7 +55,9 @@ def test_the_limit_never_falls_below_the_rounding_of_published_figures(publish: 
 def test_a_method_without_seeds_has_a_limit_of_its_own(publish: Any) -> None:
     frame = tidy([result("zeroshot", None, sides(53.24))])
     for value, verdict in ((53.24, "reproduced"), (53.44, "reproduced"), (53.04, "reproduced"), (53.45, "off")):
-        found = only(distances(frame, publish(("zeroshot", "dtd", "base", value)), "base-to-novel", DTD), "zeroshot")
+        found = only(
+            distances(BoardQuery(frame, "base-to-novel", DTD), publish(("zeroshot", "dtd", "base", value))), "zeroshot"
+        )
         assert (found.verdict, found.allowance) == (verdict, DETERMINISTIC_POINTS)
 
 
@@ -67,8 +69,8 @@ def test_harmonic_means_and_averages_are_compared_as_the_leaderboard_shows_them(
         for place, (name, _) in enumerate(ELEVEN)
     ]
     frame = tidy(runs)
-    found = distances(frame, real, "base-to-novel", ELEVEN)
-    board = leaderboard(frame, "base-to-novel", ELEVEN)
+    found = distances(BoardQuery(frame, "base-to-novel", ELEVEN), real)
+    board = BoardQuery(frame, "base-to-novel", ELEVEN).board
     assert len(found) == 36
     for table in board.tables[:-1]:
         for column, cell in zip(table.columns[:3], table.rows[0].cells, strict=False):
@@ -103,15 +105,15 @@ def test_runs_with_several_numbers_of_shots_are_told_apart(publish: Any) -> None
         for seed in (1, 2)
         for shots in (4, 16)
     ]
-    found = [each for each in distances(tidy(runs), table, "base-to-novel", DTD) if each.metric == "base"]
+    found = [each for each in distances(BoardQuery(tidy(runs), "base-to-novel", DTD), table) if each.metric == "base"]
     verdicts = {each.shots: each.verdict for each in found if each.dataset == "dtd"}
     assert verdicts[4] == "not comparable"
     assert verdicts[16] in ("off", "reproduced")
-    board = distance_board(tidy(runs), table, "base-to-novel", DTD)
+    board = distance_board(BoardQuery(tidy(runs), "base-to-novel", DTD), table)
     assert [row.label for row in board.tables[0].rows] == ["coop (16 shots)", "coop (4 shots)"]
 
 
 def test_several_backbones_are_refused(publish: Any) -> None:
     runs = [result("coop", 1, sides(80)), result("coop", 1, sides(80), 1, backbone="RN50")]
     with pytest.raises(UserError, match="several values of backbone"):
-        distances(tidy(runs), publish(("coop", "dtd", "base", 81.0)), "base-to-novel", DTD)
+        distances(BoardQuery(tidy(runs), "base-to-novel", DTD), publish(("coop", "dtd", "base", 81.0)))

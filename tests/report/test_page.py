@@ -19,7 +19,10 @@ from report_runs import NASTY, document_of, outline_of, page, results_of
 from promptarena.benchmark.cli import main as cli
 from promptarena.benchmark.cli.commands.report import page_of
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.core.runs import StoredResult
+from promptarena.benchmark.leaderboard.build import BoardQuery, leaderboard
+from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.report.page import report_page
 from promptarena.benchmark.report.provenance import command, facts, lines, splits
@@ -353,3 +356,22 @@ def test_the_page_is_made_without_torch_and_mlflow() -> None:
     support = Path(__file__).parents[1] / "support"
     ended = subprocess.run([sys.executable, "-c", code], cwd=support, capture_output=True, text=True, check=False)
     assert ended.stdout == "4\n", ended.stderr
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_leaderboard_of_a_protocol_is_built_once_for_all_that_is_made_of_it(
+    protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = []
+
+    def counted(query: BoardQuery) -> Board:
+        built.append(query.protocol)
+        return leaderboard(query)
+
+    monkeypatch.undo()  # the figures, too
+    monkeypatch.setattr("promptarena.benchmark.leaderboard.build.leaderboard", counted)
+    results = results_of(OUTLINE, ["coop", "maple"], protocols=[protocol])
+    html = page_of(OUTLINE, results, list(map(document_of, results)), reference="coop")
+    assert "distance to published figures" in html
+    assert "<img" in html
+    assert built == [protocol]

@@ -11,6 +11,7 @@ from score_frames import DATASETS, Row, drawn_frame, frame_of
 from scored import SOURCE, naive_holm, random_scores, scores_of, shifted
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.statistics.paired import against, compare
 from promptarena.benchmark.statistics.scores import NoScoresError, read_scores
 
@@ -76,7 +77,7 @@ class TestPairs:
             ("b", "d0", 1, {"base": 80.0, "novel": 60.0}),
             ("b", "d1", 1, {"base": 60.0, "novel": 60.0}),
         ]
-        comparison = compare(read_scores(frame_of(rows), "base-to-novel", DATASETS[:2]), "a", "b")
+        comparison = compare(read_scores(BoardQuery(frame_of(rows), "base-to-novel", DATASETS[:2])), "a", "b")
         assert [each.dataset for each in comparison.datasets] == ["d1"]
         assert comparison.average == pytest.approx(2 * 80 * 60 / 140 - 60)
 
@@ -142,18 +143,20 @@ class TestPairs:
     def test_where_trainings_are_shared_the_intervals_are_corrected_too(self) -> None:
         random = np.random.default_rng(1)
         frame = drawn_frame(random, [f"m{number}" for number in range(8)], "cross-dataset")
-        scores = read_scores(frame, "cross-dataset", (SOURCE, *DATASETS))
+        scores = read_scores(BoardQuery(frame, "cross-dataset", (SOURCE, *DATASETS)))
         single = [compare(scores, each.first, "m0").p_interval or 0.0 for each in against(scores, "m0")]
         assert [each.p_interval for each in against(scores, "m0")] == pytest.approx(naive_holm(single))
 
     def test_readings_are_compared_only_by_name(self) -> None:
-        scores = read_scores(drawn_frame(np.random.default_rng(1), ["a", "b", "b: x"]), "base-to-novel", DATASETS)
+        scores = read_scores(
+            BoardQuery(drawn_frame(np.random.default_rng(1), ["a", "b", "b: x"]), "base-to-novel", DATASETS)
+        )
         assert [each.first for each in against(scores, "a")] == ["b"]
         assert [each.first for each in against(scores, "b: x")] == ["a", "b"]
         assert compare(scores, "b: x", "b").first == "b: x"
 
     def test_a_method_that_ran_with_several_shots_is_found_with_the_most(self) -> None:
         frame = drawn_frame(np.random.default_rng(1), ["a", "b"], shots=(16, 4))
-        scores = read_scores(frame, "base-to-novel", DATASETS, labels=["a", "b"])
+        scores = read_scores(BoardQuery(frame, "base-to-novel", DATASETS, labels=["a", "b"]))
         assert {each.second for each in against(scores, "a")} == {"a (16 shots)"}
         assert {each.first for each in against(scores, "a")} == {"a (4 shots)", "b (4 shots)", "b (16 shots)"}

@@ -10,6 +10,7 @@ from score_frames import DATASETS, Row, drawn_frame, frame_of
 from scored import naive_holm, random_scores, scores_of
 
 from promptarena.benchmark.core.protocol_table import Protocol
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.statistics.paired import against, compare
 from promptarena.benchmark.statistics.ranks import rank
 from promptarena.benchmark.statistics.scores import NoScoresError, read_scores
@@ -123,7 +124,7 @@ class TestRanks:
     def test_a_method_with_a_hole_is_left_out_and_named(self) -> None:
         frame = drawn_frame(np.random.default_rng(1), ["a", "b", "c", "zeroshot"])
         hole = (frame["label"] == "b") & (frame["dataset"] == "d3") & (frame["seed"] == 2)
-        ranking = rank(read_scores(frame[~hole], "base-to-novel", DATASETS))
+        ranking = rank(read_scores(BoardQuery(frame[~hole], "base-to-novel", DATASETS)))
         assert {each.label for each in ranking.methods} == {"a", "c", "zeroshot"}
         assert ranking.left_out == ("b: lacks scores on 1 of 11 datasets",)
 
@@ -131,13 +132,15 @@ class TestRanks:
         frame = drawn_frame(np.random.default_rng(1), ["a", "b", "c", "d"])
         rare = frame["label"].isin(["b", "c"]) & (frame["dataset"] == "d3")
         extra = drawn_frame(np.random.default_rng(2), ["a"], seeds=[4])
-        ranking = rank(read_scores(pd.concat([frame[~rare], extra]), "base-to-novel", DATASETS))
+        ranking = rank(read_scores(BoardQuery(pd.concat([frame[~rare], extra]), "base-to-novel", DATASETS)))
         assert {each.label for each in ranking.methods} == {"a", "b", "c", "d"}
         assert ranking.left_out == ("Data 3: at most half of the methods have them",)
         assert ranking.seeds == (3, 3)
 
     def test_readings_are_not_ranked(self) -> None:
-        scores = read_scores(drawn_frame(np.random.default_rng(1), ["a", "b", "b: x"]), "base-to-novel", DATASETS)
+        scores = read_scores(
+            BoardQuery(drawn_frame(np.random.default_rng(1), ["a", "b", "b: x"]), "base-to-novel", DATASETS)
+        )
         assert {each.label for each in rank(scores).methods} == {"a", "b"}
 
     def test_equal_methods_are_one_group(self) -> None:
@@ -149,7 +152,7 @@ class TestRanks:
     def test_a_single_method_is_ranked_alone_and_none_is_an_error(self) -> None:
         assert [each.rank for each in rank(random_scores(1, 1)).methods] == [1.0]
         with pytest.raises(NoScoresError, match="no methods with accuracy"):
-            rank(read_scores(frame_of([]), "cross-dataset", DATASETS))
+            rank(read_scores(BoardQuery(frame_of([]), "cross-dataset", DATASETS)))
 
     def test_forty_methods_are_ranked_and_compared_at_once(self) -> None:
         scores = random_scores(1, 40)

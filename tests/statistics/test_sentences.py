@@ -10,6 +10,7 @@ from score_frames import DATASETS, Row, drawn_frame, frame_of
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.protocol_table import Protocol
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.formats.render import Format, render
 from promptarena.benchmark.leaderboard.model import Board, in_brief
 from promptarena.benchmark.statistics.board import statistics_board
@@ -32,7 +33,7 @@ def two(points: list[list[float]], protocol: Protocol = "few-shot", missing: int
             rows.append(("coop", name, seed, {"all": 60}))
     datasets = DATASETS[: len(points) + missing]
     titled = (SOURCE, *datasets) if protocol == "cross-dataset" else datasets
-    return words(compare(read_scores(frame_of(rows, protocol), protocol, titled), "maple", "coop"))
+    return words(compare(read_scores(BoardQuery(frame_of(rows, protocol), protocol, titled)), "maple", "coop"))
 
 
 def test_a_comparison_states_points_interval_sample_and_p() -> None:
@@ -43,7 +44,7 @@ def test_a_comparison_states_points_interval_sample_and_p() -> None:
         for place, (name, _) in enumerate(DATASETS)
         for seed in (1, 2, 3)
     ]
-    said = words(compare(read_scores(frame_of(rows), "base-to-novel", DATASETS), "maple", "coop"))
+    said = words(compare(read_scores(BoardQuery(frame_of(rows), "base-to-novel", DATASETS)), "maple", "coop"))
     pattern = (
         r"maple is above coop by 0\.\d\d points HM \(95 % interval -?\d\.\d\d to \d\.\d\d; 11 datasets x 3 seeds; "
         r"Wilcoxon p = 0\.\d\d\): they cannot be told apart\."
@@ -96,12 +97,12 @@ def test_what_was_left_out_is_named() -> None:
     assert two([[2.0]] * 8, missing=1).endswith("Left out, because not both have it: 1 dataset (Data 8).")
     rows: list[Row] = [(label, "d0", seed, {"all": 50.0 + seed}) for label in "ab" for seed in (1, 2)]
     rows += [("a", "d0", 3, {"all": 1.0}), ("a", "d1", 1, {"all": 1.0}), ("b", "d2", 1, {"all": 1.0})]
-    said = words(compare(read_scores(frame_of(rows, "few-shot"), "few-shot", DATASETS[:3]), "a", "b"))
+    said = words(compare(read_scores(BoardQuery(frame_of(rows, "few-shot"), "few-shot", DATASETS[:3])), "a", "b"))
     assert said.endswith("Left out, because not both have it: 2 datasets (Data 1, Data 2) and 1 score.")
 
 
 def test_a_correction_is_said_with_its_family() -> None:
-    scores = read_scores(drawn_frame(np.random.default_rng(1), ["a", "b", "c"]), "base-to-novel", DATASETS)
+    scores = read_scores(BoardQuery(drawn_frame(np.random.default_rng(1), ["a", "b", "c"]), "base-to-novel", DATASETS))
     first, _ = against_words(against(scores, "a"))
     assert re.search(r"Wilcoxon p = [01]\.\d+; p = [01]\.\d+ after Holm's correction for 2 comparisons\)", first)
 
@@ -110,7 +111,7 @@ def test_many_comparisons_are_summed_up() -> None:
     frame = drawn_frame(np.random.default_rng(1), [f"m{number}" for number in range(12)])
     frame.loc[frame["label"] == "m3", "value"] = 0.95
     frame.loc[frame["label"] == "m4", "value"] = 0.05
-    (said,) = against_words(against(read_scores(frame, "base-to-novel", DATASETS), "m0"))
+    (said,) = against_words(against(read_scores(BoardQuery(frame, "base-to-novel", DATASETS)), "m0"))
     assert said.startswith("HM, 11 methods against m0: above: m3; below: m4; not told apart: m1, m2, m5,")
 
 
@@ -129,7 +130,9 @@ def test_p_values_in_print() -> None:
 
 class TestRankingWords:
     def test_nothing_found(self) -> None:
-        scores = read_scores(drawn_frame(np.random.default_rng(0), list("abcd"), "few-shot"), "few-shot", DATASETS)
+        scores = read_scores(
+            BoardQuery(drawn_frame(np.random.default_rng(0), list("abcd"), "few-shot"), "few-shot", DATASETS)
+        )
         said = ranking_words(rank(scores))
         assert re.fullmatch(
             r"accuracy at 16 shots, 4 methods, 11 datasets x 3 seeds: \w has the best mean rank \(\d\.\d\); no two can "
@@ -147,7 +150,7 @@ class TestRankingWords:
         frame = frame_of(rows, "few-shot")
         near = frame["label"] == "near"
         frame.loc[near & frame["dataset"].isin(["d0", "d1", "d2", "d3"]), "value"] += 0.01
-        said = ranking_words(rank(read_scores(frame, "few-shot", DATASETS)))
+        said = ranking_words(rank(read_scores(BoardQuery(frame, "few-shot", DATASETS))))
         assert "top has the best mean rank (1.4); it cannot be told apart from near (Friedman p < 0.001; " in said
         assert "Wilcoxon with Holm's correction for 3 pairs, smallest p = 0.0029)." in said
 
@@ -159,35 +162,39 @@ class TestRankingWords:
             for seed in (0, 1, 2)
             for label, base in bases.items()
         ]
-        ranking = rank(read_scores(frame_of(rows, "few-shot"), "few-shot", DATASETS))
+        ranking = rank(read_scores(BoardQuery(frame_of(rows, "few-shot"), "few-shot", DATASETS)))
         assert first_two(ranking).startswith("top is above near by 1.03 points accuracy at 16 shots (95 % interval 1.")
         assert first_two(ranking).endswith(
             "seeds): they cannot be told apart. The interval is of these two alone; the verdict is among all pairs of "
             "14 methods."
         )
         few = read_scores(
-            frame_of([row for row in rows if row[0] in ("top", "near", "low0")], "few-shot"), "few-shot", DATASETS
+            BoardQuery(
+                frame_of([row for row in rows if row[0] in ("top", "near", "low0")], "few-shot"), "few-shot", DATASETS
+            )
         )
         assert first_two(rank(few)).endswith("seeds): they can be told apart.")
 
     def test_too_few_datasets_for_any_verdict(self) -> None:
-        scores = read_scores(drawn_frame(np.random.default_rng(0), list("abcdef"), "few-shot", 2), "few-shot", DATASETS)
+        scores = read_scores(
+            BoardQuery(drawn_frame(np.random.default_rng(0), list("abcdef"), "few-shot", 2), "few-shot", DATASETS)
+        )
         frame = drawn_frame(np.random.default_rng(0), ["a", "b"], "few-shot", 1)
         assert "critical difference" in ranking_words(rank(scores)) or "Friedman p" in ranking_words(rank(scores))
         assert "2 datasets are too few to tell any of 6 methods apart." in ranking_words(rank(scores))
-        said = ranking_words(rank(read_scores(frame, "few-shot", DATASETS[:1])))
+        said = ranking_words(rank(read_scores(BoardQuery(frame, "few-shot", DATASETS[:1]))))
         assert said.endswith("has the best mean rank (1.0). One dataset does not say whether methods differ on others.")
 
     def test_one_seed_of_transfer_is_one_training(self) -> None:
         frame = drawn_frame(np.random.default_rng(0), ["a", "b", "c"], "cross-dataset", seeds=[1])
-        ranking = rank(read_scores(frame, "cross-dataset", (SOURCE, *DATASETS)))
+        ranking = rank(read_scores(BoardQuery(frame, "cross-dataset", (SOURCE, *DATASETS))))
         assert not ranking.pairs
         assert ranking_words(ranking).endswith(
             "With one seed all targets share one training, so nothing can be said of other seeds."
         )
 
     def test_a_single_method(self) -> None:
-        scores = read_scores(drawn_frame(np.random.default_rng(0), ["a"]), "base-to-novel", DATASETS)
+        scores = read_scores(BoardQuery(drawn_frame(np.random.default_rng(0), ["a"]), "base-to-novel", DATASETS))
         assert ranking_words(rank(scores)) == (
             "HM: a alone has all scores on 11 datasets x 3 seeds; there is nothing to compare it with."
         )
@@ -199,7 +206,7 @@ class TestBoard:
             np.random.default_rng(1), NASTY, protocol, shots=(4, 16) if protocol == "few-shot" else (16,)
         )
         titled = (SOURCE, *DATASETS) if protocol in ("cross-dataset", "domain-generalization") else DATASETS
-        return statistics_board(frame, protocol, titled, reference="zeroshot", shots=(4, 16), **options)  # type: ignore[arg-type]
+        return statistics_board(BoardQuery(frame, protocol, titled, shots=(4, 16), **options), reference="zeroshot")  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("protocol", ["base-to-novel", "cross-dataset", "domain-generalization", "few-shot"])
     def test_every_protocol_has_ranks_and_differences(self, protocol: Protocol) -> None:
@@ -227,7 +234,7 @@ class TestBoard:
         document = json.loads(render(self.board(), "json"))
         (row, *_) = document["tables"][1]["rows"]
         frame = drawn_frame(np.random.default_rng(1), NASTY)
-        comparison = compare(read_scores(frame, "base-to-novel", DATASETS), row["method"], "zeroshot")
+        comparison = compare(read_scores(BoardQuery(frame, "base-to-novel", DATASETS)), row["method"], "zeroshot")
         figure = row["figures"]["hm_difference_points"]
         assert (figure["value"], figure["low95"], figure["high95"]) == (
             comparison.average,
@@ -240,7 +247,7 @@ class TestBoard:
 
     def test_ranks_p_values_and_verdicts_are_numbers_in_units_of_their_own(self) -> None:
         document = json.loads(render(self.board(), "json"))
-        ranking = rank(read_scores(drawn_frame(np.random.default_rng(1), NASTY), "base-to-novel", DATASETS))
+        ranking = rank(read_scores(BoardQuery(drawn_frame(np.random.default_rng(1), NASTY), "base-to-novel", DATASETS)))
         ranks, against_reference, _ = document["tables"]
         shown = {row["method"]: row["figures"] for row in ranks["rows"]}
         assert {label: row["hm_mean_rank"]["value"] for label, row in shown.items()} == {
@@ -268,19 +275,19 @@ class TestBoard:
 
     def test_without_a_reference_there_are_ranks_only(self) -> None:
         frame = drawn_frame(np.random.default_rng(1), ["a", "b"])
-        board = statistics_board(frame, "base-to-novel", DATASETS)
+        board = statistics_board(BoardQuery(frame, "base-to-novel", DATASETS))
         assert [table.key for table in board.tables] == ["ranks"]
         assert len(board.notes) == 4
 
     def test_in_brief_it_is_what_the_headline_figures_say(self) -> None:
         frame = drawn_frame(np.random.default_rng(1), ["a", "b", "c"])
-        board = statistics_board(frame, "base-to-novel", DATASETS)
+        board = statistics_board(BoardQuery(frame, "base-to-novel", DATASETS))
         assert board.brief == (board.notes[0], board.notes[-1])
         text = render(in_brief(board), "rich")
         assert "Mean ranks over datasets" not in text
         assert "be told apart" in text
         assert len(text.splitlines()) < 10
-        compared = statistics_board(frame, "base-to-novel", DATASETS, reference="a")
+        compared = statistics_board(BoardQuery(frame, "base-to-novel", DATASETS), reference="a")
         assert [re.sub("above|below", "beside", note).split(" ")[:4] for note in compared.brief[1:]] == [
             ["b", "is", "beside", "a"],
             ["c", "is", "beside", "a"],
@@ -294,7 +301,7 @@ class TestBoard:
         self, labels: list[str], datasets: int, seeds: tuple[int, ...]
     ) -> None:
         frame = drawn_frame(np.random.default_rng(1), labels, datasets=datasets, seeds=seeds)
-        board = statistics_board(frame, "base-to-novel", DATASETS[:datasets])
+        board = statistics_board(BoardQuery(frame, "base-to-novel", DATASETS[:datasets]))
         reasons = ("nothing to compare it with", "One dataset does not say", "no methods with HM on the same")
         assert any(reason in board.brief[0] for reason in reasons)
         assert len(board.brief) == 1
@@ -302,19 +309,19 @@ class TestBoard:
     def test_an_unknown_reference_is_refused(self) -> None:
         frame = drawn_frame(np.random.default_rng(1), ["coop", "maple"])
         with pytest.raises(UserError, match="'mapel'; did you mean maple"):
-            statistics_board(frame, "base-to-novel", DATASETS, reference="mapel")
+            statistics_board(BoardQuery(frame, "base-to-novel", DATASETS), reference="mapel")
 
     def test_a_reference_that_shares_nothing_is_said_to(self) -> None:
         frame = drawn_frame(np.random.default_rng(1), ["coop", "maple"], datasets=2)
         frame = frame[(frame["label"] == "coop") == (frame["dataset"] == "d0")]
-        board = statistics_board(frame, "base-to-novel", DATASETS[:2], reference="coop")
+        board = statistics_board(BoardQuery(frame, "base-to-novel", DATASETS[:2]), reference="coop")
         assert board.notes[-1] == "Nothing can be compared with coop."
         assert board.tables[1].rows == ()
 
     def test_a_method_without_novel_scores_has_holes(self) -> None:
         frame = drawn_frame(np.random.default_rng(1), ["a", "b", "probe"])
         frame = frame[(frame["label"] != "probe") | (frame["target_subset"] == "base")]
-        board = statistics_board(frame, "base-to-novel", DATASETS, reference="a")
+        board = statistics_board(BoardQuery(frame, "base-to-novel", DATASETS), reference="a")
         (row,) = [row for row in board.tables[0].rows if row.label == "probe"]
         cells = {column.key: cell for column, cell in zip(board.tables[0].columns, row.cells, strict=True)}
         assert cells["hm_mean_rank"].value is None
@@ -322,14 +329,18 @@ class TestBoard:
         assert any("Left out: probe: lacks scores on 11 of 11 datasets" in note for note in board.notes)
 
     def test_an_empty_frame_says_that_there_is_nothing(self) -> None:
-        board = statistics_board(frame_of([]), "base-to-novel", DATASETS, labels=["coop"])
+        board = statistics_board(BoardQuery(frame_of([]), "base-to-novel", DATASETS, labels=["coop"]))
         assert [row.label for row in board.tables[0].rows] == ["coop"]
         assert board.notes[0].startswith("no methods with HM on the same datasets and seeds of base-to-novel")
 
     def test_a_miniature_is_called_one(self) -> None:
         frame = drawn_frame(np.random.default_rng(1), ["a", "b"], miniature=True)
-        assert "never be compared with published" in statistics_board(frame, "base-to-novel", DATASETS).caption
+        assert (
+            "never be compared with published" in statistics_board(BoardQuery(frame, "base-to-novel", DATASETS)).caption
+        )
 
     def test_significant_is_never_said(self) -> None:
         frame = pd.concat([drawn_frame(np.random.default_rng(1), ["a", "b", "c"], shots=(16,))])
-        assert "significan" not in render(statistics_board(frame, "base-to-novel", DATASETS, reference="a"), "md")
+        assert "significan" not in render(
+            statistics_board(BoardQuery(frame, "base-to-novel", DATASETS), reference="a"), "md"
+        )

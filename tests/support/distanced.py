@@ -8,6 +8,7 @@ import pandas as pd
 
 from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.core.runs import Cost, StoredResult, StoredScore, Target
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.published.distance import Distance, distances
 
@@ -61,5 +62,5 @@ def only(found: Iterable[Distance], label: str = "coop", dataset: str = "dtd", m
     return one
 
 
-def judged(frame: pd.DataFrame, published: pd.DataFrame, **changes: Any) -> Distance:
-    return only(distances(frame, published, "base-to-novel", DTD, **changes))
+def judged(frame: pd.DataFrame, published: pd.DataFrame, barred: str = "", **changes: Any) -> Distance:
+    return only(distances(BoardQuery(frame, "base-to-novel", DTD, **changes), published, barred=barred))

@@ -6,6 +6,7 @@ import numpy as np
 from score_frames import DATASETS, Row, drawn_frame, frame_of
 
 from promptarena.benchmark.core.protocol_table import Protocol
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.statistics.scores import Scores, read_scores
 
 SOURCE = ("source", "Source")
@@ -14,7 +15,7 @@ SOURCE = ("source", "Source")
 def scores_of(rows: Iterable[Row], protocol: Protocol = "few-shot", datasets: int = 11) -> Scores:
     titled = DATASETS[:datasets]
     transfer = protocol in ("cross-dataset", "domain-generalization")
-    return read_scores(frame_of(rows, protocol), protocol, (SOURCE, *titled) if transfer else titled)
+    return read_scores(BoardQuery(frame_of(rows, protocol), protocol, (SOURCE, *titled) if transfer else titled))
 
 
 def random_scores(
@@ -23,9 +24,11 @@ def random_scores(
     random = np.random.default_rng(seed)
     labels = [f"m{number}" for number in range(methods)]
     return read_scores(
-        drawn_frame(random, labels, protocol, datasets, range(1, seeds + 1)),
-        protocol,
-        DATASETS[:datasets] if protocol != "cross-dataset" else (SOURCE, *DATASETS[:datasets]),
+        BoardQuery(
+            drawn_frame(random, labels, protocol, datasets, range(1, seeds + 1)),
+            protocol,
+            DATASETS[:datasets] if protocol != "cross-dataset" else (SOURCE, *DATASETS[:datasets]),
+        )
     )
 
 

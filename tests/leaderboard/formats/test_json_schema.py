@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from report_runs import NASTY, outline_of, results_of
 
 from promptarena.benchmark.core.protocol_table import PROTOCOLS
-from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.formats.render import render, render_all
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board
@@ -52,7 +52,7 @@ def test_boards_with_holes_and_of_one_seed_fit(protocol: Any) -> None:
         for result in results_of(OUTLINE, ["a", "b"], seeds=(1,))
         if (result.label, result.dataset) != ("a", "d0")
     ]
-    board = leaderboard(tidy(results), protocol, OUTLINE.columns(protocol), labels=["a", "b", "c"], seeds=[1, 2])
+    board = BoardQuery(tidy(results), protocol, OUTLINE.columns(protocol), labels=["a", "b", "c"], seeds=[1, 2]).board
     VALIDATOR.validate(json.loads(render(board, "json")))
 
 

@@ -11,7 +11,7 @@ import pytest
 from report_runs import NASTY, outline_of, results_of
 
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
-from promptarena.benchmark.leaderboard.build import leaderboard
+from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.formats.latex_text import breakable, escaped
 from promptarena.benchmark.leaderboard.formats.render import render_all
 from promptarena.benchmark.leaderboard.frame import tidy
@@ -60,7 +60,7 @@ def assert_on_the_page(log: str) -> None:
 def board_of(labels: tuple[str, ...], protocol: Protocol, datasets: int, seeds: tuple[int, ...] = (1, 2, 3)) -> Board:
     outline = outline_of(datasets)
     results = results_of(outline, labels, seeds, [protocol])
-    return leaderboard(tidy(results), protocol, outline.columns(protocol), shots=outline.few_shot_shots)
+    return BoardQuery(tidy(results), protocol, outline.columns(protocol), shots=outline.few_shot_shots).board
 
 
 @needs_pdflatex
@@ -93,9 +93,9 @@ def test_holes_one_seed_and_further_boards_compile(tmp_path: Path) -> None:
     ]
     frame, columns = tidy(results), [("imagenet", "ImageNet"), *outline.columns("base-to-novel")]
     boards = [
-        leaderboard(frame, "base-to-novel", columns, labels=["absent", *names], seeds=[1, 2]),
-        distance_board(frame, load_published(), "base-to-novel", columns),
-        statistics_board(frame, "base-to-novel", columns, reference="maple"),
+        BoardQuery(frame, "base-to-novel", columns, labels=["absent", *names], seeds=[1, 2]).board,
+        distance_board(BoardQuery(frame, "base-to-novel", columns), load_published()),
+        statistics_board(BoardQuery(frame, "base-to-novel", columns), reference="maple"),
     ]
     assert_on_the_page(compiled(render_all(boards, "latex"), tmp_path))
 
