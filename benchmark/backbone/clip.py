@@ -6,18 +6,19 @@ head, starts from stored tokens at any block, or reads them there. Shapes: B ima
 positions, W a tower's width, D the joint embedding size.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from promptarena.benchmark.backbone.accelerations import EXACT, Exact
-from promptarena.benchmark.backbone.towers import NO_BIAS, NO_EDITS, Edit, Tower
+from promptarena.benchmark.backbone.interventions import Edit, Interventions, Kinds
+from promptarena.benchmark.backbone.towers import Tower
 from promptarena.benchmark.core.errors import UserError
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -137,7 +138,7 @@ class Backbone:
     # images
 
     def image_tokens(
-        self, pixels: Tensor, *, at_input: Edit | None = None, edits: Mapping[int, Edit] = NO_EDITS, stop: int = 0
+        self, pixels: Tensor, *, at_input: Edit | None = None, stop: int = 0, **kinds: Unpack[Kinds]
     ) -> Tensor:
         """Normalised pixels (B, 3, H, H) -> tokens (B, 1 + P, W) in front of block `stop`.
 
@@ -150,20 +151,13 @@ class Backbone:
         tokens = torch.cat([first, patches], dim=1) + visual.positional_embedding.to(patches.dtype)
         if at_input is not None:
             tokens = at_input(tokens)
-        return tower.run(visual.ln_pre(tokens), stop=stop, edits=edits)
+        return tower.run(visual.ln_pre(tokens), stop=stop, interventions=Interventions(**kinds))
 
-    def image_features_from(
-        self,
-        tokens: Tensor,
-        *,
-        start: int = 0,
-        edits: Mapping[int, Edit] = NO_EDITS,
-        bias: Mapping[int, Tensor] = NO_BIAS,
-    ) -> Tensor:
+    def image_features_from(self, tokens: Tensor, *, start: int = 0, **kinds: Unpack[Kinds]) -> Tensor:
         """Tokens (B, L, W) in front of block `start` -> image features (B, D), not normalised, read at the class
         token."""
         first = torch.zeros(1, 1, dtype=torch.int64, device=tokens.device)
-        return self.project_image(self.vision.read(tokens, first, start=start, edits=edits, bias=bias)[:, 0])
+        return self.project_image(self.vision.read(tokens, first, start=start, **kinds)[:, 0])
 
     def project_image(self, rows: Tensor) -> Tensor:
         """Token rows (..., W) behind the last block -> (..., D): the last layer norm and the projection."""
@@ -241,19 +235,13 @@ class Backbone:
             self._kept[key] = features
         return self._kept[key].clone()
 
-    def text_tokens(
-        self,
-        prompts: Prompts,
-        *,
-        edits: Mapping[int, Edit] = NO_EDITS,
-        bias: Mapping[int, Tensor] = NO_BIAS,
-        stop: int | None = None,
-    ) -> Tensor:
+    def text_tokens(self, prompts: Prompts, *, stop: int | None = None, **kinds: Unpack[Kinds]) -> Tensor:
         """Prompts -> tokens (C, L, W) in front of block `stop` (default: behind the last).
 
         Positions are added to the embeddings in front of the first block. Raises UserError when L exceeds the context.
         """
-        return self.text.run(self._positioned(prompts), start=prompts.start, edits=edits, bias=bias, stop=stop)
+        embedded, interventions = self._positioned(prompts), Interventions(**kinds)
+        return self.text.run(embedded, start=prompts.start, stop=stop, interventions=interventions)
 
     def _positioned(self, prompts: Prompts) -> Tensor:
         if prompts.start:
@@ -269,33 +257,30 @@ class Backbone:
         features: Tensor = self.model.ln_final(rows) @ self.model.text_projection
         return features
 
-    def encode_text(
-        self,
-        prompts: Prompts,
-        *,
-        edits: Mapping[int, Edit] = NO_EDITS,
-        bias: Mapping[int, Tensor] = NO_BIAS,
-    ) -> Tensor:
+    def encode_text(self, prompts: Prompts, **kinds: Unpack[Kinds]) -> Tensor:
         """Prompts -> text features (C, D), not normalised, read at each end-of-text token.
 
         Edits may insert rows in front of all end-of-text tokens, not behind.
         """
-        if not (prompts.shared and self.exact.share_beginnings) or bias:
+        interventions = Interventions(**kinds)
+        if not (prompts.shared and self.exact.share_beginnings and interventions.only_edits):
             embedded = self._positioned(prompts)
             rows = (prompts.eot - embedded.shape[1])[:, None]
-            return self.project_text(self.text.read(embedded, rows, start=prompts.start, edits=edits, bias=bias)[:, 0])
+            read = self.text.read(embedded, rows, start=prompts.start, interventions=interventions)
+            return self.project_text(read[:, 0])
         parts = self._parts(prompts)
         if len(parts) == 1:
-            return self._encode_behind(prompts, edits)
-        features = [checkpoint(self._encode_behind, part, edits, use_reentrant=False) for part in parts]
+            return self._encode_after(prompts, interventions)
+        features = [checkpoint(self._encode_after, part, interventions, use_reentrant=False) for part in parts]
         return torch.cat(features)
 
-    def _encode_behind(self, prompts: Prompts, edits: Mapping[int, Edit]) -> Tensor:
+    def _encode_after(self, prompts: Prompts, interventions: Interventions) -> Tensor:
         embedded = self._positioned(prompts)
         own = embedded[:, prompts.shared :]
         common = embedded[:: len(embedded) // prompts.groups, : prompts.shared]
         ends = prompts.eot - prompts.shared
-        return self.project_text(self.text.read_behind(common, own, ends, start=prompts.start, edits=edits))
+        read = self.text.read_after(common, own, ends, start=prompts.start, interventions=interventions)
+        return self.project_text(read)
 
     def _parts(self, prompts: Prompts) -> list[Prompts]:
         """The prompts in as many parts as keep what is held for their gradients, part by part, below TEXT_MEMORY_MIB.

@@ -1,9 +1,10 @@
 """A transformer tower run block by block over open_clip's weights, with a place to step in before every block."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from itertools import repeat
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import torch
 import torch.nn.functional as F
@@ -11,17 +12,15 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.accelerations import EXACT, Exact
 from promptarena.benchmark.backbone.compiling import compiled
+from promptarena.benchmark.backbone.interventions import NONE, Edit, Interventions, Kinds
 from promptarena.benchmark.backbone.packing import Packing, packed
 from promptarena.benchmark.backbone.quick_gelu import add_mlp, has_quick_gelu
 
-Edit = Callable[[Tensor], Tensor]
-"""Receives the token sequence (B, L, W) in front of a block and returns the one to use, of any length."""
+__all__ = ["Edit", "Tower", "Written"]
 
 Rest = Callable[[Any, Tensor, Tensor], Tensor]
 """The part of a block behind its attention: block, rows (..., W), what attention mixed for them -> rows behind it."""
 
-NO_EDITS: Mapping[int, Edit] = {}
-NO_BIAS: Mapping[int, Tensor] = {}
 QUERIES, KEYS_VALUES, QUERIES_KEYS_VALUES = slice(0, 1), slice(1, 3), slice(0, 3)
 STACKED = 4
 """Matrix products of fewer rows have other last bits on the CPU: so few common rows do not share those of the rest."""
@@ -73,21 +72,19 @@ class Tower:
         *,
         start: int = 0,
         stop: int | None = None,
-        edits: Mapping[int, Edit] = NO_EDITS,
-        bias: Mapping[int, Tensor] = NO_BIAS,
+        interventions: Interventions = NONE,
     ) -> Tensor:
         """The tokens in front of block `stop` (default: behind the last), given those in front of block `start`.
 
         tokens: (B, L, W), as they stand in front of block `start` before any edit of that block.
-        edits:  block -> function applied to the tokens in front of it; it may replace, insert or drop tokens.
-        bias:   block -> additive attention bias, broadcastable to (B, heads, L, L); -inf forbids a pair.
+        interventions: what happens at which block. Raises UserError for a block that does not exist.
         Returns (B, L', W). Reading the tokens at block k is `run(tokens, stop=k)`; going on from there is `run(read,
         start=k)`.
         """
+        interventions.check(self.depth)
         for index in range(start, self.depth if stop is None else stop):
-            if index in edits:
-                tokens = edits[index](tokens)
-            tokens = self._block(self.blocks[index], tokens, bias.get(index))
+            tokens = interventions.edited(index, tokens)
+            tokens = self._block(self.blocks[index], tokens, interventions.bias.get(index))
         return tokens
 
     def read(
@@ -96,20 +93,23 @@ class Tower:
         rows: Tensor,
         *,
         start: int = 0,
-        edits: Mapping[int, Edit] = NO_EDITS,
-        bias: Mapping[int, Tensor] = NO_BIAS,
+        interventions: Interventions = NONE,
+        **kinds: Unpack[Kinds],
     ) -> Tensor:
         """As `run` to behind the last block, for some rows only: the last block computes no others.
 
-        rows: (B, R) or (1, R) int64 positions behind the last edit, negative ones counted from the end. Returns
-        (B, R, W).
+        rows: (B, R) or (1, R) int64 positions behind the last edit, negative ones counted from the end. The fields of
+        `interventions` may be given as keywords of their own. Returns (B, R, W).
         """
+        interventions = replace(interventions, **kinds)
+        interventions.check(self.depth)
         last = self.depth - 1
+        bias = interventions.bias.get(last)
         if start <= last:
-            tokens = self.run(tokens, start=start, stop=last, edits=edits, bias=bias)
-            tokens = edits[last](tokens) if last in edits else tokens
+            tokens = self.run(tokens, start=start, stop=last, interventions=interventions)
+            tokens = interventions.edited(last, tokens)
         if start <= last and not self.exact.read_rows:
-            tokens, start = self._block(self.blocks[last], tokens, bias.get(last)), self.depth
+            tokens, start = self._block(self.blocks[last], tokens, bias), self.depth
         batch, length, width = tokens.shape
         rows = (rows % length).expand(batch, -1)
         places = rows[..., None].expand(-1, -1, width)
@@ -121,34 +121,36 @@ class Tower:
         k, v = self._project(block.attn, normed, KEYS_VALUES)
         (q,) = self._project(block.attn, normed.gather(1, places), QUERIES)
         mask = None
-        if last in bias:
-            whole = bias[last].expand(batch, -1, length, length).to(q.dtype)
+        if bias is not None:
+            whole = bias.expand(batch, -1, length, length).to(q.dtype)
             mask = whole.take_along_dim(rows[:, None, :, None], dim=2)
         if self.causal:
             seen = torch.arange(length, device=rows.device) <= rows[:, None, :, None]
             mask = seen if mask is None else mask.masked_fill(~seen, float("-inf"))
         return self._finish(block, wanted, F.scaled_dot_product_attention(q, k, v, attn_mask=mask))
 
-    def read_behind(
-        self, shared: Tensor, own: Tensor, ends: Tensor, *, start: int = 0, edits: Mapping[int, Edit] = NO_EDITS
+    def read_after(
+        self, shared: Tensor, own: Tensor, ends: Tensor, *, start: int = 0, interventions: Interventions = NONE
     ) -> Tensor:
         """As `read`, the last row of each of B sequences, for sequences that begin alike.
 
         The common rows pass the tower once for all, the others without padding. shared: (G, S, W), the rows that the
         sequences of each of G equally long groups begin with. own: (B, L, W), those that follow, group by group; ends:
-        (B,) int64, the position in `own` of each sequence's last row. edits see and may change the shared rows only.
+        (B,) int64, the position in `own` of each sequence's last row. Edits see and may change the shared rows only.
         Returns (B, W). Exact up to rounding, because in a causal tower a row depends on itself and on what precedes it.
-        Raises ValueError for a tower that is not causal.
+        Raises ValueError for a tower that is not causal, and for interventions that need the whole sequences.
         """
         if not self.causal:
             raise ValueError("only a causal tower can share the beginning of its sequences")
+        if not interventions.only_edits:
+            raise ValueError("sequences that share their beginning can only be edited")
+        interventions.check(self.depth)
         groups = len(shared)
         packing = self._packing(ends, own.shape[1], groups)
         before, behind = shared.flatten(0, 1), packing.pack(own)
         for index in range(start, self.depth):
             block: Any = self.blocks[index]
-            if index in edits:
-                before = edits[index](before.view(groups, -1, self.width)).flatten(0, 1)
+            before = interventions.edited(index, before.view(groups, -1, self.width)).flatten(0, 1)
             last = index == self.depth - 1 and self.exact.read_rows
             q, k, v = self._project(block.attn, block.ln_1(before).view(groups, -1, self.width))
             own_q, own_k, own_v = self._project(block.attn, block.ln_1(behind).view(packing.bins, -1, self.width))

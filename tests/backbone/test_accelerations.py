@@ -11,6 +11,7 @@ from promptarena.benchmark.backbone import clip as backbone_module
 from promptarena.benchmark.backbone import towers
 from promptarena.benchmark.backbone.accelerations import EXACT, PLAIN, Exact
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
+from promptarena.benchmark.backbone.interventions import Interventions
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.inputs.views import PixelBatch
@@ -198,10 +199,10 @@ def test_a_large_batch_passes_a_block_in_parts(own_bias: bool, monkeypatch: pyte
     product.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
     random = torch.Generator().manual_seed(0)
     tokens = torch.randn(5, 5, plain.width, generator=random)
-    bias = {0: torch.randn(5 if own_bias else 1, plain.heads, 5, 5, generator=random)}
+    biased = Interventions(bias={0: torch.randn(5 if own_bias else 1, plain.heads, 5, 5, generator=random)})
     with torch.no_grad():
-        found = divided.run(tokens, bias=bias)
-        torch.testing.assert_close(found, plain.run(tokens, bias=bias), rtol=1e-5, atol=1e-5)
+        found = divided.run(tokens, interventions=biased)
+        torch.testing.assert_close(found, plain.run(tokens, interventions=biased), rtol=1e-5, atol=1e-5)
     assert sizes == [2, 2, 1]
-    divided.run(tokens, bias=bias)
+    divided.run(tokens, interventions=biased)
     assert sizes[3:] == [5]

@@ -11,6 +11,7 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
+from promptarena.benchmark.backbone.interventions import Interventions
 from promptarena.benchmark.backbone.towers import Tower
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs.views import PixelBatch, View
@@ -102,16 +103,16 @@ def test_prompts_need_an_end_for_each() -> None:
 
 @both
 def test_identity_edits_change_nothing(tower: Tower, tokens: Tensor) -> None:
-    edits = {block: lambda x: x for block in range(tower.depth)}
-    assert torch.equal(tower.run(tokens, edits=edits), tower.run(tokens))
+    edits = Interventions(edits={block: lambda x: x for block in range(tower.depth)})
+    assert torch.equal(tower.run(tokens, interventions=edits), tower.run(tokens))
 
 
 @both
 @pytest.mark.parametrize("block", BLOCKS)
 def test_reading_at_a_block_and_going_on_is_the_whole(tower: Tower, tokens: Tensor, block: int) -> None:
-    edits = {index: lambda x: x * 1.5 for index in range(tower.depth)}
-    read = tower.run(tokens, stop=block, edits=edits)
-    assert torch.equal(tower.run(read, start=block, edits=edits), tower.run(tokens, edits=edits))
+    edits = Interventions(edits={index: lambda x: x * 1.5 for index in range(tower.depth)})
+    read = tower.run(tokens, stop=block, interventions=edits)
+    assert torch.equal(tower.run(read, start=block, interventions=edits), tower.run(tokens, interventions=edits))
     assert torch.equal(tower.run(tokens, start=tower.depth), tokens)
 
 
@@ -124,7 +125,7 @@ def test_an_edit_acts_in_front_of_its_block_once(tower: Tower, tokens: Tensor, b
         seen.append(x)
         return tokens + 1
 
-    edited = tower.run(tokens, edits={block: replace})
+    edited = tower.run(tokens, interventions=Interventions(edits={block: replace}))
     assert len(seen) == 1
     assert torch.equal(seen[0], tower.run(tokens, stop=block))
     assert torch.equal(edited, tower.run(tokens + 1, start=block))
@@ -133,8 +134,8 @@ def test_an_edit_acts_in_front_of_its_block_once(tower: Tower, tokens: Tensor, b
 @both
 @pytest.mark.parametrize("block", range(3))
 def test_an_edit_may_change_the_number_of_tokens(tower: Tower, tokens: Tensor, block: int) -> None:
-    longer = tower.run(tokens, edits={block: lambda x: torch.cat([x, x[:, :2]], dim=1)})
-    shorter = tower.run(tokens, edits={block: lambda x: x[:, :-1]})
+    longer = tower.run(tokens, interventions=Interventions(edits={block: lambda x: torch.cat([x, x[:, :2]], dim=1)}))
+    shorter = tower.run(tokens, interventions=Interventions(edits={block: lambda x: x[:, :-1]}))
     assert (longer.shape[1], shorter.shape[1]) == (9, 6)
     kept = torch.equal(longer[:, :1], tower.run(tokens)[:, :1])
     assert close(shorter, tower.run(tokens)[:, :-1]) == tower.causal
@@ -161,8 +162,8 @@ def naive_block(tower: Tower, index: int, x: Tensor, bias: Tensor) -> Tensor:
 
 @both
 def test_a_zero_bias_is_none(tower: Tower, tokens: Tensor) -> None:
-    bias = {block: torch.zeros(1, tower.heads, 7, 7) for block in range(tower.depth)}
-    assert close(tower.run(tokens, bias=bias), tower.run(tokens))
+    zero = Interventions(bias={block: torch.zeros(1, tower.heads, 7, 7) for block in range(tower.depth)})
+    assert close(tower.run(tokens, interventions=zero), tower.run(tokens))
 
 
 @both
@@ -171,7 +172,7 @@ def test_a_bias_acts_on_its_own_head_and_block(tower: Tower, tokens: Tensor) -> 
     only_itself[1] = torch.full((7, 7), float("-inf")).fill_diagonal_(0)
     drawn = torch.randn(tower.heads, 7, 7, generator=torch.Generator().manual_seed(5))
     for bias in (only_itself, drawn):
-        biased = tower.run(tokens, stop=2, bias={1: bias[None]})
+        biased = tower.run(tokens, stop=2, interventions=Interventions(bias={1: bias[None]}))
         expected = naive_block(tower, 1, naive_block(tower, 0, tokens, torch.zeros_like(bias)), bias)
         assert close(biased, expected)
         assert not close(biased, tower.run(tokens, stop=2), 1e-3)
@@ -192,10 +193,10 @@ def test_a_common_beginning_passes_the_tower_once_with_the_same_result(
         seen.append(len(x))
         return torch.cat([x[:, :shared] * 1.5, x[:, shared:]], dim=1)
 
-    edits, rows = {0: edit, 2: edit}, torch.tensor(ends)
-    whole = tower.run(tokens, start=start, edits=edits)[torch.arange(3), rows + shared]
+    edits, rows = Interventions(edits={0: edit, 2: edit}), torch.tensor(ends)
+    whole = tower.run(tokens, start=start, interventions=edits)[torch.arange(3), rows + shared]
     asked = len(seen)
-    found = tower.read_behind(tokens[:1, :shared], tokens[:, shared:], rows, start=start, edits=edits)
+    found = tower.read_after(tokens[:1, :shared], tokens[:, shared:], rows, start=start, interventions=edits)
     assert seen[asked:] == [1] * asked
     assert close(found, whole)
     (expected_slope,) = torch.autograd.grad(whole.square().sum(), tokens)
@@ -213,10 +214,11 @@ def test_reading_some_rows_is_reading_all_and_picking(tower: int, start: int) ->
     bias = {block: torch.randn(1, one.heads, 8, 8, generator=torch.Generator().manual_seed(block)) for block in (2,)}
     for rows in (torch.tensor([[0]]), torch.tensor([[-1, 2, 0], [5, -7, 1]])):
         for used in ({}, bias):
-            whole = one.run(tokens, start=start, edits=edits, bias=used)
+            interventions = Interventions(edits=edits, bias=used)
+            whole = one.run(tokens, start=start, interventions=interventions)
             places = (rows % whole.shape[1]).expand(len(whole), -1)
             expected = whole.gather(1, places[..., None].expand(-1, -1, one.width))
-            assert close(one.read(tokens, rows, start=start, edits=edits, bias=used), expected)
+            assert close(one.read(tokens, rows, start=start, interventions=interventions), expected)
 
 
 def test_shared_rows_change_no_text_feature() -> None:
@@ -234,23 +236,24 @@ def test_shared_rows_change_no_text_feature() -> None:
 def test_only_a_causal_tower_can_share_a_beginning() -> None:
     tower, tokens = towers()[0]
     with pytest.raises(ValueError, match="only a causal tower"):
-        tower.read_behind(tokens[:1, :2], tokens[:, 2:], torch.tensor([0, 1]))
+        tower.read_after(tokens[:1, :2], tokens[:, 2:], torch.tensor([0, 1]))
 
 
 def test_a_bias_differs_from_image_to_image_when_asked() -> None:
     tower, tokens = towers()[0]
     bias = torch.randn(2, tower.heads, 7, 7, generator=torch.Generator().manual_seed(6))
-    together = tower.run(tokens, bias={0: bias})
+    together = tower.run(tokens, interventions=Interventions(bias={0: bias}))
     for row in range(2):
-        assert close(together[row], tower.run(tokens[row : row + 1], bias={0: bias[row]})[0])
+        own = Interventions(bias={0: bias[row]})
+        assert close(together[row], tower.run(tokens[row : row + 1], interventions=own)[0])
 
 
 def test_text_stays_causal_under_a_bias() -> None:
     tower, tokens = towers()[1]
-    bias = {block: torch.randn(tower.heads, 7, 7) for block in range(tower.depth)}
+    biased = Interventions(bias={block: torch.randn(tower.heads, 7, 7) for block in range(tower.depth)})
     changed = tokens.clone()
     changed[:, 4:] += 1
-    one, other = tower.run(tokens, bias=bias), tower.run(changed, bias=bias)
+    one, other = tower.run(tokens, interventions=biased), tower.run(changed, interventions=biased)
     assert torch.equal(one[:, :4], other[:, :4])
     assert not close(one[:, 4:], other[:, 4:], 1e-2)
 

@@ -7,8 +7,9 @@ frozen teacher encodes each image again; and nothing is kept from one step to th
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.accelerations import PLAIN
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
-from promptarena.benchmark.backbone.towers import NO_BIAS, NO_EDITS, Edit, Tower
+from promptarena.benchmark.backbone.interventions import NONE, Interventions, Kinds
+from promptarena.benchmark.backbone.towers import Tower
 from promptarena.benchmark.plugins.learner import Learner
 from promptarena.methods.rada import HEADS, RAda, RationalAttention
 
@@ -33,15 +35,14 @@ class NaiveTower(Tower):
         *,
         start: int = 0,
         stop: int | None = None,
-        edits: Mapping[int, Edit] = NO_EDITS,
-        bias: Mapping[int, Tensor] = NO_BIAS,
+        interventions: Interventions = NONE,
     ) -> Tensor:
         """As `Tower.run`."""
         x = tokens.transpose(0, 1)
         for index in range(start, self.depth if stop is None else stop):
-            if index in edits:
-                x = edits[index](x.transpose(0, 1)).transpose(0, 1).contiguous()
-            x = self._published(self.blocks[index], x, bias.get(index))
+            if index in interventions.edits:
+                x = interventions.edited(index, x.transpose(0, 1)).transpose(0, 1).contiguous()
+            x = self._published(self.blocks[index], x, interventions.bias.get(index))
         return x.transpose(0, 1)
 
     def read(
@@ -50,11 +51,11 @@ class NaiveTower(Tower):
         rows: Tensor,
         *,
         start: int = 0,
-        edits: Mapping[int, Edit] = NO_EDITS,
-        bias: Mapping[int, Tensor] = NO_BIAS,
+        interventions: Interventions = NONE,
+        **kinds: Unpack[Kinds],
     ) -> Tensor:
         """As `Tower.read`: all rows are computed, and some of them returned."""
-        tokens = self.run(tokens, start=start, edits=edits, bias=bias)
+        tokens = self.run(tokens, start=start, interventions=replace(interventions, **kinds))
         batch, length, width = tokens.shape
         return tokens.gather(1, (rows % length).expand(batch, -1)[..., None].expand(-1, -1, width))
 
