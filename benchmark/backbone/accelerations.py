@@ -1,18 +1,22 @@
-"""The accelerations that change no figure beyond rounding; each can be switched off, to compare."""
+"""The accelerations that change no result beyond rounding; each can be switched off, to compare."""
 
 from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
 class Exact:
-    """What a backbone leaves out because nobody reads it, or computes once because it is the same for all.
+    """What a backbone leaves out because nothing reads it, or computes once because it is the same for all.
 
-    cut_texts: rows of a set of texts behind its last end-of-text token. share_beginnings: the rows that all prompts
-    begin with alike, once. pack_texts: padding between prompts of different lengths (on the CPU). read_rows: rows of
-    the last block that are not read. fold_quick_gelu: the multiplications of QuickGELU, whose factors go into the
-    vectors around it. keep_texts: plain texts that were encoded before. divide_batches: a large batch without gradients
-    passes a block in parts (on the CPU). encode_in_parts: class prompts whose gradients would hold too much memory are
-    encoded part by part, and again on the way back.
+    Attributes:
+        cut_texts: leave out the rows of a set of texts after its last end-of-text token.
+        share_beginnings: compute the first rows that all prompts share once.
+        pack_texts: leave out the padding between prompts of different lengths (on the CPU).
+        read_rows: leave out the rows of the last block that are not read.
+        fold_quick_gelu: move the factors of QuickGELU into the vectors around it, which saves the multiplications.
+        keep_texts: keep the features of plain texts that were encoded before.
+        divide_batches: run a block on parts of a large batch without gradients (on the CPU).
+        encode_in_parts: encode class prompts whose gradients would hold too much memory part by part, and again in the
+            backward pass.
     """
 
     cut_texts: bool = True

@@ -1,8 +1,7 @@
-"""One frozen CLIP for every method: its two towers, tokeniser and preprocessing, and the points where a method steps
-in.
+"""One frozen CLIP for every method: its two towers, tokeniser and preprocessing, and where a method may intervene.
 
-A method never needs CLIP's source: it edits the token sequence in front of any block, biases the attention of any
-head, starts from stored tokens at any block, or reads them there. Shapes: B images, C classes, P patches, L text
+A method never needs CLIP's source: it edits the token sequence before any block, biases the attention of any head,
+starts from stored tokens at any block, or reads them there. Shapes: B images, C classes, P patches, L text
 positions, W a tower's width, D the joint embedding size.
 """
 
@@ -26,28 +25,34 @@ Channels = tuple[float, float, float]
 OPENAI_DATASET_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_DATASET_STD = (0.26862954, 0.26130258, 0.27577711)
 TEXT_MEMORY_MIB = 4096
-"""Class prompts that would hold more than this for their gradients are encoded in parts."""
+"""MiB that class prompts may hold for their gradients; more are encoded in parts, by a second pass."""
 
 HELD_BYTES = 64
-"""About what a block holds for the gradient, per row and unit of its width, in float32."""
+"""About how many bytes a block holds for the gradient, per row and unit of its width, in float32. Changing it
+changes how prompts are divided into parts, and with it last bits."""
 
 KEPT_TEXTS = 64
-"""Lists of texts of which the features are kept: a teacher's templates and some more."""
+"""How many lists of texts keep their features: enough for a teacher's templates, few enough to bound the memory."""
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """Text inputs of C classes, in front of the block `start`; in front of the first, still without their positions.
+    """Text inputs of C classes before the block `start`; before the first block still without their positions.
 
-    embeddings: (C, L, W), token embeddings, or what the blocks below `start` made of them. eot: (C,) int64, the
-    position of each end-of-text token, whose row is read.
-    shared: how many first rows are the same in all prompts and stay so under every edit, at most the smallest `eot`.
-    They are encoded once for all, and edits are then given these rows only, as (1, shared, W), unless there is a bias;
-    what they insert there moves no end-of-text token.
-    groups: G, when the prompts are G equally long runs of which each shares first rows of its own (edits: (G, shared,
-    W)).
+    Attributes:
+        embeddings: (C, L, W), token embeddings, or what the blocks before `start` made of them.
+        eot: (C,) int64, the position of each end-of-text token, whose row is read.
+        shared: how many first rows are the same in all prompts and stay so under every edit, at most the smallest
+            `eot`. They are encoded once for all prompts, and edits then receive these rows only, (1, shared, W), unless
+            there is another kind of intervention; rows that an edit inserts there move no end-of-text token.
+        groups: G, when the prompts are G equally large groups of which each shares first rows of its own; edits then
+            receive (G, shared, W).
+        start: the block before which they stand, from 0.
+
+    Raises:
+        ValueError: embeddings and end-of-text positions differ in number, or the groups are not equally large.
     """
 
     embeddings: Tensor
@@ -66,9 +71,15 @@ class Prompts:
 class Backbone:
     """A frozen open_clip CLIP. Not an `nn.Module`, so that a learner which holds it does not own, save or train it.
 
-    Attributes: `vision`, `text` (Towers), `embed_dim` D, `image_size` pixels a side, `mean` and `std` of the pixels,
-    `context_length` text positions, `scale` = exp(logit_scale), `name`, `digest` (SHA-256 of the weights), `origin`
-    (where they come from, in words), `exact` (which accelerations are on) and `compiler` (of the blocks; empty: none).
+    Attributes:
+        text, vision: the Towers.
+        embed_dim: D, the joint embedding size.
+        image_size, context_length: pixels a side; text positions.
+        mean, std: of the pixels' three channels.
+        scale: exp(logit_scale), a scalar tensor.
+        name, digest, origin: of the architecture; SHA-256 of the weights; where they come from, in words.
+        exact: which accelerations are on.
+        compiler: torch.compile's backend for the blocks; empty: none.
     """
 
     def __init__(
@@ -140,10 +151,20 @@ class Backbone:
     def image_tokens(
         self, pixels: Tensor, *, at_input: Edit | None = None, stop: int = 0, **kinds: Unpack[Kinds]
     ) -> Tensor:
-        """Normalised pixels (B, 3, H, H) -> tokens (B, 1 + P, W) in front of block `stop`.
+        """Tokens of images before block `stop`.
 
-        `at_input` edits the class token and patches with their positions, in front of the first layer norm: prompts
-        that it appends pass that norm, as in VPT and MaPLe.
+        Args:
+            pixels: (B, 3, H, H), normalised.
+            at_input: edits the class token and patches with their positions, before the first layer norm: prompts that
+                it appends pass that norm, as in VPT and MaPLe.
+            stop: block to stop before.
+            **kinds: `edits` and `bias`, the interventions by block, as fields of `Interventions`.
+
+        Returns:
+            (B, 1 + P, W); more or fewer rows after edits.
+
+        Raises:
+            UserError: an intervention at a block that does not exist, or an image encoder other than a ViT.
         """
         visual, tower = self.model.visual, self.vision
         patches = visual.conv1(pixels).flatten(2).transpose(1, 2)
@@ -154,18 +175,29 @@ class Backbone:
         return tower.run(visual.ln_pre(tokens), stop=stop, interventions=Interventions(**kinds))
 
     def image_features_from(self, tokens: Tensor, *, start: int = 0, **kinds: Unpack[Kinds]) -> Tensor:
-        """Tokens (B, L, W) in front of block `start` -> image features (B, D), not normalised, read at the class
-        token."""
+        """Image features, read at the class token.
+
+        Args:
+            tokens: (B, L, W), the tokens before block `start`.
+            start: first block to run.
+            **kinds: `edits` and `bias`, the interventions by block, as fields of `Interventions`.
+
+        Returns:
+            (B, D), not normalised.
+
+        Raises:
+            UserError: an intervention at a block that does not exist.
+        """
         first = torch.zeros(1, 1, dtype=torch.int64, device=tokens.device)
         return self.project_image(self.vision.read(tokens, first, start=start, **kinds)[:, 0])
 
     def project_image(self, rows: Tensor) -> Tensor:
-        """Token rows (..., W) behind the last block -> (..., D): the last layer norm and the projection."""
+        """Token rows (..., W) after the last block -> (..., D): the last layer norm and the projection."""
         features: Tensor = self.normalize_image(rows) @ self.model.visual.proj
         return features
 
     def normalize_image(self, rows: Tensor) -> Tensor:
-        """Token rows (..., W) behind the last block -> (..., W): the last layer norm, without the projection."""
+        """Token rows (..., W) after the last block -> (..., W): the last layer norm, without the projection."""
         normalized: Tensor = self.model.visual.ln_post(rows)
         return normalized
 
@@ -190,9 +222,10 @@ class Backbone:
         return tuple(len(self._tokenizer.encode(text)) for text in texts)
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
-        """Texts -> token ids (C, L) int64, L cut behind the last end-of-text: exact, for the tower is causal.
+        """Texts -> token ids (C, L) int64, L cut after the last end-of-text token: exact, because the tower is causal.
 
-        Raises UserError for a text that does not fit the context length.
+        Raises:
+            UserError: a text does not fit the context length.
         """
         for text, count in zip(texts, self.token_counts(texts), strict=True):
             if count + 2 > self.context_length:
@@ -207,14 +240,14 @@ class Backbone:
         return Prompts(self.model.token_embedding(ids), ids.argmax(-1))
 
     def prompts(self, texts: Sequence[str]) -> Prompts:
-        """Texts as Prompts with their frozen embeddings that share all tokens they begin with alike."""
+        """Texts as Prompts with their frozen embeddings that share all first tokens which are the same."""
         ids = self.tokenize(texts)
-        alike = int((ids == ids[0]).all(0).int().cumprod(0).sum())
+        same = int((ids == ids[0]).all(0).int().cumprod(0).sum())
         plain = self.embed(ids)
-        return replace(plain, shared=min(alike, int(plain.eot.min())))
+        return replace(plain, shared=min(same, int(plain.eot.min())))
 
     def frozen_below(self, prompts: Prompts, block: int) -> Prompts:
-        """The Prompts as they stand in front of `block`, where nothing below it is edited; without gradients."""
+        """The Prompts before `block` when no earlier block has an intervention; without gradients."""
         if block == prompts.start:
             return prompts
         with torch.no_grad():
@@ -236,9 +269,18 @@ class Backbone:
         return self._kept[key].clone()
 
     def text_tokens(self, prompts: Prompts, *, stop: int | None = None, **kinds: Unpack[Kinds]) -> Tensor:
-        """Prompts -> tokens (C, L, W) in front of block `stop` (default: behind the last).
+        """Tokens of texts before block `stop`. Positions are added to the embeddings before the first block.
 
-        Positions are added to the embeddings in front of the first block. Raises UserError when L exceeds the context.
+        Args:
+            prompts: C text inputs.
+            stop: block to stop before; by default all blocks are run.
+            **kinds: `edits` and `bias`, the interventions by block, as fields of `Interventions`.
+
+        Returns:
+            (C, L, W); more or fewer rows after edits.
+
+        Raises:
+            UserError: an intervention at a block that does not exist, or prompts that exceed the context.
         """
         embedded, interventions = self._positioned(prompts), Interventions(**kinds)
         return self.text.run(embedded, start=prompts.start, stop=stop, interventions=interventions)
@@ -253,14 +295,22 @@ class Backbone:
         return prompts.embeddings + positions.to(prompts.embeddings.dtype)
 
     def project_text(self, rows: Tensor) -> Tensor:
-        """Token rows (..., W) behind the last block -> (..., D): the last layer norm and the projection."""
+        """Token rows (..., W) after the last block -> (..., D): the last layer norm and the projection."""
         features: Tensor = self.model.ln_final(rows) @ self.model.text_projection
         return features
 
     def encode_text(self, prompts: Prompts, **kinds: Unpack[Kinds]) -> Tensor:
-        """Prompts -> text features (C, D), not normalised, read at each end-of-text token.
+        """Text features, read at each end-of-text token. Edits may insert rows before these tokens, not after.
 
-        Edits may insert rows in front of all end-of-text tokens, not behind.
+        Args:
+            prompts: C text inputs.
+            **kinds: `edits` and `bias`, the interventions by block, as fields of `Interventions`.
+
+        Returns:
+            (C, D), not normalised.
+
+        Raises:
+            UserError: an intervention at a block that does not exist, or prompts that exceed the context.
         """
         interventions = Interventions(**kinds)
         if not (prompts.shared and self.exact.share_beginnings and interventions.only_edits):
@@ -285,7 +335,7 @@ class Backbone:
     def _parts(self, prompts: Prompts) -> list[Prompts]:
         """The prompts in as many parts as keep what is held for their gradients, part by part, below TEXT_MEMORY_MIB.
 
-        Parts are computed a second time on the way back. Groups are not divided.
+        Parts are computed a second time in the backward pass. Groups are not divided.
         """
         packed = self.exact.pack_texts and prompts.eot.device.type == "cpu"
         longest = prompts.embeddings.shape[1] - prompts.shared

@@ -24,8 +24,17 @@ _SHOWN = 3
 
 
 def choose_device(device: str) -> torch.device:
-    """`auto` takes CUDA when there is one, else the CPU; any other name is torch's. Raises UserError when it is not
-    there."""
+    """The device of a name.
+
+    Args:
+        device: a name as torch knows it, or `auto`: CUDA when there is one, else the CPU.
+
+    Returns:
+        The device.
+
+    Raises:
+        UserError: the device cannot be used.
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -37,8 +46,18 @@ def choose_device(device: str) -> torch.device:
 
 
 def compiler_for(device: str, seeds_together: bool) -> str:
-    """The compiler of a comparison on this device, which workers call from one thread each. Raises UserError when it
-    does not work there, or for what cannot be compiled."""
+    """The compiler of a comparison; workers call it from one thread each.
+
+    Args:
+        device: as `choose_device` takes it.
+        seeds_together: whether seeds are trained as one computation.
+
+    Returns:
+        torch.compile's backend.
+
+    Raises:
+        UserError: the compiler does not work on the device, or seeds are trained together.
+    """
     if seeds_together:
         raise UserError("--compile: seeds trained as one computation cannot be compiled; leave out --seeds-together")
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
@@ -47,8 +66,14 @@ def compiler_for(device: str, seeds_together: bool) -> str:
 
 
 def weights_digest(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 over name and float32 bytes of every tensor in sorted order: independent of file format and storage
-    precision."""
+    """SHA-256 of a model's weights, independent of file format and storage precision.
+
+    Args:
+        state: name -> tensor.
+
+    Returns:
+        Hexadecimal digest over the name and float32 bytes of every tensor, sorted by name.
+    """
     sha = hashlib.sha256()
     for name in sorted(state):
         sha.update(name.encode())
@@ -66,10 +91,21 @@ def load_backbone(
 ) -> Backbone:
     """The frozen backbone.
 
-    architecture: an open_clip model name (`ViT-B-16-quickgelu`) or the path of an open_clip model configuration (JSON).
-    weights: a pretrained tag of that architecture (`openai`) or the path of a local file, as `read_weights` takes it.
-    compiler: as a Tower takes it. Raises UserError when any of it is unknown, damaged, of another shape, or when
-    weights trained with QuickGELU meet GELU.
+    Args:
+        architecture: an open_clip model name (`ViT-B-16-quickgelu`) or the path of an open_clip model configuration
+            (JSON).
+        weights: a pretrained tag of that architecture (`openai`) or the path of a local file, as `read_weights` takes
+            it.
+        device: as `choose_device` takes it.
+        precision: of matrix products; weights stay float32.
+        compiler: as a Tower takes it.
+
+    Returns:
+        The backbone with its weights, on the device.
+
+    Raises:
+        UserError: architecture, weights or device are unknown, damaged or of another shape, or the weights were trained
+            with another activation than the architecture computes.
     """
     source = _find(architecture, weights)
     model = _filled(source, device="cpu")
@@ -87,21 +123,39 @@ def load_backbone(
 
 
 def identify(architecture: str | Path, weights: str | Path) -> Weights:
-    """Digest and origin that the loaded backbone would have, without building it. Raises UserError as
-    `load_backbone`."""
+    """Digest and origin that the loaded backbone would have, without building it.
+
+    Args:
+        architecture: as `load_backbone` takes it.
+        weights: as `load_backbone` takes them.
+
+    Returns:
+        SHA-256 of the weights, and where they come from.
+
+    Raises:
+        UserError: as `load_backbone`.
+    """
     source = _find(architecture, weights)
     return Weights(weights_digest(_filled(source, device="meta").state_dict()), source.origin)
 
 
 def digest_of(architecture: str | Path, weights: str | Path) -> str:
-    """The digest that the loaded backbone would have."""
+    """The digest that the loaded backbone would have, and the errors, as `identify` gives them."""
     return identify(architecture, weights).digest
 
 
 def missing_weights(architecture: str | Path, weights: str | Path) -> str | None:
-    """Which weights would have to be fetched first, in words; None when they are here. Nothing is downloaded.
+    """Which weights would have to be fetched first. Nothing is downloaded.
 
-    Raises UserError when architecture or tag are unknown or do not fit each other.
+    Args:
+        architecture: as `load_backbone` takes it.
+        weights: as `load_backbone` takes them.
+
+    Returns:
+        The missing weights in words; None when they are on disk.
+
+    Raises:
+        UserError: architecture or tag are unknown or do not fit each other.
     """
     found = find_architecture(architecture)
     if isinstance(weights, Path):
@@ -110,7 +164,17 @@ def missing_weights(architecture: str | Path, weights: str | Path) -> str | None
 
 
 def backbone_of_shapes(architecture: str | Path) -> Backbone:
-    """A backbone without weights, on the meta device: it has every shape and no values. Raises UserError as above."""
+    """A backbone without weights, on the meta device: it has every shape and no values.
+
+    Args:
+        architecture: as `load_backbone` takes it.
+
+    Returns:
+        The backbone.
+
+    Raises:
+        UserError: the architecture is unknown or not supported.
+    """
     model = find_architecture(architecture).build("meta")
     return Backbone(model, Path(architecture).stem, "", torch.device("meta"), "fp32")
 
@@ -167,8 +231,8 @@ def _misfit(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
         for name, tensor in expected.items()
         if name in state and _shape(state[name]) != _shape(tensor)
     ]
-    told = {"it lacks": lacking, "it has besides": foreign, "it has": shapes}
-    return "; ".join(f"{verb} {_few(names)}" for verb, names in told.items() if names)
+    found = {"it lacks": lacking, "it has besides": foreign, "it has": shapes}
+    return "; ".join(f"{verb} {_few(names)}" for verb, names in found.items() if names)
 
 
 def _shape(tensor: Tensor) -> str:

@@ -9,16 +9,26 @@ import torch
 from torch import Tensor
 
 ROOM = 32
-"""Rows of a bin: enough for several class prompts, so few that attention over all of them costs little."""
+"""Rows of a bin: enough for several class prompts, so few that attention over all of them costs little.
+Changing it changes which sequences lie side by side, and with it last bits."""
 
 
 class Packing:
     """Sequences (B, L, W), each needed up to a last row, laid side by side into bins of equally many rows.
 
-    ends: (B,) int64, the position of each last row; the B sequences are `groups` equally long ones, which share no
-    bin. In `bins` (groups x bins a group) times `width` flat rows, `rows` (B,) are those of the last rows. On a GPU
-    each sequence has a bin of its own: telling the lengths apart would make the host wait for the device. What is made
-    for a pass without gradients can be kept for one with them.
+    On a GPU each sequence has a bin of its own: reading the lengths would make the host wait for the device. A packing
+    that is made in a pass without gradients can be kept for one with gradients.
+
+    Args:
+        ends: (B,) int64, the position of each sequence's last row.
+        length: L, rows of a sequence with its padding.
+        groups: how many equally large groups the sequences form; groups share no bin.
+        worthwhile: False gives each sequence a bin of its own.
+
+    Attributes:
+        bins: number of bins of all groups.
+        width: rows of a bin.
+        rows: (B,) int64, where in the bins x width flat rows the last rows lie.
     """
 
     @torch.inference_mode(False)
@@ -50,14 +60,21 @@ class Packing:
         self._sees = (owner[:, :, None] == owner[:, None, :]).tril()[:, None]
 
     def pack(self, sequences: Tensor) -> Tensor:
-        """(B, L, W) -> (bins x width, W); rows that are padding hold another one's values."""
+        """(B, L, W) -> (bins x width, W); rows that are padding hold the values of another row, which nothing reads."""
         flat = sequences.flatten(0, 1)
         return flat if self._places is None else flat.index_select(0, self._places)
 
     @torch.inference_mode(False)
     def mask(self, shared: int) -> Tensor:
-        """Additive attention mask over `shared` common rows in front and the bin's own, broadcastable to (bins, heads,
-        width, shared + width): 0 where a row attends to another, else -inf. Made once."""
+        """The attention mask of the bins' rows over the shared rows and the bin's own; made once.
+
+        Args:
+            shared: S, rows before the bin's own that all of its sequences share.
+
+        Returns:
+            Additive mask, broadcastable to (bins, heads, width, S + width): 0 where a row attends to another, else
+            -inf.
+        """
         if shared not in self._masks:
             common = self._sees.new_ones(*self._sees.shape[:-1], shared)
             seen = torch.cat([common, self._sees], dim=-1)
@@ -66,7 +83,17 @@ class Packing:
 
 
 def packed(ends: Sequence[int], length: int, groups: int, worthwhile: bool) -> Packing:
-    """The packing on the CPU of sequences whose last rows are known."""
+    """A packing on the CPU, with arguments that a cache can compare.
+
+    Args:
+        ends: position of each sequence's last row.
+        length: L, rows of a sequence with its padding.
+        groups: how many equally large groups the sequences form.
+        worthwhile: False gives each sequence a bin of its own.
+
+    Returns:
+        The packing.
+    """
     return Packing(torch.tensor(ends), length, groups, worthwhile)
 
 

@@ -1,4 +1,4 @@
-"""A transformer tower run block by block over open_clip's weights, with a place to step in before every block."""
+"""A transformer tower run block by block over open_clip's weights, with interventions at every block."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,27 +19,33 @@ from promptarena.benchmark.backbone.quick_gelu import add_mlp, has_quick_gelu
 __all__ = ["Edit", "Tower", "Written"]
 
 Rest = Callable[[Any, Tensor, Tensor], Tensor]
-"""The part of a block behind its attention: block, rows (..., W), what attention mixed for them -> rows behind it."""
+"""The part of a block after its attention: block, rows (..., W), what attention mixed for them -> rows after it."""
 
 QUERIES, KEYS_VALUES, QUERIES_KEYS_VALUES = slice(0, 1), slice(1, 3), slice(0, 3)
 STACKED = 4
-"""Matrix products of fewer rows have other last bits on the CPU: so few common rows do not share those of the rest."""
+"""Below 4 rows a matrix product on the CPU takes another kernel, so results would differ in the last bits: so few
+shared rows are multiplied separately."""
 
 PART_BYTES = 16 << 20
-"""What the widest activation of a block may take on the CPU, where no gradients need all of it."""
+"""Bytes of a block's widest activation on the CPU without gradients: about what stays in the processor's cache, so that
+larger batches are faster in parts."""
 
 WIDEST = 4
-"""How many times as wide as its tokens an MLP's hidden layer is."""
+"""Width of an MLP's hidden layer, the widest activation of a block, in widths of its tokens."""
 
 PACKINGS = 8
-"""Sets of texts of which a tower keeps how they are packed."""
+"""How many packings a tower keeps: each training step encodes the same few sets of texts."""
 
 
 class Written(NamedTuple):
-    """What a block adds to a sequence's first token, and the tokens behind the block.
+    """What a block adds to a sequence's first token, and the tokens after the block.
 
-    heads: (B, heads, W), each with an even share of the output bias. mlp: (B, W). tokens: (B, L, W). The first token
-    behind the block is the one in front of it plus all heads and the MLP.
+    The first token after the block is the one before it plus all heads and the MLP.
+
+    Attributes:
+        heads: (B, heads, W), each with an even share of the output bias.
+        mlp: (B, W).
+        tokens: (B, L, W) after the block.
     """
 
     heads: Tensor
@@ -48,10 +54,18 @@ class Written(NamedTuple):
 
 
 class Tower:
-    """The residual blocks of one encoder. Blocks are counted from 0; block `depth` means behind the last one.
+    """The residual blocks of one encoder. Blocks are counted from 0; block `depth` means after the last one.
 
-    `causal` towers (text) let a token attend to itself and what precedes it. compiler: of torch.compile, for all of a
-    block behind its attention; none by default.
+    Args:
+        blocks: open_clip's residual attention blocks, at least one.
+        causal: whether a token attends to itself and earlier tokens only, as in the text encoder.
+        exact: the accelerations to use.
+        compiler: torch.compile's backend for the part of a block after its attention; empty: none.
+
+    Attributes:
+        depth: number of blocks.
+        width: W, the width of a token.
+        heads: attention heads of a block.
     """
 
     def __init__(self, blocks: nn.ModuleList, causal: bool, exact: Exact = EXACT, compiler: str = "") -> None:
@@ -74,12 +88,21 @@ class Tower:
         stop: int | None = None,
         interventions: Interventions = NONE,
     ) -> Tensor:
-        """The tokens in front of block `stop` (default: behind the last), given those in front of block `start`.
+        """Run the blocks from `start` to before `stop`.
 
-        tokens: (B, L, W), as they stand in front of block `start` before any edit of that block.
-        interventions: what happens at which block. Raises UserError for a block that does not exist.
-        Returns (B, L', W). Reading the tokens at block k is `run(tokens, stop=k)`; going on from there is `run(read,
-        start=k)`.
+        `read = run(tokens, stop=k)` gives the tokens before block k, and `run(read, start=k)` goes on from there.
+
+        Args:
+            tokens: (B, L, W), the tokens before block `start`, without its interventions.
+            start: first block to run; `depth` runs none.
+            stop: block to stop before; by default all blocks are run.
+            interventions: what happens at which block.
+
+        Returns:
+            (B, L', W), the tokens before block `stop`, without its interventions.
+
+        Raises:
+            UserError: an intervention at a block that does not exist.
         """
         interventions.check(self.depth)
         for index in range(start, self.depth if stop is None else stop):
@@ -96,10 +119,21 @@ class Tower:
         interventions: Interventions = NONE,
         **kinds: Unpack[Kinds],
     ) -> Tensor:
-        """As `run` to behind the last block, for some rows only: the last block computes no others.
+        """Run all blocks from `start` and return some rows only: the last block computes no others.
 
-        rows: (B, R) or (1, R) int64 positions behind the last edit, negative ones counted from the end. The fields of
-        `interventions` may be given as keywords of their own. Returns (B, R, W).
+        Args:
+            tokens: (B, L, W), the tokens before block `start`, without its interventions.
+            rows: (B, R) or (1, R) int64, positions in the sequence after the last edit; negative ones count from the
+                end.
+            start: first block to run; `depth` runs none.
+            interventions: what happens at which block.
+            **kinds: fields of `interventions` as keywords, which replace those of the value.
+
+        Returns:
+            (B, R, W), the rows after the last block.
+
+        Raises:
+            UserError: an intervention at a block that does not exist.
         """
         interventions = replace(interventions, **kinds)
         interventions.check(self.depth)
@@ -113,9 +147,9 @@ class Tower:
         batch, length, width = tokens.shape
         rows = (rows % length).expand(batch, -1)
         places = rows[..., None].expand(-1, -1, width)
-        wanted = tokens.gather(1, places)
+        requested = tokens.gather(1, places)
         if start > last:
-            return wanted
+            return requested
         block: Any = self.blocks[last]
         normed = block.ln_1(tokens)
         k, v = self._project(block.attn, normed, KEYS_VALUES)
@@ -127,18 +161,29 @@ class Tower:
         if self.causal:
             seen = torch.arange(length, device=rows.device) <= rows[:, None, :, None]
             mask = seen if mask is None else mask.masked_fill(~seen, float("-inf"))
-        return self._finish(block, wanted, F.scaled_dot_product_attention(q, k, v, attn_mask=mask))
+        return self._finish(block, requested, F.scaled_dot_product_attention(q, k, v, attn_mask=mask))
 
     def read_after(
         self, shared: Tensor, own: Tensor, ends: Tensor, *, start: int = 0, interventions: Interventions = NONE
     ) -> Tensor:
-        """As `read`, the last row of each of B sequences, for sequences that begin alike.
+        """Run all blocks from `start` and return the last row of B sequences, of which many share their first rows.
 
-        The common rows pass the tower once for all, the others without padding. shared: (G, S, W), the rows that the
-        sequences of each of G equally long groups begin with. own: (B, L, W), those that follow, group by group; ends:
-        (B,) int64, the position in `own` of each sequence's last row. Edits see and may change the shared rows only.
-        Returns (B, W). Exact up to rounding, because in a causal tower a row depends on itself and on what precedes it.
-        Raises ValueError for a tower that is not causal, and for interventions that need the whole sequences.
+        The shared rows are computed once for all sequences, and the other rows without padding. The result is that of
+        `read` up to rounding, because in a causal tower a row depends on itself and on earlier rows only.
+
+        Args:
+            shared: (G, S, W), the first rows that all sequences of each of G equally large groups share.
+            own: (B, L, W), the rows after the shared ones, group by group.
+            ends: (B,) int64, the position in `own` of each sequence's last row.
+            start: first block to run.
+            interventions: edits, which receive and may change the shared rows only, (G, S, W).
+
+        Returns:
+            (B, W), the last rows after the last block.
+
+        Raises:
+            ValueError: the tower is not causal, or an intervention needs whole sequences.
+            UserError: an intervention at a block that does not exist.
         """
         if not self.causal:
             raise ValueError("only a causal tower can share the beginning of its sequences")
@@ -147,35 +192,45 @@ class Tower:
         interventions.check(self.depth)
         groups = len(shared)
         packing = self._packing(ends, own.shape[1], groups)
-        before, behind = shared.flatten(0, 1), packing.pack(own)
+        before, rest = shared.flatten(0, 1), packing.pack(own)
         for index in range(start, self.depth):
             block: Any = self.blocks[index]
             before = interventions.edited(index, before.view(groups, -1, self.width)).flatten(0, 1)
             last = index == self.depth - 1 and self.exact.read_rows
             q, k, v = self._project(block.attn, block.ln_1(before).view(groups, -1, self.width))
-            own_q, own_k, own_v = self._project(block.attn, block.ln_1(behind).view(packing.bins, -1, self.width))
+            own_q, own_k, own_v = self._project(block.attn, block.ln_1(rest).view(packing.bins, -1, self.width))
             mask = packing.mask(k.shape[2]).to(own_q.dtype)
-            mixed = F.scaled_dot_product_attention(own_q, _behind(k, own_k), _behind(v, own_v), attn_mask=mask)
-            own = mixed.transpose(1, 2).reshape(behind.shape)
+            mixed = F.scaled_dot_product_attention(
+                own_q, _with_shared(k, own_k), _with_shared(v, own_v), attn_mask=mask
+            )
+            own = mixed.transpose(1, 2).reshape(rest.shape)
             if last:
-                return self._add(block, behind.index_select(0, packing.rows), own.index_select(0, packing.rows))
+                return self._add(block, rest.index_select(0, packing.rows), own.index_select(0, packing.rows))
             first = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(before.shape)
             if len(before) < STACKED:
-                before, behind = self._add(block, before, first), self._add(block, behind, own)
+                before, rest = self._add(block, before, first), self._add(block, rest, own)
             else:
-                rows = self._add(block, torch.cat([before, behind]), torch.cat([first, own]))
-                before, behind = rows.split([len(before), len(behind)])
-        return behind.index_select(0, packing.rows)
+                rows = self._add(block, torch.cat([before, rest]), torch.cat([first, own]))
+                before, rest = rows.split([len(before), len(rest)])
+        return rest.index_select(0, packing.rows)
 
     def _packing(self, ends: Tensor, length: int, groups: int) -> Packing:
-        """How the sequences are packed: kept, for each step asks for the same; on a GPU, which would have to be waited
-        for to tell that, made anew."""
+        """How the sequences are packed. On the CPU it is kept, because every step packs the same ones; on a GPU it is
+        made anew, because a comparison of the lengths would wait for the device."""
         if ends.device.type == "cpu":
             return self._packings(tuple(ends.tolist()), length, groups, self.exact.pack_texts)
         return Packing(ends, length, groups, self.exact.pack_texts)
 
     def written(self, block: int, tokens: Tensor) -> Written:
-        """What each head of `block` and its MLP write to the first of the tokens (B, L, W) in front of it."""
+        """What each head of a block and its MLP add to the first token.
+
+        Args:
+            block: number of the block, from 0.
+            tokens: (B, L, W), the tokens before it.
+
+        Returns:
+            The parts that are added, and the tokens after the block.
+        """
         layer: Any = self.blocks[block]
         q, k, v = self._project(layer.attn, layer.ln_1(tokens))
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
@@ -186,7 +241,7 @@ class Tower:
         return Written(heads, mlp, self._finish(layer, tokens, mixed))
 
     def _block(self, block: Any, x: Tensor, bias: Tensor | None) -> Tensor:
-        """(B, L, W) -> (B, L, W) behind the block; without gradients a few sequences at a time, on the CPU: they stay
+        """(B, L, W) -> (B, L, W) after the block. Without gradients the CPU takes a few sequences at a time: they stay
         in the processor's cache, and large batches take little memory."""
         few = max(1, PART_BYTES // (WIDEST * x.shape[1] * self.width * x.element_size()))
         if torch.is_grad_enabled() or x.device.type != "cpu" or few >= len(x) or not self.exact.divide_batches:
@@ -226,7 +281,7 @@ def _add_folded(block: Any, x: Tensor, mixed: Tensor) -> Tensor:
     return add_mlp(block, x + block.ls_1(block.attn.out_proj(mixed)))
 
 
-def _behind(common: Tensor, own: Tensor) -> Tensor:
-    """Keys or values of each group's common rows (G, heads, S, d) in front of those of its bins (bins, heads, L, d)."""
+def _with_shared(common: Tensor, own: Tensor) -> Tensor:
+    """Keys or values of each group's shared rows (G, heads, S, d), then those of its bins (bins, heads, L, d)."""
     shared = common[:, None].expand(-1, len(own) // len(common), -1, -1, -1).flatten(0, 1)
     return torch.cat([shared, own], dim=2)
