@@ -19,9 +19,10 @@ __all__ = ["RULES", "Finding", "Rule", "Subject", "World", "check", "examine", "
 
 @dataclass(frozen=True)
 class Finding:
-    """What a rule said of a method.
+    """The result of one rule for a method.
 
-    passed: None when the rule does not concern it. seen: what was measured or is wrong. fix: what to do when broken.
+    passed: None if the rule does not apply to the method. seen: what was measured or is wrong. fix: what to do if the
+    rule is broken.
     """
 
     rule: str
@@ -36,7 +37,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Rule:
-    """A promise of every method: its name, its meaning in a line, what to do when it is broken, and how to see it."""
+    """A rule for every method: name, meaning in a line, what to do if it is broken, and the function that tests it."""
 
     name: str
     meaning: str
@@ -44,14 +45,14 @@ class Rule:
     verify: Callable[[Subject], str]
 
     def look(self, subject: Subject) -> Finding:
-        """Try the rule on a method. Whatever the method raises breaks the rule."""
+        """Try the rule on a method. Any exception that the method raises breaks the rule."""
         try:
             return Finding(self.name, True, self.verify(subject), "")
         except NotApplicableError as reason:
             return Finding(self.name, None, str(reason), "")
         except BrokenError as broken:
             return Finding(self.name, False, str(broken), self.fix)
-        except Exception as error:  # whatever a stranger's method raises
+        except Exception as error:  # a plugin's method may raise anything
             return Finding(self.name, False, one_line(error), "the method raised this; see its code")
 
 
@@ -107,7 +108,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "global-randomness",
         "global random generators do not matter",
-        "pass generator=generator to every draw; nn.Linear and its like draw globally: use insertions.drawn_linear",
+        "pass generator=generator to every draw; nn.Linear and similar modules draw from the global generator: use "
+        "edits.drawn_linear",
         rules.global_randomness,
     ),
     Rule(
@@ -118,13 +120,13 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "resuming",
-        "interrupted behind an epoch, training ends as if undisturbed",
+        "a training that is interrupted after an epoch and resumed ends as if it had not been interrupted",
         "keep everything that training changes in parameters or buffers; plain attributes are lost",
         rules.resuming,
     ),
     Rule(
         "saving",
-        "a new learner with the saved tensors scores alike",
+        "a new learner with the saved tensors gives the same logits",
         "keep what scoring needs in parameters or buffers, not in attributes",
         rules.saving,
     ),
@@ -148,8 +150,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "text-once",
-        "class features are made once an evaluation",
-        "encode text in classifier, not in logits; a method that must is declared with image_conditioned = True",
+        "class features are computed once per evaluation",
+        "encode text in classifier, not in logits; a method that has to encode text in logits declares "
+        "image_conditioned = True",
         rules.text_once,
     ),
     Rule(
@@ -189,18 +192,18 @@ def check(
     """A finding for each rule, in their order.
 
     world: what the method is tried on, `miniature()` unless given. config: its settings, else those of its preset for
-    base-to-novel with 16 shots. Nothing that the method raises passes through: it is a broken rule.
+    base-to-novel with 16 shots. An exception of the method is never raised here: it counts as a broken rule.
     """
     learner = method.learner if isinstance(method, Method) else method
     return examine(learner, world or miniature(), config, only)
 
 
 def examine(learner: type[Learner], world: World, config: Config | None, only: Sequence[Rule]) -> list[Finding]:
-    """The findings of `check`; when there is no preset to begin with, every rule is broken by the same error."""
+    """The findings of `check`. If the preset cannot be built, every rule is broken by the same error."""
     with one_thread():
         try:
             subject = Subject(learner, world, config)
-        except Exception as error:  # whatever a stranger's preset raises
+        except Exception as error:  # a plugin's preset may raise anything
             return [Finding(rule.name, False, one_line(error), "preset(task) raised this") for rule in only]
         return [rule.look(subject) for rule in only]
 

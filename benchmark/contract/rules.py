@@ -1,6 +1,6 @@
-"""The rules of the contract, one function each: it returns what was seen, or raises BrokenError or NotApplicableError.
+"""The rules of the contract, one function each: it returns what it saw, or raises BrokenError or NotApplicableError.
 
-Anything else that a rule raises comes from the method under trial, and breaks the rule too.
+Anything else that a rule raises comes from the tested method, and breaks the rule too.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.plugins.learner import About, CannotTransferError, Learner
 
 CLOSE = 1e-4
-"""Largest difference of logits that rounding explains, as a share of the largest logit."""
+"""Largest difference of logits that counts as rounding, as a share of the largest logit."""
 REDUCED: tuple[Precision, ...] = ("bf16", "fp16")
 CLOSE_IF_REDUCED = 0.05
 """Largest mean difference between reduced and float32 logits, as a share of the largest logit."""
@@ -29,11 +29,11 @@ SHOTS = (1, 2, 4, 8, 16)
 
 
 class BrokenError(Exception):
-    """A rule is broken; the message says what was seen."""
+    """A rule is broken; the message says what was observed."""
 
 
 class NotApplicableError(Exception):
-    """A rule does not concern this method; the message says why."""
+    """A rule does not apply to this method; the message says why."""
 
 
 def require(kept: bool, seen: str) -> None:
@@ -43,7 +43,7 @@ def require(kept: bool, seen: str) -> None:
 
 
 def card(subject: Subject) -> str:
-    """`about` is filled in, and the class has a docstring of its own."""
+    """`about` is filled in, and the class has its own docstring."""
     about = subject.type.about
     empty = [field.name for field in fields(About) if getattr(about, field.name) == ""]
     require(not empty, f"about.{', about.'.join(empty)} is empty")
@@ -187,7 +187,7 @@ def another_seed(subject: Subject) -> str:
 
 
 def resuming(subject: Subject) -> str:
-    """A training interrupted behind its first epoch ends like an undisturbed one."""
+    """A training that is interrupted after its first epoch and resumed ends like one that was not interrupted."""
     resumed = subject.train_anew(stop_behind=1 if subject.recipe.epochs else 0)
     differing = [
         name for name, tensor in resumed.state.items() if not torch.equal(tensor, subject.trained().state[name])
@@ -198,7 +198,7 @@ def resuming(subject: Subject) -> str:
 
 
 def saving(subject: Subject) -> str:
-    """A new learner that loads the saved tensors scores alike."""
+    """A new learner that loads the saved tensors gives the same logits."""
     trained, other = subject.trained(), subject.build(seed=9)
     other.load_state_dict(load(save({name: tensor.contiguous() for name, tensor in trained.state.items()})))
     loaded = subject.logits(other)
@@ -243,7 +243,7 @@ def batch(subject: Subject) -> str:
 
 
 def text_once(subject: Subject) -> str:
-    """`logits` encodes no text: class features are made once an evaluation, unless `image_conditioned`."""
+    """`logits` encodes no text: class features are computed once per evaluation, unless `image_conditioned`."""
     if subject.type.image_conditioned:
         raise NotApplicableError("image_conditioned")
     learner = subject.trained().learner
@@ -257,7 +257,7 @@ def text_once(subject: Subject) -> str:
 
 @contextmanager
 def _text_runs(learner: Learner) -> Iterator[list[object]]:
-    """Collects the blocks that the learner's backbones, its own copies among them, run in their text towers."""
+    """Collects the blocks that the learner's backbones, including its own copies, run in their text towers."""
     ran: list[object] = []
     backbones = [value for value in vars(learner).values() if isinstance(value, Backbone)]
     norms = {block.get_submodule("ln_1") for backbone in backbones for block in backbone.text.blocks}

@@ -1,4 +1,4 @@
-"""What the contract tries a method on: a world of few images, and a method trained in it."""
+"""What the contract tests a method on: a world of few images, and a method trained in it."""
 
 import random
 import tempfile
@@ -31,15 +31,16 @@ BATCH = 8
 EPOCHS = 2
 TEST_IMAGES = 12
 GENTLE = 0.25
-"""Share of the suite's learning rates: a trial of few steps has no warm-up, and must not overshoot."""
+"""Factor for the suite's learning rates: a trial of few steps has no warm-up, and full rates could overshoot."""
 
 
 @dataclass(frozen=True)
 class World:
-    """Everything around a method.
+    """Everything that a method needs from its surroundings.
 
-    task: the training of a seed; another seed draws other images. test: images to score. novel: classes that are not
-    trained on, of another number. training: what a preset is asked with. adapt: a published recipe -> the one used.
+    task: the training task of a seed; another seed draws other images. test: images to score. novel: classes that are
+    not trained on, with another number of classes. training: the argument of a preset. adapt: a published recipe ->
+    the recipe used.
     """
 
     backbone: Backbone
@@ -68,8 +69,8 @@ def shortened(recipe: Recipe, lr_multiplier: float = 1.0, adaptive_lr_multiplier
 def miniature(dataset: str = "digits", shots: int = 8) -> World:
     """The embedded CLIP and one of the embedded datasets, on the CPU.
 
-    shots: images drawn of each class, fewer than there are, so that seeds draw different ones. The preset is that of
-    the suite's own number.
+    shots: images drawn of each class, fewer than the dataset has, so that seeds draw different ones. The preset is that
+    of the suite's own number of shots.
     """
     suite, data = load_suite("mini"), Data(None)
     card, source = suite.card(dataset), suite.backbone
@@ -95,7 +96,7 @@ def miniature(dataset: str = "digits", shots: int = 8) -> World:
 
 
 class Trained:
-    """A learner behind its training; `state` and `logits` are kept as they were then."""
+    """A learner after its training; `state` and `logits` are stored as they were at that time."""
 
     def __init__(self, subject: "Subject", learner: Learner) -> None:
         self._subject = subject
@@ -104,7 +105,7 @@ class Trained:
 
     @cached_property
     def logits(self) -> Tensor:
-        """(B, C) of the test images among the trained classes, as at the first time of asking."""
+        """(B, C) of the test images among the trained classes, computed on first use and stored."""
         return self._subject.logits(self.learner)
 
     def same_as(self, other: "Trained") -> bool:
@@ -113,7 +114,7 @@ class Trained:
 
 
 class Subject:
-    """A method in a world, with a backbone of its own, so that a method which changes it disturbs no other."""
+    """A method in a world, with its own backbone, so that a method which changes it does not affect others."""
 
     def __init__(self, learner: type[Learner], world: World, config: Config | None = None) -> None:
         preset, recipe = learner.preset(world.training)
@@ -140,13 +141,14 @@ class Subject:
         return self.type(chosen, self.config, self.classes, torch.Generator().manual_seed(seed)).to(chosen.device)
 
     def trained(self, seed: int = 1, ambient: int = 1) -> Trained:
-        """Trained with `seed`, the global generators being at `ambient`; trained once and kept."""
+        """The learner trained with `seed`, the global generators seeded with `ambient`; trained once and stored."""
         if (seed, ambient) not in self._trained:
             self._trained[seed, ambient] = self.train_anew(seed, ambient)
         return self._trained[seed, ambient]
 
     def train_anew(self, seed: int = 1, ambient: int = 1, stop_behind: int | None = None) -> Trained:
-        """The same, every time anew; interrupted behind epoch `stop_behind`, a new learner goes on from the file."""
+        """As `trained`, but trained at each call; if interrupted after epoch `stop_behind`, a new learner resumes
+        from the checkpoint."""
         with tempfile.TemporaryDirectory() as folder, global_randomness(ambient):
             checkpoint = Path(folder) / "checkpoint.safetensors"
             if stop_behind is not None:
@@ -172,16 +174,16 @@ class Subject:
         return view.batch(rows.tolist()), torch.from_numpy(self.task.train.labels[rows]).to(self.backbone.device)
 
     def test_images(self, learner: Learner, rows: list[int] | None = None) -> Images:
-        """The test images, or those of some rows."""
+        """The test images, or some rows of them."""
         view = View(self.world.test.images, learner.backbone, self.world.cache)
         return view.batch(list(range(len(view))) if rows is None else rows)
 
     def logits(self, learner: Learner, classes: Classes | None = None, rows: list[int] | None = None) -> Tensor:
-        """(B, C) as an evaluation asks for them: the test images (or `rows` of them) among the trained classes."""
+        """(B, C) as an evaluation computes them: the test images (or `rows` of them) among the trained classes."""
         return self._score(learner, classes or self.classes, self.test_images(learner, rows))
 
     def cross_entropy(self, learner: Learner) -> float:
-        """Of the logits of the training images, which are scored like test images."""
+        """The cross-entropy of the training images, which are scored like test images."""
         view = View(self.task.train.images, learner.backbone, self.world.cache)
         scores = self._score(learner, self.classes, view.batch(range(len(view))))
         return float(F.cross_entropy(scores, torch.from_numpy(self.task.train.labels).to(scores.device)))
@@ -195,7 +197,7 @@ class Subject:
 
 
 class _StoppedError(Exception):
-    """The interruption of a trial."""
+    """Raised to interrupt a training on purpose."""
 
 
 def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
@@ -205,7 +207,7 @@ def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 
 @contextmanager
 def global_randomness(seed: int) -> Iterator[None]:
-    """The global generators of torch, NumPy and Python in a known state; at the end they are as they were."""
+    """Put the global generators of torch, NumPy and Python into a known state; restore them at the end."""
     before = torch.get_rng_state(), np.random.get_state(), random.getstate()
     torch.manual_seed(seed)
     np.random.seed(seed)
@@ -220,7 +222,7 @@ def global_randomness(seed: int) -> Iterator[None]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One CPU thread, as in a comparison: the last bits of a product depend on their number."""
+    """Use one CPU thread, as in a comparison: the last bits of a matrix product depend on the number of threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
