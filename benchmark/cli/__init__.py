@@ -1,1 +1,1 @@
-"""The command line: declares commands."""
+"""The command line: declares the commands and their options."""

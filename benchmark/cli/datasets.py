@@ -6,7 +6,7 @@ import typer
 
 from promptarena.benchmark.cli.options import Root, SuiteArgument
 
-datasets_app = typer.Typer(help="The datasets: what they are, getting them, and whether they are whole.")
+datasets_app = typer.Typer(help="List, download and verify datasets.")
 
 
 @datasets_app.command("list")
@@ -23,12 +23,12 @@ def prepare_datasets(
     suite: Annotated[str, typer.Option(help="A built-in suite, or the path of a suite's TOML file.")] = "clip-15",
     root: Root = None,
     own_split: Annotated[
-        bool, typer.Option("--own-split", help="Divide a dataset here where its published split cannot be had.")
+        bool, typer.Option("--own-split", help="Make an own split if a dataset's published split is not available.")
     ] = False,
 ) -> int:
-    """Fetch public datasets, lay them out and check them; exit code 2 when one is incomplete.
+    """Download public datasets, arrange and check them; exit code 2 if one is incomplete.
 
-    Interrupted at any moment, the same command goes on. A folder that is there is used as it is and never written into.
+    After an interruption, the same command continues. An existing folder is used as it is and never written to.
     """
     from promptarena.benchmark.cli.commands.datasets import prepare_datasets
 
@@ -41,7 +41,7 @@ def verify_datasets(
     suite: Annotated[str, typer.Option(help="A built-in suite, or the path of a suite's TOML file.")] = "mini",
     root: Root = None,
 ) -> int:
-    """Check that datasets are present and whole; exit code 2 when one is not."""
+    """Check that datasets are present and complete; exit code 2 if one is not."""
     from promptarena.benchmark.cli.commands.datasets import print_verification
 
     return print_verification(names or (), suite, root)

@@ -7,7 +7,7 @@ import typer
 
 from promptarena.benchmark.cli.options import Plugins, Results, Root, SuiteArgument, TrackingUri
 
-heads_app = typer.Typer(help="What the attention heads of a backbone are for.")
+heads_app = typer.Typer(help="Find the roles of a backbone's attention heads, and search for images with them.")
 
 
 @heads_app.command("diagnose")
@@ -19,15 +19,17 @@ def diagnose_heads(
     images: Annotated[
         str | None,
         typer.Option(
-            metavar="DATASET|FOLDER", help="Pictures (default: the suite's training splits).", show_default=False
+            metavar="DATASET|FOLDER",
+            help="Images to use (default: the suite's training splits).",
+            show_default=False,
         ),
     ] = None,
-    max_images: Annotated[int, typer.Option(min=2, help="Take at most so many pictures, evenly.")] = 5000,
+    max_images: Annotated[int, typer.Option(min=2, help="Take at most this many images, evenly.")] = 5000,
     pool: Annotated[
-        Path | None, typer.Option(help="Descriptions, one a line (default: the shipped ones).", show_default=False)
+        Path | None, typer.Option(help="Descriptions, one per line (default: the shipped ones).", show_default=False)
     ] = None,
     texts_per_head: Annotated[int, typer.Option(min=1, help="Descriptions chosen for each head.")] = 20,
-    concepts: Annotated[int, typer.Option(min=2, help="Concepts wanted.")] = 12,
+    concepts: Annotated[int, typer.Option(min=2, help="Requested number of concepts.")] = 12,
     encoder: Annotated[str, typer.Option(help="A sentence-transformers model: name or folder.")] = "all-MiniLM-L6-v2",
     out: Annotated[
         Path | None, typer.Option(help="The role table's file (default: RESULTS/heads/SUITE.json).", show_default=False)
@@ -61,18 +63,18 @@ def diagnose_heads(
 @heads_app.command("retrieve")
 def retrieve_by_attribute(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id in the record, or a learned.safetensors file.")],
-    folder: Annotated[Path, typer.Option(metavar="PICTURES", help="Folder of the pictures to rank.")],
-    query: Annotated[Path, typer.Option(metavar="IMAGE", help="The picture to find others like.")],
+    folder: Annotated[Path, typer.Option(metavar="PICTURES", help="Folder of the images to rank.")],
+    query: Annotated[Path, typer.Option(metavar="IMAGE", help="The image to compare with.")],
     attribute: Annotated[
-        Literal["colour", "shape", "texture", "object", "position"], typer.Option(help="In which respect.")
+        Literal["colour", "shape", "texture", "object", "position"], typer.Option(help="The attribute to compare by.")
     ],
-    top: Annotated[int, typer.Option(min=1, max=20, help="How many pictures are shown.")] = 8,
+    top: Annotated[int, typer.Option(min=1, max=20, help="How many images are shown.")] = 8,
     suite: Annotated[str, typer.Option(help="The suite whose backbone the run was trained on.")] = "mini",
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE.png",
-            help="The figure's file; an SVG goes beside it (default: RESULTS/heads/IMAGE-ATTRIBUTE.png).",
+            help="The figure's file; an SVG is written next to it (default: RESULTS/heads/IMAGE-ATTRIBUTE.png).",
             show_default=False,
         ),
     ] = None,
@@ -82,7 +84,7 @@ def retrieve_by_attribute(
     results: Results = Path("results"),
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Rank pictures by one attribute's feature of a trained DeAR, and by plain CLIP for comparison."""
+    """Rank images by a trained DeAR's feature of one attribute, and by plain CLIP for comparison."""
     from promptarena.benchmark.cli.commands.heads import Search, run_retrieval
 
     search = Search(

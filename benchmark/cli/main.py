@@ -41,7 +41,7 @@ app.add_typer(published_app, name="published")
 app.add_typer(heads_app, name="heads")
 
 WrongUsage: Any = typer.BadParameter.__mro__[1]
-"""The parser's error class; typer brings a parser of its own or uses click, depending on its version."""
+"""The parser's error class; typer has its own parser or uses click, depending on its version."""
 
 
 def main() -> NoReturn:
@@ -49,7 +49,7 @@ def main() -> NoReturn:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
-    gc.set_threshold(100_000, 50, 50)  # as usual, a fourth of the imports' time would go into searching for garbage
+    gc.set_threshold(100_000, 50, 50)  # with the usual thresholds a fourth of the imports' time is garbage collection
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
@@ -63,7 +63,7 @@ def main() -> NoReturn:
             raise
         code = _complain(str(error))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains as it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise the interpreter complains at exit
         code = 128 + signal.SIGPIPE
     sys.exit(code)
 
@@ -87,11 +87,11 @@ def compare(
     seeds: Seeds = None,
     shots: Annotated[list[int] | None, typer.Option(help="Training images per class.", show_default=False)] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="METHOD.NAME=VALUE or METHOD.recipe.NAME=VALUE.")
+        list[str] | None, typer.Option("--set", help="Change a setting: METHOD.NAME=VALUE or METHOD.recipe.NAME=VALUE.")
     ] = None,
     ablations: Annotated[
         list[str] | None,
-        typer.Option("--ablate", help="Also run methods without these of their parts, by name, or all."),
+        typer.Option("--ablate", help="Also run these ablations of the methods, by name, or all."),
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would run, and for how long; run nothing.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Runs at the same time (default: one per core).")] = None,
@@ -101,7 +101,7 @@ def compare(
         bool,
         typer.Option(
             "--seeds-together",
-            help="Train the seeds of a method as one computation where it allows.",
+            help="Train the seeds of a method as one computation if it allows that.",
         ),
     ] = False,
     compiled: Annotated[
@@ -112,9 +112,9 @@ def compare(
     results: Results = Path("results"),
     tracking_uri: TrackingUri = None,
 ) -> int:
-    """Run what the record lacks of a comparison, then print its leaderboards.
+    """Run the missing runs of a comparison, then print its leaderboards.
 
-    Interrupted at any moment, the same command goes on where it stood. Lists are given as `--seeds 1 2 3`; name the
+    After an interruption, the same command continues where it stopped. Lists are given as `--seeds 1 2 3`; name the
     suite before them.
     """
     from promptarena.benchmark.backbone.loading import compiler_for
@@ -161,7 +161,7 @@ def leaderboard(
     reference: Annotated[str, typer.Option(help="The method that statistics compare the others with.")] = "",
     format: Annotated[
         FormatName | None,
-        typer.Option(help="Layout of the tables; by default as the ending of --out says.", show_default=False),
+        typer.Option(help="Format of the tables (default: by the ending of --out).", show_default=False),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead.", show_default=False)] = None,
     exports: Annotated[
@@ -198,7 +198,7 @@ def report(
     protocols: Protocols = None,
     methods: Annotated[list[str] | None, typer.Option(help="Only these methods.", show_default=False)] = None,
     datasets: Datasets = None,
-    reference: Annotated[str, typer.Option(help="The method that others are compared with.")] = "",
+    reference: Annotated[str, typer.Option(help="The method that statistics compare the others with.")] = "",
     results: Results = Path("results"),
     tracking_uri: TrackingUri = None,
 ) -> None:
@@ -237,7 +237,7 @@ def import_runs(
     results: Results = Path("results"),
     tracking_uri: TrackingUri = None,
 ) -> None:
-    """Add exported runs to the record; what it has already is left alone."""
+    """Add exported runs to the record; runs that it already has are not changed."""
     from promptarena.benchmark.cli.commands.export import import_exports
 
     import_exports(folders, results.absolute(), tracking_uri)

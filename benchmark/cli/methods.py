@@ -37,7 +37,7 @@ def check_methods(
     names: Annotated[list[str], typer.Argument(help="Methods by name, Python files with methods, or all.")],
     plugins: Plugins = None,
 ) -> int:
-    """Hold methods to the contract; exit code 1 when one breaks a rule."""
+    """Check methods against the contract; exit code 1 if one breaks a rule."""
     from promptarena.benchmark.cli.commands.methods import check_methods
 
     return check_methods(names, plugins or ())
@@ -48,7 +48,7 @@ def new_method(
     name: Annotated[str, typer.Argument(help="Letters, digits, - or _.")],
     folder: Annotated[Path, typer.Option(help="Where its files go.")] = Path(),
 ) -> None:
-    """Begin a method: write a plugin that works and its test."""
+    """Start a new method: write a working plugin and its test."""
     from promptarena.benchmark.cli.commands.methods import begin_method
 
     begin_method(name, folder)

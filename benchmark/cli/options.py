@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     FormatName = str
 else:
     FormatName = Literal[format_names()]
-"""The name of a table format; the choices of an option are those that the registry finds."""
+"""The name of a table format; the option offers the formats that the registry finds."""
 SuiteArgument = Annotated[str, typer.Argument(help="A built-in suite, or the path of a suite's TOML file.")]
 Results = Annotated[Path, typer.Option(help="Folder of the record, its artifacts and unfinished trainings.")]
 TrackingUri = Annotated[
@@ -23,7 +23,7 @@ TrackingUri = Annotated[
 Root = Annotated[
     Path | None, typer.Option(envvar="PROMPTARENA_DATA", help="Folder of the public datasets.", show_default=False)
 ]
-Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python files with further methods.")]
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python files with additional methods.")]
 Methods = Annotated[
     list[str] | None, typer.Option(help="Methods by name, or all (default: the suite's).", show_default=False)
 ]
@@ -39,7 +39,7 @@ class SpacedLists(TyperCommand):
     """A command whose repeatable options also take their values one after the other, up to the next option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Rewrite the words behind a repeatable option into one option each, then parse as usual."""
+        """Turn each word after a repeatable option into an option of its own, then parse as usual."""
         repeatable = {
             name for parameter in self.params if getattr(parameter, "multiple", False) for name in parameter.opts
         }

@@ -13,19 +13,19 @@ from promptarena.benchmark.leaderboard.model import Board, in_brief
 
 
 def format_of(out: Path | None) -> Format:
-    """The format that a file's name asks for; "rich" for other endings and for the terminal."""
+    """The format given by a file's ending; "rich" for other endings and for the terminal."""
     by_ending = {f".{ending}": format for format, ending in file_endings().items()}
     return by_ending.get(out.suffix.lower(), "rich") if out else "rich"
 
 
 def check_protocols(names: Sequence[str]) -> None:
-    """Raise UserError for a name that is no protocol's."""
+    """Raise UserError for a name that is not a protocol."""
     for name in names:
         protocol_info(name)
 
 
 def print_boards(boards: Sequence[Board], format: Format, out: Path | None, *, in_full: bool = False) -> None:
-    """Print the boards, or write them to a file; "rich" has statistics in brief unless `in_full`.
+    """Print the boards, or write them to a file; "rich" shows short statistics unless `in_full`.
 
     Raises UserError when the file cannot be written.
     """

@@ -1,4 +1,4 @@
-"""What the commands do, over plain functions; all that is printed to standard output is printed here."""
+"""What the command `compare` does and prints."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +33,7 @@ from promptarena.benchmark.running.runner import Workplace
 def run_compare(
     request: Request, workplace: Workplace, tracking_uri: str | None, workers: int, *, plan_only: bool
 ) -> int:
-    """Carry out a comparison and print its leaderboards; the exit code: 0, or 2 (bad input) or 1 when a run failed."""
+    """Run a comparison and print its leaderboards. Returns the exit code: 0, or 2 (bad input) or 1 if a run failed."""
     console = terminal.console()
     requested = enumerate_request(request, workplace.suite, workplace.plugins)
     if plan_only and (missing := lacking(requested, workplace.data_root)):
@@ -77,7 +77,7 @@ def _print_plan(console: Console, comparison: Comparison, workers: int) -> None:
 
 
 def _plan_table(comparison: Comparison) -> Table:
-    """Runs to carry out by method and protocol."""
+    """The number of missing runs by method and protocol."""
     missing = comparison.missing()
     protocols = list(dict.fromkeys(run.spec.protocol for run in missing))
     table = terminal.table("to run", *protocols, "expected")

@@ -34,7 +34,7 @@ def print_datasets(suite_name: str) -> None:
 
 
 def prepare_datasets(names: Sequence[str], suite_name: str, root: Path | None, *, own_split: bool) -> int:
-    """Make datasets ready one after the other; the exit code: 0 when all are, else 2."""
+    """Prepare datasets one after the other. Returns the exit code: 0 if all are ready, else 2."""
     place = root or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
     if place is None:
         raise UserError(f"name the folder of all datasets with --root or the environment variable {DATA_VARIABLE}")
@@ -50,7 +50,7 @@ def prepare_datasets(names: Sequence[str], suite_name: str, root: Path | None, *
 
 
 def print_verification(names: Sequence[str], suite_name: str, root: Path | None) -> int:
-    """A line per dataset and its problems; the exit code: 0 when all are whole, else 2."""
+    """Print a line per dataset and its problems. Returns the exit code: 0 if all are complete, else 2."""
     console, whole = terminal.console(), True
     for card in _cards(names, suite_name):
         report = _verified(console, card, root)
@@ -83,7 +83,7 @@ def _verified(console: Console, card: Card, root: Path | None) -> Report:
 
 
 class _StepBar:
-    """A bar for the step that preparing is at; nothing where the output is no terminal."""
+    """A progress bar for the current step of preparing; shows nothing if the output is not a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -106,7 +106,7 @@ class _StepBar:
         self._progress.stop()
 
     def show(self, step: Step) -> None:
-        """Show how far the step is."""
+        """Show the progress of the step."""
         if self._now != (step.kind, step.name):
             self._now = (step.kind, step.name)
             self._progress.reset(self._task, description=f"{step.kind} {step.name}", total=step.total)

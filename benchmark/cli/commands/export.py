@@ -1,4 +1,4 @@
-"""What the commands on exported runs do and print; none of them needs torch, and the leaderboard no MLflow either."""
+"""What the commands on exported runs do and print. None needs torch; the leaderboard does not need MLflow either."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -36,9 +36,9 @@ Item = TypeVar("Item")
 def export_record(
     suite_name: str, out: Path, results: Path, tracking_uri: str | None, *, with_learners: bool = False
 ) -> None:
-    """Write the finished runs of a suite to the folder `out`, those that it lacks, and print how many.
+    """Write those finished runs of a suite that the folder `out` lacks to it, and print how many.
 
-    `with_learners` adds the trained tensors and the drawn images. Raises UserError when nothing is recorded, or when
+    `with_learners` adds the trained tensors and the few-shot splits. Raises UserError when nothing is recorded, or when
     the folder holds another suite.
     """
     suite = load_suite(suite_name)
@@ -53,7 +53,7 @@ def export_record(
 def write_export(
     suite: Suite, record: Record, stored: Sequence[StoredResult], out: Path, *, with_learners: bool
 ) -> int:
-    """Write these runs to the folder `out` where it lacks them or has older or damaged ones; how many were written.
+    """Write these runs to the folder `out` if it lacks them or has older or damaged ones. Returns their number.
 
     Other runs of the suite in the folder stay.
     """
@@ -72,7 +72,7 @@ def write_export(
 
 
 def _has(out: Path, result: StoredResult) -> bool:
-    """Whether the folder has this very run, or a newer one of its key."""
+    """Whether the folder has exactly this run, or a newer one with its key."""
     try:
         run = read_run(out, result.run_key)
     except NewerSchemaError:
@@ -93,9 +93,9 @@ def _add_files(record: Record, result: StoredResult, out: Path) -> None:
 
 
 def import_exports(folders: Sequence[Path], results: Path, tracking_uri: str | None) -> None:
-    """Add the runs of exports to the record, those that it lacks, and print how many.
+    """Add those runs of exports that the record lacks to it, and print how many.
 
-    Everything is verified before anything is written. Interrupted at any moment, the same call goes on.
+    Everything is verified before anything is written. After an interruption, the same call continues.
     """
     by_suite: dict[str, list[Export]] = {}
     for export in map(read_export, folders):
@@ -111,7 +111,7 @@ def import_exports(folders: Sequence[Path], results: Path, tracking_uri: str | N
 
 
 def _import(exports: Sequence[Export], runs: Sequence[ExportedRun], record: Record) -> int:
-    """Record the runs of these exports of one suite, as one comparison; how many were missing."""
+    """Record the runs of these exports of one suite as one comparison. Returns how many were missing."""
     outline = exports[0].manifest.suite
     recorded = record.index(outline.name)
     missing = [run for run in runs if run.run_key not in recorded or recorded[run.run_key].status != "finished"]
@@ -136,7 +136,7 @@ def _import(exports: Sequence[Export], runs: Sequence[ExportedRun], record: Reco
 
 
 def _files(exports: Sequence[Export], run: ExportedRun) -> dict[str, Path]:
-    """The files that any of the exports has of this very run."""
+    """The files that any of the exports has for exactly this run."""
     return {
         name: path
         for export in exports

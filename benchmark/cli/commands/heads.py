@@ -32,12 +32,12 @@ from promptarena.benchmark.recording.store import shown
 from promptarena.benchmark.training.trained_learner import LEARNED, Learned
 
 LAYERS = 4
-"""Layers looked at when none are named: the last ones."""
+"""Number of layers diagnosed by default: the last ones."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be diagnosed; None stands for the default."""
+    """What to diagnose; None stands for the default."""
 
     suite: str = "mini"
     layers: str | None = None
@@ -85,7 +85,7 @@ def run_diagnosis(request: Request, results: Path, tracking_uri: str | None) -> 
 
 @dataclass(frozen=True)
 class Search:
-    """What is to be retrieved: the pictures of `folder` nearest to `query`, to the learner of a run (or in a file)."""
+    """What to retrieve: the images of `folder` nearest to `query`, as seen by the learner of a run (or of a file)."""
 
     run: str
     folder: Path
@@ -100,7 +100,7 @@ class Search:
 
 
 def run_retrieval(search: Search, results: Path, tracking_uri: str | None) -> None:
-    """Rank the pictures, write the figure, record it beside the run, and print the ranking. Raises UserError."""
+    """Rank the images, write the figure, record it with the run, and print the ranking. Raises UserError."""
     torch.set_num_threads(search.threads)
     suite, registry = load_suite(search.suite), load_registry(search.plugins)
     record, console = Record.open(results, tracking_uri), terminal.console()
@@ -152,7 +152,7 @@ def _fetched(record: Record, run: str, folder: Path) -> Path:
 
 
 def print_ranking(console: Console, found: retrieval.Retrieval) -> None:
-    """The nearest pictures by the attribute, and beside them those by plain CLIP."""
+    """Print the nearest images by the attribute, and next to them those by plain CLIP."""
     console.print(f"Nearest to {found.query_name} among {found.compared} pictures:")
     table = terminal.table("", f"by {found.attribute}", "cosine", f"by {retrieval.PLAIN}", "cosine")
     for rank, (own, plain) in enumerate(zip(found.by_attribute, found.by_clip, strict=True), start=1):
@@ -184,7 +184,7 @@ def chosen_layers(text: str | None, backbone: Backbone) -> range:
 
 
 def print_summary(console: Console, table: RoleTable) -> None:
-    """Roles by layer, who serves the attributes, which rule fired, and what to look out for."""
+    """Print the roles by layer, the heads of each attribute, the rule that set the roles, and warnings."""
     console.print(
         f"{table.backbone}: {len(table.heads)} heads, {table.images.count} pictures ({table.images.name}), "
         f"{table.pool.count} texts ({table.pool.name}), {table.encoder.name}"

@@ -1,4 +1,4 @@
-"""What the command leaderboard does and prints; of exports it needs neither torch nor MLflow."""
+"""What the command leaderboard does and prints. For exports it needs neither torch nor MLflow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,11 @@ from promptarena.benchmark.report.boards import boards_of
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which leaderboards, and how: `out` is a file to write instead of printing, whose ending tells the format unless
-    `format` does; `statistics` are shown in full instead of in brief on a terminal and compare with `reference` if one
-    is named; the rest is as in `boards.Selection`."""
+    """Which leaderboards to show, and how.
+
+    out: a file to write instead of printing; its ending sets the format unless `format` is given. statistics: show them
+    in full, not in brief, on a terminal. reference: the method that statistics compare the others with, if any. The
+    rest is as in `boards.Selection`."""
 
     suite: str = "mini"
     protocols: Sequence[str] = ()
@@ -34,7 +36,7 @@ class Wanted:
 
 
 def leaderboard_of_record(wanted: Wanted, results: Path, tracking_uri: str | None) -> None:
-    """Print, or write, the leaderboards of what is recorded. Raises UserError when there is nothing to show."""
+    """Print, or write, the leaderboards of the record. Raises UserError when there is nothing to show."""
     check_protocols(wanted.protocols)
     suite = load_suite(wanted.suite)
     record = Record.open_existing(results, tracking_uri)
@@ -44,9 +46,9 @@ def leaderboard_of_record(wanted: Wanted, results: Path, tracking_uri: str | Non
 
 
 def leaderboard_of_exports(wanted: Wanted, folders: Sequence[Path]) -> None:
-    """Print, or write, the leaderboards of exports taken together; they are those of a record with the same runs.
+    """Print, or write, the leaderboards of all the exports together; they equal those of a record with the same runs.
 
-    Raises UserError when the exports are damaged or have nothing to show.
+    Raises UserError if the exports are damaged or have nothing to show.
     """
     check_protocols(wanted.protocols)
     exports = [read_export(folder) for folder in folders]
@@ -78,7 +80,7 @@ def _show(wanted: Wanted, outline: Outline, results: Sequence[StoredResult], not
 
 
 def _outline(name: str, exports: Sequence[Export]) -> Outline:
-    """The layout of a suite's tables: as it is here, else as the exports have it, which must then agree."""
+    """The layout of a suite's tables: from the suite on this machine, else from the exports, which must then agree."""
     there = {export.manifest.suite.name: export.manifest.suite for export in exports}
     if name in list_suites() or name.endswith(".toml"):
         outline = outline_of(load_suite(name))

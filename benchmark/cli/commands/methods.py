@@ -1,4 +1,4 @@
-"""What `promptarena methods` does: list, show, check and begin methods."""
+"""What `promptarena methods` does: list, show, check and create methods."""
 
 import inspect
 import shlex
@@ -24,17 +24,17 @@ from promptarena.benchmark.plugins.registry import ALL, OURS, Method, Registry, 
 from promptarena.benchmark.plugins.scaffold import write_method
 
 COUNTED = Classes(tuple(f"class {number}" for number in range(1, 101)), "a photo of a {}.")
-"""The classes for which `methods list` counts parameters."""
+"""The number of classes for which `methods list` counts parameters."""
 STATES = {True: Text("ok", style="green"), False: Text("broken", style="red"), None: Text("–")}
 LONGEST_REMARK = 60
 ARXIV = "https://arxiv.org/abs/"
 
 
 def print_methods(plugins: Sequence[Path], architecture: str | None = None) -> None:
-    """A table of all methods, and the reasons of those that are broken.
+    """Print a table of all methods, and why some are broken.
 
-    Trainable parameters are those on `architecture`, open_clip's name of a CLIP; None: the miniature's. Raises
-    UserError for one that is unknown.
+    Trainable parameters are counted on `architecture`, open_clip's name of a CLIP; None: the miniature's. Raises
+    UserError for an unknown name.
     """
     registry, console = load_registry(plugins), terminal.console()
     backbone = backbone_of_shapes(architecture or load_suite("mini").backbone.given_architecture)
@@ -66,13 +66,13 @@ def _print_broken(console: Console, registry: Registry) -> None:
 
 
 def _trainable(learner: type[Learner], backbone: Backbone) -> tuple[str, str]:
-    """The number of trainable parameters as text, and why it is not known."""
+    """The number of trainable parameters as text, and the reason if it is not known."""
     try:
         config, recipe = learner.preset(TrainingTask(protocol=DEFAULT_PROTOCOL, shots=16, is_source=False))
         built = learner(backbone, config, COUNTED, torch.Generator().manual_seed(0))
     except UserError as error:
         return "–", str(error)
-    except Exception as error:  # whatever a stranger's method raises
+    except Exception as error:  # a plugin's method may raise anything
         return "–", one_line(error)
     count = sum(parameter.numel() for parameter in built.parameters())
     known_later = recipe.epochs > 0 and count == 0
@@ -85,7 +85,7 @@ def _parity(learner: type[Learner]) -> str:
 
 
 def print_method(name: str, plugins: Sequence[Path]) -> None:
-    """A method's docstring, settings, and recipe per protocol."""
+    """Print a method's docstring, settings, and recipe per protocol."""
     method = load_registry(plugins).get(name)
     about, learner, console = method.learner.about, method.learner, terminal.console()
     console.print(Text(about.title, style="bold"))
@@ -123,9 +123,9 @@ def _preset(learner: type[Learner], protocol: Protocol, *, is_source: bool) -> s
 
 
 def check_methods(given: Sequence[str], plugins: Sequence[Path]) -> int:
-    """Hold methods to the contract and print what was found; the exit code: 0, or 1 when one breaks a rule.
+    """Check methods against the contract and print the findings. Returns the exit code: 0, or 1 if one breaks a rule.
 
-    given: names of methods, files (`.py`) whose methods are meant, or `all`. Raises UserError for an unknown name or
+    given: names of methods, files (`.py`) whose methods are checked, or `all`. Raises UserError for an unknown name or
     file.
     """
     files = [Path(name) for name in given if name.endswith(".py")]

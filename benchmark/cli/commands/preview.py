@@ -1,4 +1,4 @@
-"""`compare --plan` before data or weights are there: what is missing, what would run, how long it may take."""
+"""`compare --plan` without data or weights: what is missing, what would run, how long it may take."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

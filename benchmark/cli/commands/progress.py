@@ -1,4 +1,4 @@
-"""Shows a comparison at work: live bars with an ETA on a terminal, a plain line per run elsewhere."""
+"""Shows the progress of a comparison: live bars with an ETA on a terminal, otherwise a plain line per run."""
 
 from collections.abc import Mapping
 from types import TracebackType
@@ -47,19 +47,19 @@ class ProgressReporter:
         self._progress.stop()
 
     def started(self, run: PlannedRun) -> None:
-        """A bar for the run's epochs."""
+        """Show a bar for the run's epochs."""
         epochs = int(run.recipe["epochs"])
         self._tasks[run.key] = self._progress.add_task(name_of(run), total=max(epochs, 1), note="")
 
     def epoch(self, run: PlannedRun, curve: Mapping[str, float]) -> None:
-        """The run's bar moves on."""
+        """Advance the run's bar."""
         note = f"loss {curve['loss']:.3f}" if "loss" in curve else ""
         self._progress.update(self._tasks[run.key], completed=int(curve["epoch"]), note=note)
         self._trained[run.key] = curve["epoch"] / int(run.recipe["epochs"])
         self._progress.update(self._overall, note=self._left())
 
     def finished(self, run: PlannedRun, result: RunResult) -> None:
-        """The run's line: its accuracies and seconds, and what is left of the whole comparison."""
+        """Print the run's line: its accuracies and seconds, and the time left for the whole comparison."""
         own = [score for score in result.scores if not score.reading]
         accuracies = ", ".join(
             f"{_target_name(run, score.target.dataset, score.target.subset)} "
@@ -71,7 +71,7 @@ class ProgressReporter:
         self._end(run, f"{accuracies or 'nothing to score'}{more} ({seconds:.1f} s)")
 
     def failed(self, run: PlannedRun, error: RunFailedError) -> None:
-        """The run's line: why it failed."""
+        """Print the run's line: why it failed."""
         self._end(run, Text.assemble(("failed", "red"), f": {error}"))
 
     def _end(self, run: PlannedRun, outcome: str | Text) -> None:
@@ -85,14 +85,14 @@ class ProgressReporter:
         self._console.print(line)
 
     def _left(self) -> str:
-        """The expected rest, training being taken for all of a run; empty while nothing is known."""
+        """The expected time left, where a run's progress is that of its training; empty while nothing is known."""
         rest = [self._comparison.seconds(run) * (1 - self._trained.get(run.key, 0.0)) for run in self._open.values()]
         seconds = sum(rest) / max(1, min(self._workers, len(rest)))
         return f"about {duration(seconds)} left" if seconds else ""
 
 
 def name_of(run: PlannedRun) -> str:
-    """A run in a few words: `coop base-to-novel food, seed 1`."""
+    """A run's short name: `coop base-to-novel food, seed 1`."""
     spec = run.spec
     shots = f" {spec.shots} shots" if protocol_info(spec.protocol).by_shots else ""
     seed = "" if spec.seed is None else f", seed {spec.seed}"

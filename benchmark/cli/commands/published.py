@@ -28,7 +28,7 @@ _LEGEND = (
 
 
 def print_published_list() -> None:
-    """A table of all methods with published figures: how many in each protocol, and of which kinds."""
+    """Print a table of all methods with published figures: how many in each protocol, and of which kinds."""
     published, console = load_published(), terminal.console()
     table = terminal.table(
         "method", *(info.heading for info in PROTOCOLS.values()), "own\npaper", "quoted", "other", "flagged"
@@ -47,9 +47,9 @@ def print_published_list() -> None:
 
 
 def print_published(name: str) -> None:
-    """A method's published figures by protocol and dataset, with their sources. Raises UserError for one without any.
+    """Print a method's published figures by protocol and dataset, with their sources. UserError if there are none.
 
-    `name` is the method's name, or as a source prints it, in upper or lower case.
+    `name` is the method's name, or the name that a source prints; upper and lower case are the same.
     """
     published, console = load_published(), terminal.console()
     called = {word.casefold(): method for word, method in zip(published["printed"], published["method"], strict=True)}
@@ -78,7 +78,7 @@ def print_published(name: str) -> None:
 
 
 def _table(rows: "pd.DataFrame", numbers: dict[str, int]) -> Table:
-    """A line per dataset, shots and kind with the figures that sources agree on."""
+    """A table with a line per dataset, shots and kind, and the figures that sources agree on."""
     metrics = [metric for metric in _METRICS if (rows["metric"] == metric).any()]
     table = terminal.table("dataset", "shots", *(_METRICS[metric] for metric in metrics), "kind", "sources")
     for column in table.columns[1 : 2 + len(metrics)]:

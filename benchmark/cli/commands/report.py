@@ -74,7 +74,7 @@ def page_of(
     datasets: Sequence[str] = (),
     reference: str = "",
 ) -> str:
-    """The report of results and of the runs they come from, which are matched by "run_id".
+    """The report of results and of their runs, which are matched by "run_id".
 
     Needs neither a record nor torch. The arguments are those of `report_page` and `write_report`. Raises UserError for
     a protocol, method or dataset that is not there.

@@ -1,4 +1,4 @@
-"""How the commands print: text as it is, and plain tables that fit the terminal."""
+"""How the commands print: unchanged text, and plain tables that fit the terminal."""
 
 from rich.console import Console
 from rich.table import Table
@@ -6,12 +6,12 @@ from rich.text import Text
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that prints text as it is: names, paths and errors may hold anything."""
+    """A console that prints text unchanged, without markup: names, paths and errors may contain any characters."""
     return Console(stderr=stderr, soft_wrap=True, markup=False, emoji=False, highlight=False)
 
 
 def table(*headers: str) -> Table:
-    """A table without lines whose cells are folded to fit."""
+    """A table without lines whose cells are wrapped to fit."""
     made = Table(box=None, pad_edge=False)
     for header in headers:
         made.add_column(header, overflow="fold")

@@ -18,7 +18,7 @@ SECONDS_TO_END = 10.0
 
 
 def serve_ui(results: Path, tracking_uri: str | None, port: int) -> int:
-    """Run MLflow's server on the record until it is stopped; its exit code."""
+    """Run MLflow's server on the record until it is stopped. Returns its exit code."""
     record = Record.open_existing(results, tracking_uri)
     if record.uri.startswith(("http://", "https://")):
         raise UserError(f"the record is served already: open {shown(record.uri)} in a browser")
@@ -42,7 +42,7 @@ def serve_ui(results: Path, tracking_uri: str | None, port: int) -> int:
 
 
 def _end_group(server: subprocess.Popen[bytes]) -> None:
-    """End a server with the processes it started, which it would leave behind."""
+    """End a server and the processes it started, which would otherwise keep running."""
     with suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
