@@ -1,1 +1,1 @@
-"""Carries out a plan: the comparison, its schedule and its workers."""
+"""Runs a plan: the comparison, its schedule and its workers."""

@@ -1,5 +1,4 @@
-"""A comparison from end to end: plan the runs, carry out those the record lacks, record them, and tell what
-happened."""
+"""A comparison from end to end: plan the runs, run those that the record lacks, record them, and report events."""
 
 import shutil
 import time
@@ -32,7 +31,7 @@ SECONDS_BETWEEN_HEARTBEATS = 60.0
 
 @dataclass(frozen=True)
 class Comparison:
-    """A planned comparison and what the record already has of it."""
+    """A planned comparison and which of its runs the record already has."""
 
     suite: Suite
     runs: tuple[PlannedRun, ...]
@@ -43,7 +42,7 @@ class Comparison:
 
     @property
     def key(self) -> str:
-        """Content key: the same runs make the same comparison."""
+        """Content key: the same runs give the same key."""
         return digest(sorted(run.key for run in self.runs))
 
     @property
@@ -56,11 +55,11 @@ class Comparison:
         return [run for run in self.runs if self._status(run) == "finished"]
 
     def elsewhere(self) -> list[PlannedRun]:
-        """Runs that another living process is at work on."""
+        """Runs that another live process is working on."""
         return [run for run in self.runs if self._status(run) == "running" and self.recorded[run.key].owner_alive]
 
     def missing(self) -> list[PlannedRun]:
-        """Runs to carry out now, those that failed or were interrupted among them."""
+        """Runs to run now, including those that failed or were interrupted."""
         left_out = {run.key for run in (*self.done(), *self.elsewhere())}
         return [run for run in self.runs if run.key not in left_out]
 
@@ -116,7 +115,7 @@ def _planned(planner: Planner, specs: Sequence[RunSpec], named: bool) -> tuple[t
 def _workloads(
     runs: Sequence[PlannedRun], recorded: Mapping[str, RecordedRun], suite: Suite, data: Data
 ) -> dict[str, Workload]:
-    """What each run asks for; of several unfinished runs that share a training, the first is charged with it."""
+    """The workload of each run; if several unfinished runs share a training, it counts for the first of them."""
     trained: set[str] = set()
     loads: dict[str, Workload] = {}
     for run in runs:
@@ -140,10 +139,10 @@ def _workload(run: PlannedRun, suite: Suite, data: Data, trains: bool) -> Worklo
 
 
 class Reporter(Protocol):
-    """Hears what happens in a comparison, to show it."""
+    """Receives the events of a comparison, to show them."""
 
     def started(self, run: PlannedRun) -> None:
-        """A worker took up a run."""
+        """A worker started a run."""
 
     def epoch(self, run: PlannedRun, curve: Mapping[str, float]) -> None:
         """A run finished an epoch."""
@@ -158,10 +157,10 @@ class Reporter(Protocol):
 def carry_out_comparison(
     comparison: Comparison, launcher: Launcher, record: Record, results: Path, reporter: Reporter
 ) -> list[tuple[PlannedRun, RunFailedError]]:
-    """Carry out what the record lacks and record each run as it ends; returns the failed runs with their errors.
+    """Run what the record lacks and record each run as it ends; returns the failed runs with their errors.
 
-    Runs that differ in the seed only are scored together, see Schedule. Interrupted at any moment, the same call goes
-    on where it stood: at the last finished epoch of each run. `results` is the folder of unfinished trainings; a
+    Runs that differ only in the seed are scored together, see Schedule. After an interruption, the same call continues
+    after the last finished epoch of each run. `results` is the folder of unfinished trainings; a
     training's files are removed once all its runs are recorded.
     """
     suite = comparison.suite
@@ -207,7 +206,7 @@ def carry_out_comparison(
 
 
 def record_comparison(comparison: Comparison, record: Record) -> str:
-    """Run id of the comparison in the record, made on first use."""
+    """Run id of the comparison in the record, created on first use."""
     return record.comparison(comparison.suite.name, comparison.key, _description(comparison))
 
 

@@ -1,4 +1,4 @@
-"""What a launcher is and what it says about the runs that it carries out."""
+"""What a launcher is and which events it reports about its runs."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from promptarena.benchmark.running.schedule import Schedule
 
 
 class RunFailedError(RuntimeError):
-    """A run ended with an error in its worker; `details` is the worker's traceback, `users_fault` whether it is bad
-    input."""
+    """A run ended with an error in its worker; `details` is the worker's traceback, `users_fault` whether the
+    user's input caused it."""
 
     def __init__(self, message: str, details: str, users_fault: bool) -> None:
         super().__init__(message, details, users_fault)
@@ -25,14 +25,14 @@ class RunFailedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Started:
-    """A worker took up a run."""
+    """A worker started a run."""
 
     run: PlannedRun
 
 
 @dataclass(frozen=True)
 class EpochDone:
-    """A run finished an epoch; on going on after an interruption, earlier epochs are reported again."""
+    """A run finished an epoch; when it resumes after an interruption, earlier epochs are reported again."""
 
     run: PlannedRun
     curve: dict[str, float]
@@ -48,25 +48,25 @@ class Done:
 
 @dataclass(frozen=True)
 class Quiet:
-    """Nothing was heard for a while."""
+    """No event arrived for a while."""
 
 
 Event = Started | EpochDone | Done | Quiet
 
 
 class Launcher(Protocol):
-    """Carries out scheduled runs, on this machine or on others. It knows nothing of the record."""
+    """Runs what is scheduled, on this machine or on others. It does not know the record."""
 
     @property
     def workers(self) -> int:
-        """How many groups of runs it works on at the same time (>= 1)."""
+        """Number of groups of runs that it works on at the same time (>= 1)."""
 
     def launch(self, schedule: Schedule) -> Generator[Event, None, None]:
-        """Carry out all that is scheduled, and yield what happens as it happens.
+        """Run everything that is scheduled, and yield the events as they happen.
 
         Every run is Started once, may report epochs, and ends in one Done; a run that fails ends in a Done with its
-        error and stops no other run. Quiet comes at least once a minute when nothing else does, so that the caller can
-        keep its claims alive. Closing the generator ends all workers.
+        error and does not stop other runs. Quiet comes at least once a minute when nothing else does, so that the
+        caller can keep its claims alive. Closing the generator ends all workers.
 
         Args:
             schedule: gives out groups of runs with `take`; runs of a lost worker go back with `put_back`.

@@ -1,6 +1,6 @@
-"""Local execution: worker processes that each train some runs one by one, score them together, and report over a pipe.
+"""Local execution: worker processes train runs one by one, score them together, and report over a pipe.
 
-A worker ends as soon as its parent is gone; a worker that dies takes down its own run only.
+A worker ends as soon as its parent is gone; if a worker dies, only its own run fails.
 """
 
 import multiprocessing
@@ -30,15 +30,15 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 Report = tuple[int, dict[str, float] | RunResult | RunFailedError | None]
-"""What a worker tells: the number of a run among those it was given, and an epoch's curve, what came out, or None when
-it takes up the run. Number TOGETHER: from now on it is at all that it has taken up."""
+"""A worker's message: the number of a run in its group, and an epoch's curve, the run's result or error, or None when
+the run starts. The number TOGETHER means: from now on it works on all started runs at once."""
 
 TOGETHER = -1
 
 
 class _Worker:
-    """A process and what it was given. `left`: the runs it has not ended, by number; `training`: the one it is at, or
-    None while it trains several together or scores all."""
+    """A process and its group of runs. `left`: the unfinished runs by number; `training`: the number of the run that it
+    trains, or None while it trains several together or scores all."""
 
     def __init__(self, process: SpawnProcess, pipe: "Connection[Any, Any]") -> None:
         self.process = process
@@ -47,14 +47,14 @@ class _Worker:
         self.training: int | None = None
 
     def give(self, runs: list[PlannedRun]) -> Started:
-        """Hand over runs; the first is taken up at once."""
+        """Send runs to the worker, which starts the first one at once."""
         self.left, self.training = dict(enumerate(runs)), 0
-        with suppress(ConnectionError):  # a worker that is gone is found out when its report is due
+        with suppress(ConnectionError):  # that the worker died is noticed when its next report is read
             self.pipe.send(runs)
         return Started(runs[0])
 
     def hear(self) -> Started | EpochDone | Done | None:
-        """The next thing it reports. Raises EOFError or OSError when it has died, also in the midst of a report."""
+        """The event of its next report. Raises EOFError or OSError if it died, even in the middle of a report."""
         number, what = self.pipe.recv()
         if number == TOGETHER:
             self.training = None
@@ -67,9 +67,9 @@ class _Worker:
         return Done(self.left.pop(number), what)
 
     def bury(self, schedule: Schedule) -> Done | None:
-        """Of a worker that has died: the run that it took down, if that is known; the others go back.
+        """Clean up after a worker that died: its failed run, if known; the other runs go back to the schedule.
 
-        When it was at several, each is tried again by itself.
+        If it was working on several runs at once, each of them is tried again alone.
         """
         self.process.join()
         if self.training is None and len(self.left) == 1:
@@ -85,13 +85,13 @@ class _Worker:
 
 @dataclass(frozen=True)
 class LocalPool:
-    """A launcher: so many worker processes on this machine."""
+    """A launcher: a number of worker processes on this machine."""
 
     workplace: Workplace
     workers: int
 
     def launch(self, schedule: Schedule) -> Generator[Event, None, None]:
-        """See Launcher. A run that a dead worker had begun is taken up again without being Started again."""
+        """See Launcher. A run that is repeated after its worker died is not reported as Started again."""
         yield from _carry_out(schedule, self.workplace, self.workers)
 
 
@@ -154,8 +154,8 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Processes started inside never see Ctrl-C, which a terminal sends to all: ending them is the parent's part."""
-    resource_tracker.ensure_running()  # started within, it would let interrupts in again
+    """Processes started inside ignore Ctrl-C, which a terminal sends to all processes: the parent ends them."""
+    resource_tracker.ensure_running()  # if it starts inside, it unblocks interrupts again
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -185,7 +185,7 @@ def _work(pipe: "Connection[Any, Any]", workplace: Workplace) -> None:
 
 
 class _Served:
-    """The worker's side: what it is given is carried out and told."""
+    """The worker's side: runs what it receives and reports the results."""
 
     def __init__(self, pipe: "Connection[Any, Any]", workplace: Workplace) -> None:
         self._pipe = pipe
@@ -212,18 +212,19 @@ class _Served:
             self._pipe.send((number, _failure(outcome) if isinstance(outcome, Exception) else outcome))
 
     def _train(self, number: int, planned: PlannedRun) -> TrainedRun | None:
-        """The run, trained by itself; None when it failed, which is told."""
+        """Train the run alone. Returns None if it failed; the failure is reported."""
         self._pipe.send((number, None))
         try:
             return self._executor.train(planned, partial(self._tell_epoch, number))
-        except Exception as error:  # a method's own failure must not end the comparison
+        except Exception as error:  # a failing method must not end the comparison
             self._pipe.send((number, _failure(error)))
             return None
 
     def _train_together(self, runs: list[PlannedRun]) -> dict[int, TrainedRun | None]:
-        """Those of the runs, by number, that are trained as one computation, None for one that failed, which is told.
+        """Train those runs that can be trained as one computation. Returns them by number; None for one that failed.
 
-        Where memory does not suffice, or a file of one is at fault, all are left to be trained by themselves.
+        Failures are reported. If memory does not suffice, or the user's input causes an error, nothing is returned, and
+        all runs are then trained alone.
         """
         chosen: list[int] = []
         try:
@@ -260,7 +261,7 @@ def _failure(error: Exception) -> RunFailedError:
 
 
 def _end_with_parent() -> None:
-    """A killed parent cannot end its workers, and a run may not report for minutes."""
+    """End this process when its parent is gone: a killed parent cannot end it, and reports may take minutes."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

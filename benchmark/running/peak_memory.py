@@ -1,4 +1,4 @@
-"""Peak memory of a stretch of work: the device's allocations on CUDA, the process's resident set on the CPU."""
+"""Peak memory during some work: the device's allocations on CUDA, the process's resident set on the CPU."""
 
 import contextlib
 import resource
@@ -12,7 +12,7 @@ _STATUS = Path("/proc/self/status")
 
 
 class PeakMemory:
-    """Measures from its construction on. On systems without /proc the CPU figure is the process's peak since its
+    """Measures from its creation on. On systems without /proc the CPU figure is the process's peak since its
     start."""
 
     def __init__(self, device: torch.device) -> None:

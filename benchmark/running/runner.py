@@ -1,6 +1,6 @@
-"""Carrying out planned runs in one process: build the learner, train it, score it, and keep what it learned.
+"""Runs planned runs in one process: build the learner, train it, score it, and keep its trained tensors.
 
-Runs are trained one by one and may then be scored together, so that each test set is passed once for all of them.
+Runs are trained one by one and may then be scored together, so that each test set is read once for all of them.
 """
 
 import json
@@ -42,11 +42,11 @@ CHECKPOINT = "checkpoint.safetensors"
 
 @dataclass(frozen=True)
 class Workplace:
-    """Where and how a process works; plain values, so that it can be sent to a worker.
+    """How and on which device a process runs; plain values, so that it can be sent to a worker.
 
     `threads` is the number of CPU threads of one run. It is fixed, not taken from the machine, because the last bits
-    of a matrix product depend on it; runs, not threads, fill the cores. `seeds_together`: runs that differ in the seed
-    only are trained as one computation, where their method can be. `compiler`: as a Tower takes it.
+    of a matrix product depend on it; the cores are used by several runs, not by several threads. `seeds_together`: runs
+    that differ only in the seed are trained as one computation, if their method allows it. `compiler`: as for Tower.
     """
 
     suite: str
@@ -63,7 +63,7 @@ class Workplace:
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A run whose learner is trained and not yet scored."""
+    """A run whose learner is trained but not yet scored."""
 
     planned: PlannedRun
     learner: Learner
@@ -72,11 +72,11 @@ class TrainedRun:
     seconds: float
     peak_memory_mib: float
     trained_with: int = 1
-    """Seeds that were trained as one computation."""
+    """Number of seeds that were trained as one computation."""
 
 
 class Executor:
-    """Carries out runs, sharing one backbone, one cache and the listed datasets."""
+    """Executes runs with one shared backbone, one cache and the listed datasets."""
 
     def __init__(self, workplace: Workplace) -> None:
         torch.set_num_threads(workplace.threads)
@@ -98,9 +98,9 @@ class Executor:
         )
 
     def train(self, planned: PlannedRun, on_epoch: Callable[[Curve], None]) -> TrainedRun:
-        """Train, or go on, or take over the finished training of the same train_key.
+        """Train, resume a training, or load the finished training with the same train_key.
 
-        Raises UserError for the user's mistakes; whatever else a method raises passes through.
+        Raises UserError for the user's mistakes; other exceptions of a method are not caught.
         """
         recipe, memory = Recipe(**planned.recipe), PeakMemory(self._backbone.device)
         folder = training_folder(self._place.results, planned)
@@ -118,8 +118,8 @@ class Executor:
         return TrainedRun(planned, learner, task, trained.curves, trained.train_seconds, memory.mib())
 
     def together(self, runs: Sequence[PlannedRun]) -> list[int]:
-        """Which of the runs given to a worker, by position, are to be trained as one computation: none, or several of
-        one method and configuration, each a training of its own."""
+        """The positions of the runs that are to be trained as one computation: none, or several of one method and
+        configuration, no two of which share a training."""
         if not self._place.seeds_together:
             return []
         first = runs[0]
@@ -136,14 +136,14 @@ class Executor:
     def train_together(
         self, runs: Sequence[PlannedRun], on_epoch: Callable[[int, Curve], None]
     ) -> Sequence[TrainedRun | Exception]:
-        """`train` for runs that are trained as one computation; of each one, the position is told with its curves.
+        """`train` for runs that are trained as one computation; `on_epoch` gets a run's position and its curves.
 
-        A run whose loss is not finite is given its error. What else a method raises passes through.
+        A run whose loss is not finite gets its error as result. Other exceptions of a method are not caught.
         """
         recipe, memory = Recipe(**runs[0].recipe), PeakMemory(self._backbone.device)
         folders = [training_folder(self._place.results, run) for run in runs]
         with ExitStack() as locks:
-            for folder in sorted(folders):  # in one order, so that two processes cannot wait for each other
+            for folder in sorted(folders):  # always in the same order, so that two processes cannot wait for each other
                 locks.enter_context(_locked(folder))
             members = [
                 Member(*self._prepared(run), folder / CHECKPOINT, run.train_key, partial(on_epoch, number))
@@ -168,7 +168,7 @@ class Executor:
         return self._data.classes(self._suite.card(planned.spec.dataset), planned.spec.subset, "train")
 
     def score(self, runs: Sequence[TrainedRun]) -> list[RunResult | Exception]:
-        """Score runs on their targets, all of them in one pass over each; a run that raises is given its exception."""
+        """Score all runs in one pass over each target; the result of a run that raises is its exception."""
         memory = PeakMemory(self._backbone.device)
         outcomes: list[Outcomes] = [{} for _ in runs]
         for target in dict.fromkeys(target for run in runs for target in run.planned.spec.targets):
@@ -193,7 +193,7 @@ class Executor:
             return [error for _ in learners]
 
     def _result(self, run: TrainedRun, outcomes: "Outcomes", peak: float) -> RunResult | Exception:
-        """What is recorded of a run, or the exception that ended it."""
+        """The result of a run that is recorded, or the exception that ended it."""
         if error := _error(outcomes):
             return error
         scored = [outcome for outcome in outcomes.values() if isinstance(outcome, Evaluated)]
@@ -239,7 +239,7 @@ def _error(outcomes: Outcomes) -> Exception | None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Only one process at a time is at work on the training in this folder. Raises UserError when it cannot be
+    """Lock the training in this folder, so that only one process works on it. Raises UserError when it cannot be
     written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -254,12 +254,12 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def training_folder(results: Path, planned: PlannedRun) -> Path:
-    """Where a training keeps its checkpoint until every run that shares it is recorded."""
+    """The folder of a training's checkpoint, which is kept until every run that shares it is recorded."""
     return results / "checkpoints" / planned.train_key
 
 
 def environment(backbone: Backbone, threads: int, seeds_together: int = 1) -> dict[str, str]:
-    """What the figures were made with: versions, machine and device, and how many seeds were one computation."""
+    """The environment of a run: versions, machine and device, and how many seeds were trained as one computation."""
     device = backbone.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {
@@ -274,7 +274,7 @@ def environment(backbone: Backbone, threads: int, seeds_together: int = 1) -> di
 
 
 def _kept(folder: Path, planned: PlannedRun, learner: Learner, task: Task) -> dict[str, Path]:
-    """The artifacts of a run: the trained tensors with what is needed to load them, and the drawn images."""
+    """The artifacts of a run: the trained tensors with what is needed to load them, and the few-shot split."""
     learned, split = folder / LEARNED, folder / "split.json"
     drawn = task.train
     rows = [[drawn.images.key(row), int(label)] for row, label in enumerate(drawn.labels)]

@@ -1,4 +1,4 @@
-"""Which runs a worker is given next."""
+"""Decides which runs a worker gets next."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -8,16 +8,16 @@ Group = list[list[PlannedRun]]
 
 
 class Schedule:
-    """Runs that are to be carried out, in groups that a worker takes up as a whole or in part.
+    """The runs to be run, in groups that a worker gets as a whole or in part.
 
-    Runs that share a training stay together. Beyond that, a group is the seeds of one method on one dataset, under one
-    protocol and with as many images: they take as long as each other and are scored on the same images, which are then
-    read once for all of them. Methods are not put together: their test images, frozen features and frozen tokens are
-    shared through the cache up to its bounds, and larger groups would leave workers idle at the end.
+    Runs that share a training stay together. A group is all seeds of one method on one dataset, in one protocol and
+    with the same number of shots: they take equally long and are scored on the same images, which are then read once
+    for the whole group. Methods are not grouped together: their test images, frozen features and frozen tokens are
+    shared through the cache up to its limits, and larger groups would leave workers idle at the end.
     """
 
     def __init__(self, runs: Iterable[PlannedRun], sizes: Mapping[str, float], workers: int) -> None:
-        """sizes: how long each run takes, by its key, in any unit."""
+        """sizes: the duration of each run by its key, in any unit."""
         self._sizes = sizes
         self._workers = workers
         trainings: dict[str, list[PlannedRun]] = {}
@@ -34,11 +34,11 @@ class Schedule:
         return bool(self._groups)
 
     def take(self) -> list[PlannedRun]:
-        """The next runs for a worker that is free: of the longest group, so that none of the long ones is left over at
-        the end, as many trainings as do not exceed the worker's share of all that is left, but one at least.
+        """The next runs for a free worker: part of the longest group, at most 1 / workers of the remaining work, but at
+        least one training.
 
-        So while there is much to do whole groups are given out, and towards the end, or when there are fewer groups
-        than workers, the seeds of a group go to different workers.
+        The longest group comes first, so that no long one is left at the end. While much is left to do, whole groups
+        are given out. Towards the end, or with fewer groups than workers, the seeds of a group go to different workers.
         """
         group = max(self._groups, key=self._size)
         share = sum(map(self._size, self._groups)) / self._workers
@@ -52,7 +52,7 @@ class Schedule:
         return taken
 
     def put_back(self, runs: Sequence[PlannedRun], *, alone: bool) -> None:
-        """Runs that were given out and not carried out; `alone`: each will be given out by itself."""
+        """Take back runs that were given out but not run; `alone`: each will be given out alone."""
         if alone:
             self._groups += [[[run]] for run in runs]
             return
