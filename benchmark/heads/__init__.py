@@ -1,1 +1,1 @@
-"""Head diagnosis: which concepts each attention head of the image tower writes, and the role it gets from that."""
+"""Head diagnosis: the concepts that each attention head of the image tower represents, and its role."""

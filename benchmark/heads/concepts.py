@@ -20,7 +20,7 @@ SEEDS: dict[Attribute, tuple[str, ...]] = {
     "object": ("a photo of a bicycle", "a chair", "a dog", "a kitchen tool"),
     "position": ("an object on the left", "in the background", "a close-up view", "seen from above"),
 }
-"""Phrases whose mean vector stands for an attribute."""
+"""Phrases whose mean vector represents an attribute."""
 
 MIN_CLUSTER_SIZES = range(5, 41)
 MIN_SAMPLES = 5
@@ -31,8 +31,8 @@ Labels = npt.NDArray[np.int64]
 class Concepts:
     """K clusters of the N texts, the attributes' first, then by size.
 
-    labels: (N,) int64, the concept of each text. attributes: of each concept, None for most. names: the attribute, else
-    the text nearest to the concept's centre. min_cluster_size: the setting of HDBSCAN that gave them.
+    labels: (N,) int64, the concept of each text. attributes: that of each concept, None for most. names: the attribute,
+    else the text nearest to the concept's centre. min_cluster_size: the setting of HDBSCAN that produced them.
     """
 
     texts: tuple[str, ...]
@@ -47,10 +47,10 @@ class Concepts:
 
 
 def find_concepts(texts: Sequence[str], encode: Encoder, wanted: int, reduced_dims: int) -> Concepts:
-    """Cluster distinct texts by their sentence vectors into as near to `wanted` concepts as the scan gets.
+    """Cluster distinct texts by their sentence vectors into `wanted` concepts, or the nearest number found.
 
     The normalised vectors are reduced to their `reduced_dims` principal components for clustering (0: not at all).
-    Raises UserError when the texts form no two clusters.
+    Raises UserError if the texts do not form at least two clusters.
     """
     vectors = _normalised(encode(texts))
     labels, size = scan(_reduced(vectors, reduced_dims), wanted)
@@ -75,11 +75,11 @@ def find_concepts(texts: Sequence[str], encode: Encoder, wanted: int, reduced_di
 
 
 def scan(points: Vectors, wanted: int) -> tuple[Labels, int]:
-    """HDBSCAN's labels (N,) of points (N, d), -1 being noise, and the min_cluster_size that gave them.
+    """HDBSCAN's labels (N,) of points (N, d), -1 being noise, and the min_cluster_size that produced them.
 
-    It is the smallest whose number of clusters is `wanted`, or else nearest to it.
+    That is the smallest size that gives `wanted` clusters, or else the number nearest to it.
 
-    Clusters are the leaves of its tree: the excess of mass, its other choice, often joins nearly all texts in one.
+    Clusters are the leaves of HDBSCAN's tree: its other option, excess of mass, often puts nearly all texts in one.
     Raises UserError when no setting gives two clusters.
     """
     from hdbscan import HDBSCAN
@@ -113,7 +113,7 @@ def with_noise(vectors: Vectors, labels: Labels) -> Labels:
 
 
 def name_clusters(centres: Vectors, seeds: Vectors) -> dict[int, Attribute]:
-    """Which cluster stands for which attribute: one to one, with the largest sum of cosines.
+    """Assign clusters to attributes: one to one, with the largest sum of cosines.
 
     centres: (K, E), seeds: (5, E). With fewer than five clusters some attributes get none.
     """
@@ -130,7 +130,7 @@ def _normalised(vectors: Vectors) -> Vectors:
 
 
 def _reduced(vectors: Vectors, dims: int) -> Vectors:
-    """Principal components; their signs do not matter, for only distances are looked at."""
+    """Principal components; their signs do not matter, because only distances are used."""
     if not 0 < dims < min(vectors.shape):
         return vectors
     centred = vectors - vectors.mean(0)

@@ -1,4 +1,4 @@
-"""The image feature as a sum of what single heads, MLPs and the embedding contribute, and the heads' second moments.
+"""The image feature as a sum of contributions of heads, MLPs and the embedding, and the heads' second moments.
 
 Shapes: B images, L blocks, H heads, W the tower's width, D the joint embedding size.
 """
@@ -12,7 +12,7 @@ from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.errors import UserError
 
 LARGEST_ERROR = 1e-3
-"""How far the parts' sum may be from the normalised feature; rounding alone stays two orders below."""
+"""Largest allowed distance of the parts' sum from the normalised feature; rounding alone is 100 times smaller."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,13 @@ class Parts:
 def decompose(backbone: Backbone, pixels: Tensor) -> Parts:
     """The parts of the features of normalised pixels (B, 3, H, H), in full precision.
 
-    The class token's state z behind the last block is a sum of T = 2 L + 1 parts p: L attentions, L MLPs, 1 embedding.
-    With the image's own mean mu and deviation sigma of z the last layer norm is affine, so with its weight g and bias b
+    The class token's state z after the last block is a sum of T = 2 L + 1 parts p: L attentions, L MLPs, 1 embedding.
+    For a given mean mu and standard deviation sigma of z the last layer norm is affine, so with its weight g and bias b
 
         c(p) = ( g (p - mu / T) / sigma + b / T ) W_proj / |f|,    sum_p c(p) = f / |f|
 
-    and an attention's share of mu and b is divided evenly among its heads. Raises UserError when the sum is missed.
+    and an attention's share of mu and b is divided evenly among its heads. Raises UserError if the parts do not
+    add up to the feature.
     """
     tower, norm = backbone.vision, backbone.model.visual.ln_post
     heads, mlps = [], []
@@ -58,7 +59,7 @@ def decompose(backbone: Backbone, pixels: Tensor) -> Parts:
         mu, sigma = z.mean(-1), (z.var(-1, correction=0) + norm.eps).sqrt()
 
         def contribution(p: Tensor, shares: int) -> Tensor:
-            """(B, ..., W) -> (B, ..., D), p being one of `shares` equal parts of one of the T."""
+            """(B, ..., W) -> (B, ..., D), where p is one of `shares` equal shares of one of the T parts."""
             share = 1 / (shares * (2 * tower.depth + 1))
             per_image = (slice(None), *[None] * (p.ndim - 1))
             affine = norm.weight * (p - share * mu[per_image]) / sigma[per_image] + share * norm.bias
@@ -81,7 +82,7 @@ def decompose(backbone: Backbone, pixels: Tensor) -> Parts:
 
 
 class Moments:
-    """Mean and covariance of G streams of D-vectors, gathered batch by batch in float64."""
+    """Mean and covariance of G streams of D-vectors, accumulated batch by batch in float64."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -89,7 +90,7 @@ class Moments:
         self._outer: Tensor | float = 0.0
 
     def add(self, rows: Tensor) -> None:
-        """Take in (B, G, D)."""
+        """Add a batch (B, G, D)."""
         rows = rows.double()
         self.count += len(rows)
         self._sum = rows.sum(0) + self._sum

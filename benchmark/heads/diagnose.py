@@ -1,4 +1,4 @@
-"""The diagnosis: from a backbone, pictures, a text pool and a sentence encoder to a role table."""
+"""The diagnosis: from a backbone, images, a text pool and a sentence encoder to a role table."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ from promptarena.benchmark.inputs.views import ImageList, View
 BATCH = 32
 TEXT_BATCH = 256
 Progress = Callable[[int, int], None]
-"""Told how many of how many pictures are done."""
+"""Called with the number of images that are done and their total."""
 
 
 def diagnose(
@@ -49,9 +49,9 @@ def diagnose(
 ) -> RoleTable:
     """The role table of the heads of `layers`, counted from 1.
 
-    All of it is a pure function of the arguments; nothing is drawn. `threads` is the number of CPU threads, on which
+    It is a pure function of the arguments; nothing is random. `threads` is the number of CPU threads, on which
     the last bits of the sums depend. Raises UserError when the layers do not exist, a text is too long for the
-    backbone, there are too few pictures, or the descriptions form no concepts.
+    backbone, there are too few images, or the descriptions form no concepts.
     """
     check_layers(backbone, layers)
     with _threads(threads):
@@ -98,7 +98,7 @@ def check_layers(backbone: Backbone, layers: range) -> None:
 
 
 def text_features(backbone: Backbone, texts: Sequence[str]) -> Tensor:
-    """(M, D) normalised CLIP features of the texts as they are. Raises UserError for a text that is too long."""
+    """(M, D) normalised CLIP features of the texts without a template. UserError for a text that is too long."""
     with torch.no_grad():
         features = [
             backbone.encode_texts(texts[start : start + TEXT_BATCH]) for start in range(0, len(texts), TEXT_BATCH)
@@ -136,7 +136,7 @@ def _head(
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Matrix products of torch and NumPy with so many threads."""
+    """Run matrix products of torch and NumPy with this many threads."""
     from threadpoolctl import threadpool_limits
 
     before = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""The pictures that heads are diagnosed on: a balanced mix of training splits, one dataset, or a folder."""
+"""The images that heads are diagnosed on: a balanced mix of training splits, one dataset, or a folder."""
 
 import os
 from bisect import bisect_right
@@ -22,14 +22,14 @@ from promptarena.benchmark.planning.suites import Suite
 
 @dataclass(frozen=True)
 class Source:
-    """Pictures with the name that a role table gives them."""
+    """Images with their name in a role table."""
 
     name: str
     images: ImageList
 
 
 class Together:
-    """Image lists one behind the other."""
+    """Several image lists, concatenated."""
 
     def __init__(self, lists: Sequence[ImageList]) -> None:
         self._lists = lists
@@ -40,7 +40,7 @@ class Together:
         return self._ends[-1]
 
     def key(self, index: int) -> str:
-        """The picture's key in its own list."""
+        """The image's key in its own list."""
         images, row = self._find(index)
         return images.key(row)
 
@@ -50,7 +50,7 @@ class Together:
         return digest([images.stamp for images in self._lists])
 
     def image(self, index: int) -> Image.Image:
-        """The picture as RGB. Raises UserError when it cannot be decoded."""
+        """The image as RGB. Raises UserError when it cannot be decoded."""
         images, row = self._find(index)
         return images.image(row)
 
@@ -60,7 +60,7 @@ class Together:
 
 
 class Folder:
-    """Picture files below a folder, in the order of their paths; at most `largest`, evenly spaced among all.
+    """Image files below a folder, sorted by path; at most `largest`, evenly spaced among all.
 
     Raises UserError when there are none or one cannot be read. The digest is of their paths and bytes.
     """
@@ -87,12 +87,12 @@ class Folder:
         return self._keys[index]
 
     def image(self, index: int) -> Image.Image:
-        """The picture as RGB. Raises UserError when it cannot be decoded."""
+        """The image as RGB. Raises UserError when it cannot be decoded."""
         return decode(self._folder / self._keys[index])
 
 
 def find_images(name: str | None, suite: Suite, root: Path | None, largest: int) -> Source:
-    """At most `largest` pictures: of a folder, of a dataset's training split, or, for None, of all those of the suite.
+    """At most `largest` images: of a folder, of a dataset's training split, or, for None, of all those of the suite.
 
     name: a dataset of the suite or a built-in one, the path of a card, or a folder. Raises UserError for anything else.
     """
@@ -115,7 +115,7 @@ def find_images(name: str | None, suite: Suite, root: Path | None, largest: int)
 
 
 def mixed(cards: Sequence[Card], data: Data, largest: int) -> ImageList:
-    """At most `largest` training pictures, as evenly from the datasets, and from the classes of each, as they allow."""
+    """At most `largest` training pictures, as evenly as possible from the datasets and from the classes of each."""
     splits = [data.split(card, "train") for card in cards]
     counts = shared_out([len(split) for split in splits], largest)
     return Together(
@@ -128,7 +128,7 @@ def mixed(cards: Sequence[Card], data: Data, largest: int) -> ImageList:
 
 
 def shared_out(sizes: Sequence[int], total: int) -> list[int]:
-    """How many of `total` each of some stores gives: all equally many, except that a store gives at most its size."""
+    """Divide `total` among groups of these sizes: all get the same share, but none more than its size."""
     given = [0] * len(sizes)
     left = min(total, sum(sizes))
     for rank, place in enumerate(sorted(range(len(sizes)), key=lambda place: (sizes[place], place))):

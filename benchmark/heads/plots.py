@@ -18,7 +18,7 @@ COLOURS = {
     "generalization": "#2e6f95",
     "mixed": "#c9d6df",
 }
-"""Fill by role, attribute heads by what they serve."""
+"""Fill colour by role; for attribute heads, by their attribute."""
 
 FORMATS: tuple[Format, ...] = ("png", "svg")
 
@@ -30,14 +30,14 @@ def figures(table: RoleTable) -> dict[str, bytes]:
 
 
 def kind(head: Head) -> str:
-    """What a head is shown as: a key of `COLOURS`."""
+    """The kind of a head in the figure: a key of `COLOURS`."""
     if head.role != "attribute":
         return head.role
     return head.attribute or "other specialist"
 
 
 def role_map(table: RoleTable) -> "Figure":
-    """Layers by heads, filled by role, with the entropy in bits written in."""
+    """Layers by heads, coloured by role, labelled with the entropy in bits."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch, Rectangle
 

@@ -8,7 +8,7 @@ from promptarena.benchmark.recording.record import Record
 
 
 def record_diagnosis(record: Record, suite: str, table: RoleTable, figures: Mapping[str, bytes]) -> str:
-    """The id of the run that holds this very table; made, with its files, unless there is one."""
+    """The id of the run that holds exactly this table; created, with its files, if there is none."""
     roles = Counter(head.role for head in table.heads)
     tags = {
         "backbone": table.backbone,

@@ -1,6 +1,6 @@
-"""Retrieval by an attribute: which pictures of a folder share the colour, shape, ... of a query, to a trained learner.
+"""Retrieval by an attribute: which images of a folder share the colour, shape, ... of a query, by a learner's features.
 
-Shapes: B images, N pictures, D the joint embedding size.
+Shapes: B images of a batch, N images of the folder, D the joint embedding size.
 """
 
 import json
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 BATCH = 32
 PLAIN = "plain CLIP"
-"""What the ranking by the image feature of frozen CLIP is called."""
+"""Name of the ranking by the image feature of frozen CLIP."""
 
 FORMATS: tuple[Format, ...] = ("png", "svg")
 SIDE = 160
-"""Longer side of a picture in the figure, in pixels."""
+"""Longer side of an image in the figure, in pixels."""
 
 NAME_CHARACTERS = 20
 Progress = Callable[[int, int], None]
-"""Told how many of how many pictures are done."""
+"""Called with the number of images that are done and their total."""
 
 
 @runtime_checkable
@@ -53,7 +53,7 @@ class SeesAttributes(Protocol):
 
 
 class OnePicture:
-    """A file as a list of one picture. Raises UserError when it cannot be read."""
+    """A file as a list of one image. Raises UserError when it cannot be read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -68,13 +68,13 @@ class OnePicture:
         return self.path.name
 
     def image(self, index: int) -> Image.Image:
-        """The picture as RGB. Raises UserError when it cannot be decoded."""
+        """The image as RGB. Raises UserError when it cannot be decoded."""
         return decode(self.path)
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A picture, by its path below the folder, and its cosine with the query."""
+    """An image, by its path below the folder, and its cosine with the query."""
 
     name: str
     cosine: float
@@ -82,9 +82,9 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Retrieval:
-    """The pictures nearest to a query, nearest first: by the feature of one attribute, and by frozen CLIP's.
+    """The images nearest to a query, nearest first: by the feature of one attribute, and by frozen CLIP's.
 
-    query, pictures: SHA-256 of the query's file and of all pictures with their order. compared: how many pictures.
+    query, pictures: SHA-256 of the query's file and of all images with their order. compared: how many images.
     """
 
     attribute: Attribute
@@ -109,10 +109,10 @@ def retrieve(
     top: int,
     progress: Progress = lambda done, total: None,
 ) -> Retrieval:
-    """The `top` pictures below `folder` that are nearest to the query, which is itself not counted.
+    """The `top` images below `folder` that are nearest to the query, which itself is not counted.
 
-    Nearest is the largest cosine; of equal ones the first path. Raises UserError when a picture is missing or cannot be
-    decoded, or when the learner was trained without attribute tokens.
+    The nearest image has the largest cosine; ties are broken by path. Raises UserError when an image is missing or
+    cannot be decoded, or when the learner was trained without attribute tokens.
     """
     wanted, pictures = OnePicture(query), find_pictures(folder)
     rows = [row for row in range(len(pictures)) if not (folder / pictures.key(row)).samefile(query)]
@@ -131,7 +131,7 @@ def retrieve(
 
 
 def find_pictures(folder: Path) -> Folder:
-    """All pictures below a folder. Raises UserError when there is no such folder or it holds none."""
+    """All images below a folder. Raises UserError when there is no such folder or it holds none."""
     if not folder.is_dir():
         raise UserError(f"--folder {folder}: no such folder")
     return Folder(folder, sys.maxsize)
@@ -147,7 +147,7 @@ def features(
 ) -> tuple[Tensor, Tensor]:
     """(N, D) float32, normalised, of these rows: the attribute's features, and frozen CLIP's.
 
-    Raises UserError when a picture cannot be decoded, or when the learner was trained without attribute tokens.
+    Raises UserError when an image cannot be decoded, or when the learner was trained without attribute tokens.
     """
     view = View(pictures, backbone, ArrayCache(default_cache_folder()))
     own, plain = [], []

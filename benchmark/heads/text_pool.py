@@ -1,4 +1,4 @@
-"""Text pools: the descriptions that heads may be given, one a line."""
+"""Text pools: the texts from which heads get their descriptions, one per line."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 NOTHING = 1e-12
-"""Share of the first text's variance, and of the largest eigenvalue, below which there is only rounding."""
+"""Values below this share of the first text's variance, or of the largest eigenvalue, are only rounding."""
 
 
 class Description(NamedTuple):
-    """Chosen rows of the texts in order, and the share of the head's variance explained up to and with each."""
+    """Chosen rows of the texts in order, and the cumulative share of the head's variance that they explain."""
 
     rows: tuple[int, ...]
     explained: tuple[float, ...]
@@ -27,8 +27,8 @@ def textspan(covariance: Tensor, texts: Tensor, count: int, rank: int) -> Descri
 
         i = argmax_i T_i Sigma T_i^T,    t = T_i,    Q = I - t^T t / (t t^T),    Sigma <- Q Sigma Q,    T <- T Q
 
-    which are the choices of scores C T^T by their deviation over images, without the images. Ends early when nothing is
-    left to explain.
+    which chooses the text whose scores C T^T vary most over the images, without needing the images. Ends early when
+    nothing is left to explain.
     """
     values, vectors = torch.linalg.eigh(covariance)
     total = float(values.clamp_min(0).sum())
