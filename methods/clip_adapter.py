@@ -1,4 +1,4 @@
-"""CLIP-Adapter: a small network behind the frozen image encoder, mixed with what it was given."""
+"""CLIP-Adapter: a small network after the frozen image encoder, whose output is mixed with its input."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from promptarena.benchmark.plugins.learner import About, Config, Images, Learner
 
 
 class CLIPAdapterConfig(Config):
-    """Adapter behind the image encoder."""
+    """Adapter after the image encoder."""
 
     ratio: float = assumed(0.2, ge=0, le=1, description="r, share of the adapter's output; 0 is zero-shot")
     reduction: int = Field(4, ge=1, description="the hidden layer has D / reduction units")
@@ -30,7 +30,7 @@ class CLIPAdapter(Learner):
 
         A(f) = ReLU(ReLU(f W_1) W_2),    f* = r A(f) + (1 - r) f,    logits = s n(f*) n(W)^T,    n(x) = x / |x|
 
-    W_1: (D, D / reduction), W_2: (D / reduction, D), without bias. Trained by cross-entropy. Raises UserError when the
+    W_1: (D, D / reduction), W_2: (D / reduction, D), without bias. Trained by cross-entropy. Raises UserError if the
     reduction leaves no hidden unit.
     """
 

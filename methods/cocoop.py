@@ -15,7 +15,7 @@ from promptarena.benchmark.plugins.edits import context_words, drawn_context, dr
 from promptarena.benchmark.plugins.learner import About, Config, Images, Learner
 
 PROMPTS_AT_ONCE = 4096
-"""Prompts encoded together at most; all classes of one image always are."""
+"""Largest number of prompts encoded at once; all classes of one image are always encoded at once."""
 
 
 class CoCoOpConfig(Config):
@@ -46,7 +46,7 @@ class CoCoOp(Learner):
         pi = h(x),    v_m(x) = v_m + pi,    t_c(x) = v_1(x) ... v_M(x) [CLASS]_c,    p(c | x) ~ exp(s x . n(g(t_c(x))))
 
     where the Meta-Net h is linear D -> D / 16, ReLU, linear D / 16 -> W. Trained by cross-entropy; both encoders stay
-    frozen. Every image has class features of its own, so B images cost B C prompts.
+    frozen. Each image has its own class features, so B images need B C prompts.
     """
 
     about = About(
@@ -93,7 +93,7 @@ class CoCoOp(Learner):
         return Prompts(whole.embeddings, whole.eot, shared=1 + self.m)
 
     def conditioned_features(self, features: Tensor, prompts: Prompts) -> Tensor:
-        """(B, C, D): the class features of each image, not normalised, given normalised image features (B, D)."""
+        """(B, C, D): class features for each image, not normalised, from normalised image features (B, D)."""
         v = self.context + self.metanet(features)[:, None]
         at_once = max(1, PROMPTS_AT_ONCE // len(prompts.eot))
         return torch.cat([self._encode(some, prompts) for some in v.split(at_once)])

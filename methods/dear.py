@@ -1,4 +1,4 @@
-"""DeAR: attribute tokens in the upper vision blocks, let into each attention head according to its role."""
+"""DeAR: attribute tokens in the upper vision blocks, masked in each attention head according to its role."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from promptarena.benchmark.plugins.learner import About, Config, Images, Learner
 
 Mask = Literal["roles", "none", "generalization_only", "all_generalization"]
 Door = Attribute | Literal["open", "closed"]
-"""What a head lets pass between image and attribute tokens: everything, nothing, or one attribute's token."""
+"""Attention that a head allows between image and attribute tokens: all, none, or only with this attribute's token."""
 
 
 class DeARConfig(Config):
@@ -74,7 +74,7 @@ class DeARConfig(Config):
 
 @dataclass(frozen=True)
 class ClassTokens:
-    """Frozen tokens (C, L, W_text) in front of layer J and, for training only, the frozen class features t^0 (C, D)."""
+    """Frozen tokens (C, L, W_text) before layer J and, for training only, the frozen class features t^0 (C, D)."""
 
     tokens: Prompts
     t_frozen: Tensor | None = None
@@ -85,10 +85,10 @@ class DeAR(Learner):
 
     "DeAR: Fine-Grained VLM Adaptation by Decomposing Attention Head Roles", CVPR 2026.
 
-    From layer J on, tokens r_k, one for each of the attributes colour, shape, texture, object and position, stand
-    behind the patches, and K text tokens behind the start token. In front of each later layer their rows become
+    From layer J on, tokens r_k, one for each of the attributes colour, shape, texture, object and position, follow
+    the patches, and K text tokens follow the start token. Before each later layer their rows become
 
-        beta r + (1 - beta) (output of the layer before).
+        beta r + (1 - beta) (output of the previous layer).
 
     M (heads, L, L) in {0, -inf} is added to the vision attention of each layer; O: class token and patches. Its zeros,
     by the head's role:
@@ -181,11 +181,11 @@ class DeAR(Learner):
 
     @classmethod
     def reads(cls, config: DeARConfig, backbone_digest: str) -> Mapping[str, Path]:
-        """The file of the role table, where one is read. Raises UserError as `find_roles` does."""
+        """The file of the role table, if one is read. Raises UserError as `find_roles` does."""
         return {"roles": find_roles(config, backbone_digest)[0]} if config.needs_roles else {}
 
     def prompts(self, classes: Classes) -> ClassTokens:
-        """The dataset's template with each name, run through the frozen layers below J."""
+        """The dataset's template with each name, run through the frozen layers before J."""
         return ClassTokens(self.backbone.frozen_below(self.backbone.prompts(classes.filled()), self.first))
 
     def training_prompts(self, classes: Classes) -> ClassTokens:
@@ -237,7 +237,7 @@ class DeAR(Learner):
         return {block: mix(r, self.config.beta, at) for block, r in enumerate(rows[1:], start=self.first + 1)}
 
     def _role_masks(self, originals: int) -> Mapping[int, Tensor]:
-        """Block -> M (1, heads, L, L), where it masks anything, for `originals` class and patch tokens."""
+        """Block -> M (1, heads, L, L), for blocks where it masks anything, with `originals` class and patch tokens."""
         if originals not in self._masks:
             one_way = self.config.mask_direction == "one_way"
             with torch.inference_mode(False):
@@ -248,7 +248,7 @@ class DeAR(Learner):
         return self._masks[originals]
 
     def _doors(self) -> Mapping[int, Sequence[Door]]:
-        """Layer -> the door of each of its heads. Raises UserError when the role table does not fit."""
+        """Layer -> the `Door` of each of its heads. Raises UserError when the role table does not fit."""
         tower, config = self.backbone.vision, self.config
         layers = range(config.first_layer, tower.depth + 1)
         if not config.needs_roles:
@@ -273,7 +273,7 @@ class DeAR(Learner):
         return self.alpha() @ torch.cat([f_cls[:, None], f_k], dim=1).float()
 
     def readings(self, images: Images, classifier: Any) -> Mapping[str, Tensor]:
-        """(B, C): the fused logits, and beside them those of the class feature alone."""
+        """(B, C): the fused logits, and as a second reading those of the class feature alone."""
         f_cls, f_k = (F.normalize(features, dim=-1) for features in self.both_image_features(images))
         return {
             "": self.similarity(self.fuse(f_cls, f_k), classifier),
@@ -285,7 +285,7 @@ class DeAR(Learner):
         return self.readings(images, classifier)[""]
 
     def training_step(self, images: Images, labels: Tensor, prompts: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        """The cross-entropy of the fused logits, the cosine losses, and the weights' own."""
+        """The cross-entropy of the fused logits, the cosine losses, and the loss of the fusion weights."""
         config = self.config
         f_cls, f_k = (F.normalize(features, dim=-1) for features in self.both_image_features(images))
         t = F.normalize(self.text_features(prompts), dim=-1)
@@ -340,10 +340,10 @@ def _advice(layers: str) -> str:
 
 
 def door_of(head: Head, *, generalization_only: bool = False) -> Door:
-    """The door of a diagnosed head: open in mixed ones, ajar for the attribute that it serves, else closed.
+    """What a diagnosed head allows: everything if mixed, one token if it serves an attribute, else nothing.
 
-    A specialist of something else is an attribute head that serves none of the five: closed. With
-    `generalization_only` attribute heads of both kinds are open.
+    A specialist is an attribute head that serves none of the five: it allows nothing. With `generalization_only`
+    attribute heads of both kinds allow everything.
     """
     if head.role == "mixed" or (generalization_only and head.role == "attribute"):
         return "open"
@@ -351,8 +351,8 @@ def door_of(head: Head, *, generalization_only: bool = False) -> Door:
 
 
 def role_mask(doors: Sequence[Door], originals: int, one_way: bool = False) -> Tensor:
-    """M (heads, L, L) in {0, -inf}, queries by keys, of the heads of a layer; L = originals + 5, the tokens behind the
-    class token and patches. one_way: behind closed doors tokens still attend to the image, and it not to them."""
+    """M (heads, L, L) in {0, -inf}, queries by keys, of the heads of a layer; L = originals + 5, the tokens after
+    class token and patches. one_way: where a head allows nothing, tokens may attend to the image, not the reverse."""
     length = originals + len(ATTRIBUTES)
     masks = torch.zeros(len(doors), length, length)
     for mask, door in zip(masks, doors, strict=True):

@@ -50,8 +50,8 @@ class IVLP(Learner):
 
     The uncoupled baseline of Khattak et al., "MaPLe: Multi-modal Prompt Learning", CVPR 2023.
 
-    Text prompts P_k: (T, W_text) stand behind the start token in front of text block k, vision prompts P~_k: (V,
-    W_vision) behind the patches in front of vision block k, each a parameter of its own:
+    Text prompts P_k: (T, W_text) follow the start token before text block k, vision prompts P~_k: (V, W_vision) follow
+    the patches before vision block k, each a separate parameter:
 
         [_, W_k] = L_k([P_k, W_{k-1}]),    [c_k, E_k, _] = V_k([c_{k-1}, E_{k-1}, P~_k])
 
@@ -108,5 +108,5 @@ class IVLP(Learner):
         return encode_text_with(self.backbone, prompts, list(self.text_prompts))
 
     def image_features(self, images: Images) -> Tensor:
-        """(B, D): P~_k behind the patches; without vision prompts the frozen features."""
+        """(B, D): P~_k after the patches; without vision prompts the frozen features."""
         return encode_images_with(self.backbone, images, list(self.vision_prompts))

@@ -1,4 +1,4 @@
-"""KgCoOp: CoOp held near the class features of hand-written prompts."""
+"""KgCoOp: CoOp kept close to the class features of hand-written prompts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class KgCoOpConfig(CoOpConfig):
 
 @dataclass(frozen=True)
 class Guided(Assembly):
-    """What surrounds the context, and w: (C, D), the hand-written prompts' normalised features."""
+    """The embeddings around the context, and w: (C, D), the hand-written prompts' normalised features."""
 
     w: Tensor
 
@@ -62,7 +62,7 @@ class KgCoOp(CoOp):
 
     @torch.no_grad()
     def training_prompts(self, classes: Classes) -> Guided:
-        """What surrounds the context, with the features that the learned ones are held near."""
+        """The embeddings around the context, and the features that the learned ones are kept close to."""
         texts = classes.filled(TEMPLATES.get(classes.dataset))
         w = self.backbone.encode_texts(texts)
         return Guided(**vars(self.prompts(classes)), w=F.normalize(w, dim=-1))

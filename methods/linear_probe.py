@@ -54,7 +54,7 @@ class LinearProbe(Learner):
         self.bias = nn.Parameter(torch.zeros(len(classes)))
 
     def fit(self, shots: Shots) -> None:
-        """Search the strength on the validation shots; the smallest of equally good ones wins. One class needs none."""
+        """Search the strength on the validation shots; of equally good ones the smallest. A single class needs none."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
@@ -81,7 +81,7 @@ class LinearProbe(Learner):
             found = best((centre / factor, centre * factor), [found])
             factor **= 0.5
         weight, bias = torch.from_numpy(found[2].coef_), torch.from_numpy(found[2].intercept_)
-        if len(weight) == 1:  # of two classes the solver gives only the logit of the second against the first
+        if len(weight) == 1:  # for two classes the solver gives only the logit of the second relative to the first
             weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
         self.weight.data.copy_(weight)
         self.bias.data.copy_(bias)

@@ -45,8 +45,8 @@ class MaPLe(Learner):
 
     Khattak et al., "MaPLe: Multi-modal Prompt Learning", CVPR 2023.
 
-    Text prompts P_k: (b, W_text), k = 1 .. J, stand behind the start token in front of block k. Coupling functions
-    F_k: R^W_text -> R^W_vision (linear) give the vision prompts P~_k = F_k(P_k), placed behind the patches:
+    Text prompts P_k: (b, W_text), k = 1 .. J, follow the start token before block k. Coupling functions
+    F_k: R^W_text -> R^W_vision (linear) give the vision prompts P~_k = F_k(P_k), which follow the patches:
 
         [_, W_k] = L_k([P_k, W_{k-1}]),    [c_k, E_k, _] = V_k([c_{k-1}, E_{k-1}, F_k(P_k)]),    k <= J
 
@@ -100,6 +100,6 @@ class MaPLe(Learner):
         return encode_text_with(self.backbone, prompts, list(self.p))
 
     def image_features(self, images: Images) -> Tensor:
-        """(B, D): F_k(P_k) behind the patches."""
+        """(B, D): F_k(P_k) after the patches."""
         coupled = [couple(prompt) for couple, prompt in zip(self.f, self.p, strict=True)]
         return encode_images_with(self.backbone, images, coupled)

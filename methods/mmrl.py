@@ -1,4 +1,4 @@
-"""MMRL: shared representation tokens in the upper blocks of both towers, with an image feature of their own."""
+"""MMRL: shared representation tokens in the upper blocks of both towers, which give a second image feature."""
 
 import copy
 from dataclasses import dataclass, replace
@@ -55,7 +55,7 @@ class MMRLConfig(Config):
 
 @dataclass(frozen=True)
 class ClassTokens:
-    """Frozen tokens (C, L, W_text) in front of the first layer with representation tokens, whether the classes are
+    """Frozen tokens (C, L, W_text) before the first layer with representation tokens, whether the classes are
     those trained on, and, for training only, the frozen class features w_0 (C, D)."""
 
     tokens: Prompts
@@ -77,8 +77,8 @@ class MMRL(Learner):
     Guo and Gu, "MMRL: Multi-Modal Representation Learning for Vision-Language Models", CVPR 2025.
 
     Tokens R: (K, d_r) of a shared space enter layers i = J .. L of both towers through aligners F^v_i, F^t_i (linear).
-    They stand behind the class token (vision) or the start token (text), are inserted at layer J and overwritten at
-    each later one. Image features are f_c, from the class token, and f_r = mean_k LN(token_k) W_r with W_r: (W_vision,
+    They follow the class token (vision) or the start token (text), are inserted at layer J and overwritten at each
+    later one. Image features are f_c, from the class token, and f_r = mean_k LN(token_k) W_r with W_r: (W_vision,
     D); w is the class feature. Frozen CLIP gives f_0 and w_0:
 
         L = alpha CE(s f_c w^T) + (1 - alpha) CE(s f_r w^T) + lambda (1 - cos(f_c, f_0)) + lambda (1 - cos(w, w_0))
@@ -138,7 +138,7 @@ class MMRL(Learner):
         )
 
     def prompts(self, classes: Classes) -> ClassTokens:
-        """The dataset's template with each name, run through the frozen layers below the first with tokens."""
+        """The dataset's template with each name, run through the frozen layers before the first one with tokens."""
         tokens = self.backbone.frozen_below(self.backbone.prompts(classes.filled()), self.blocks[0])
         return ClassTokens(tokens, _identity(classes) == self.trained_on)
 
@@ -166,7 +166,7 @@ class MMRL(Learner):
         return self.backbone.project_image(tokens[:, 0]), representation.mean(dim=1) @ self.w_r
 
     def _edits(self, aligners: nn.ModuleList) -> dict[int, Edit]:
-        """R seen through the aligners: inserted as rows 1 .. K at the first block, overwritten at the later ones."""
+        """R mapped by the aligners: inserted as rows 1 .. K at the first block, overwritten at the later ones."""
         aligned = [aligner(self.r) for aligner in aligners]
         first = {self.blocks[0]: insert(aligned[0], 1)}
         return first | {block: overwrite(rows, 1) for block, rows in zip(self.blocks[1:], aligned[1:], strict=True)}
@@ -190,7 +190,7 @@ class MMRL(Learner):
         return self.fuse(logits_c, logits_r) if classifier.fused else logits_c
 
     def training_step(self, images: Images, labels: Tensor, prompts: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        """A cross-entropy for each branch, and the cosine losses that hold f_c and w near the frozen features."""
+        """A cross-entropy for each branch, and the cosine losses that keep f_c and w close to the frozen features."""
         alpha, weight = self.config.alpha, self.config.reg_weight
         f_c, f_r = self.both_image_features(images)
         w = self.text_features(prompts)
@@ -205,5 +205,5 @@ class MMRL(Learner):
 
 
 def _identity(classes: Classes) -> tuple[frozenset[str], str]:
-    """What a set of classes is recognised by: its names in any order, and its dataset."""
+    """What identifies a set of classes: its names in any order, and its dataset."""
     return frozenset(classes.names), classes.dataset

@@ -25,11 +25,11 @@ PHRASES = {
     "food101": "a type of food, a photo of",
     "ucf101": "a photo of a person doing",
 }
-"""The words in front of the class name; "a photo of a" for every other dataset."""
+"""The words before the class name; "a photo of a" for every other dataset."""
 
 
 class ProGradConfig(CoOpConfig):
-    """Context of ProGrad and how its gradient is bent."""
+    """Context of ProGrad and how its gradient is corrected."""
 
     n_ctx: int = Field(
         16, ge=1, description="M, learned context vectors; those without a word of ctx_init stand first and start as 0"
@@ -49,7 +49,7 @@ class ProGradConfig(CoOpConfig):
 
 @dataclass(frozen=True)
 class Taught(Assembly):
-    """What surrounds the context, and w: (C, D), the normalised features of zero-shot CLIP, the teacher."""
+    """The embeddings around the context, and w: (C, D), the normalised features of zero-shot CLIP, the teacher."""
 
     w: Tensor
 
@@ -68,7 +68,7 @@ class ProGrad(CoOp):
         G = G_d                       when <G_d, u> >= 0
         G = G_d - lambda <G_d, u> u   otherwise
 
-    so L_kl is never minimised itself: it only tells the general direction. A context with more vectors than the phrase
+    so L_kl itself is never minimised: it only gives the general direction. A context with more vectors than the phrase
     has words begins with zeros.
     """
 
@@ -108,7 +108,7 @@ class ProGrad(CoOp):
 
     @torch.no_grad()
     def training_prompts(self, classes: Classes) -> Taught:
-        """What surrounds the context, with the teacher's class features; without words its template is the
+        """The embeddings around the context, with the teacher's class features; without words its template is the
         dataset's."""
         words = " ".join(context_words(self.config.ctx_init))
         texts = classes.filled(f"{words} {{}}." if words else None)

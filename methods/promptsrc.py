@@ -1,4 +1,4 @@
-"""PromptSRC: IVLP held close to frozen CLIP, its prompts averaged over the epochs."""
+"""PromptSRC: IVLP kept close to frozen CLIP, its prompts averaged over the epochs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class PromptSRC(IVLP):
 
         L = CE(l, y) + lambda_1 mean|g - E| + lambda_2 mean|f - z| + 1/(BC) sum_ic p_ic (log p_ic - log softmax(l)_ic)
 
-    where p = softmax(q) and means are over all elements. Behind the last of N epochs the prompts become
+    where p = softmax(q) and means are over all elements. After the last of N epochs the prompts become
 
         theta = sum_t w_t theta_t,    w_t proportional to exp(-(t - mu)^2 / (2 sigma^2)),    t = 1 .. N.
     """
@@ -126,7 +126,7 @@ class PromptSRC(IVLP):
 
     @torch.no_grad()
     def end_epoch(self, epoch: int, recipe: Recipe) -> None:
-        """Add this epoch's prompts, weighted, to the sums; behind the last epoch the sums become the prompts."""
+        """Add this epoch's prompts, weighted, to the sums; after the last epoch the sums become the prompts."""
         epochs = torch.arange(1, recipe.epochs + 1, dtype=torch.float64)
         weights = torch.softmax(-(((epochs - self.config.gpa_mean) / self.config.gpa_std) ** 2) / 2, dim=0)
         for name, of_all in self.sums.items():

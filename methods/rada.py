@@ -1,4 +1,4 @@
-"""RAda: one attention layer behind both encoders re-weights the products of image and class features."""
+"""RAda: one attention layer after both encoders re-weights the products of image and class features."""
 
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from promptarena.benchmark.plugins.learner import About, Config, Images, Learner
 
 HEADS = 8
 LARGEST_MAP = 1 << 25
-"""Entries of one attention map that are computed at a time, for as many images as they allow."""
+"""Largest number of entries of an attention map computed at a time; it limits the images per part."""
 
 
 class RationalConfig(Config):
@@ -73,8 +73,8 @@ class RationalAttention(nn.Module):
         return F.relu(1 + self.o(mixed.transpose(1, 2).flatten(2)))
 
     def _attention(self, scores: Tensor) -> Tensor:
-        """A_i (B, 8, C, C). The rows of S_1 are equal: of it one row is given and one of A_1 is returned, whose joint
-        softmax, times C, is the softmax of the row."""
+        """A_i (B, 8, C, C). The rows of S_1 are equal, so only one is given and one row of A_1 is returned; C times the
+        joint softmax is then the softmax of that row."""
         head = self.k.out_features // HEADS
         logits: Tensor = scores / (self.config.temperature * head**0.5)
         if self.config.softmax == "row":

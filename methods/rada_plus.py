@@ -19,7 +19,7 @@ class Joined(Rational):
 
     @classmethod
     def preset(cls, task: TrainingTask) -> tuple[Any, Recipe]:
-        """The other learner's configuration and recipe, with RAda's settings beside them."""
+        """The other learner's configuration and recipe, with RAda's settings added."""
         config, recipe = super().preset(task)
         return cls.config_type(**dict(config)), recipe
 

@@ -25,8 +25,8 @@ class RAdaTestTimeConfig(RAdaConfig):
 
 
 def drawn_crops(count: int, generator: torch.Generator) -> Tensor:
-    """(count, 2, 3) affine maps from a view's square [-1, 1]^2 into the picture's: crops of 8 to 100 % of the area and
-    aspect 3/4 to 4/3, no wider or higher than the picture, every other one flipped on average."""
+    """(count, 2, 3) affine maps from a view's square [-1, 1]^2 into the image's: crops of 8 to 100 % of the area and
+    aspect 3/4 to 4/3, no wider or higher than the image, half of them flipped on average."""
     area, aspect, x, y, flip = torch.rand(5, count, generator=generator)
     area, aspect = 0.08 + 0.92 * area, torch.exp((2 * aspect - 1) * log(4 / 3))
     width, height = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
@@ -47,7 +47,7 @@ class RAdaTestTime(RAda):
 
     An image is seen in V views: itself and V - 1 random crops. With p_v the prediction of view v, and K the views of
     lowest entropy H(p_v), one AdamW step on the attention minimises H(mean_K p_v). The adapted mask predicts the image
-    itself, and is then forgotten. Starts from M = 1, or, when epochs are set, from a mask trained as RAda's (dagger).
+    itself, and is then discarded. Starts from M = 1, or, when epochs are set, from a mask trained as RAda's (dagger).
     """
 
     about = replace(
@@ -68,11 +68,11 @@ class RAdaTestTime(RAda):
 
     @classmethod
     def preset(cls, task: TrainingTask) -> tuple[RAdaTestTimeConfig, Recipe]:
-        """RAda's recipe for 0 epochs: no training ahead of the test."""
+        """RAda's recipe for 0 epochs: no training before the test."""
         return RAdaTestTimeConfig(), RAda.preset(task)[1].model_copy(update={"epochs": 0})
 
     def logits(self, images: Images, classifier: Any) -> Tensor:
-        """(B, C): each image by a mask of its own; in training mode RAda's logits."""
+        """(B, C): each image with its own mask; in training mode RAda's logits."""
         if self.training:
             return super().logits(images, classifier)
         with torch.inference_mode(False), torch.enable_grad():
@@ -80,7 +80,7 @@ class RAdaTestTime(RAda):
             return torch.stack([self._adapted(pixels, t) for pixels in images.pixels.clone()])
 
     def _adapted(self, pixels: Tensor, t: Tensor) -> Tensor:
-        """(C,): the logits of one image (3, H, H) behind the step."""
+        """(C,): the logits of one image (3, H, H) after the step."""
         with torch.no_grad():
             z = F.normalize(self.backbone.encode_image(self.views(pixels)).float(), dim=-1)
             uncertain = entropy(F.log_softmax(self.similarity(z, t), dim=-1))

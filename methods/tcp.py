@@ -1,4 +1,4 @@
-"""TCP: prompt tokens that each class makes from its own zero-shot feature, deep in the text encoder."""
+"""TCP: prompt tokens computed for each class from its own zero-shot feature, deep in the text encoder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from promptarena.benchmark.plugins.edits import drawn_context, drawn_linear, ove
 from promptarena.benchmark.plugins.learner import About, Config, Images, Learner
 
 M = 4
-"""Context vectors, and class-aware tokens: the layouts have this many words or placeholders in front."""
+"""Context vectors, and class-aware tokens: the layouts begin with this many words or placeholders."""
 PRIORS = {
     "dtd": "a photo of a {}, a type of texture.",
     "fgvc_aircraft": "a photo of an aircraft {}.",
@@ -63,12 +63,12 @@ class TCP(Learner):
 
     Yao, Zhang and Xu, "TCP: Textual-based Class-aware Prompt tuning for Visual-Language Model", CVPR 2024.
 
-    Context v: (4, W) stands behind the start token, W the text width. From the prior w_c: (D,), the frozen feature of a
-    hand-written prompt for class c, the textual knowledge embedding makes the class-aware tokens
+    Context v: (4, W) follows the start token, W the text width. From the prior w_c: (D,), the frozen feature of a
+    hand-written prompt for class c, the textual knowledge embedding computes the class-aware tokens
 
         T_c = TKE(w_c): (4, W),    TKE = linear D -> D / 4, QuickGELU, linear D / 4 -> 4 W
 
-    which take the context's place in front of block `layer`. With the normalised class features g_c,
+    which replace the context before block `layer`. With the normalised class features g_c,
 
         L = L_ce + omega (1 - 1/C sum_c cos(g_c, w_c))
     """
@@ -123,7 +123,7 @@ class TCP(Learner):
         return self.backbone.embed(self.backbone.tokenize(texts))
 
     def text_features(self, prompts: Any) -> Tensor:
-        """(C, D): v in rows 1 .. 4 of the input, T_c in these rows in front of block `layer`."""
+        """(C, D): v in rows 1 .. 4 of the input, T_c in these rows before block `layer`."""
         embeddings = overwrite(self.context, 1)(prompts.texts.embeddings)
         edits = {self.config.layer: overwrite(self.class_aware(prompts.w), 1)}
         return self.backbone.encode_text(Prompts(embeddings, prompts.texts.eot), edits=edits)

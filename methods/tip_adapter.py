@@ -1,4 +1,4 @@
-"""Tip-Adapter: zero-shot logits and a vote of cached training images; Tip-Adapter-F fine-tunes the cache's keys."""
+"""Tip-Adapter: zero-shot logits plus a vote of cached training images; Tip-Adapter-F fine-tunes the cache's keys."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -93,7 +93,7 @@ class TipAdapter(ZeroShot):
         return config, Recipe(epochs=0, batch_size=256, lr=0.0, crop_scale=(0.5, 1.0))
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Takes over the saved cache, whatever its N."""
+        """Loads the saved cache, whatever its N."""
         for name in ("keys", "labels"):
             if name in state_dict:
                 getattr(self, name).data = getattr(self, name).new_empty(state_dict[name].shape)
@@ -101,7 +101,7 @@ class TipAdapter(ZeroShot):
 
     @torch.no_grad()
     def fit(self, shots: Shots) -> None:
-        """Fill the cache: F from the sum over random views, which points where their mean does, V from the labels."""
+        """Fill the cache: F from the sum over random views, whose direction is that of the mean, V from labels."""
         views = range(1, self.config.passes + 1)
         total = sum((shots.augmented(index).features for index in views), self.keys.new_zeros(()))
         self.keys.data = F.normalize(total, dim=-1)
@@ -109,7 +109,7 @@ class TipAdapter(ZeroShot):
 
     @torch.no_grad()
     def end_training(self, shots: Shots) -> None:
-        """Search (beta, alpha) on the validation shots; the first of equally good pairs wins, smaller beta first."""
+        """Search (beta, alpha) on the validation shots; of equally good pairs the first is used, smaller beta first."""
         if not len(shots.val):
             return
         f = F.normalize(self.image_features(shots.val), dim=-1)
@@ -148,7 +148,7 @@ class TipAdapter(ZeroShot):
         return self.similarity(f, w) + self.alpha * self.votes(f, v, self.beta)
 
     def votes(self, f: Tensor, v: Tensor, beta: Tensor) -> Tensor:
-        """(B, C) phi(f F^T) V in float32, for phi magnifies what is rounded off the cosines."""
+        """(B, C) phi(f F^T) V in float32, because phi magnifies rounding errors of the cosines."""
         with torch.autocast(f.device.type, enabled=False):
             return (-beta * (1 - f.float() @ self.keys.T)).exp() @ v
 
@@ -159,7 +159,7 @@ class TipAdapterF(TipAdapter):
     Zhang et al., "Tip-Adapter: Training-free Adaption of CLIP for Few-shot Classification", ECCV 2022.
 
     Tip-Adapter whose keys F (N, D) are trained by cross-entropy from where the cache put them, at the configured alpha
-    and beta, which are searched behind the last epoch. W and V stay fixed, and the keys are not normalised again. The
+    and beta, which are searched after the last epoch. W and V stay fixed, and the keys are not normalised again. The
     last step's keys are kept.
     """
 

@@ -26,12 +26,12 @@ class VPT(Learner):
 
     Jia et al., "Visual Prompt Tuning", ECCV 2022; as a baseline for CLIP in Khattak et al., CVPR 2023.
 
-    Prompts P_k: (p, W_vision), k = 0 .. depth - 1, stand behind the patches in front of block k, the outputs of the
-    block before at these rows being dropped (VPT-deep):
+    Prompts P_k: (p, W_vision), k = 0 .. depth - 1, follow the patches before block k, where the outputs of the
+    previous block in these rows are dropped (VPT-deep):
 
         [c_k, E_k, _] = V_k([c_{k-1}, E_{k-1}, P_k])
 
-    P_0 passes the first layer norm, and behind the last prompted block the prompts propagate; with depth 1 this is
+    P_0 passes the first layer norm, and after the last prompted block the prompts propagate; with depth 1 this is
     VPT-shallow. Class features g (C, D) are plain CLIP's of "a photo of a [CLASS]."; cross-entropy on s n(f) n(g)^T.
     """
 
@@ -74,5 +74,5 @@ class VPT(Learner):
         return features
 
     def image_features(self, images: Images) -> Tensor:
-        """(B, D): P_k behind the patches."""
+        """(B, D): P_k after the patches."""
         return encode_images_with(self.backbone, images, list(self.vision_prompts))
