@@ -2,7 +2,7 @@
 
     python tools/list_imagenet.py [--train 1281167] [--test 50000] [--folder DIR]
 
-Listing reads no file, so that empty ones cost as much as pictures; a cold disk or a network share takes longer.
+Listing reads no file contents, so empty files cost as much as images; a cold disk or a network share takes longer.
 """
 
 import argparse
@@ -31,7 +31,7 @@ splits = {{ train = "train", test = "val" }}
 
 
 def plant(folder: Path, files: int, prefix: str) -> None:
-    """`files` empty files in CLASSES folders, named as long as ImageNet's."""
+    """Create `files` empty files in CLASSES folders, with names as long as ImageNet's."""
     for label in range(CLASSES):
         inside = folder / f"n{label:08d}"
         inside.mkdir(parents=True)

@@ -5,7 +5,7 @@
     python -m tools.miniature.build_pack node_modules OUT_FOLDER [--styles noto twemoji] [--compare]
 
 The pack's manifest is the recipe: which icon of which set shows which concept, in which place of its atlas. A new
-rendering is the same picture but not the same bytes; `--compare` prints how far it is from the shipped one.
+rendering is the same image but not the same bytes; `--compare` prints how far it is from the shipped one.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Captions for pretraining: what is said of a picture, and what must therefore hold in it."""
+"""Captions for pretraining: what a caption says about an image, and what must therefore be true of the image."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ def kind_of(concept: Concept) -> str:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a caption states of its pictures; None where it says nothing.
+    """What a caption states about its images; None where it states nothing.
 
     Indices into COLOUR_NAMES (background, ink), textures.NAMES (pattern) and PLACES; `large` is a stated size.
     """

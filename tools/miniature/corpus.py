@@ -15,7 +15,7 @@ from tools.miniature import captions
 from tools.miniature.captions import Facts
 
 VIEWS = 4
-"""Pictures per caption."""
+"""Images per caption."""
 TEXTURES, DIGITS = 4, 3
 """Caption slots of a batch given to pure textures and to digits."""
 _EASY_UNTIL, _HARD_FROM = 260, 1625
@@ -25,7 +25,7 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 
 @dataclass(frozen=True)
 class Batch:
-    """`captions[i]` describes pictures 4i .. 4i + 3; `targets[i]` is its concept's number.
+    """`captions[i]` describes images 4i .. 4i + 3; `targets[i]` is its concept's number.
 
     `images` are float (4n, 3, 48, 48) in 0..1, `targets` int64 (n,).
     """
@@ -60,7 +60,7 @@ def stage(step: int) -> Stage:
 
 
 class Corpus:
-    """Captions and pictures over the pack's pretraining styles.
+    """Captions and images in the pack's pretraining styles.
 
     `frequent` concepts are visited in every pass, the other `concepts` with probability `rare`. Concept numbers: the
     pack's concepts in the order given, then the textures, then the digits.
@@ -88,7 +88,7 @@ class Corpus:
         return self._concepts
 
     def _visited(self, step: int, rank: int, slots: int) -> npt.NDArray[np.int64]:
-        """`slots` different concepts: a window of an endless sequence of passes, each in an order of its own."""
+        """`slots` different concepts: a window of an endless sequence of passes, each in its own order."""
         expected = self._frequent.sum() + self._rare * (~self._frequent).sum()
         per_pass = max(1, int(expected) // slots)
         rng = generator(self._seed, "pass", step // per_pass, rank)
@@ -98,7 +98,7 @@ class Corpus:
         return np.take(order, np.arange(start, start + slots), mode="wrap")
 
     def batch(self, step: int, rank: int, slots: int) -> Batch:
-        """The batch of worker `rank` at `step`: `slots` captions with four pictures each."""
+        """The batch of worker `rank` at `step`: `slots` captions with four images each."""
         rng = generator(self._seed, "batch", step, rank)
         now = stage(step)
         knobs = now.knobs

@@ -40,7 +40,7 @@ class Muon(torch.optim.Optimizer):
                 self._step_alike(parameters, shape, group)
 
     def _step_alike(self, parameters: list[Tensor], shape: torch.Size, group: dict[str, float]) -> None:
-        """Update parameters of one shape together."""
+        """Update parameters of the same shape together."""
         momenta = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in parameters]
         gradients = [p.grad for p in parameters if p.grad is not None]
         torch._foreach_mul_(momenta, group["momentum"])

@@ -1,4 +1,4 @@
-"""What pretraining minimises: a contrastive loss between captions and pictures, plus naming the concept of each."""
+"""What pretraining minimises: a contrastive loss between captions and images, plus concept classification."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -115,7 +115,7 @@ class Loss:
 
 
 def measure(images: Tensor, texts: Tensor, scale: Tensor, table: Tensor, targets: Tensor) -> Loss:
-    """Loss of unit features `images` (4n, d) and `texts` (n, d), four pictures a caption, and `table` (concepts, d)."""
+    """Loss of unit features `images` (4n, d) and `texts` (n, d), four images per caption, and `table` (concepts, d)."""
     logits = scale * images @ texts.T
     owner = torch.arange(len(texts)).repeat_interleave(VIEWS)
     to_text = F.cross_entropy(logits, owner)

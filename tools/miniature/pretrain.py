@@ -1,9 +1,9 @@
-"""Pretrain the miniature's CLIP from scratch on the picture pack.
+"""Pretrain the miniature's CLIP from scratch on the pack of sprites.
 
     python -m tools.miniature.pretrain OUT_FOLDER
 
 Workers are processes of one thread each that average their gradients. A stopped run continues when the same command is
-given again. OUT_FOLDER receives `mini_clip.safetensors` (renewed at every checkpoint), `open_clip_config.json`,
+given again. OUT_FOLDER receives `mini_clip.safetensors` (rewritten at every checkpoint), `open_clip_config.json`,
 `curve.csv` and `state.pt` (only for continuing).
 """
 
@@ -253,7 +253,7 @@ class Curve:
             path.write_text("\n".join([*lines[:1], *kept]) + "\n", encoding="utf-8")
 
     def add(self, step: int, images: int, seconds: float, values: dict[str, float]) -> None:
-        """Take in a step's values; every 50th step a row is written."""
+        """Add a step's values; a row is written every 50th step."""
         self._count += 1
         self._sums = {name: self._sums.get(name, 0.0) + value for name, value in values.items()}
         if step % EVERY:

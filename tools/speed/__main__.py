@@ -1,8 +1,8 @@
-"""How fast training and evaluation are, against a naive path that does what the methods' published code does.
+"""How fast training and evaluation are, compared with a naive path that does what the methods' published code does.
 
     python -m tools.speed steps|evaluate|text|runs|growth|floor|seeds|all [--quick] [--out results/speed]
 
-Random ViT-B/16 weights, ImageNet's class names, drawn pictures; no download. See tools/README.md.
+Random ViT-B/16 weights, ImageNet's class names, random images; no download. See tools/README.md.
 """
 
 import argparse

@@ -26,7 +26,7 @@ MINIATURE = "mini"
 METHOD = "dear"
 PLAIN = "plain CLIP"
 MASKS = {"five tokens, no masks": "none", "five tokens, role masks": "all_generalization"}
-"""What is measured beside plain CLIP -> the method's setting; any role table's masks have the same shape."""
+"""What is compared with plain CLIP -> the method's setting; any role table's masks have the same shape."""
 
 
 def random_backbone(architecture: str, device: str) -> Backbone:
@@ -41,7 +41,7 @@ def random_backbone(architecture: str, device: str) -> Backbone:
 
 
 def encoders(backbone: Backbone) -> dict[str, Callable[[PixelBatch], object]]:
-    """By name, the ways to encode images that are compared."""
+    """The compared ways to encode images, by name."""
     learner = load_registry().get(METHOD).learner
     ways: dict[str, Callable[[PixelBatch], object]] = {PLAIN: lambda images: images.features}
     for name, mask in MASKS.items():
@@ -54,9 +54,9 @@ def encoders(backbone: Backbone) -> dict[str, Callable[[PixelBatch], object]]:
 def measure(
     ways: Mapping[str, Callable[[PixelBatch], object]], images: PixelBatch, repeats: int
 ) -> dict[str, list[float]]:
-    """Seconds by name and repeat. The ways take turns, each first called once unmeasured.
+    """Seconds by name and repeat. The ways alternate; each is first called once without measuring.
 
-    On a CPU they are this process's own, which other processes disturb less.
+    On a CPU it is this process's CPU time, which other processes affect less.
     """
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     device = images.pixels.device

@@ -1,4 +1,4 @@
-"""Interleaved timing: each round calls every side once, so that a busy machine slows all of them alike."""
+"""Interleaved timing: each round calls every side once, so that a busy machine slows all of them equally."""
 
 import ctypes
 import gc
@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from promptarena.benchmark.running.peak_memory import PeakMemory
 
 SHORT = 0.25
-"""Seconds that a round of a short call takes at least."""
+"""Minimum seconds of a round of a short call."""
 
 
 class Ratio(NamedTuple):
@@ -60,8 +60,8 @@ class Timed:
 
 
 def once(work: Callable[[], object], into: Timed, at_least: float = 0.0) -> None:
-    """Call and add a round. A call of fewer than `at_least` seconds is repeated until these are over, and the round is
-    the median of the repetitions: the first one had to ask the system for memory."""
+    """Call and add a round. A call of fewer than `at_least` seconds is repeated until that time has passed, and the
+    round is the median of the repetitions after the first, which includes memory allocation by the system."""
     gc.collect()
     _give_back()
     memory = PeakMemory(torch.device("cpu"))
@@ -81,7 +81,7 @@ def _call(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def _give_back() -> None:
-    """Freed memory goes back to the system, where the C library can do that, so that a peak is the next call's own."""
+    """Return freed memory to the system, if the C library can, so that a peak belongs to the next call only."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -98,7 +98,7 @@ def interleaved(sides: Mapping[str, Callable[[], object]], rounds: int) -> dict[
 
 @contextmanager
 def _frozen_heap() -> Iterator[None]:
-    """What is there already is no longer looked through for garbage, which takes longer than a small step."""
+    """Exclude existing objects from garbage collection, which takes longer than a small step."""
     gc.collect()
     gc.freeze()
     try:
@@ -117,8 +117,8 @@ def ratio(slow: list[float], fast: list[float]) -> Ratio:
 
 
 def matmul_rate(seconds: float = 0.5) -> float:
-    """FLOPs a CPU second of float32 matrix products of the sizes in a ViT-B/16: the best of as many as `seconds` of the
-    clock allow."""
+    """FLOPs per CPU second of float32 matrix products of the sizes in a ViT-B/16: the best rate found in `seconds` of
+    wall-clock time."""
     x, w = torch.randn(788, 768), torch.randn(768, 3072)
     best, started = 0.0, time.perf_counter()
     while time.perf_counter() - started < seconds:

@@ -1,9 +1,9 @@
 """The naive path: what the methods' published training code does, over the same weights and with the same learners.
 
 Texts have all 77 tokens; towers are run with the token axis first, through torch's multi-head attention with a mask, as
-OpenAI's CLIP does and all published code with it; every block of both towers is run in each step, the frozen ones below
-the first learned token too (without gradients, for nothing below needs any); the last block computes all rows; the
-frozen teacher encodes each image again; and nothing is kept from one step to the next.
+OpenAI's CLIP does and all published code with it; every block of both towers is run in each step, the frozen ones
+before the first learned token too (without gradients, because nothing there needs any); the last block computes all
+rows; the frozen teacher encodes each image again; and nothing is reused from one step to the next.
 """
 
 from collections.abc import Mapping

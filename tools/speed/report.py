@@ -16,7 +16,7 @@ class Report:
         self._about = about
 
     def show(self, name: str, title: str, headers: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> None:
-        """One table: `name` of the files, what it is, its cells, and how it was made."""
+        """One table: `name` of the files, title, cells, and a note on how it was measured."""
         drawn = table(*headers)
         for row in rows:
             add(drawn, *row)

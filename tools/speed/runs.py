@@ -1,7 +1,7 @@
-"""Whole runs, five methods by three seeds, against the naive path run for run.
+"""Whole runs, five methods by three seeds, each compared with a naive run.
 
-Ours are carried out: training and both evaluations as the harness does them, one after the other in one process with
-one cache. The naive ones are put together from measured parts, because they would take hours: two process starts
+Ours are really run: training and both evaluations as the harness does them, one after the other in one process with
+one cache. The times of naive runs are added up from measured parts, because they would take hours: two process starts
 (training, and the evaluation on novel classes, are commands of their own in the published code), the teacher's texts,
 epochs times steps times a step with decoding, and two evaluations with texts in each batch.
 """

@@ -16,8 +16,8 @@ PUBLISHED_SHOTS = 16
 
 @dataclass(frozen=True)
 class Plan:
-    """How published runs are shortened, for both sides alike. As it stands, methods that step through batches of 4 have
-    about a 250th of their published steps, so that none weighs more than it does there.
+    """How published runs are shortened, in the same way for both sides. By default, methods with batches of 4 have
+    about a 250th of their published steps, so none has a larger share of the time than in the published runs.
 
     classes: half of them base, half novel. images: of a training; published 16 a base class. divide: published epochs
     are divided by it (at least one). test: test images of all classes. naive_steps, naive_templates: naive steps, and
@@ -57,12 +57,12 @@ class Plan:
         return Classes(names.names[kept], names.template, names.dataset)
 
     def train(self, seed: int) -> Examples:
-        """The base images that a seed draws."""
+        """The base images of a seed's few-shot split."""
         return examples(f"train {seed}", self.images, len(self.base))
 
     @property
     def tests(self) -> Examples:
-        """Test pictures of all classes."""
+        """Test images of all classes."""
         drawn = examples("test", self.test, self.classes)
         return Examples(drawn.images, np.arange(self.test, dtype=np.int64) * self.classes // self.test)
 

@@ -19,11 +19,11 @@ from tools.speed.world import STEP_BATCH, World, class_names, examples, recipe_o
 SEEDS = 3
 
 SMALL = 100
-"""Pixels a side of an image below which a model counts as small."""
+"""Models whose images have fewer pixels per side count as small."""
 
 
 class _Sides:
-    """The same learners, images and labels, stepped in both ways; images come again, as in the miniature."""
+    """The same learners, images and labels, stepped in both ways; images repeat, as in the miniature."""
 
     def __init__(self, world: World, method: str, classes: int, batch: int, folder: Path) -> None:
         names, settings = class_names(classes), ONE_TEMPLATE if method == "promptsrc" else {}

@@ -17,11 +17,11 @@ from tools.speed.report import Report
 from tools.speed.world import STEP_BATCH, World, class_names, examples
 
 ONE_TEMPLATE = {"teacher_templates": ("a photo of a {}.",)}
-"""PromptSRC's teacher texts are made once a training, not in a step."""
+"""PromptSRC's teacher texts are encoded once per training, not in a step."""
 
 
 class Side:
-    """A learner under training, and how it is given images."""
+    """A learner in training, and how it gets its images."""
 
     def __init__(self, learner: Learner, classes: Classes, images: Callable[[], Images], labels: Tensor) -> None:
         self.learner = learner
@@ -89,7 +89,7 @@ def difference(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
 def _each(
     world: World, methods: Sequence[str], classes: Sequence[int]
 ) -> Iterator[tuple[str, int, int, dict[str, Side]]]:
-    """Method, class count, batch size and sides, of which ours have what a first step keeps for later ones."""
+    """Method, class count, batch size and sides, where ours have cached what a first step caches."""
     for count in classes:
         for method in methods:
             batch = STEP_BATCH.get(method, 4)

@@ -1,4 +1,4 @@
-"""What is measured on: a CLIP with drawn weights, ImageNet's class names, drawn pictures, and methods at work."""
+"""What is measured on: a CLIP with random weights, ImageNet's class names, random images, and learners."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ STEP_BATCH: Mapping[str, int] = {"coop": 8, "rada": 8}
 """Images a step in `steps`; others take 4."""
 
 PICTURE = (375, 500)
-"""Height and width of a drawn picture."""
+"""Height and width of a random image."""
 
 NAMES = Path(__file__).parents[2] / "datasets" / "classes" / "imagenet.txt"
 
@@ -84,25 +84,25 @@ def recipe_of(method: str) -> Recipe:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Pictures that are functions of their keys, kept as JPEG files in memory: decoding costs what it costs."""
+    """Images that are functions of their keys, kept as JPEG files in memory, so that decoding has its real cost."""
 
     keys: Sequence[str]
     stamp: str = ""
 
     @cached_property
     def digest(self) -> str:
-        """Identity of the pictures and their order."""
+        """Identity of the images and their order."""
         return digest("drawn pictures", list(self.keys))
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def key(self, index: int) -> str:
-        """The picture's own name."""
+        """The image's own name."""
         return self.keys[index]
 
     def image(self, index: int) -> Image.Image:
-        """The picture, decoded."""
+        """The image, decoded."""
         return Image.open(io.BytesIO(self._files[index])).convert("RGB")
 
     @cached_property
@@ -119,6 +119,6 @@ def _jpeg(key: str) -> bytes:
 
 
 def examples(name: str, count: int, classes: int) -> Examples:
-    """`count` pictures whose labels go round the classes."""
+    """`count` images whose labels cycle through the classes."""
     images: Any = Drawn([f"{name}/{row}" for row in range(count)])
     return Examples(images, np.arange(count, dtype=np.int64) % classes)
