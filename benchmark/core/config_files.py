@@ -1,4 +1,4 @@
-"""Reading a user's TOML or JSON file into a checked pydantic model, with every mistake told in one line."""
+"""Reads a user's TOML or JSON file into a checked pydantic model; every mistake is reported in one line."""
 
 import difflib
 import json
@@ -38,7 +38,19 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def read_json_model(path: Path, content: bytes, model: type[Model]) -> Model:
-    """The bytes of the JSON file `path` as a `model`. Raises UserError naming the file and the first wrong field."""
+    """Check the content of a JSON file against a model.
+
+    Args:
+        path: The file, named in error messages; it is not read here.
+        content: Its bytes.
+        model: The pydantic model that the file must fit.
+
+    Returns:
+        The checked values.
+
+    Raises:
+        UserError: The content does not fit; the message names the file and the first wrong field.
+    """
     try:
         return model.model_validate_json(content)
     except ValidationError as error:
@@ -46,7 +58,19 @@ def read_json_model(path: Path, content: bytes, model: type[Model]) -> Model:
 
 
 def check(where: str, table: object, model: type[Model]) -> Model:
-    """`table` as a `model`. Raises UserError: `where`, the first wrong field, what was seen, what is allowed."""
+    """Check a table that was read already against a model.
+
+    Args:
+        where: What the error message begins with, usually the path of the file.
+        table: The values, usually from `read_toml`.
+        model: The pydantic model that they must fit.
+
+    Returns:
+        The checked values.
+
+    Raises:
+        UserError: A value does not fit; the message names the first wrong field, its value and what is allowed.
+    """
     try:
         return model.model_validate(table)
     except ValidationError as error:
@@ -54,7 +78,7 @@ def check(where: str, table: object, model: type[Model]) -> Model:
 
 
 def _one_line(where: str, model: type[BaseModel], error: ValidationError) -> str:
-    """The first problem, with a misspelt field before the missing one that it causes."""
+    """The first problem as one line. A misspelt field is reported rather than the missing field that it causes."""
     problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
     first = problems[0]
     path = [str(part) for part in first["loc"] if part != "[key]"]

@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend: the command line prints them in one line and exits with code 2."""
+"""Errors that the user can correct: the command line prints them in one line and exits with code 2."""
 
 import difflib
 from collections.abc import Iterable
@@ -9,12 +9,23 @@ class UserError(Exception):
 
 
 class NotReadyError(UserError):
-    """A method needs a file that the user has to make first. Where nobody asked for the method by name, it is left
-    out."""
+    """A method needs a file that the user has to create first.
+
+    The method is skipped unless the user requested it by name; then the error is reported.
+    """
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """A UserError for a name that is not among `known`, with near names suggested."""
+    """Build the error for a name that does not exist.
+
+    Args:
+        kind: What the name stands for, such as "method".
+        name: The unknown name.
+        known: All names that exist.
+
+    Returns:
+        The error to raise. It suggests up to three similar names, or lists all when none is similar.
+    """
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"
@@ -22,12 +33,12 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, for a message of one line.
+    """An error's message cut to one line.
 
     Args:
-        error: any error; some libraries write many lines, or none.
+        error: Any error; some libraries write many lines, or none.
 
     Returns:
-        The first line of its message, or the name of its type where it has no message.
+        The first line of its message, or the name of its type when the message is empty.
     """
     return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,4 +1,4 @@
-"""Files for the user, written as a whole or not at all."""
+"""Writes files for the user, each completely or not at all."""
 
 import os
 import shutil
@@ -9,10 +9,15 @@ from promptarena.benchmark.core.errors import UserError
 
 
 def write_whole(path: Path, content: str | bytes | Path) -> None:
-    """Write text (as UTF-8), bytes or a copy of a file; what stood there before stands until all is written.
+    """Write a file; an earlier file of that name stays as it is until the new one is complete.
 
-    The folder is made if missing. A link is followed; a device or pipe is written to directly. Raises UserError when
-    the file cannot be written.
+    Args:
+        path: The file to write. Missing folders are created. A link is followed; a device or pipe is written to
+            directly, since it cannot be replaced.
+        content: Text (written as UTF-8), bytes, or the path of a file to copy.
+
+    Raises:
+        UserError: The file cannot be written.
     """
     target = Path(os.path.realpath(path))
     direct = target.exists() and not target.is_file()

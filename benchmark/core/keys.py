@@ -1,7 +1,7 @@
 """Content keys and keyed randomness.
 
-A random draw here is a pure function of what it is for, never of what was drawn before: `generator(seed, "batches",
-epoch)` gives the same stream whatever ran earlier, in whichever process, after whichever interruption.
+A random draw depends only on its purpose, never on earlier draws: `generator(seed, "batches", epoch)` gives the same
+stream whatever ran before it, in any process, and after any interruption.
 """
 
 import hashlib
@@ -15,7 +15,22 @@ from promptarena.benchmark.core.errors import UserError
 
 
 def digest(*parts: Any) -> str:
-    """SHA-256 (64 hex digits) of the parts as canonical JSON; raises TypeError for what JSON cannot hold."""
+    """SHA-256 of the parts, written as canonical JSON.
+
+    Args:
+        parts: Values that JSON can hold; tuples count as lists.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        TypeError: JSON cannot hold a part.
+        ValueError: A number is NaN or infinite.
+
+    >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    True
+    """
+    # These settings decide every key of every recorded run: with other separators or unsorted keys, all would change.
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -30,6 +45,14 @@ def file_digest(path: Path) -> str:
 
 
 def generator(*purpose: Any) -> np.random.Generator:
-    """A NumPy PCG64 generator seeded by its purpose: any JSON-serialisable parts, e.g. (seed, "augment", image,
-    epoch)."""
+    """A random generator for one purpose.
+
+    Args:
+        purpose: Values that JSON can hold and that say what is drawn, e.g. (seed, "augment", image, epoch).
+
+    Returns:
+        A NumPy PCG64 generator. Equal purposes give equal streams.
+    """
+    # 32 hexadecimal digits are 128 bits, the entropy that PCG64 takes. PCG64 is named because a later NumPy may give
+    # `default_rng` another algorithm, and then every draw would change.
     return np.random.Generator(np.random.PCG64(int(digest(*purpose)[:32], 16)))

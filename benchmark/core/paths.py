@@ -1,6 +1,7 @@
-"""Where the package's data folders are, in an editable install as in a wheel.
+"""Where the package's data folders are, both in an editable install and in a wheel.
 
-`importlib.resources` does not find folders without code in an editable install, so they are found beside the harness.
+In an editable install, `importlib.resources` does not find folders without code. The paths are therefore relative to
+the folder of `benchmark`.
 """
 
 from pathlib import Path
@@ -10,10 +11,10 @@ from promptarena import benchmark
 _PACKAGE = Path(benchmark.__file__).resolve().parent.parent
 
 DATASETS = _PACKAGE / "datasets"
-"""Dataset cards, suites, class names, role tables and the miniature."""
+"""Dataset cards, suites, class names, head role tables and the miniature."""
 
 MINIATURE = DATASETS / "mini"
 """The embedded miniature: its model and its image sources."""
 
 PUBLISHED = _PACKAGE / "results" / "published"
-"""Numbers from papers, a CSV file per protocol."""
+"""Numbers from papers, one CSV file per protocol."""

@@ -1,5 +1,4 @@
-"""The protocols, one row each: what a protocol is called, what it is judged by, which datasets it needs, how its
-tables look.
+"""The protocols, one row each: name, metrics, the datasets that are needed, and the layout of the tables.
 
 A new protocol is a row here and a function in planning/protocols.py that says what is trained and scored.
 """
@@ -35,16 +34,18 @@ _OVER_TARGETS = "Average: unweighted mean over the targets, without the source."
 class ProtocolInfo:
     """A protocol.
 
-    `title` heads its tables, `heading` is its name in a narrow column. `average` is the sentence of a caption that says
-    what the average is; "{count}" in it stands for the number of datasets. `metrics` are what it is judged by, the
-    headline first. `suite_field` is the field of a suite that lists its datasets.
-
-    `columns` says what the columns of its tables are:
-      metrics: a table for each dataset, a column for each metric.
-      datasets: it trains on the suite's source alone and scores targets; one table, a column for each dataset.
-      shots: a table for each dataset, a column of accuracy for each number of training images per class.
-
-    `published` are the datasets, in table order, that published averages are over; empty when none is published.
+    Args:
+        name: Its name in commands and files, such as "few-shot".
+        title: The title of its tables.
+        heading: Its name in a narrow column.
+        average: The sentence of a caption that defines the average; "{count}" stands for the number of datasets.
+        metrics: Its metrics, the main one first.
+        suite_field: The field of a suite that lists its datasets.
+        columns: What the columns of its tables are.
+            metrics: One table per dataset, one column per metric.
+            datasets: It trains on the suite's source only and scores the targets; one table, one column per dataset.
+            shots: One table per dataset, one column of accuracy per number of training images per class.
+        published: The datasets, in table order, that published averages are taken over; empty when there are none.
     """
 
     name: str
@@ -58,17 +59,17 @@ class ProtocolInfo:
 
     @property
     def headline(self) -> Metric:
-        """The metric that statistics and figures are about when none is named."""
+        """The metric that statistics and figures use when none is named."""
         return self.metrics[0]
 
     @property
     def is_transfer(self) -> bool:
-        """Whether the source alone is trained on, and its learner scored on all targets."""
+        """Whether a learner is trained on the source only and scored on all targets."""
         return self.columns == "datasets"
 
     @property
     def by_shots(self) -> bool:
-        """Whether results are told apart by the number of training images per class."""
+        """Whether results are listed separately for each number of training images per class."""
         return self.columns == "shots"
 
     @property
@@ -126,7 +127,7 @@ PROTOCOLS: dict[str, ProtocolInfo] = {row.name: row for row in _ROWS}
 """Every protocol by its name, in the order of tables and commands."""
 
 DEFAULT_PROTOCOL = _ROWS[0].name
-"""What a suite runs, and what a method is tried under, when no protocol is named."""
+"""The protocol that is used when none is named."""
 
 
 def protocol_info(name: str) -> ProtocolInfo:
@@ -139,7 +140,7 @@ def protocol_info(name: str) -> ProtocolInfo:
         Its row in the table.
 
     Raises:
-        UserError: No protocol has that name; near names are suggested.
+        UserError: No protocol has that name; similar names are suggested.
     """
     if name not in PROTOCOLS:
         raise unknown("protocol", name, PROTOCOLS)
@@ -147,7 +148,7 @@ def protocol_info(name: str) -> ProtocolInfo:
 
 
 def _is_known(name: object) -> object:
-    """The name, in the words of pydantic when it is no protocol's."""
+    """Return the name unchanged; an unknown one raises the error that pydantic raises for a `Literal`."""
     names = list(PROTOCOLS)
     if name not in names:
         *first, last = (f"'{each}'" for each in names)

@@ -1,4 +1,4 @@
-"""Training recipes: everything the harness's training loop obeys, and the closed form of the learning rate."""
+"""Training recipes: all settings of the training loop, and the formula of the learning rate."""
 
 import math
 from typing import Literal
@@ -9,8 +9,10 @@ from promptarena.benchmark.core.protocol_table import Protocol
 
 
 class Recipe(BaseModel):
-    """How a method is trained. Every value is recorded with the run; a user changes one with `--set
-    METHOD.recipe.NAME=VALUE`."""
+    """How a method is trained.
+
+    Every value is recorded with the run. A user changes one with `--set METHOD.recipe.NAME=VALUE`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -21,7 +23,7 @@ class Recipe(BaseModel):
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     eps: float = Field(1e-8, gt=0, description="of Adam and AdamW, added to the denominator")
     schedule: Literal["by epoch", "by step"] = Field(
-        "by epoch", description="cosine that falls behind each epoch (behind the warm-up), or at each step and to 0"
+        "by epoch", description="after the warm-up a cosine: one rate per epoch, or one per step that ends at 0"
     )
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
     weight_decay: float = Field(5e-4, ge=0, description="added to the gradient (SGD, Adam) or decoupled (AdamW)")
@@ -34,12 +36,19 @@ class Recipe(BaseModel):
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="share of the area that a random crop keeps")
 
     def steps(self, images: int) -> int:
-        """The steps of an epoch of so many training images; fewer than a batch make one short step."""
+        """The steps of an epoch.
+
+        Args:
+            images: The number of training images; fewer than a batch make one short step.
+
+        Returns:
+            floor(images / batch_size), at least 1 and at most `epoch_steps`.
+        """
         return min(max(1, images // self.batch_size), self.epoch_steps or images)
 
 
 class TrainingTask(BaseModel):
-    """What a method may know when it states its recipe."""
+    """What a method may use to choose its configuration and recipe."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,11 +60,21 @@ class TrainingTask(BaseModel):
 
 
 def learning_rate(recipe: Recipe, epoch: int, step: int = 0, steps: int = 1) -> float:
-    """The rate of step 0 .. steps - 1 in epoch 1 .. recipe.epochs.
+    """The learning rate of one step.
 
-    By epoch: warm-up at a constant, then a cosine that starts anew behind it and whose period is the total number of
-    epochs, so that the last epoch's rate is small but not 0 (Dassl's schedule). By step: warm-up, then a cosine over
-    all remaining steps that ends at 0.
+    Schedule "by epoch": a constant warm-up, then a cosine whose first epoch has the full rate and whose half period is
+    the total number of epochs, so that the last epoch's rate is small but not 0. It is the schedule of Dassl.pytorch,
+    CoOp's training library. Schedule "by step": a constant warm-up, then a cosine over all remaining steps that ends
+    at 0.
+
+    Args:
+        recipe: The recipe.
+        epoch: The epoch, 1 .. recipe.epochs.
+        step: The step within the epoch, 0 .. steps - 1.
+        steps: The steps of an epoch.
+
+    Returns:
+        The learning rate of parameters whose factor is 1.
     """
     if epoch <= recipe.warmup_epochs:
         return recipe.warmup_lr
@@ -76,11 +95,20 @@ def adapted(
     max_steps: int | None,
     augment: bool,
 ) -> Recipe:
-    """The recipe for a training on so many images under a suite's training table.
+    """The recipe with the changes of a suite's `[training]` table.
 
-    Learning rates are multiplied (by one factor for SGD, by another for Adam and AdamW), augmentation is left or off.
-    Epochs are capped, by their number and by that of all steps, but one is left behind the warm-up; where these few
-    are still too many steps, each epoch ends after its share of them.
+    Args:
+        recipe: The method's own recipe.
+        images: The number of training images.
+        lr_multiplier: Factor of the learning rates when the optimiser is SGD.
+        adaptive_lr_multiplier: Factor of the learning rates when the optimiser is Adam or AdamW.
+        max_epochs: The most epochs; None means no limit.
+        max_steps: The most steps of all epochs together; None means no limit. At least one epoch remains after the
+            warm-up; when these epochs still have too many steps, each epoch is cut short equally.
+        augment: False switches augmentation off; True leaves the recipe's own choice.
+
+    Returns:
+        The changed recipe.
     """
     multiplier = lr_multiplier if recipe.optimizer == "sgd" else adaptive_lr_multiplier
     epochs = recipe.epochs if max_epochs is None else min(recipe.epochs, max_epochs)
@@ -101,5 +129,14 @@ def adapted(
 
 
 def images_seen(recipe: Recipe, count: int) -> int:
-    """Images that all epochs together go through, of `count` training images; a closed form sees each once."""
+    """The images that a training processes.
+
+    Args:
+        recipe: The recipe.
+        count: The number of training images.
+
+    Returns:
+        The sum over all epochs, each image counted as often as it is shown; `count` for a recipe without epochs, whose
+        closed-form fit uses each image once.
+    """
     return recipe.epochs * recipe.steps(count) * min(count, recipe.batch_size) or count

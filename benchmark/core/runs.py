@@ -1,7 +1,7 @@
-"""The values that travel through the harness: what to run (RunSpec), what it is exactly (PlannedRun), what came out
-(RunResult).
+"""The values that travel through the harness: what to run (RunSpec), the run with all settings (PlannedRun), and its
+outcome (RunResult).
 
-All are frozen and made of plain types, so the planner, the runner, the record and a cluster speak of the same thing.
+All are frozen and made of plain types, so that the planner, the runner, the record and a cluster can exchange them.
 """
 
 from collections.abc import Mapping
@@ -18,8 +18,7 @@ Subset = Literal["base", "novel", "all"]
 
 @dataclass(frozen=True, order=True)
 class Target:
-    """Test images a trained learner is scored on: those of `dataset` whose class is in `subset`, classified among
-    it."""
+    """The test images of `dataset` whose class is in `subset`; the candidate classes are those of the subset."""
 
     dataset: str
     subset: Subset
@@ -29,8 +28,19 @@ class Target:
 class RunSpec:
     """One training and the targets it is scored on.
 
-    `dataset` and `subset` say what is trained on, `shots` images per class (>= 1); `seed` (>= 0) is None for a method
-    that draws nothing. `overrides` are the user's `--set` values for this method, sorted by name.
+    Args:
+        suite: The name of the suite.
+        protocol: The name of the protocol.
+        method: The name of the method.
+        dataset: The dataset that is trained on.
+        subset: The classes that are trained on.
+        shots: Training images per class, at least 1.
+        seed: At least 0; None for a method that draws nothing at random.
+        targets: The test images that are scored.
+        overrides: The user's `--set` values for this method as (name, value), sorted by name.
+
+    Raises:
+        UserError: `shots` or `seed` is too small.
     """
 
     suite: str
@@ -58,11 +68,16 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A RunSpec with all that decides its figures.
+    """A RunSpec with everything that decides its numbers.
 
-    `key` covers everything below; `train_key` only what the trained parameters depend on, so that two protocols
-    which train alike share one training. `config` is the method's resolved configuration, `recipe` the resolved
-    training recipe, `provenance` the digests (backbone, training split, method source, targets) and versions.
+    Args:
+        spec: What to run.
+        key: SHA-256 of everything that decides the scores; runs with equal keys give equal scores.
+        train_key: SHA-256 of what decides the trained parameters only, so that two protocols with the same training
+            share it.
+        config: The method's configuration after all overrides.
+        recipe: The training recipe after all overrides.
+        provenance: The digests of backbone, training split, method source and targets, and the versions.
     """
 
     spec: RunSpec
@@ -75,9 +90,13 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Score:
-    """Right answers on a target, per class in label order; percentages are made from these only when shown.
+    """Correct predictions on a target. Percentages are computed from these counts only when they are displayed.
 
-    `reading` names another way in which the same learner scores the same images; empty: the method's own.
+    Args:
+        target: The test images.
+        correct: Correct predictions of each class, in label order.
+        total: Test images of each class, in label order.
+        reading: The name of another way in which the same learner scores the same images; empty for the method's own.
     """
 
     target: Target
@@ -88,8 +107,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run cost. Seconds are wall-clock, training without evaluation; memory is the process's (or device's)
-    peak."""
+    """What a run cost.
+
+    Args:
+        trainable_parameters: Number of trained values.
+        train_seconds: Wall-clock time of the training, without evaluation.
+        train_images: Images processed in training.
+        eval_seconds: Wall-clock time of the evaluation.
+        eval_images: Images scored.
+        peak_memory_mib: Peak memory of the GPU, or of the process on the CPU, in MiB.
+    """
 
     trainable_parameters: int
     train_seconds: float
@@ -103,9 +130,14 @@ class Cost:
 class RunResult:
     """What a finished run produced.
 
-    `curves` has one mapping per epoch, all with the key "epoch" (from 1) beside the mean of each loss term,
-    "train_accuracy" (0..1) where defined, and "lr". `unscored` says for each target that could not be scored why (a
-    linear head has no novel classes). `files` are artifacts to keep, by name (e.g. "learned.safetensors").
+    Args:
+        scores: Scores of each target, one for each of the method's readings.
+        cost: Time, images and memory.
+        curves: One mapping per epoch, with "epoch" (from 1), "lr", the mean of each loss term, and "train_accuracy"
+            (0 .. 1) where it is defined.
+        unscored: The reason for each target that could not be scored, e.g. a linear head has no novel classes.
+        files: Artifacts to keep, by name, e.g. "learned.safetensors".
+        environment: Versions of the machine and its software, by name.
     """
 
     scores: tuple[Score, ...]
@@ -118,7 +150,7 @@ class RunResult:
 
 @dataclass(frozen=True)
 class StoredScore:
-    """Right answers among all test images of a target, in one of the method's readings (empty: its own)."""
+    """Correct predictions among all test images of a target, in one of the method's readings (empty: its own)."""
 
     target: Target
     correct: int
@@ -130,9 +162,10 @@ class StoredScore:
 class StoredResult:
     """A finished run as the record holds it.
 
-    `finished_at` is in UTC, `unscored` says why a target has no score, `own_splits` names the datasets that it trained
-    or was scored on in a division made here. `settings` are configuration, recipe and provenance by dotted name, long
-    values cut. `imported_from` is the id that an imported run had where it was made, else empty.
+    `finished_at` is in UTC. `unscored` gives the reason why a target has no score. `own_splits` names the datasets
+    whose split was made by promptarena, not by the dataset's authors. `settings` are configuration, recipe and
+    provenance by dotted name, long values cut. `imported_from` is the id that an imported run has in the record it was
+    exported from, else empty.
     """
 
     run_id: str

@@ -14,7 +14,18 @@ def novel_classes(classes: int) -> range:
 
 
 def subset_labels(subset: Subset, classes: int) -> range:
-    """The labels of a subset of `classes` classes, ascending; a label's rank here is its label within the subset."""
+    """The labels of a subset.
+
+    Args:
+        subset: "base", "novel" or "all".
+        classes: The number of classes of the dataset.
+
+    Returns:
+        The labels, ascending. The position of a label in this range is its label within the subset.
+
+    >>> list(subset_labels("novel", 5))
+    [3, 4]
+    """
     match subset:
         case "base":
             return base_classes(classes)

@@ -1,5 +1,7 @@
-"""What the tables need to know of a suite; it travels with exported runs, so that they can be shown without the suite's
-files."""
+"""What the tables need of a suite.
+
+It travels with exported runs, so that their tables can be made without the suite's files.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Self
@@ -15,8 +17,15 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$")]
 class Outline(BaseModel):
     """A suite's name, its datasets in table order and their titles.
 
-    datasets, source, targets, variants, few_shot_shots: as in `Suite`. titles: of every dataset, by name. barred: why
-    no figure of the suite may be held against a published one; empty when nothing forbids it.
+    Args:
+        name: The suite's name.
+        datasets: As in `Suite`.
+        source: As in `Suite`.
+        targets: As in `Suite`.
+        variants: As in `Suite`.
+        few_shot_shots: As in `Suite`.
+        titles: The title of every dataset, by name.
+        barred: Why results are not comparable with published ones; empty if they are.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -38,8 +47,15 @@ class Outline(BaseModel):
         return self
 
     def columns(self, protocol: Protocol, chosen: Sequence[str] = ()) -> list[tuple[str, str]]:
-        """Names and titles of the datasets (of `chosen`, when given) in a protocol's tables, the source first; none
-        when the suite has nothing for the protocol."""
+        """The datasets in a protocol's tables.
+
+        Args:
+            protocol: The protocol.
+            chosen: Names to keep; empty keeps all. The source of a transfer protocol is always kept.
+
+        Returns:
+            (name, title) of each dataset, the source first; empty when the suite has no dataset for the protocol.
+        """
         info = protocol_info(protocol)
         names = [name for name in getattr(self, info.suite_field) if not chosen or name in chosen]
         if info.is_transfer:
