@@ -1,1 +1,1 @@
-"""What a method author imports: the learner's interface, interventions, templates, and the registry."""
+"""What a method author imports: the learner's interface, token edits, prompt templates, and the registry."""

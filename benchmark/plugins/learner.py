@@ -1,8 +1,10 @@
 """What a method plugin is: one file with a configuration and a learner.
 
-A plugin subclasses `Learner`, fills in `about`, a `Config` and a recipe, and defines the few functions in which its
-paper differs. It knows the backbone and its image inputs and nothing of data, devices, logging or protocols. Shapes:
-B images, C classes, D the joint embedding size.
+A plugin subclasses `Learner`, fills in `about`, a `Config` and a recipe, and overrides the few functions in which its
+paper differs. It uses the backbone and the images; it does not handle datasets, devices, logging or protocols.
+
+Shapes: B images of H x H pixels, C classes, D the joint embedding size, P patches of an image, W the width of the image
+tower.
 """
 
 from collections.abc import Mapping
@@ -21,19 +23,37 @@ from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 
 
 class Config(BaseModel):
-    """Base of a method's configuration: frozen, unknown keys refused. A field that its paper leaves open is declared
-    with `assumed`."""
+    """Base of a method's configuration: immutable, and unknown keys are errors.
+
+    Declare a field that the paper leaves open with `assumed`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def assumed(default: Any, *, description: str, **limits: Any) -> Any:
-    """A pydantic Field whose default is ours, because the paper and its code leave it open; listed as assumed."""
+    """A pydantic Field whose default is our choice, because neither the paper nor its code gives it.
+
+    Args:
+        default: The chosen value.
+        description: What the setting means, shown by `promptarena methods show`.
+        limits: Further arguments of `pydantic.Field`, such as `gt=0`.
+
+    Returns:
+        The field; the method's card lists it as assumed.
+    """
     return Field(default, description=description, json_schema_extra={"assumed": True}, **limits)
 
 
 def assumed_settings(config_type: type[Config]) -> tuple[str, ...]:
-    """The names of the fields declared with `assumed`."""
+    """The assumed settings of a configuration.
+
+    Args:
+        config_type: The configuration's class.
+
+    Returns:
+        The names of the fields declared with `assumed`, in order.
+    """
     extras = {name: field.json_schema_extra for name, field in config_type.model_fields.items()}
     return tuple(name for name, extra in extras.items() if isinstance(extra, dict) and extra.get("assumed"))
 
@@ -42,9 +62,17 @@ def assumed_settings(config_type: type[Config]) -> tuple[str, ...]:
 class About:
     """The method's card: what `promptarena methods list` shows.
 
-    parity: how it is known to compute what its authors' code does: "golden" (vectors of the official code),
-    "properties" (statements of the paper, against naive code), or "unverified". assumed: choices that neither paper nor
-    code settle, beside the settings declared with `assumed`, a few words each.
+    Args:
+        title: The method's name as its paper writes it.
+        paper: The title of the paper.
+        venue: Where it appeared.
+        year: When it appeared; methods are listed in this order.
+        url: Where the paper can be read.
+        parity: How the implementation was checked against the authors' code. "golden": it reproduces stored outputs of
+            the official code. "properties": statements of the paper were tested against a simple reference
+            implementation. "unverified": neither.
+        assumed: Choices that neither paper nor code gives, in a few words each, in addition to the settings declared
+            with `assumed`.
     """
 
     title: str
@@ -57,7 +85,8 @@ class About:
 
 
 class Images(Protocol):
-    """A batch of B images, computed only when asked for; frozen parts may come from a cache."""
+    """A batch of B images. Each property is computed at its first use; outputs of the frozen towers may come from a
+    cache."""
 
     def __len__(self) -> int: ...
 
@@ -67,15 +96,21 @@ class Images(Protocol):
 
     @property
     def features(self) -> Tensor:
-        """(B, D) float32, the frozen image encoder's, not normalised."""
+        """(B, D) float32, the output of the frozen image encoder, not normalised."""
 
     def tokens_at(self, block: int) -> Tensor:
-        """(B, 1 + P, W) float32, the frozen image tower's tokens in front of a block (0: behind the first layer
-        norm)."""
+        """The tokens of the frozen image tower before a block.
+
+        Args:
+            block: The block, from 0; the tokens before block 0 are those after the first layer norm.
+
+        Returns:
+            (B, 1 + P, W) float32, the class token first.
+        """
 
 
 class Shots(Protocol):
-    """The labelled images drawn for a training, for a learner that looks at all of them at once."""
+    """The few-shot split of a training, for a learner that uses all images at once."""
 
     @property
     def train(self) -> Images:
@@ -91,106 +126,237 @@ class Shots(Protocol):
 
     @property
     def val_labels(self) -> Tensor:
-        """int64 in 0 .. C - 1."""
+        """(M,) int64 in 0 .. C - 1, of the M validation images."""
 
     def augmented(self, index: int) -> Images:
-        """The training images under random view 1, 2, ...; with a recipe that does not augment, the test transform."""
+        """All N training images under a random augmentation.
+
+        Args:
+            index: The number of the augmentation, from 1; index e is what the loop shows in epoch e.
+
+        Returns:
+            The augmented images; under the test transform when the recipe does not augment.
+        """
 
 
 class CannotTransferError(Exception):
-    """Raised by `Learner.prompts` for classes that this learner cannot score; the message becomes the table's
-    reason."""
+    """Raised by `Learner.prompts` for classes that this learner cannot score.
+
+    The message is shown in the tables as the reason for the missing score.
+    """
 
 
 class Learner(nn.Module):
-    """Base of every method. Its parameters are what is trained and saved; the backbone is never among them.
+    """Base of every method. Its parameters are trained and saved; those of the backbone are neither.
 
-    Calls, in order: `__init__`; `fit`; `training_prompts`; per step `training_step` and `backward`; per epoch
-    `end_epoch`; `end_training`; per evaluation `prompts` and `classifier` once and `logits` per batch.
+    The harness calls, in order: `__init__`; `fit`; `training_prompts`; in each step `training_step` and `backward`;
+    after each epoch `end_epoch`; after the last one `end_training`; in each evaluation `prompts` and `classifier` once
+    and `readings` (which calls `logits`) for each batch.
     """
 
     about: ClassVar[About]
     config_type: ClassVar[type[Config]] = Config
     seeded: ClassVar[bool] = True
-    """False for a method that neither trains nor draws: it is run once, not once a seed."""
+    """False for a method without training and without randomness: it is run once, not once per seed."""
     ablations: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """Settings that take parts of the method away, by the name of the ablation."""
+    """The settings of each ablation, by its name; an ablation removes a part of the method."""
     stackable: ClassVar[bool] = False
-    """True for a method whose `training_step` `torch.vmap` can run for several seeds at once: no draws, no branches on
-    values of tensors, the loss terms' sum as what is minimised, and nothing that differs by seed but parameters and
-    buffers. Not inherited."""
+    """True when `torch.vmap` can run `training_step` for several seeds at once. The step must draw nothing at random
+    and not branch on tensor values, `backward` must minimise the sum of the loss terms, and seeds may differ in
+    parameters and buffers only. A subclass does not inherit it, since it may break these conditions."""
     image_conditioned: ClassVar[bool] = False
-    """True for a method whose class features depend on the image, so that `logits` has to encode text."""
+    """True for a method whose class features depend on the image, so that `logits` encodes text for every image."""
 
     def __init__(self, backbone: Backbone, config: Config, classes: Classes, generator: torch.Generator) -> None:
-        """Draw the initial parameters for the training classes, on the CPU, from `generator` only."""
+        """Create the initial parameters, on the CPU and with no randomness but that of `generator`.
+
+        Args:
+            backbone: The frozen CLIP.
+            config: The method's configuration.
+            classes: The classes that are trained on.
+            generator: The only source of randomness, so that equal seeds give equal parameters.
+
+        Raises:
+            UserError: The configuration does not fit the backbone.
+        """
         super().__init__()
         self.backbone = backbone
         self.config = config
 
     @classmethod
     def preset(cls, task: TrainingTask) -> tuple[Config, Recipe]:
-        """Configuration and recipe as published for this task; epochs = 0 (the default) trains nothing."""
+        """The published settings for a task.
+
+        Args:
+            task: Protocol, number of shots and dataset.
+
+        Returns:
+            Configuration and recipe. The default recipe has 0 epochs, which trains nothing.
+        """
         return cls.config_type(), Recipe(epochs=0, batch_size=100, lr=0.0, augment=False)
 
     @classmethod
     def reads(cls, config: Any, backbone_digest: str) -> Mapping[str, Path]:
-        """Files that decide figures beside the configuration, by what they are; their content enters the run's key.
-        Raises UserError when one is missing."""
+        """The files, besides the configuration, that decide the method's results. Their content enters the run's key.
+
+        Args:
+            config: The method's configuration.
+            backbone_digest: SHA-256 of the backbone's weights.
+
+        Returns:
+            The path of each file, by what it holds.
+
+        Raises:
+            UserError: A file is missing.
+        """
         return {}
 
     def prompts(self, classes: Classes) -> Any:
-        """What depends on the class names but not on parameters, e.g. tokenised texts. May raise
-        CannotTransferError."""
+        """What depends on the class names but not on parameters, e.g. tokenised texts.
+
+        Args:
+            classes: The classes to score; in an evaluation they may differ from those trained on.
+
+        Returns:
+            Any value; it is passed to `text_features` and `classifier`.
+
+        Raises:
+            CannotTransferError: The learner cannot score these classes.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define prompts")
 
     def training_prompts(self, classes: Classes) -> Any:
-        """What `training_step` is given, made once a training: `prompts`, or these and what only training needs."""
+        """The prompts for training, computed once per training.
+
+        Args:
+            classes: The classes that are trained on.
+
+        Returns:
+            The value passed to `training_step`: `prompts` unless training needs more.
+        """
         return self.prompts(classes)
 
     def text_features(self, prompts: Any) -> Tensor:
-        """(C, D) class features, not normalised."""
+        """The class features.
+
+        Args:
+            prompts: What `prompts` returned.
+
+        Returns:
+            (C, D), not normalised.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define text_features")
 
     def image_features(self, images: Images) -> Tensor:
-        """(B, D) image features, not normalised; the frozen encoder's unless overridden."""
+        """The image features; those of the frozen encoder unless overridden.
+
+        Args:
+            images: The batch.
+
+        Returns:
+            (B, D), not normalised.
+        """
         return images.features
 
     def classifier(self, prompts: Any) -> Any:
-        """What does not depend on the images, computed once an evaluation: (C, D) normalised class features."""
+        """The part of the prediction that does not depend on the images, computed once per evaluation.
+
+        Args:
+            prompts: What `prompts` returned.
+
+        Returns:
+            The value passed to `logits`: (C, D) L2-normalised class features unless overridden.
+        """
         return F.normalize(self.text_features(prompts), dim=-1)
 
     def similarity(self, image_features: Tensor, class_features: Tensor) -> Tensor:
-        """Normalised (B, D) and (C, D) -> logits (B, C): cosines times exp(logit_scale)."""
+        """CLIP's logits: cosine similarities times exp(logit_scale).
+
+        Args:
+            image_features: (B, D), L2-normalised.
+            class_features: (C, D), L2-normalised.
+
+        Returns:
+            (B, C).
+        """
         logits: Tensor = self.backbone.scale * image_features @ class_features.T
         return logits
 
     def logits(self, images: Images, classifier: Any) -> Tensor:
-        """(B, C): the `similarity` of image and class features."""
+        """The scores of all classes for a batch.
+
+        Args:
+            images: The batch.
+            classifier: What `classifier` returned.
+
+        Returns:
+            (B, C), the `similarity` of image and class features unless overridden.
+        """
         return self.similarity(F.normalize(self.image_features(images), dim=-1), classifier)
 
     def readings(self, images: Images, classifier: Any) -> Mapping[str, Tensor]:
-        """Logits (B, C) by the name of the reading: the method's own under "", and others to record beside it."""
+        """All ways in which the learner scores a batch.
+
+        Args:
+            images: The batch.
+            classifier: What `classifier` returned.
+
+        Returns:
+            Logits (B, C) by name: the method's own under "", further ones to record under their names.
+        """
         return {"": self.logits(images, classifier)}
 
     def training_step(self, images: Images, labels: Tensor, prompts: Any) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Logits (B, C) and the named loss terms whose sum is minimised; labels: (B,) int64 in 0 .. C - 1."""
+        """The forward pass of one training step.
+
+        Args:
+            images: The batch.
+            labels: (B,) int64 in 0 .. C - 1.
+            prompts: What `training_prompts` returned.
+
+        Returns:
+            Logits (B, C), for the training accuracy, and the loss terms by name, scalars whose sum is minimised.
+        """
         logits = self.logits(images, self.classifier(prompts))
         return logits, {"cross_entropy": F.cross_entropy(logits.float(), labels)}
 
     def backward(self, losses: Mapping[str, Tensor]) -> None:
-        """Fill the gradients of the trainable parameters from the terms of `training_step` (scaled, when in fp16)."""
+        """Compute the gradients of the trainable parameters; by default of the sum of all terms.
+
+        Args:
+            losses: The terms of `training_step`; in fp16 multiplied by the loss scale.
+        """
         sum(losses.values(), torch.zeros((), device=self.backbone.device)).backward()
 
     def lr_factor(self, name: str) -> float:
-        """By what the learning rate of the parameter `name` is multiplied."""
+        """The factor of a parameter's learning rate.
+
+        Args:
+            name: The parameter's name in `named_parameters()`.
+
+        Returns:
+            The factor; 1 unless overridden.
+        """
         return 1.0
 
     def fit(self, shots: Shots) -> None:
-        """Called once before the first epoch: closed-form methods learn here, from all drawn images at once."""
+        """Called once before the first epoch; closed-form methods learn here, from all images at once.
+
+        Args:
+            shots: The few-shot split.
+        """
 
     def end_epoch(self, epoch: int, recipe: Recipe) -> None:
-        """Called behind every epoch 1 .. recipe.epochs, e.g. to average prompts."""
+        """Called after every epoch, e.g. to average prompts.
+
+        Args:
+            epoch: The epoch that ended, 1 .. recipe.epochs.
+            recipe: The training recipe.
+        """
 
     def end_training(self, shots: Shots) -> None:
-        """Called once behind the last epoch, e.g. to search hyper-parameters on the validation images."""
+        """Called once after the last epoch, e.g. to search hyper-parameters on the validation images.
+
+        Args:
+            shots: The few-shot split.
+        """

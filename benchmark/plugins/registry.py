@@ -1,7 +1,7 @@
 """Finds method plugins: those of installed packages (entry-point group `promptarena.methods`) and single files.
 
-Built-in methods register as any other package does. A plugin that cannot be loaded, or whose name is taken, is kept
-in the list as broken with its reason, and never stands in the way of the others.
+Built-in methods register in the same way as those of any other package. A plugin that cannot be loaded, or whose name
+is taken, is listed as broken with the reason; the others work all the same.
 """
 
 import importlib.metadata
@@ -21,15 +21,19 @@ from promptarena.benchmark.plugins.source_digest import method_digest
 GROUP = "promptarena.methods"
 OURS = "promptarena"
 ALL = "all"
-"""Stands for every method in the user's lists, so no method may be called so."""
+"""In a list of methods this word means all of them, so no method may have this name."""
 
 
 @dataclass(frozen=True)
 class Method:
     """A registered method.
 
-    `origin` is "distribution version" or the plugin's file, `distribution` the former or empty, `source` the SHA-256
-    of its code (see `source_digest`).
+    Args:
+        name: Its name in commands and tables.
+        learner: Its class.
+        origin: Name and version of the package it comes from, such as "promptarena 1.0", or the plugin's file.
+        distribution: Name and version of the package; empty for a single file.
+        source: SHA-256 of its code (see `source_digest`).
     """
 
     name: str
@@ -56,8 +60,17 @@ class Registry:
         self.broken = {entry.name: entry for entry in broken}
 
     def get(self, name: str) -> Method:
-        """The method called `name`. Raises UserError when it is unknown (near names suggested) or broken (its
-        reason)."""
+        """The method of a name.
+
+        Args:
+            name: The method's name.
+
+        Returns:
+            The method.
+
+        Raises:
+            UserError: The name is unknown (similar names are suggested), or the plugin is broken (with the reason).
+        """
         if name in self.methods:
             return self.methods[name]
         if name in self.broken:
@@ -67,20 +80,28 @@ class Registry:
 
 
 def load_registry(plugins: Sequence[Path] = ()) -> Registry:
-    """All methods: the built-in ones, other installed packages', and those in the files `plugins`.
+    """Find all methods: the built-in ones, those of other installed packages, and those in single files.
 
-    Raises UserError when a file in `plugins` cannot be used, since the user named it.
+    Args:
+        plugins: Python files that define learners.
+
+    Returns:
+        The registry. Plugins of installed packages that cannot be used are in its `broken`.
+
+    Raises:
+        UserError: A file in `plugins` cannot be used. It is an error because the user named the file.
     """
     methods: dict[str, Method] = {}
     broken: list[Broken] = []
     points = importlib.metadata.entry_points(group=GROUP)
+    # Built-in methods come first, so that no other package can take the name of one.
     for point in sorted(points, key=lambda point: not _is_ours(point)):
         distribution = f"{point.dist.name} {point.dist.version}" if point.dist else ""
         origin = distribution or point.value
         try:
             loaded = point.load()
             method = _method(point.name, loaded, origin, distribution)
-        except (Exception, SystemExit) as error:  # whatever a stranger's module raises when imported
+        except (Exception, SystemExit) as error:  # importing a plugin runs its code, which may raise anything
             broken.append(Broken(point.name, origin, _one_line(error)))
             continue
         if point.name in methods:
@@ -115,7 +136,7 @@ def _method(name: str, learner: object, origin: str, distribution: str = "") -> 
 
 
 def _from_file(path: Path) -> list[Method]:
-    """The learners defined in a file; one is named like the file, several like their classes in lower case."""
+    """The learners of a file. A single one takes the file's name, several take their class names in lower case."""
     module = _import_file(path)
     learners = [
         value
@@ -143,7 +164,7 @@ def _import_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # whatever a stranger's file raises when imported
+    except (Exception, SystemExit) as error:  # importing a plugin runs its code, which may raise anything
         del sys.modules[name]
         raise UserError(f"{path}: cannot be imported: {_one_line(error)}") from error
     return module

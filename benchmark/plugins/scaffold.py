@@ -1,4 +1,4 @@
-"""Writes the beginning of a method: a plugin that works, and a test that holds it to the contract."""
+"""Writes the files of a new method: a plugin that works, and a test that runs the contract checks on it."""
 
 import importlib.util
 import keyword
@@ -91,10 +91,18 @@ class Written(NamedTuple):
 
 
 def write_method(name: str, folder: Path, registry: Registry) -> Written:
-    """Write NAME.py and test_NAME.py into the folder, made if need be.
+    """Write the plugin NAME.py and its test test_NAME.py.
 
-    Raises UserError for a name that cannot be a method's, for files that exist already, and for a folder that cannot
-    be written.
+    Args:
+        name: The method's name: letters, digits, "-" or "_".
+        folder: Where to write; created if it does not exist.
+        registry: The known methods, whose names are taken.
+
+    Returns:
+        The method's name and the two files.
+
+    Raises:
+        UserError: The name cannot be used or is taken, a file exists already, or the folder cannot be written.
     """
     stem = name.replace("-", "_")
     method = stem.replace("_", "-")

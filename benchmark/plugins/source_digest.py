@@ -1,8 +1,8 @@
-"""A digest of what decides a method's figures: its code, without what only people or the import system read.
+"""A digest of the code that decides a method's results.
 
-The digest enters every run's key, so whatever changes it makes recorded runs run again. It therefore leaves out
-comments, formatting, docstrings, annotations, the `about` card, and the names under which imports are known in the
-file. It covers a constant, an operator or a default.
+The digest enters every run's key, so a change of the digest makes all recorded runs of the method run again. It
+therefore leaves out what cannot change a result: comments, formatting, docstrings, annotations, the `about` card, and
+the local names of imports. Everything else counts, such as a constant, an operator or a default value.
 """
 
 import ast
@@ -31,14 +31,15 @@ def method_digest(learner: type[Learner]) -> str:
     `PROTOCOL_VERSION`.
 
     Args:
-        learner: the method's class.
+        learner: The method's class.
 
     Returns:
-        The digest. It is the same for every Python version, release and place of installation.
+        The digest. It does not depend on the Python version, the release of promptarena or the place of installation.
 
     Raises:
-        OSError, TypeError: the source of the class cannot be found.
-        SyntaxError: a file is not Python.
+        OSError: The source of the class cannot be read.
+        TypeError: The class has no source file.
+        SyntaxError: A file is not Python.
     """
     own = learner.mro()[: learner.mro().index(Learner)]
     waiting = dict.fromkeys(cls.__module__ for cls in own if cls.__module__ != "builtins")
@@ -50,6 +51,7 @@ def method_digest(learner: type[Learner]) -> str:
         tree = ast.parse(files[name].read_bytes())
         digests[name] = code_digest(tree)
         for helper in _helpers(tree, name):
+            # Imports may be cyclic, so a module that was digested is not queued again.
             if helper not in digests:
                 waiting[helper] = None
                 files.setdefault(helper, Path(inspect.getfile(sys.modules[helper])))
@@ -57,10 +59,13 @@ def method_digest(learner: type[Learner]) -> str:
 
 
 def code_digest(code: str | ast.Module) -> str:
-    """SHA-256 (64 hex digits) of a module's syntax tree, without what does not decide figures.
+    """SHA-256 of a module's syntax tree, without the parts that cannot change a result.
 
     Args:
-        code: the module's text or its tree.
+        code: The module's text or its tree.
+
+    Returns:
+        64 hexadecimal digits.
 
     >>> code_digest("x: int = 2  # two") == code_digest("x = 2")
     True
@@ -72,9 +77,10 @@ def code_digest(code: str | ast.Module) -> str:
 
 
 def _plain(node: Any, names: dict[str, str]) -> Any:
-    """A node as lists of plain values: its kind and its fields that are not empty.
+    """A node as nested lists of plain values: its type and its non-empty fields.
 
-    Written out here because `ast.dump` gives other text in other Python versions.
+    `ast.dump` is not used because its text differs between Python versions. Empty fields are left out because a newer
+    Python may add fields, which are empty for older code.
     """
     if isinstance(node, list):
         return [_plain(item, names) for item in node if not _is_for_people(item)]
@@ -106,10 +112,10 @@ def _is_for_people(statement: Any) -> bool:
 
 
 def _imported_names(tree: ast.Module) -> dict[str, str]:
-    """What each imported name of a file stands for.
+    """The object that each imported name of a file refers to.
 
-    A name of the harness counts without its module, since modules move; any other with it, for `relu` of one library
-    is not `relu` of another.
+    A name from promptarena or from a relative import counts without its module, so that moving a module changes no
+    digest. Any other name counts with its module, because `relu` of one library is not `relu` of another.
     """
     names: dict[str, str] = {}
     for node in ast.walk(tree):
@@ -123,10 +129,10 @@ def _imported_names(tree: ast.Module) -> dict[str, str]:
 
 
 def _helpers(tree: ast.Module, name: str) -> Iterator[str]:
-    """The loaded modules of the same package that the module `name` takes more from than learners and their settings.
+    """The loaded modules of the package from which the module `name` imports more than learners and configurations.
 
-    A learner that it builds on is among its bases already, and one that it does not build on decides nothing; settings
-    are in a run's key by their values.
+    Imports of learners need no digest here: a base class is covered already, and an unrelated learner decides nothing.
+    Imports of configurations need none either: the values of the settings are in the run's key.
     """
     package = OUR_METHODS if name.startswith(f"{OUR_METHODS}.") else name.split(".")[0]
     imported: list[str] = []

@@ -1,4 +1,7 @@
-"""Prompt templates of the field: the 80 that OpenAI used for ImageNet, in their published order, and a choice of 7."""
+"""Prompt templates: the 80 that OpenAI used for ImageNet, in their published order, and OpenAI's selection of 7.
+
+Source: https://github.com/openai/CLIP, notebooks/Prompt_Engineering_for_ImageNet.ipynb.
+"""
 
 from typing import Annotated
 
