@@ -1,7 +1,8 @@
-"""Where a training stands, as one safetensors file: trainable tensors, optimiser state, and the curves so far.
+"""The state of a training as one safetensors file: trainable tensors, optimiser state, and the curves so far.
 
-Written to a temporary file and renamed, so that at any moment there is either the previous epoch's checkpoint or this
-one's. Everything random in training is keyed by epoch, so nothing else is needed to go on exactly.
+The file is written under a temporary name and renamed, so that at any moment either the previous epoch's checkpoint or
+the new one exists. All randomness of training is keyed by the epoch, so no state of a random generator is needed to
+resume exactly.
 """
 
 import contextlib
@@ -21,10 +22,16 @@ from promptarena.benchmark.core.errors import UserError
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """State behind `epoch` epochs (0: the initial parameters).
+    """The state after an epoch.
 
-    learner, optimizer: tensors by name. scaler: of the fp16 loss. curves: one mapping per epoch so far.
-    train_seconds: spent up to here.
+    Args:
+        train_key: The key of the training it belongs to.
+        epoch: Epochs that are finished; 0 means after `fit`.
+        learner: The learner's tensors by name.
+        optimizer: The optimiser's tensors by "number of the parameter.name".
+        scaler: The state of the fp16 loss scaler; empty at another precision.
+        curves: One mapping per finished epoch.
+        train_seconds: Wall-clock seconds of training so far.
     """
 
     train_key: str
@@ -36,7 +43,14 @@ class Checkpoint:
     train_seconds: float
 
     def save(self, path: Path) -> None:
-        """Write atomically. Raises UserError when the folder cannot be written or the disk is full."""
+        """Write the checkpoint; an earlier one stays until the new one is complete.
+
+        Args:
+            path: The file; missing folders are created.
+
+        Raises:
+            UserError: The folder cannot be written or the disk is full.
+        """
         tensors = {f"learner/{name}": tensor.detach().cpu().contiguous() for name, tensor in self.learner.items()}
         tensors |= {f"optimizer/{name}": tensor.cpu().contiguous() for name, tensor in self.optimizer.items()}
         state = {
@@ -57,9 +71,17 @@ class Checkpoint:
 
     @staticmethod
     def load(path: Path, train_key: str) -> "Checkpoint | None":
-        """The checkpoint in `path`, or None when there is none.
+        """Read a checkpoint.
 
-        Raises UserError when the file is damaged or belongs to another training.
+        Args:
+            path: The file.
+            train_key: The key of the training that is to be resumed.
+
+        Returns:
+            The checkpoint, its tensors on the CPU; None when the file does not exist.
+
+        Raises:
+            UserError: The file is damaged or belongs to another training.
         """
         if not path.exists():
             return None

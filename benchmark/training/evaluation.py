@@ -1,7 +1,7 @@
-"""Scoring trained learners on test images: right answers per class, nothing rounded.
+"""Scores trained learners on test images: correct predictions per class, as exact counts.
 
-Learners that are scored together see the same batches: each is read, normalised and, where a learner asks, encoded by
-the frozen towers once for all of them. Their predictions are the same bits as when each is scored alone.
+Learners that are scored together share their batches: each batch is read, normalised and, if a learner needs it,
+encoded by the frozen towers once for all of them. The predictions are bit-identical to those of a learner scored alone.
 """
 
 import time
@@ -23,13 +23,19 @@ from promptarena.benchmark.inputs.views import View, ViewBatch
 from promptarena.benchmark.plugins.learner import Learner
 
 BATCH = 100
+"""Images per batch. It decides bits: matrix products of another batch size may differ in the last bits, and that can
+change the prediction when two logits are nearly equal."""
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A score for each of the learner's readings, the wall-clock seconds they took, and the number of images.
+    """The outcome of one learner on one target.
 
-    The seconds are the learner's own and an equal share of those that reading and encoding for all took.
+    Args:
+        scores: One score for each of the learner's readings.
+        seconds: Wall-clock seconds: the learner's own, plus an equal share of the time for reading and encoding the
+            images for all learners.
+        images: The number of scored images.
     """
 
     scores: tuple[Score, ...]
@@ -40,8 +46,11 @@ class Evaluated:
 def evaluate(
     learner: Learner, target: Target, classes: Classes, test: Examples, all_classes: int, cache: ArrayCache
 ) -> Evaluated:
-    """`evaluate_together` for one learner; raises what ended it, e.g. CannotTransferError when it has no classifier
-    for these classes."""
+    """Score one learner; see `evaluate_together` for the arguments.
+
+    Raises:
+        Exception: Whatever the learner raised, e.g. CannotTransferError when it cannot score these classes.
+    """
     (outcome,) = evaluate_together([learner], target, classes, test, all_classes, cache)
     if isinstance(outcome, Exception):
         raise outcome
@@ -56,11 +65,21 @@ def evaluate_together(
     all_classes: int,
     cache: ArrayCache,
 ) -> list[Evaluated | Exception]:
-    """Score learners of one backbone in one pass over the test images whose class is in the target's subset, among the
-    names `classes` of that subset.
+    """Score learners of one backbone in one pass over the test images.
 
-    test: all test images with labels in 0 .. all_classes - 1. The prediction is the first largest logit. A learner that
-    raises is given its exception instead of scores, and does not disturb the others.
+    The prediction is the class with the largest logit, the first one of equals. A learner that raises does not disturb
+    the others.
+
+    Args:
+        learners: Learners that share a backbone.
+        target: The dataset and the subset of its classes; only images of these classes are scored.
+        classes: The C classes of the subset, in label order; predictions are among these.
+        test: All N test images of the dataset, labels (N,) int64 in 0 .. all_classes - 1.
+        all_classes: The number of classes of the dataset.
+        cache: The cache of images and frozen features.
+
+    Returns:
+        For each learner its scores, or the exception that it raised.
     """
     rows, labels = restrict(test.labels, target.subset, all_classes)
     scored = [_Scored(learner) for learner in learners]
@@ -80,7 +99,7 @@ def evaluate_together(
 
 
 class _Scored:
-    """A learner in a pass: what it predicted so far and the seconds that took, or the exception that ended it."""
+    """A learner during the pass: its predictions and seconds so far, or the exception that it raised."""
 
     def __init__(self, learner: Learner) -> None:
         self._learner = learner
@@ -101,6 +120,8 @@ class _Scored:
     def score(self, images: ViewBatch) -> None:
         if self._error is not None:
             return
+        # Reading and encoding is shared by all learners, so its time is subtracted from that of the learner that
+        # happened to need it first.
         started, others = time.perf_counter(), images.seconds
         try:
             for reading, logits in self._learner.readings(images, self._classifier).items():
@@ -110,7 +131,7 @@ class _Scored:
         self._seconds += time.perf_counter() - started - (images.seconds - others)
 
     def _fail(self, error: Exception) -> None:
-        traceback.clear_frames(error.__traceback__)  # or it would hold the memory that the others need
+        traceback.clear_frames(error.__traceback__)  # the kept error would keep its frames' tensors in memory
         self._error = error
 
     def evaluated(self, target: Target, labels: np.ndarray, classes: int, share: float) -> Evaluated | Exception:

@@ -34,11 +34,23 @@ def train(
     train_key: str,
     on_epoch: Callable[[Curve], None],
 ) -> Checkpoint:
-    """Train the learner in place, going on from the file `checkpoint` when it exists; return the final state kept
-    there.
+    """Train a learner in place; resume if there is a checkpoint.
 
-    `on_epoch` hears every epoch's curve, those of earlier sittings too. Raises NotFiniteError when a loss is not
-    finite, UserError when the checkpoint is damaged or cannot be written.
+    Args:
+        learner: The learner, with its initial parameters.
+        recipe: The training recipe.
+        task: The classes, the few-shot split and the seed.
+        cache: The cache of images and frozen features.
+        checkpoint: The checkpoint file, read first and written after every epoch.
+        train_key: The key of this training; a checkpoint of another one is refused.
+        on_epoch: Called with the curve of every epoch, also of those trained before an interruption.
+
+    Returns:
+        The final state, which is also in the file `checkpoint`.
+
+    Raises:
+        NotFiniteError: A loss became NaN or infinite.
+        UserError: The checkpoint is damaged, belongs to another training or cannot be written.
     """
     drawn, state = begin(learner, recipe, task, cache=cache, checkpoint=checkpoint, train_key=train_key)
     loop = _Loop(learner, recipe, task, drawn, state)
@@ -59,8 +71,22 @@ def train(
 def begin(
     learner: Learner, recipe: Recipe, task: Task, *, cache: ArrayCache, checkpoint: Path, train_key: str
 ) -> tuple["Drawn", Checkpoint]:
-    """The images of a training and where it stands: as kept in `checkpoint`, or behind the learner's `fit`, which is
-    then kept there."""
+    """Load the state of a training, or create it by calling the learner's `fit`.
+
+    Args:
+        learner: The learner; it is moved to the backbone's device.
+        recipe: The training recipe.
+        task: The classes, the few-shot split and the seed.
+        cache: The cache of images and frozen features.
+        checkpoint: The checkpoint file; written after `fit` when it does not exist.
+        train_key: The key of this training.
+
+    Returns:
+        The images of the training, and its state. The learner does not have the state's tensors yet (see `take_up`).
+
+    Raises:
+        UserError: As `train`.
+    """
     learner.to(learner.backbone.device)
     drawn = Drawn(learner, recipe, task, cache)
     state = Checkpoint.load(checkpoint, train_key)
@@ -75,12 +101,29 @@ def begin(
 
 
 def take_up(learner: Learner, state: Checkpoint) -> None:
-    """Give the learner the tensors of a checkpoint, which also decides the shapes of what it has fitted."""
+    """Load the tensors of a checkpoint into the learner.
+
+    Args:
+        learner: The learner.
+        state: The checkpoint. Tensors that the learner computes in `fit` take their shapes from it.
+    """
     learner.load_state_dict({name: value.to(learner.backbone.device) for name, value in state.learner.items()})
 
 
 def curve_of(epoch: int, rate: float, means: Mapping[str, float]) -> Curve:
-    """An epoch's curve. Raises NotFiniteError when a mean is not finite."""
+    """The curve of one epoch.
+
+    Args:
+        epoch: The epoch, from 1.
+        rate: The learning rate of its last step.
+        means: The means of the losses and of the training accuracy (0 .. 1) over its steps.
+
+    Returns:
+        "epoch", "lr" and the means.
+
+    Raises:
+        NotFiniteError: A mean is NaN or infinite.
+    """
     if not all(map(math.isfinite, means.values())):
         raise NotFiniteError(f"the loss is not finite in epoch {epoch}: {means}")
     return {"epoch": float(epoch), "lr": rate, **means}
@@ -94,6 +137,7 @@ class _Loop:
         self.drawn = drawn
         self.device = learner.backbone.device
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=learner.backbone.precision == "fp16")
+        # The optimiser comes after `take_up`: it must hold the parameters that are trained, with their final shapes.
         take_up(learner, state)
         self.optimizer = make_optimizer(dict(learner.named_parameters()), learner.lr_factor, recipe)
         self._restore_optimizer(state)
@@ -104,6 +148,7 @@ class _Loop:
             self.prompts = self.learner.training_prompts(self.task.classes)
         view = self.drawn.view(epoch)
         steps = batches(len(view), self.recipe, self.task.seed, epoch)
+        # Sums stay on the device: reading a value in every step would make the CPU wait for the GPU.
         sums: dict[str, Tensor] = {}
         rate = 0.0
         pictures = read_ahead(view, [rows.tolist() for rows in steps])
@@ -120,9 +165,11 @@ class _Loop:
         labels = self.drawn.train_labels[torch.from_numpy(rows).to(self.device, non_blocking=True)]
         with self.learner.backbone.autocast():
             logits, losses = self.learner.training_step(images, labels, self.prompts)
+            # Added one by one in the order of the learner's mapping: another order may change the last bits.
             loss = sum(losses.values(), torch.zeros((), device=self.device))
         self.optimizer.zero_grad(set_to_none=True)
         self.learner.backward({name: self.scaler.scale(value) for name, value in losses.items()})
+        # In fp16, gradients are multiplied by the loss scale; the limit is for the true ones, so unscale them first.
         if self.recipe.clip_gradient is not None:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.recipe.clip_gradient)
@@ -145,7 +192,14 @@ class _Loop:
 
 
 def flat_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's tensors by "number of the parameter.name"."""
+    """The state of an optimiser, in the form that a checkpoint stores.
+
+    Args:
+        optimizer: The optimiser.
+
+    Returns:
+        Its tensors by "number of the parameter.name", e.g. "0.momentum_buffer".
+    """
     return {
         f"{index}.{name}": value if isinstance(value, Tensor) else torch.tensor(value)
         for index, state in optimizer.state_dict()["state"].items()
@@ -155,7 +209,12 @@ def flat_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore(optimizer: torch.optim.Optimizer, flat: Mapping[str, Tensor]) -> None:
-    """Give the optimiser the tensors of `flat_state`."""
+    """Load what `flat_state` returned.
+
+    Args:
+        optimizer: An optimiser of the same parameters.
+        flat: The tensors by name; empty for a new training.
+    """
     states: dict[int, dict[str, Tensor]] = {}
     for key, value in flat.items():
         index, name = key.split(".", 1)
@@ -167,7 +226,17 @@ def restore(optimizer: torch.optim.Optimizer, flat: Mapping[str, Tensor]) -> Non
 def make_optimizer(
     named: Mapping[str, Tensor], lr_factor: Callable[[str], float], recipe: Recipe
 ) -> torch.optim.Optimizer:
-    """The recipe's optimiser of these parameters; groups have the key "factor", of the learning rate."""
+    """Create the recipe's optimiser.
+
+    Args:
+        named: The parameters by name.
+        lr_factor: The factor of a parameter's learning rate, by its name.
+        recipe: The training recipe.
+
+    Returns:
+        The optimiser. Parameters with equal factors form a group, which keeps the factor under "factor".
+    """
+    # Groups and the parameters in them keep the order of `named`; the numbers of `flat_state` rely on it.
     by_factor: dict[float, list[Tensor]] = {}
     for name, parameter in named.items():
         by_factor.setdefault(lr_factor(name), []).append(parameter)

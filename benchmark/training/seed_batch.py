@@ -1,7 +1,8 @@
-"""Trainings that differ in the seed only, carried out as one batched computation.
+"""Trains several seeds of a method as one batched computation.
 
-Each keeps its own images, batches, augmentation, curve and checkpoint file after every epoch, and can be gone on with
-alone at any time. Its figures are those of a training alone up to rounding, for which reason this has to be asked for.
+Each training keeps its own images, batches, augmentation, curve, and checkpoint file after every epoch, so it can be
+resumed alone at any time. Results equal those of a training alone up to rounding only; the user therefore has to
+request it.
 """
 
 import time
@@ -36,7 +37,7 @@ from promptarena.benchmark.training.stacked_learners import Stacked
 
 @dataclass(frozen=True)
 class Member:
-    """One of the trainings: as the arguments of `training.train`."""
+    """One of the trainings; the fields are the arguments of `loop.train`."""
 
     learner: Learner
     task: Task
@@ -47,7 +48,7 @@ class Member:
 
 @dataclass
 class _Standing:
-    """A member at work: its images and where it stands."""
+    """A member during training: its images and its state."""
 
     member: Member
     drawn: Drawn
@@ -55,16 +56,37 @@ class _Standing:
 
 
 def can_train_together(learner: type[Learner], recipe: Recipe, precision: Precision) -> bool:
-    """Whether the learner's class says of itself that its step can be batched; the scaled losses of fp16 are not
-    provided for."""
+    """Whether several seeds of a learner can be trained together.
+
+    Args:
+        learner: The learner's class.
+        recipe: The training recipe.
+        precision: The precision of the training.
+
+    Returns:
+        True when the class declares itself `stackable`, there are epochs to train, and the precision is not fp16, whose
+        loss scaling is not implemented for stacked learners.
+    """
+    # `vars`, because `stackable` must not be inherited: a subclass may have a step that cannot be batched.
     return bool(vars(learner).get("stackable")) and recipe.epochs > 0 and precision != "fp16"
 
 
 def train_together(members: Sequence[Member], recipe: Recipe, cache: ArrayCache) -> list[Checkpoint | NotFiniteError]:
-    """Train members of one method, configuration, recipe and list of classes to the end, in place.
+    """Train members to the end, in place; each is resumed if it has a checkpoint.
 
-    Those at the same epoch, with equally many images, are one computation. Returns each member's final state, which is
-    kept in its checkpoint file, or the error that ended it, without which the others go on.
+    Members at the same epoch and with the same number of images form one computation.
+
+    Args:
+        members: Trainings with the same method, configuration and classes.
+        recipe: The training recipe of all.
+        cache: The cache of images and frozen features.
+
+    Returns:
+        For each member its final state, which is also in its checkpoint file, or the error that ended it. The others
+        continue without a member that failed.
+
+    Raises:
+        UserError: A checkpoint is damaged, belongs to another training or cannot be written.
     """
     standing = []
     for member in members:
@@ -95,7 +117,7 @@ def train_together(members: Sequence[Member], recipe: Recipe, cache: ArrayCache)
 
 
 def _to_the_end(standing: Sequence[_Standing], recipe: Recipe) -> dict[int, NotFiniteError]:
-    """Train until the last epoch, or until one fails behind an epoch that the others have finished; which did."""
+    """Train until the last epoch, or until the end of an epoch in which a member failed; returns the failed ones."""
     first = standing[0].state.epoch
     if first >= recipe.epochs:
         return {}
@@ -126,7 +148,7 @@ class _Loop:
         self._prompts: Any = learner.training_prompts(standing[0].member.task.classes)
 
     def epoch(self, epoch: int) -> dict[int, NotFiniteError]:
-        """Train all for an epoch and keep the states of those that did not fail."""
+        """Train all members for one epoch, and save the states of those that did not fail."""
         started = time.perf_counter()
         seeds = range(len(self._standing))
         views = [each.drawn.view(epoch) for each in self._standing]
@@ -144,6 +166,8 @@ class _Loop:
             labels = torch.stack([self._labels(seed, rows[seed][step]) for seed in seeds])
             for name, value in self._step(images, labels).items():
                 sums[name] = sums.get(name, torch.zeros(len(seeds), device=self._device)) + value
+        # Learners may change their tensors at the end of an epoch, e.g. average prompts, so they get the trained ones
+        # before it and return theirs after it.
         self._stacked.hand_out()
         for each in self._standing:
             each.member.learner.end_epoch(epoch, self._recipe)
@@ -190,5 +214,5 @@ class _Loop:
 
 
 def _is_count(name: str) -> bool:
-    """Whether a tensor of the optimiser is the number of steps, which all seeds share."""
+    """Whether a tensor of the optimiser is the number of steps, a scalar that all seeds share."""
     return name.endswith(".step")

@@ -16,7 +16,14 @@ from promptarena.benchmark.plugins.learner import Images, Learner
 
 @dataclass(frozen=True)
 class Task:
-    """What is learned: classes, training and validation examples, and the seed that keys every draw."""
+    """What is learned.
+
+    Args:
+        classes: The C classes.
+        train: Training images with labels (N,) int64 in 0 .. C - 1.
+        val: Validation images with labels (M,) int64 in 0 .. C - 1; may be empty.
+        seed: It keys all randomness of the training.
+    """
 
     classes: Classes
     train: Examples
@@ -25,15 +32,25 @@ class Task:
 
 
 def batches(count: int, recipe: Recipe, seed: int, epoch: int) -> list[np.ndarray]:
-    """The rows of each of the recipe's steps of an epoch: a permutation of 0 .. count - 1 keyed by (seed, epoch), its
-    remainder dropped."""
+    """The batches of an epoch.
+
+    Args:
+        count: The number of training images.
+        recipe: The training recipe.
+        seed: The seed of the training.
+        epoch: The epoch, from 1.
+
+    Returns:
+        For each step the rows of its images, (batch_size,) int64, from a permutation of 0 .. count - 1 that depends on
+        (seed, epoch) only. The images that do not fill a batch are dropped; fewer images than a batch form one batch.
+    """
     order = generator("batches", seed, epoch).permutation(count)
     size = recipe.batch_size
     return [order[step * size : (step + 1) * size] for step in range(recipe.steps(count))]
 
 
 class Drawn:
-    """The images of a training under any transform: the `Shots` of a learner, and the views of the loop."""
+    """The images of a training: the `Shots` that a learner receives, and the view of each epoch for the loop."""
 
     def __init__(self, learner: Learner, recipe: Recipe, task: Task, cache: ArrayCache) -> None:
         self._backbone = learner.backbone
@@ -44,7 +61,14 @@ class Drawn:
         self.val_labels = torch.from_numpy(task.val.labels).to(learner.backbone.device)
 
     def view(self, epoch: int) -> View:
-        """The training images as epoch 1, 2, ... shows them."""
+        """The training images of an epoch.
+
+        Args:
+            epoch: The epoch, from 1; it keys the augmentation.
+
+        Returns:
+            A view of all N images, augmented if the recipe says so.
+        """
         random = Augmentation(self._task.seed, epoch, self._recipe.crop_scale) if self._recipe.augment else None
         return View(self._task.train.images, self._backbone, self._cache, random)
 
@@ -59,7 +83,7 @@ class Drawn:
         return _whole(View(self._task.val.images, self._backbone, self._cache))
 
     def augmented(self, index: int) -> Images:
-        """All training images as an epoch shows them."""
+        """All training images under the augmentation of an epoch, from 1."""
         return _whole(self.view(index))
 
 

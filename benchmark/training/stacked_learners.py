@@ -1,8 +1,8 @@
 """Learners that differ in the seed only, stepped as one batched computation.
 
-Parameters and buffers of S learners are stacked in front of their own shape, and `torch.vmap` runs one learner's
-training step over the stack: products with frozen weights see the rows of all seeds at once. Every seed has its own
-images and labels, and its results are those of a step alone up to rounding.
+The parameters and buffers of S learners are stacked along a new first dimension, and `torch.vmap` runs the training
+step of one learner over it. It is faster because a product with frozen weights takes the rows of all seeds at once.
+Every seed has its own images and labels; its results equal those of a step alone up to rounding.
 """
 
 import copy
@@ -19,14 +19,20 @@ from promptarena.benchmark.plugins.learner import Images, Learner
 
 
 class Stacked:
-    """S learners of one method, configuration and classes, which say that they are `stackable`.
+    """S learners of one method, configuration and classes, whose class is `stackable`.
 
-    parameters, buffers: their tensors by name, each (S, ...).
+    Args:
+        learners: The learners; their tensors are copied.
+
+    Attributes:
+        parameters: The stacked parameters by name, each (S, ...), with gradients.
+        buffers: The stacked buffers by name, each (S, ...).
     """
 
     def __init__(self, learners: Sequence[Learner]) -> None:
         self._learners = learners
         shared = learners[0].backbone
+        # A copy, since `functional_call` replaces its tensors; the backbone is frozen and large, so it is shared.
         self._step = _Step(copy.deepcopy(learners[0], {id(shared): shared}))
         self._asks: list[str] | None = None
         named = [dict(learner.named_parameters()) for learner in learners]
@@ -39,7 +45,16 @@ class Stacked:
     def training_step(
         self, images: Sequence[Images], labels: Tensor, prompts: Any
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Logits (S, B, C) and each loss term (S,), of B images a learner; labels: (S, B)."""
+        """The training step of all learners.
+
+        Args:
+            images: S batches of B images each.
+            labels: (S, B) int64 in 0 .. C - 1.
+            prompts: What `training_prompts` returned; the same for all seeds.
+
+        Returns:
+            Logits (S, B, C) and the loss terms by name, each (S,).
+        """
         if self._asks is None:
             self._asks = self._asked(images[0], labels[0], prompts)
         given = {what: torch.stack([_get(each, what) for each in images]) for what in self._asks}
@@ -54,12 +69,21 @@ class Stacked:
         return outcome
 
     def backward(self, losses: Mapping[str, Tensor]) -> None:
-        """Fill the gradients of `parameters`; a seed's depend on its own losses only."""
+        """Compute the gradients of `parameters`.
+
+        Args:
+            losses: The terms of `training_step`, each (S,).
+        """
+        # The sum over seeds gives each seed its own gradients, since no loss depends on the tensors of another seed.
         sum(term.sum() for term in losses.values()).backward()  # type: ignore[union-attr]
 
     @torch.no_grad()
     def clip_gradients(self, limit: float) -> None:
-        """Scale the gradients of each seed to a norm of at most `limit`, as `clip_grad_norm_` does."""
+        """Limit the gradients of each seed on its own, with the formula of `torch.nn.utils.clip_grad_norm_`.
+
+        Args:
+            limit: The largest L2 norm of all gradients of a seed together.
+        """
         gradients = [value.grad for value in self.parameters.values() if value.grad is not None]
         norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
         factors = (limit / (norms + 1e-6)).clamp(max=1)
@@ -81,7 +105,10 @@ class Stacked:
                 (self.parameters | self.buffers)[name][seed].copy_(tensor)
 
     def _asked(self, images: Images, labels: Tensor, prompts: Any) -> list[str]:
-        """What a step looks at, found out by one whose outcome is thrown away."""
+        """The inputs that a step uses: those requested by a trial step, whose result is discarded.
+
+        `torch.vmap` needs tensors as inputs, so they must be known before the real step.
+        """
         noted = _Noted(images)
         with torch.no_grad():
             self._step.learner.training_step(noted, labels, prompts)
@@ -89,7 +116,7 @@ class Stacked:
 
 
 class _Step(nn.Module):
-    """A learner's training step as a module, for its tensors to be put in."""
+    """A learner's training step as a module, so that `functional_call` can replace the learner's tensors."""
 
     def __init__(self, learner: Learner) -> None:
         super().__init__()
@@ -100,7 +127,7 @@ class _Step(nn.Module):
 
 
 class _Given:
-    """Images by what is known of them."""
+    """A batch of images whose inputs were computed before."""
 
     def __init__(self, known: Mapping[str, Tensor], count: int) -> None:
         self._known = known
@@ -122,7 +149,7 @@ class _Given:
 
 
 class _Noted:
-    """Images that note what they are asked for."""
+    """A batch of images that records which inputs are requested."""
 
     def __init__(self, images: Images) -> None:
         self._images = images

@@ -1,5 +1,4 @@
-"""What a run keeps of a trained learner: one safetensors file with its tensors and all that is needed to build it
-anew."""
+"""The file of a trained learner: its tensors and all that is needed to build the learner again."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,14 +22,15 @@ LEARNED = "learned.safetensors"
 """The file's name among a run's artifacts."""
 
 ENTRY = "learner"
+"""The entry of the file's metadata that holds the `Origin`, as JSON."""
 
 
 class Origin(BaseModel):
-    """What a learner's tensors belong to.
+    """How the learner of a file was trained.
 
-    method, config: which learner, and its resolved configuration. classes: what it was trained on. backbone: SHA-256 of
-    the weights. precision: of the training. source: SHA-256 of the method's files. reads: SHA-256 of the files that
-    the configuration names, by what they are.
+    `method` and `config` are the method and its configuration after all overrides, `classes` those it was trained on.
+    `backbone` is SHA-256 of the weights, `precision` that of the training, `source` SHA-256 of the method's code.
+    `reads` are the SHA-256 of the files that the method reads (see `Learner.reads`), by what they hold.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,14 +46,29 @@ class Origin(BaseModel):
 
 @dataclass(frozen=True)
 class Learned:
-    """A trained learner as a file holds it: where it comes from, and its tensors (parameters and buffers) by name."""
+    """The content of the file of a trained learner.
+
+    Args:
+        origin: How it was trained.
+        tensors: Its parameters and buffers by name, on the CPU.
+    """
 
     origin: Origin
     tensors: Mapping[str, Tensor]
 
     @classmethod
     def of(cls, learner: Learner, classes: Classes, method: str, source: str) -> Self:
-        """What is kept of a learner trained on these classes. method, source: as the registry knows it."""
+        """Collect what the file holds.
+
+        Args:
+            learner: The trained learner.
+            classes: The classes it was trained on.
+            method: The method's name in the registry.
+            source: The digest of the method's code in the registry.
+
+        Returns:
+            The content of the file, with copies of tensors that are not on the CPU.
+        """
         backbone, config = learner.backbone, learner.config
         reads = learner.reads(config, backbone.digest)
         origin = Origin(
@@ -68,12 +83,30 @@ class Learned:
         return cls(origin, {name: tensor.detach().cpu().contiguous() for name, tensor in learner.state_dict().items()})
 
     def save(self, path: Path) -> None:
-        """Write the file. Raises OSError or SafetensorError when it cannot be written."""
+        """Write the file.
+
+        Args:
+            path: The file; its folder must exist.
+
+        Raises:
+            OSError: The file cannot be written.
+            SafetensorError: The file cannot be written.
+        """
         save_file(dict(self.tensors), path, {ENTRY: self.origin.model_dump_json()})
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """The content of a file. Raises UserError when it cannot be read or holds no learner."""
+        """Read a file.
+
+        Args:
+            path: The file.
+
+        Returns:
+            Its content, the tensors on the CPU.
+
+        Raises:
+            UserError: The file cannot be read or holds no learner.
+        """
         try:
             with safe_open(path, framework="pt") as file:
                 metadata: dict[str, str] = file.metadata() or {}
@@ -90,10 +123,17 @@ class Learned:
             raise UserError(f"{path} does not say how its learner is built ({where}: {first['msg']})") from error
 
     def learner(self, backbone: Backbone, registry: Registry) -> Learner:
-        """The learner on the backbone's device, in evaluation mode.
+        """Build the learner.
 
-        Raises UserError when its method is unknown or refuses the configuration, or when backbone or tensors do not
-        fit.
+        Args:
+            backbone: A backbone with the weights that the learner was trained with.
+            registry: The known methods.
+
+        Returns:
+            The learner on the backbone's device, in evaluation mode.
+
+        Raises:
+            UserError: The method is unknown, its configuration has changed, or backbone or tensors do not fit.
         """
         origin = self.origin
         if origin.backbone != backbone.digest:
@@ -117,7 +157,15 @@ class Learned:
         return learner.to(backbone.device).eval()
 
     def changes(self, backbone: Backbone, registry: Registry) -> tuple[str, ...]:
-        """What differs from the training without keeping the learner from being loaded, one line each."""
+        """The differences from the training that do not prevent loading but may change results.
+
+        Args:
+            backbone: The backbone that the learner is used with.
+            registry: The known methods.
+
+        Returns:
+            One line for the user per difference.
+        """
         origin, method = self.origin, registry.get(self.origin.method)
         lines = []
         if origin.source != method.source:
@@ -132,5 +180,17 @@ class Learned:
 
 
 def load_learned(path: Path, backbone: Backbone, registry: Registry) -> Learner:
-    """The learner in a file, ready to score. Raises UserError when it cannot be read or does not fit."""
+    """Load the learner in a file.
+
+    Args:
+        path: The file.
+        backbone: A backbone with the weights that the learner was trained with.
+        registry: The known methods.
+
+    Returns:
+        The learner on the backbone's device, in evaluation mode, ready to score.
+
+    Raises:
+        UserError: The file cannot be read or does not fit.
+    """
     return Learned.load(path).learner(backbone, registry)
