@@ -13,24 +13,29 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 CHUNK = 32
-"""Rows are computed so many at a time, whoever asks for which of them, so that their last bits never differ."""
+"""Rows are always computed this many at a time, whichever rows are requested. It decides bits: matrix products of
+another number of rows may differ in the last bits."""
 
 log = logging.getLogger(__name__)
 Array = np.ndarray
 
 
 def default_cache_folder() -> Path:
-    """`PROMPTARENA_CACHE`, else the user's cache folder."""
+    """The folder named by the environment variable PROMPTARENA_CACHE, else the user's cache folder."""
     named = os.environ.get("PROMPTARENA_CACHE")
     return Path(named) if named else user_cache_path("promptarena")
 
 
 class ArrayCache:
-    """Arrays by key. What is missing is computed once, by one process, while others that want it wait.
+    """Arrays by key. A missing array is computed once, by one process; other processes that need it wait.
 
-    folder: where arrays lie as `.npy` files (never pickles). disk_mib, memory_mib: bounds; the least recently used go
-    first. The cache only ever saves time: an unreadable entry is computed again, an unwritable folder is reported
-    once and done without.
+    The cache only saves time and never stops a run: an unreadable entry is computed again, and a folder that cannot be
+    written is reported once and then not used.
+
+    Args:
+        folder: Where arrays are stored, as `.npy` files (never pickles).
+        disk_mib: Most MiB on the disk; the least recently used arrays are deleted first.
+        memory_mib: Most MiB of arrays that this process keeps open.
     """
 
     def __init__(self, folder: Path, disk_mib: int = 8192, memory_mib: int = 512) -> None:
@@ -41,9 +46,15 @@ class ArrayCache:
         self._writable = True
 
     def get(self, key: str, count: int, compute: Callable[[range], Array]) -> Array:
-        """The array of this key (hex digest): `count` rows, read-only, mapped from the disk rather than held in memory.
+        """An array from the cache, computed first if it is missing.
 
-        `compute` gives the rows of a range, CHUNK of them at a time, and must be a pure function of what the key says.
+        Args:
+            key: A hexadecimal digest of everything that decides the array.
+            count: The number of rows.
+            compute: Computes the rows of a range, at most CHUNK of them. It must depend on what is in the key only.
+
+        Returns:
+            `count` rows, read-only. The array is memory-mapped from the disk where the folder can be written.
         """
         found = self._recent.get(key)
         if found is None:
@@ -61,6 +72,7 @@ class ArrayCache:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with FileLock(path.with_suffix(".lock")):
+                    # Read again: another process may have written the entry while this one waited for the lock.
                     if (found := _read(path)) is None:
                         _write(path, count, compute)
                         self._evict(keep=path)
@@ -95,7 +107,7 @@ class ArrayCache:
 
 
 def _chunks(count: int) -> list[range]:
-    """Ranges of CHUNK rows; of no rows one empty range, which still gives a shape."""
+    """Ranges of CHUNK rows; for no rows one empty range, whose array still has the right shape."""
     return [range(start, min(start + CHUNK, count)) for start in range(0, max(count, 1), CHUNK)]
 
 
@@ -107,7 +119,7 @@ def _read(path: Path) -> Array | None:
     except (OSError, ValueError, EOFError) as error:
         log.warning("cache entry %s is unreadable (%s): computing it again", path, error)
         return None
-    with contextlib.suppress(OSError):  # a folder that may only be read
+    with contextlib.suppress(OSError):  # the folder may be read-only; the time of use decides what is deleted first
         os.utime(path)
     return array
 

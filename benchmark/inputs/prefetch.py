@@ -1,4 +1,4 @@
-"""Batches of a view in order, the pictures of the next ones read while the device is at work."""
+"""Batches of a view in order; the images of the next batches are read while the device computes."""
 
 import os
 from collections import deque
@@ -11,17 +11,26 @@ import numpy as np
 from promptarena.benchmark.inputs.views import View, ViewBatch
 
 AHEAD = 2
-"""Batches whose pictures are read before they are asked for."""
+"""How many batches are read ahead."""
 
 MOST_THREADS = 8
+"""The most reading threads of a run."""
 
 
 def read_ahead(view: View, steps: Sequence[Sequence[int]], threads: int | None = None) -> Iterator[ViewBatch]:
-    """A lazy batch of the view for each list of rows.
+    """Iterate over batches, reading ahead once a batch is used by its pixels.
 
-    Once a batch was asked for its pixels, those of the next AHEAD are read in `threads` (default: none on the CPU,
-    whose cores are busy with runs; up to MOST_THREADS on a GPU). Which batches come, and what is in them, does not
-    change.
+    A method that uses cached features never reads pixels, so nothing is read ahead for it. The batches and their
+    content do not depend on the threads.
+
+    Args:
+        view: The view.
+        steps: The rows of each batch.
+        threads: Reading threads. None means 0 on the CPU, whose cores are busy with the run, and up to MOST_THREADS on
+            a GPU.
+
+    Yields:
+        A lazy batch for each step.
     """
     count = _threads(view) if threads is None else threads
     if not count:

@@ -1,5 +1,5 @@
-"""Image preprocessing as in the field: PIL bicubic resizing, centre crop for tests, random resized crop and flip for
-training."""
+"""Image preprocessing as in CoOp and its successors: bicubic resizing by Pillow, a centre crop for tests, a random
+resized crop and flip for training."""
 
 import math
 
@@ -9,11 +9,21 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tvf
 
 TRANSFORM_VERSION = 1
+"""Increased by hand whenever a transform gives other pixels: it is part of the keys of runs and of cached features."""
+
 _RATIO = (3 / 4, 4 / 3)
 
 
 def test_view(image: Image.Image, size: int) -> Image.Image:
-    """Shorter side to `size` pixels (bicubic), centre crop of `size` x `size`."""
+    """The test transform: resize the shorter side (bicubic), then crop the centre.
+
+    Args:
+        image: An RGB image.
+        size: The side of the result in pixels.
+
+    Returns:
+        An RGB image of `size` x `size` pixels.
+    """
     view: Image.Image = tvf.center_crop(tvf.resize(image, size, InterpolationMode.BICUBIC), [size, size])
     return view
 
@@ -21,10 +31,18 @@ def test_view(image: Image.Image, size: int) -> Image.Image:
 def training_view(
     image: Image.Image, size: int, crop_scale: tuple[float, float], random: np.random.Generator
 ) -> Image.Image:
-    """Random resized crop (area share within `crop_scale`, aspect ratio 3/4 to 4/3, bicubic), then a flip half of the
-    time.
+    """The training transform: a random crop, resized (bicubic), then a horizontal flip with probability 1/2.
 
-    The distribution is that of torchvision's RandomResizedCrop; all draws come from `random`.
+    The distribution is that of torchvision's RandomResizedCrop with aspect ratios from 3/4 to 4/3.
+
+    Args:
+        image: An RGB image.
+        size: The side of the result in pixels.
+        crop_scale: The smallest and the largest share of the image's area that a crop keeps.
+        random: The only source of randomness; the order of the draws decides the pixels.
+
+    Returns:
+        An RGB image of `size` x `size` pixels.
     """
     top, left, height, width = _crop_box(image.width, image.height, crop_scale, random)
     box = top, left, height, width
@@ -35,6 +53,7 @@ def training_view(
 def _crop_box(
     width: int, height: int, scale: tuple[float, float], random: np.random.Generator
 ) -> tuple[int, int, int, int]:
+    # Ten tries, then the largest centred crop of an allowed aspect ratio: the rule of torchvision.
     for _ in range(10):
         area = width * height * random.uniform(*scale)
         aspect = math.exp(random.uniform(math.log(_RATIO[0]), math.log(_RATIO[1])))

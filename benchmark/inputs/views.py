@@ -1,10 +1,13 @@
-"""What a method sees of images: lazy pixels, frozen features and frozen tokens, the frozen ones shared through a
-cache.
+"""Images as a method sees them: pixels, frozen features and frozen tokens, computed at first use. Features and tokens
+are shared through a cache.
 
 A view is a list of images under one transform: the test transform, or the augmentation of one (seed, epoch). The
-augmentation of an image is a pure function of (seed, image, epoch), so frozen features of augmented views can be
-cached exactly, and all methods see the same pictures. Frozen features are always computed over the whole list in
-chunks of a fixed size, so that their last bits do not depend on who asks first.
+augmentation of an image depends on (seed, image, epoch) only, so all methods see the same augmented images and their
+frozen features can be cached exactly. Frozen features are always computed over the whole list in chunks of a fixed
+size, so that their last bits do not depend on which rows are requested first.
+
+Shapes: B images, H the backbone's image size, D the joint embedding size, P patches of an image, W the width of the
+image tower.
 """
 
 import time
@@ -24,35 +27,36 @@ from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.transforms import TRANSFORM_VERSION, test_view, training_view
 
 LARGEST_CACHED_MIB = 1024
-"""Frozen tokens of a view are cached up to this size; a constant, so that the way of computing never varies."""
+"""Frozen tokens of a view are cached up to this size. A constant, not a setting: tokens that are not cached are
+computed in batches of another size, which may change their last bits."""
 
 LARGEST_PICTURES_MIB = 2048
-"""The pictures of a view under the test transform are cached up to this size."""
+"""The transformed images of a view under the test transform are cached up to this size."""
 
 
 class ImageList(Protocol):
-    """N decoded pictures in a fixed order."""
+    """N images in a fixed order, decoded when they are used."""
 
     @property
     def digest(self) -> str:
-        """SHA-256 identity of the pictures and their order."""
+        """SHA-256 identity of the images and their order."""
 
     @property
     def stamp(self) -> str:
-        """What changes when a picture behind its key may have changed; cached features are kept apart by it."""
+        """A text that changes when an image file may have changed; it is part of the keys of cached features."""
 
     def __len__(self) -> int: ...
 
     def key(self, index: int) -> str:
-        """A picture's identity within its dataset, independent of the list it stands in."""
+        """The identity of image `index` among all datasets; it does not depend on the list."""
 
     def image(self, index: int) -> Image.Image:
-        """The picture as RGB. Raises UserError when it cannot be decoded."""
+        """Image `index` as RGB. Raises UserError when it cannot be decoded."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Which random view: the draws of `seed` for `epoch`, cropping within `crop_scale`."""
+    """A random augmentation: that of `seed` in `epoch`; a crop keeps a share within `crop_scale` of an image's area."""
 
     seed: int
     epoch: int
@@ -60,9 +64,10 @@ class Augmentation:
 
 
 class Kept:
-    """What was computed of a batch, by its name: made at the first request, and handed out as a copy to each that asks.
+    """The tensors of a batch by name, each computed at the first request.
 
-    seconds: the wall-clock time that making it all took.
+    Every request receives a copy, so that a method that changes a tensor in place does not change it for others.
+    `seconds` is the wall-clock time of all computations.
     """
 
     def __init__(self) -> None:
@@ -70,8 +75,9 @@ class Kept:
         self.seconds = 0.0
 
     def once(self, what: str, make: Callable[[], Tensor]) -> Tensor:
-        """A copy of `what`; `make` may itself ask for other things that are kept here."""
+        """A copy of the tensor `what`; `make` computes it, and may itself request other tensors of the batch."""
         if what not in self._made:
+            # Set, not added: the time of nested requests lies within this one's and must not count twice.
             before, started = self.seconds, time.perf_counter()
             self._made[what] = make()
             self.seconds = before + time.perf_counter() - started
@@ -79,9 +85,10 @@ class Kept:
 
 
 class PixelBatch:
-    """B images given by their pixels; features and tokens are computed when first asked for, once.
+    """B images given by their pixels; features and tokens are computed once, at first use.
 
-    What is asked for later goes on from the tokens asked for before: the same operations, and so the same bits.
+    A later request starts from the tokens of the deepest block computed so far. These are the same operations as from
+    the pixels, so the bits are the same.
     """
 
     def __init__(self, pixels: Tensor, backbone: Backbone) -> None:
@@ -95,16 +102,16 @@ class PixelBatch:
 
     @property
     def pixels(self) -> Tensor:
-        """(B, 3, H, H) normalised."""
+        """(B, 3, H, H) float32, normalised."""
         return self._pixels
 
     @property
     def features(self) -> Tensor:
-        """(B, D), frozen, not normalised."""
+        """(B, D) float32 of the frozen image encoder, not normalised."""
         return self._kept.once("features", self._features)
 
     def tokens_at(self, block: int) -> Tensor:
-        """(B, 1 + P, W) in front of `block`, frozen."""
+        """(B, 1 + P, W) float32, the tokens of the frozen image tower before `block`."""
         return self._kept.once(f"tokens/{block}", lambda: self._tokens_at(block))
 
     def _features(self) -> Tensor:
@@ -125,12 +132,19 @@ class PixelBatch:
             return tokens.float()
 
     def _deepest(self, block: int) -> int | None:
-        """The block nearest below `block`, or this itself, that was reached already."""
+        """The deepest block up to `block` whose tokens were computed already; None when there is none."""
         return max((reached for reached in self._reached if reached <= block), default=None)
 
 
 class View:
-    """A list of images under one transform, for one backbone."""
+    """A list of images under one transform, for one backbone.
+
+    Args:
+        images: The images.
+        backbone: The frozen CLIP, whose image size and normalisation are used.
+        cache: The cache of images, features and tokens.
+        augmentation: The random augmentation; None means the test transform.
+    """
 
     def __init__(
         self, images: ImageList, backbone: Backbone, cache: ArrayCache, augmentation: Augmentation | None = None
@@ -152,7 +166,16 @@ class View:
         return len(self.images)
 
     def pictures(self, rows: Sequence[int]) -> np.ndarray:
-        """(B, H, H, 3) uint8: the transformed pictures of these rows; of test views all are decoded once and cached."""
+        """The transformed images before normalisation.
+
+        Under the test transform all images of the view are decoded once and cached, up to LARGEST_PICTURES_MIB.
+
+        Args:
+            rows: The positions of B images.
+
+        Returns:
+            (B, H, H, 3) uint8.
+        """
         size = self.backbone.image_size
         if self._augmentation is None and len(self) * 3 * size * size <= LARGEST_PICTURES_MIB << 20:
             key = digest(self.images.digest, self.images.stamp, size, TRANSFORM_VERSION)
@@ -173,24 +196,54 @@ class View:
         return training_view(image, size, augmentation.crop_scale, random)
 
     def pixels(self, rows: Sequence[int]) -> Tensor:
-        """(B, 3, H, H) float32 on the backbone's device, normalised with its mean and standard deviation."""
+        """The transformed images, normalised with the backbone's mean and standard deviation.
+
+        Args:
+            rows: The positions of B images.
+
+        Returns:
+            (B, 3, H, H) float32 on the backbone's device.
+        """
         return self.normalised(self.pictures(rows))
 
     def normalised(self, pictures: np.ndarray) -> Tensor:
-        """(B, H, H, 3) uint8 -> (B, 3, H, H) float32 on the backbone's device; a GPU is not waited for."""
+        """Normalise transformed images on the backbone's device, without waiting for a GPU.
+
+        Args:
+            pictures: (B, H, H, 3) uint8.
+
+        Returns:
+            (B, 3, H, H) float32 on the backbone's device.
+        """
+        # Bytes are sent and converted on the device: a quarter of the data of float32.
         bytes_ = self._sent(pictures).permute(0, 3, 1, 2)
         mean, std = self.backbone.colours
         return (bytes_.float().div(255) - mean).div(std).contiguous()
 
     def features(self, rows: Sequence[int]) -> Tensor:
-        """(B, D) frozen features of these rows, not normalised; the whole view's are computed at the first call, from
-        the tokens where this view was asked for some."""
+        """Frozen features; those of the whole view are computed and cached at the first call.
+
+        They are computed from cached tokens when this view has some, which saves the blocks below.
+
+        Args:
+            rows: The positions of B images.
+
+        Returns:
+            (B, D) float32 on the backbone's device, not normalised.
+        """
         return self._frozen("features", self._encoded, rows)
 
     def tokens_at(self, block: int, rows: Sequence[int]) -> Tensor:
-        """(B, 1 + P, W) frozen tokens in front of `block`.
+        """Frozen tokens; those of the whole view are computed and cached at the first call.
 
-        The whole view's are computed at the first call and cached, unless they exceed LARGEST_CACHED_MIB.
+        They are computed for these rows only when the whole view's exceed LARGEST_CACHED_MIB.
+
+        Args:
+            block: The block before which the tokens are taken, from 0.
+            rows: The positions of B images.
+
+        Returns:
+            (B, 1 + P, W) float32 on the backbone's device.
         """
         if not self.keeps_tokens:
             return self.plain(rows).tokens_at(block)
@@ -200,6 +253,7 @@ class View:
 
     def _encoded(self, chunk: range) -> Tensor:
         backbone, block = self.backbone, self._asked
+        # Cached tokens are float32, so only in fp32 do they continue with the bits that the pixels would give.
         if block is None or block >= backbone.vision.depth or backbone.precision != "fp32":
             return self.plain(chunk).features
         with torch.no_grad():
@@ -207,38 +261,48 @@ class View:
 
     @property
     def keeps_tokens(self) -> bool:
-        """Whether the tokens of the whole view in front of a block are small enough to be cached."""
+        """Whether the tokens of the whole view before a block are small enough to be cached."""
         visual, width = self.backbone.model.visual, self.backbone.vision.width
         bytes_each = 4 * len(visual.positional_embedding) * width
         return len(self) * bytes_each <= LARGEST_CACHED_MIB << 20
 
     def _frozen(self, what: str, compute: Callable[[range], Tensor], rows: Sequence[int]) -> Tensor:
         backbone = self.backbone
+        # Everything that decides bits is in the key: precision, kind of device, and the compiler where one is used.
         compiler = [backbone.compiler] if backbone.compiler else []
         key = digest(self._key, what, backbone.digest, backbone.precision, backbone.device.type, *compiler)
         array = self._cache.get(key, len(self), lambda chunk: compute(chunk).cpu().numpy())
         return self._sent(array[np.asarray(rows, dtype=np.int64)])
 
     def _sent(self, array: np.ndarray) -> Tensor:
-        """An array as a tensor of its own on the backbone's device; a GPU is not waited for."""
+        """An array as a tensor on the backbone's device, copied without waiting for a GPU (hence the pinned memory)."""
         on_host = torch.from_numpy(array)
         if self.backbone.device.type == "cuda":
             on_host = on_host.pin_memory()
         return on_host.to(self.backbone.device, non_blocking=True)
 
     def plain(self, rows: Sequence[int]) -> PixelBatch:
-        """These rows by their pixels, nothing cached."""
+        """B rows as a batch that computes everything from the pixels and caches nothing on the disk."""
         return PixelBatch(self.pixels(rows), self.backbone)
 
     def batch(self, rows: Sequence[int], pictures: Callable[[], np.ndarray] | None = None) -> "ViewBatch":
-        """These rows as a lazy batch; `pictures` gives those of the rows where they are being read already."""
+        """B rows as a lazy batch.
+
+        Args:
+            rows: The positions of B images.
+            pictures: Returns the transformed images (B, H, H, 3) uint8, if they are being read already; None reads
+                them at first use.
+
+        Returns:
+            The batch.
+        """
         return ViewBatch(self, rows, pictures or partial(self.pictures, rows))
 
 
 class ViewBatch:
-    """Some rows of a view; nothing is decoded or encoded before it is asked for, nor a second time.
+    """B rows of a view; each image is decoded and encoded at first use, and once only.
 
-    `pixels_read` tells whether it was asked for its pixels.
+    `pixels_read` says whether the pixels were used.
     """
 
     def __init__(self, view: View, rows: Sequence[int], pictures: Callable[[], np.ndarray]) -> None:
@@ -253,22 +317,22 @@ class ViewBatch:
 
     @property
     def seconds(self) -> float:
-        """The wall-clock seconds that reading and encoding took so far, whoever asked."""
+        """The wall-clock seconds of reading and encoding so far, for all users of the batch together."""
         return self._kept.seconds
 
     @property
     def pixels(self) -> Tensor:
-        """(B, 3, H, H) normalised."""
+        """(B, 3, H, H) float32, normalised."""
         self.pixels_read = True
         return self._kept.once("pixels", lambda: self._view.normalised(self._pictures()))
 
     @property
     def features(self) -> Tensor:
-        """(B, D), frozen, not normalised."""
+        """(B, D) float32 of the frozen image encoder, not normalised."""
         return self._kept.once("features", lambda: self._view.features(self._rows))
 
     def tokens_at(self, block: int) -> Tensor:
-        """(B, 1 + P, W) in front of `block`, frozen."""
+        """(B, 1 + P, W) float32, the tokens of the frozen image tower before `block`."""
         return self._kept.once(f"tokens/{block}", lambda: self._tokens_at(block))
 
     def _tokens_at(self, block: int) -> Tensor:
