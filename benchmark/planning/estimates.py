@@ -1,4 +1,4 @@
-"""How long runs will take, from what earlier runs took."""
+"""Estimates how long runs will take, from the times of finished runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Workload:
-    """What a run asks for: images seen in training, class prompts encoded on the way, images scored."""
+    """The size of a run: images processed in training, class prompts encoded in training, images scored."""
 
     train_images: int
     train_prompts: int
@@ -14,7 +14,7 @@ class Workload:
 
     @property
     def passes(self) -> int:
-        """Images and prompts together: a rough size, to start the longest runs first."""
+        """The sum of images and prompts: a rough size, used to start the longest runs first."""
         return self.train_images + self.train_prompts + self.eval_images
 
 
@@ -28,12 +28,17 @@ class _Spent:
 
 @dataclass
 class Estimator:
-    """Seconds per training image and per scored image for each method label, learned from finished runs."""
+    """Measured seconds per training image and per scored image of each method label."""
 
     _spent: dict[str, _Spent] = field(default_factory=dict)
 
     def learn(self, label: str, cost: Mapping[str, float]) -> None:
-        """Take in a finished run; `cost` has the fields of `spec.Cost`."""
+        """Add a finished run.
+
+        Args:
+            label: The method's label.
+            cost: The fields of `runs.Cost` by name.
+        """
         spent = self._spent.setdefault(label, _Spent())
         spent.train_seconds += cost["train_seconds"]
         spent.train_images += int(cost["train_images"])
@@ -45,8 +50,15 @@ class Estimator:
         return label in self._spent
 
     def seconds(self, label: str, load: Workload) -> float:
-        """Expected seconds of a run; a label never measured is taken to cost as the mean of the measured ones, or
-        0."""
+        """The expected time of a run.
+
+        Args:
+            label: The method's label.
+            load: The size of the run.
+
+        Returns:
+            Seconds. For a label that was never measured, the mean over the measured labels; 0 when there are none.
+        """
         spent = self._spent.get(label)
         if spent is None:
             others = list(self._spent.values())

@@ -1,4 +1,4 @@
-"""What a comparison would run and take, told before its data or weights are there: from cards and shapes alone."""
+"""Estimates the runs and GPU hours of a comparison from dataset cards and tensor shapes, without data or weights."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,12 +19,23 @@ from promptarena.benchmark.planning.suites import Suite
 from promptarena.benchmark.plugins.registry import Registry
 
 SUSTAINED_TFLOPS = 40.0
-"""Assumed speed of one GPU over a whole run, 10^12 operations a second."""
+"""Assumed mean speed of one GPU over a whole run, in 10^12 floating-point operations per second."""
 
 
 def missing_data(suite: Suite, runs: Sequence[RunSpec], root: Path | None) -> dict[str, str]:
-    """The datasets that the runs need and that are not here, each with the reason. Raises UserError for data that is
-    here but wrong."""
+    """The datasets that the runs need and that are not on this machine.
+
+    Args:
+        suite: The suite.
+        runs: The runs.
+        root: The folder of the public datasets; None takes it from the environment.
+
+    Returns:
+        The reason for each missing dataset, by name.
+
+    Raises:
+        UserError: A dataset is there but does not fit its card.
+    """
     data, missing = Data(root), {}
     for name, split in dict.fromkeys(pair for run in runs for pair in _needed(run)):
         try:
@@ -39,11 +50,22 @@ def _needed(run: RunSpec) -> list[tuple[str, SplitName]]:
 
 
 def gpu_hours(suite: Suite, registry: Registry, runs: Sequence[RunSpec]) -> dict[RunSpec, float]:
-    """Estimated hours of each run on one GPU; a training that several runs share is charged to the first.
+    """Estimate the hours of each run on one GPU.
 
-    Every training image and class prompt is taken to pass its tower forward and backward (where there are no epochs,
-    every image forward), every test image forward, nothing to be cached, all at SUSTAINED_TFLOPS. A card without counts
-    and class names costs nothing. Raises UserError for a bad setting.
+    Assumptions: all operations run at SUSTAINED_TFLOPS and nothing is cached. In training, every image and every class
+    prompt passes its tower forward and backward (without epochs, every image forward only). In evaluation, every image
+    passes forward. A card without counts and class names adds nothing.
+
+    Args:
+        suite: The suite.
+        registry: The known methods.
+        runs: The runs.
+
+    Returns:
+        Hours by run. A training that several runs share counts for the first of them.
+
+    Raises:
+        UserError: A setting is wrong.
     """
     costs = _Costs(backbone_of_shapes(suite.backbone.given_architecture))
     trained: set[tuple[object, ...]] = set()
@@ -55,6 +77,8 @@ def gpu_hours(suite: Suite, registry: Registry, runs: Sequence[RunSpec]) -> dict
         training = (run.method, run.dataset, run.subset, run.shots, run.seed, repr(config), repr(recipe))
         seen = 0 if training in trained else images_seen(recipe, run.shots * classes)
         trained.add(training)
+        # Each step encodes all class prompts once. The backward pass counts like a second forward pass, since frozen
+        # weights need no gradients of their own.
         prompts = seen // recipe.batch_size * classes
         operations = 2 * (seen * costs.image + prompts * costs.prompt(card)) if recipe.epochs else seen * costs.image
         for target in run.targets:
@@ -71,7 +95,7 @@ def _classes(card: Card, subset: Subset) -> int:
 
 
 def _images(card: Card, subset: Subset) -> float:
-    """Test images of a subset, as if classes were equally large."""
+    """Test images of a subset, if all classes had the same number of images."""
     return card.counts.get("test", 0) * _classes(card, subset) / max(len(card.class_names), 1)
 
 
@@ -86,7 +110,7 @@ class _Costs:
         self._prompts: dict[int, float] = {}
 
     def prompt(self, card: Card) -> float:
-        """Operations for a prompt as long as the dataset's longest."""
+        """Operations for a prompt of the length of the dataset's longest."""
         if card.name not in self._lengths:
             texts = [card.template.format(name) for name in card.class_names]
             self._lengths[card.name] = max(self._backbone.token_counts(texts), default=0) + 2

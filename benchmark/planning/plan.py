@@ -1,5 +1,7 @@
-"""From run specs to planned runs: resolves each method's configuration and recipe, and keys the run by all that
-decides it."""
+"""From run specs to planned runs: resolves each method's configuration and recipe, and computes the run's keys.
+
+A key is the digest of everything that decides a result. What is not in it must not change a result.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -20,16 +22,31 @@ from promptarena.benchmark.plugins.learner import Config
 from promptarena.benchmark.plugins.registry import Registry
 
 TRAINING_VERSION = 3
-"""Raised by hand whenever a change of the harness changes what is trained, so that older runs are run again."""
+"""Increased by hand whenever a change of the harness changes what is trained, so that older runs are run again."""
 PROTOCOL_VERSION = 1
-"""Raised by hand whenever a change of the harness changes how trained learners are scored."""
+"""Increased by hand whenever a change of the harness changes how trained learners are scored."""
 
 Model = TypeVar("Model", bound=BaseModel)
 RECIPE_PREFIX = "recipe."
 
 
 def parse_overrides(settings: Iterable[str], methods: Iterable[str]) -> dict[str, dict[str, str]]:
-    """`METHOD.NAME=VALUE` and `METHOD.recipe.NAME=VALUE` by method and name. Raises UserError for any other form."""
+    """Parse the values of `--set`.
+
+    Args:
+        settings: Texts of the form `METHOD.NAME=VALUE` or `METHOD.recipe.NAME=VALUE`; of two with the same name the
+            last one counts.
+        methods: The methods of the comparison.
+
+    Returns:
+        The values by method and by name ("NAME" or "recipe.NAME").
+
+    Raises:
+        UserError: A text has another form, or its method is not among `methods`.
+
+    >>> parse_overrides(["coop.n_ctx=8"], ["coop"])
+    {'coop': {'n_ctx': '8'}}
+    """
     known = list(methods)
     overrides: dict[str, dict[str, str]] = {}
     for setting in settings:
@@ -45,7 +62,15 @@ def parse_overrides(settings: Iterable[str], methods: Iterable[str]) -> dict[str
 
 @dataclass(frozen=True)
 class Planner:
-    """Plans runs of one suite; every digest is computed once."""
+    """Plans the runs of one suite.
+
+    Args:
+        suite: The suite.
+        registry: The known methods.
+        data: The suite's datasets.
+        backbone: The weights and their digest.
+        precision: The precision of training and evaluation.
+    """
 
     suite: Suite
     registry: Registry
@@ -54,8 +79,19 @@ class Planner:
     precision: str
 
     def plan(self, spec: RunSpec) -> PlannedRun:
-        """The run with its resolved configuration, recipe and keys. Raises UserError for a bad setting or missing
-        data."""
+        """Resolve a run.
+
+        Args:
+            spec: What to run.
+
+        Returns:
+            The run with its configuration, recipe and keys.
+
+        Raises:
+            UserError: A setting is wrong or data is missing.
+        """
+        # The names of these entries are part of the keys: renaming, adding or removing one makes every recorded run run
+        # again. A new entry is therefore added only where it matters, as "reads" is below.
         method = self.registry.get(spec.method)
         card = self.suite.card(spec.dataset)
         drawn, val = self.data.few_shot(card, spec.subset, spec.shots, spec.seed or 0)
@@ -112,8 +148,20 @@ class Planner:
 
 
 def resolve(spec: RunSpec, suite: Suite, registry: Registry, images: int) -> tuple[Config, Recipe]:
-    """A run's configuration and recipe for so many training images: the method's preset, the suite's changes, the
-    user's. Raises UserError for a bad setting."""
+    """A run's configuration and recipe: the method's preset, changed by the suite and then by the user's `--set`.
+
+    Args:
+        spec: What to run.
+        suite: The suite.
+        registry: The known methods.
+        images: The number of training images, which decides the steps of an epoch.
+
+    Returns:
+        Configuration and recipe.
+
+    Raises:
+        UserError: A setting is unknown or has a wrong value.
+    """
     learner = registry.get(spec.method).learner
     config, recipe = learner.preset(suite.task(spec.protocol, spec.dataset, spec.shots))
     return _overridden(spec, config, adapted(recipe, images, **suite.training.model_dump()))

@@ -38,17 +38,30 @@ def enumerate_runs(
     overrides: Mapping[str, Mapping[str, str]] | None = None,
     variants: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
 ) -> Enumerated:
-    """Every run of a comparison, ordered by protocol, trained dataset, shots, method, variant, seed.
+    """List every run of a comparison.
 
-    `methods` says for each name whether the method draws anything at random; one that does not runs once, with seed
-    None. An empty sequence stands for the suite's default: its protocols, its seeds, all its datasets, and for `shots`
-    `suite.shots` (in the few-shot protocol `suite.few_shot_shots`). `datasets` picks the trained datasets of
-    base-to-novel and few-shot, and the targets of the transfer protocols, whose source is always trained on and scored.
-    `overrides` maps a method to its changed settings, `variants` to further ones, each of which, beside these, is run
-    as a method of its own.
+    An empty sequence means the suite's default.
 
-    Raises UserError for an unknown protocol, dataset or overridden method, a protocol the suite has no datasets for, or
-    a negative seed or fewer than one shot.
+    Args:
+        suite: The suite.
+        methods: The methods by name; the value says whether a method is random. One that is not runs once, with seed
+            None.
+        protocols: The protocols.
+        seeds: The seeds.
+        datasets: The datasets that base-to-novel and few-shot train on, and the targets of the transfer protocols. The
+            source of a transfer protocol is always trained on and scored.
+        shots: Training images per class. The default is `suite.shots`, in the few-shot protocol
+            `suite.few_shot_shots`.
+        overrides: Changed settings by method and name.
+        variants: By method, sets of further changed settings. Each set, added to `overrides`, is run as a method of its
+            own, in addition to the method without it.
+
+    Returns:
+        The runs, ordered by protocol, trained dataset, shots, method, variant and seed, and the notes for the user.
+
+    Raises:
+        UserError: A protocol, dataset or overridden method is unknown, the suite has no datasets for a protocol, a seed
+            is negative, or shots are below one.
     """
     changed = overrides or {}
     for name in changed:
@@ -96,17 +109,17 @@ def _trainings(suite: Suite, protocol: Protocol, wanted: frozenset[str] | None) 
 
 
 def _base_to_novel(suite: Suite, names: Sequence[str]) -> tuple[_Training, ...]:
-    """Each dataset's base classes, scored on them and on its novel ones."""
+    """Train on the base classes of each dataset; score its base classes and its novel classes."""
     return tuple(_Training(name, "base", (Target(name, "base"), Target(name, "novel"))) for name in names)
 
 
 def _few_shot(suite: Suite, names: Sequence[str]) -> tuple[_Training, ...]:
-    """All classes of each dataset, scored on them."""
+    """Train on all classes of each dataset and score them."""
     return tuple(_Training(name, "all", (Target(name, "all"),)) for name in names)
 
 
 def _from_source(suite: Suite, names: Sequence[str]) -> tuple[_Training, ...]:
-    """The source, scored on itself and on all targets."""
+    """Train on the source; score the source and all targets."""
     if suite.source is None or not names:
         return ()
     return (_Training(suite.source, "all", tuple(Target(name, "all") for name in (suite.source, *names))),)
@@ -118,7 +131,7 @@ TRAININGS: dict[str, Callable[[Suite, Sequence[str]], tuple[_Training, ...]]] = 
     "domain-generalization": _from_source,
     "few-shot": _few_shot,
 }
-"""What each protocol trains and scores on these of its datasets."""
+"""For each protocol the function that gives its trainings on the chosen datasets, with the targets of each."""
 
 
 def _known(names: Sequence[str], known: Sequence[str]) -> frozenset[str] | None:

@@ -1,4 +1,4 @@
-"""Suites: a TOML file that names a backbone, the datasets in table order, and what is run on them by default."""
+"""Suites: a TOML file that names a backbone, the datasets in table order, and the default runs."""
 
 from pathlib import Path
 from typing import Annotated, Self
@@ -59,13 +59,13 @@ DEFAULT_METHODS = ("zeroshot", "linear-probe", "coop", "maple", "promptsrc", "ra
 
 
 class TrainingDefaults(BaseModel):
-    """What a suite changes in every method's recipe, alike for all.
+    """What a suite changes in every method's recipe, in the same way for all methods.
 
-    `lr_multiplier` scales the learning rates of SGD: published ones are tuned for CLIP's logit scale of 100, and
-    gradients shrink with the scale. Adam and AdamW divide by the gradients' size; `adaptive_lr_multiplier` is theirs.
-    `max_epochs` caps the epochs of every recipe, `max_steps` the optimiser's steps in them (one epoch is left behind
-    the warm-up, cut short if need be); None leaves them as they are.
-    `augment` = false turns random crops and flips off in every recipe; frozen features then repeat in every epoch.
+    `lr_multiplier` multiplies the learning rates of SGD: published rates are tuned for CLIP's logit scale of 100, and
+    gradients shrink with the scale. `adaptive_lr_multiplier` multiplies those of Adam and AdamW, which divide by the
+    size of the gradients. `max_epochs` is the most epochs, `max_steps` the most optimiser steps of a training; at least
+    one epoch remains after the warm-up, cut short if necessary. None changes nothing.
+    `augment` = false switches off random crops and flips; frozen features are then the same in every epoch.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,7 +83,7 @@ class Suite(BaseModel):
     `datasets` are trained and scored on one by one (base-to-novel, few-shot). Transfer protocols train on `source`:
     cross-dataset scores `targets`, domain-generalization scores `variants`. All are names of cards, in table order.
     `methods`, `protocols` and `seeds` are what runs when the user names none; `shots` is the number of training images
-    per class, `few_shot_shots` the numbers of the few-shot protocol. Figures of a `miniature` suite are labelled so.
+    per class, `few_shot_shots` the numbers of the few-shot protocol. Results of a `miniature` suite are labelled so.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -126,7 +126,16 @@ class Suite(BaseModel):
         return tuple(dict.fromkeys((*self.datasets, *source, *self.targets, *self.variants)))
 
     def task(self, protocol: Protocol, dataset: str, shots: int) -> TrainingTask:
-        """What a method is told of a training on one of `dataset_names`."""
+        """What a method may know of a training.
+
+        Args:
+            protocol: The protocol.
+            dataset: One of `dataset_names`, which is trained on.
+            shots: Training images per class.
+
+        Returns:
+            The task, from which the method chooses its configuration and recipe.
+        """
         card = self.card(dataset)
         return TrainingTask(
             protocol=protocol,
@@ -144,10 +153,19 @@ class Suite(BaseModel):
 
 
 def load_suite(name_or_path: str | Path) -> Suite:
-    """A built-in suite by its name, or a user's own by the path of its `.toml` file, with all its cards read.
+    """Load a suite and all its cards.
 
-    A card is named by its name (looked for beside the suite's file, then among the built-in ones) or by its path
-    relative to the suite's file. Raises UserError, in one line, for anything wrong in the suite or a card.
+    A suite names a card by its name (searched in the folder of the suite's file, then among the built-in cards) or by
+    its path relative to the suite's file.
+
+    Args:
+        name_or_path: The name of a built-in suite, or the path of a `.toml` file.
+
+    Returns:
+        The suite.
+
+    Raises:
+        UserError: The suite is unknown, or something in it or in a card is wrong; one line.
     """
     if not names_a_file(name_or_path):
         name = str(name_or_path)
@@ -221,7 +239,14 @@ def _check_splits(suite: Suite, path: Path) -> None:
 
 
 def outline_of(suite: Suite) -> Outline:
-    """What the tables need to know of a loaded suite."""
+    """What the tables need of a loaded suite.
+
+    Args:
+        suite: A suite from `load_suite`.
+
+    Returns:
+        Its names, titles and datasets in table order.
+    """
     return Outline(
         name=suite.name,
         datasets=suite.datasets,
