@@ -1,6 +1,6 @@
-"""Dataset cards: one TOML file per dataset, saying how it is read, what its classes are called, what it should hold.
+"""Dataset cards: one TOML file per dataset with its layout, its class names and its expected number of images.
 
-A card is data: a new dataset in a known layout is a new card and no code. docs/datasets.md describes the fields.
+A new dataset in a known layout needs a new card and no code. docs/datasets.md describes the fields.
 """
 
 import re
@@ -23,14 +23,14 @@ _DESCRIPTIVE = {"title", "mirrors", "licence", "citation", "description", "sourc
 
 
 class Card(BaseModel):
-    """What one dataset is.
+    """The description of one dataset.
 
-    `name` equals the file's stem. `template` is the zero-shot prompt, `{}` standing for the class name. `class_names`
-    are in label order with `_` turned into a space; empty means that the reader takes them from the data. A card's file
-    may name a text file of them instead (`class_file`), which may also give the folder of each class (`class_folders`).
-    `counts` are the expected images per split: a split left out does not exist, and no counts at all means nothing is
-    checked. `reader` is the name of one in the folder `readers`; `options` is its own table. `mirrors` names the public
-    dataset a miniature stands in for. `sources` say where the files can be had, in order of preference.
+    `name` equals the file's stem. `template` is the zero-shot prompt, with `{}` for the class name. `class_names` are
+    in label order with spaces in place of `_`; empty means that the reader takes them from the data. A card's file may
+    instead name a text file of them (`class_file`), which may also give the folder of each class (`class_folders`).
+    `counts` are the expected images per split: a split that is left out does not exist; without counts nothing is
+    checked. `reader` names a reader in the folder `readers`; `options` is that reader's own table. `mirrors` names the
+    public dataset that a miniature replaces. `sources` say where the files can be downloaded, in order of preference.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,22 +58,22 @@ class Card(BaseModel):
 
     @property
     def built_in(self) -> bool:
-        """Whether the card comes with the package, so that its pictures are looked for under the data root."""
+        """Whether the card belongs to the package, so that its images are searched under the data root."""
         return self._path.resolve().parent == _CARDS
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all fields that decide figures and are not in a split's digest: no titles, licence or sources."""
+        """SHA-256 of the fields that decide results and are not in a split's digest: no title, licence or sources."""
         return digest(self.model_dump(mode="json", exclude=_DESCRIPTIVE))
 
     def has_split(self, split: SplitName) -> bool:
-        """Whether the card lets `split` exist; without counts, only the data can tell and the answer is yes."""
+        """Whether the card has the split; True without counts, since then only the data decides."""
         return not self.counts or split in self.counts
 
     @field_validator("reader", mode="before")
     @classmethod
     def _known(cls, name: object) -> object:
-        from promptarena.benchmark.data.readers.registry import all_readers  # which imports this file
+        from promptarena.benchmark.data.readers.registry import all_readers  # imported here: it imports this file
 
         names = tuple(all_readers())
         if name not in names:
@@ -109,9 +109,16 @@ def readable(name: str) -> str:
 
 
 def load_card(name_or_path: str | Path) -> Card:
-    """A built-in card by its name, or a user's own by the path of its `.toml` file.
+    """Load a card.
 
-    Raises UserError, in one line, for an unknown name (with near ones), an unreadable file or a wrong field.
+    Args:
+        name_or_path: The name of a built-in card, or the path of a `.toml` file.
+
+    Returns:
+        The checked card.
+
+    Raises:
+        UserError: The name is unknown (similar ones are suggested), the file cannot be read, or a field is wrong.
     """
     if not names_a_file(name_or_path):
         name = str(name_or_path)
@@ -143,7 +150,7 @@ def _read(path: Path) -> Card:
 
 
 def _read_classes(path: Path, class_file: object, table: dict[str, Any]) -> dict[str, list[str]]:
-    """`class_names` and `class_folders` from a text file: a class a line in label order, NAME or FOLDER<tab>NAME."""
+    """`class_names` and `class_folders` from a text file: a class per line in label order, NAME or FOLDER<tab>NAME."""
     if not isinstance(class_file, str):
         raise UserError(f"{path}: field 'class_file' must be the path of a text file")
     if given := {"class_names", "class_folders"} & set(table):

@@ -1,4 +1,4 @@
-"""From cards and a seed to the labelled images a learner trains on and is scored on."""
+"""From cards and a seed to the labelled images that a learner is trained and scored on."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +17,7 @@ from promptarena.benchmark.data.splits import Split, find_split, load_split
 
 
 class Pictures:
-    """The pictures of some rows of a split, in order: an `ImageList`."""
+    """The images of some rows of a split, in order: an `ImageList`."""
 
     def __init__(self, card: Card, split: Split, rows: np.ndarray) -> None:
         self._split = split
@@ -28,16 +28,16 @@ class Pictures:
         return len(self._rows)
 
     def key(self, index: int) -> str:
-        """The picture's identity among all datasets."""
+        """The identity of image `index` among all datasets."""
         return f"{self._split.dataset}/{self._split.keys[self._rows[index]]}"
 
     @cached_property
     def stamp(self) -> str:
-        """SHA-256 over the stamps of the pictures behind the keys, e.g. their files' sizes and times of change."""
+        """SHA-256 of the images' stamps, e.g. the sizes and modification times of their files."""
         return digest([self._split.images.stamp(int(row)) for row in self._rows])
 
     def image(self, index: int) -> Image.Image:
-        """The picture as RGB. Raises UserError when its file cannot be decoded."""
+        """Image `index` as RGB. Raises UserError when its file cannot be decoded."""
         return self._split.images.pixels(int(self._rows[index]))
 
 
@@ -50,7 +50,7 @@ class Examples:
 
 
 class Data:
-    """The splits of a suite's datasets, listed when first asked for."""
+    """The splits of a suite's datasets; each is listed at first use."""
 
     def __init__(self, root: Path | None) -> None:
         self._root = root
@@ -61,16 +61,27 @@ class Data:
         return self.find(card, name) or load_split(card, name, self._root)
 
     def find(self, card: Card, name: SplitName) -> Split | None:
-        """The same, or None for a split that the dataset does not have."""
+        """As `split`, but None for a split that the dataset does not have."""
         if (card.name, name) not in self._splits:
             self._splits[card.name, name] = find_split(card, name, self._root)
         return self._splits[card.name, name]
 
     def few_shot(self, card: Card, subset: Subset, shots: int, seed: int) -> tuple[Examples, Examples]:
-        """The drawn training and validation images of the classes in `subset`; validation is empty where there is
-        none.
+        """The few-shot split of a subset of classes.
 
-        The draw is made over all classes and then restricted, so it does not depend on the protocol.
+        It is drawn over all classes and then restricted to the subset, so that it does not depend on the protocol.
+
+        Args:
+            card: The dataset.
+            subset: The classes to keep.
+            shots: Training images per class.
+            seed: The seed of the draw.
+
+        Returns:
+            Training and validation images; the latter are empty when the dataset has no validation split.
+
+        Raises:
+            UserError: The data is missing or does not fit the card.
         """
         train = self.split(card, "train")
         val = self.find(card, "val")

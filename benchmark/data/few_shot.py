@@ -1,8 +1,9 @@
-"""Few-shot draws: which images of a dataset a run trains on.
+"""Few-shot splits: which images of a dataset a run trains on.
 
-The rule is CoOp's, so that a published draw is repeated exactly: the labels are walked in the order in which they first
-appear, each gives a sample without replacement, and validation follows in the same random stream. The draw is over all
-classes and knows nothing of method or protocol; a base or novel run keeps the part of it that it needs (`restrict`).
+The rule is CoOp's, so that the published few-shot splits are reproduced exactly: classes are taken in the order in
+which their labels first appear, each gives a sample without replacement, and validation follows in the same random
+stream. The split covers all classes and depends on neither method nor protocol; a base or novel run keeps the part that
+it needs (`restrict`).
 """
 
 import random
@@ -22,7 +23,7 @@ VAL_SHOTS = 4
 
 
 class Draw(NamedTuple):
-    """Positions in the train and in the val list, in the order drawn: int64, at most shots (or VAL_SHOTS) per class."""
+    """Positions in the train and val lists, in the order drawn: int64, at most shots (or VAL_SHOTS) per class."""
 
     train: IntArray
     val: IntArray
@@ -36,10 +37,17 @@ class Restricted(NamedTuple):
 
 
 def draw_few_shot(train: Sequence[int] | IntArray, val: Sequence[int] | IntArray, shots: int, seed: int) -> Draw:
-    """`shots` images per class of `train` and min(shots, VAL_SHOTS) of `val`.
+    """Draw a few-shot split.
 
-    Both lists are given as the labels of all their rows, in order; `val` may be empty. A class with fewer images gives
-    all of them, in order. The result depends on nothing else.
+    Args:
+        train: The labels of all training images, in order.
+        val: The labels of all validation images, in order; may be empty.
+        shots: Images per class of `train`; of `val`, min(shots, VAL_SHOTS) per class are drawn.
+        seed: The seed.
+
+    Returns:
+        The positions of the drawn images. A class with fewer images gives all of them, in order. The result depends on
+        nothing but the arguments.
     """
     stream = random.Random(seed)
     drawn = _draw(stream, train, shots)
@@ -47,7 +55,16 @@ def draw_few_shot(train: Sequence[int] | IntArray, val: Sequence[int] | IntArray
 
 
 def restrict(labels: IntArray, subset: Subset, classes: int) -> Restricted:
-    """The rows, of a list with these (N,) labels in 0..classes-1, whose class is in `subset`, in their order."""
+    """Keep the images of a subset of classes.
+
+    Args:
+        labels: (N,) int64 in 0 .. classes - 1.
+        subset: The classes to keep.
+        classes: The number of classes of the dataset.
+
+    Returns:
+        The positions of the M images that are kept, in their order, and their labels within the subset.
+    """
     kept = subset_labels(subset, classes)
     rows = np.flatnonzero((labels >= kept.start) & (labels < kept.stop))
     return Restricted(rows, labels[rows] - kept.start)

@@ -1,7 +1,7 @@
-"""From stored pictures to RGB: decoding files, and the stores that give a split's pixels by position.
+"""From stored images to RGB: decoding files, and the stores that give a split's images by position.
 
-Decoding is the field's: Pillow's `convert("RGB")` and nothing else. So the EXIF orientation is not applied, an alpha
-channel is dropped (not blended over white), and 16-bit values above 255 are clipped.
+Images are decoded as in CoOp and its successors: Pillow's `convert("RGB")` and nothing else. So the EXIF orientation is
+not applied, an alpha channel is dropped (not blended over white), and 16-bit values above 255 are clipped.
 """
 
 import struct
@@ -19,38 +19,39 @@ from PIL import Image
 from promptarena.benchmark.core.errors import UserError, first_line
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-"""File name endings, in lower case, of what counts as a picture in a folder."""
+"""File name endings, in lower case, of images in a folder."""
 
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000")
-"""What a picture may be whatever its name says; Pillow would hand others, such as EPS, to outside programs."""
+"""Allowed formats, whatever a file's name says. Pillow would pass others, such as EPS, to external programs."""
 
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
 
 PixelArray = npt.NDArray[np.uint8]
 
-# Only pixels are read, and public datasets hold pictures with broken metadata; a filter here holds in every thread.
+# Only pixels are read, and public datasets contain images with broken metadata. Set here, the filter applies to every
+# thread; `warnings.catch_warnings` is not thread-safe.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class ImageStore(Protocol):
-    """The pictures of one split, by their position in it."""
+    """The images of one split, by their position in it."""
 
     def __len__(self) -> int:
-        """How many pictures there are."""
+        """The number of images."""
         ...
 
     def pixels(self, index: int) -> Image.Image:
-        """Picture `index` in mode RGB, at its stored size. Raises UserError when its file cannot be decoded."""
+        """Image `index` in mode RGB, at its stored size. Raises UserError when its file cannot be decoded."""
         ...
 
     def stamp(self, index: int) -> str:
-        """What changes when the picture behind its key may have: a cache's concern, not a run's."""
+        """A text that changes when the image's file may have changed. It enters keys of caches, not of runs."""
         ...
 
 
 @dataclass(frozen=True)
 class FileImages:
-    """Pictures in files `folder / key`, decoded each time they are asked for."""
+    """Images in files `folder / key`, decoded at every use."""
 
     folder: Path
     keys: Sequence[str]
@@ -59,11 +60,11 @@ class FileImages:
         return len(self.keys)
 
     def pixels(self, index: int) -> Image.Image:
-        """Picture `index`, decoded."""
+        """Image `index`, decoded."""
         return decode(self.folder / self.keys[index])
 
     def stamp(self, index: int) -> str:
-        """The file's place, size and time of change; only the place of a file that is missing."""
+        """The file's path, size and modification time; only the path if the file is missing."""
         path = self.folder / self.keys[index]
         try:
             status = path.stat()
@@ -73,7 +74,7 @@ class FileImages:
 
 
 class RenderedImages:
-    """Pictures that a program draws: `render()`, called at the first use, gives all of them, (count, H, W, 3) uint8."""
+    """Images drawn by the program: `render()`, called at first use, returns all of them, (count, H, W, 3) uint8."""
 
     def __init__(self, render: Callable[[], PixelArray], count: int) -> None:
         self._render = render
@@ -83,7 +84,7 @@ class RenderedImages:
         return self._count
 
     def pixels(self, index: int) -> Image.Image:
-        """Picture `index`, a copy."""
+        """A copy of image `index`."""
         return Image.fromarray(self._pictures[index])
 
     @cached_property
@@ -91,15 +92,22 @@ class RenderedImages:
         return self._render()
 
     def stamp(self, index: int) -> str:
-        """Nothing: the key of a drawn picture fixes its pixels."""
+        """Empty: the key of a rendered image decides its pixels."""
         return ""
 
 
 def decode(path: Path) -> Image.Image:
-    """The picture in a file, in mode RGB at its stored size.
+    """Decode an image file.
 
-    Raises UserError naming the file when it is missing, truncated, not a picture, or larger than Pillow's limit against
-    decompression bombs.
+    Args:
+        path: The file.
+
+    Returns:
+        The image in mode RGB, at its stored size.
+
+    Raises:
+        UserError: The file is missing, truncated, not an image, or larger than Pillow's limit against decompression
+            bombs; the message names the file.
     """
     try:
         with Image.open(path, formats=_FORMATS) as picture:

@@ -1,4 +1,4 @@
-"""Where a dataset's files can be had and how they make up its folder: the `[[sources]]` of a card.
+"""Where a dataset's files can be downloaded and how its folder is made of them: the `[[sources]]` of a card.
 
 docs/prepare.md describes the fields.
 """
@@ -15,7 +15,7 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 """The endings of file names that are unpacked."""
 
 TOP_FOLDER = "*"
-"""As `take`: the one folder at the top of the archive, whatever it is called."""
+"""As `take`: the only folder at the top of the archive, whatever its name."""
 
 Builder = Literal["imagenet"]
 
@@ -35,7 +35,7 @@ class HubFile:
 
 
 def hub_file(url: str) -> HubFile | None:
-    """What an `hf:` address names; None for another address."""
+    """The file that an `hf:` address names; None for another address."""
     found = _HUB.fullmatch(url)
     if found is None:
         return None
@@ -49,7 +49,7 @@ def drive_file(url: str) -> str | None:
 
 
 def browser_address(url: str) -> str:
-    """The address as a person opens it in a browser."""
+    """The address to open in a browser."""
     if drive := drive_file(url):
         return f"https://drive.google.com/file/d/{drive}/view"
     if hub := hub_file(url):
@@ -59,7 +59,7 @@ def browser_address(url: str) -> str:
 
 
 def stays_inside(path: str) -> bool:
-    """Whether a path with `/` between its parts is relative and never leaves the folder it is relative to, anywhere."""
+    """Whether a path with `/` between its parts is relative and stays inside its folder on every operating system."""
     windows = PureWindowsPath(path)
     return not (path.startswith("/") or windows.anchor or ".." in windows.parts or "\0" in path)
 
@@ -101,14 +101,14 @@ Checksum = Annotated[str, StringConstraints(pattern=r"^(md5:[0-9a-f]{32}|sha256:
 
 
 class SourceFile(BaseModel):
-    """One file to fetch.
+    """One file to download.
 
-    `name` is what it is called in the folder of downloads. `urls` are tried in order, `checksum` (`md5:…` or
-    `sha256:…`) decides whether what came is the file. `by_hand` says how a person gets it where no address serves it.
+    `name` is its name in the folder of downloads. `urls` are tried in order; `checksum` (`md5:…` or `sha256:…`) decides
+    whether the download is the right file. `by_hand` says how the user gets the file when no address serves it.
 
-    Of an archive the contents of the folder `take` (`""`: everything, `"*"`: the one folder at its top) go into the
-    folder `to` of the dataset; each archive in `nested`, a path inside `to`, is then unpacked into the folder it lies
-    in. Another file goes to the path `to` of the dataset's folder (`""`: its own name, at the top). `split` marks the
+    Of an archive, the contents of its folder `take` (`""`: everything, `"*"`: the only folder at its top) go into the
+    dataset's folder `to`; each archive in `nested`, a path inside `to`, is then unpacked into its own folder. A file
+    that is no archive goes to the path `to` in the dataset's folder (`""`: its own name, at the top). `split` marks the
     published split, which an own split can replace.
     """
 
@@ -149,7 +149,7 @@ class SourceFile(BaseModel):
 
 
 class Source(BaseModel):
-    """One place that gives the whole dataset. With `build`, a builder makes the layout from `files` as they are."""
+    """One source of the whole dataset. With `build`, a builder creates the folders from the downloaded `files`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -183,4 +183,4 @@ def _one_file_per_name(sources: tuple[Source, ...]) -> tuple[Source, ...]:
 
 
 Sources = Annotated[tuple[Source, ...], AfterValidator(_one_file_per_name)]
-"""A card's sources, in the order they are tried. One name stands for one file in all of them."""
+"""A card's sources, in the order they are tried. A file name means the same file in all of them."""

@@ -1,4 +1,4 @@
-"""A split of a dataset as a value: which images, with which labels, among which classes, and a digest of all that."""
+"""A split of a dataset as a value: its images, labels and classes, and a digest of these."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,11 +18,11 @@ from promptarena.benchmark.data.readers.registry import list_split
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """The images of one split in their listed order, which the few-shot draw depends on.
+    """The N images of one split in their listed order, on which the few-shot split depends.
 
     `keys` (N,): the identity of each image, the same on every machine. `labels` (N,) int64 in 0..C-1, read-only.
-    `class_names` (C,) by label. `digest`: SHA-256 over all three, not over the pictures' bytes. `own_split`: train, val
-    and test were divided here.
+    `class_names` (C,) by label. `digest`: SHA-256 of all three, not of the images' bytes. `own_split`: promptarena
+    divided the images into train, val and test, not the dataset's authors.
     """
 
     dataset: str
@@ -39,16 +39,24 @@ class Split:
 
     @cached_property
     def images(self) -> ImageStore:
-        """The pixels by position, opened at the first use and then shared."""
+        """The images by position, opened at first use and then shared."""
         return self.open_images()
 
 
 def load_split(card: Card, split: SplitName, root: Path | None = None) -> Split:
-    """The `split` of a card's dataset, listed but not decoded, and checked against the card's counts.
+    """List a split without decoding images, and check it against the card's counts.
 
-    `root` is the folder of the public datasets; None takes it from the environment variable PROMPTARENA_DATA. Raises
-    UserError when the split does not exist, the files are missing or their number differs from the card's, or a class
-    has no image in a train or test split.
+    Args:
+        card: The dataset.
+        split: "train", "val" or "test".
+        root: The folder of the public datasets; None takes it from the environment variable PROMPTARENA_DATA.
+
+    Returns:
+        The split.
+
+    Raises:
+        UserError: The split does not exist, files are missing, their number differs from the card's, or a class has no
+            image in a train or test split.
     """
     found = find_split(card, split, root)
     if found is None:

@@ -45,12 +45,13 @@ _Amount = Annotated[float, Field(ge=0, le=1)]
 
 @dataclass(frozen=True)
 class Knobs:
-    """How difficult the pictures are.
+    """How difficult the images are.
 
-    Sizes of the object (`scale`) and of what covers it (`occluder`) are ranges (low, high) of the frame's side,
-    `rotation` the largest turn in degrees either way, `frequency` the range of a pattern's cycles per frame.
-    `patterned`, `occluded` and `blur` are shares of the pictures, `clutter` boxes behind the object, `mixing` how far
-    the colour channels are mixed (1 wholly). `noise`, `brightness` and `tint_shift` are standard deviations in 0..1.
+    Sizes of the object (`scale`) and of what covers it (`occluder`) are ranges (low, high) as fractions of the frame's
+    side, `rotation` is the largest turn in degrees in either direction, `frequency` the range of a pattern's cycles per
+    frame. `patterned`, `occluded` and `blur` are shares of the images, `clutter` is the number of boxes in the
+    background, `mixing` how far the colour channels are mixed (1: completely). `noise`, `brightness` and `tint_shift`
+    are standard deviations in 0..1.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")

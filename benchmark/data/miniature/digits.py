@@ -31,7 +31,7 @@ def _handwriting() -> tuple[Tensor, npt.NDArray[np.int64]]:
 
 
 def handwritten(value: int, place: int) -> Sprites:
-    """A handwritten digit `value` (0..9), uint8 (4, 64, 64): number `place` (0..173) of its shuffled specimens."""
+    """A handwritten digit `value` (0..9), uint8 (4, 64, 64): number `place` (0..173) of its shuffled examples."""
     masks, labels = _handwriting()
     specimens = generator("handwriting", value).permutation(np.flatnonzero(labels == value))
     sprite: Sprites = sprites_from_masks(masks[specimens[place]][None])[0]

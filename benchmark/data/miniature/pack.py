@@ -1,4 +1,4 @@
-"""The picture pack: an atlas of 64 x 64 sprites per style, a manifest of what each shows, an index of checksums."""
+"""The picture pack: one atlas of 64 x 64 sprites per style, a manifest of what each sprite shows, and checksums."""
 
 import csv
 import functools
@@ -91,7 +91,7 @@ class Concept:
 
 
 class Pack:
-    """The pack in `folder`; atlases are read and verified when first asked for."""
+    """The pack in `folder`; each atlas is read and verified at first use."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

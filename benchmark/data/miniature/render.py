@@ -1,4 +1,4 @@
-"""The reader of the miniature datasets: a card's options in, rendered pictures and labels out."""
+"""Renders the miniature datasets: from a card's options to images and labels."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -18,15 +18,17 @@ from promptarena.benchmark.data.miniature.pack import Style, load_pack, pack_dig
 __all__ = ["RENDER_VERSION", "Options", "Split", "labels", "pack_digest", "render"]
 
 RENDER_VERSION = 1
-"""Raised whenever the same options give other pixels than before."""
+"""Increased by hand whenever the same options give other pixels than before."""
 
 Split = Literal["train", "val", "test"]
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 
 _CHUNK = 512
+"""Images rendered at a time. It decides pixels: each chunk takes its random numbers from one stream."""
+
 _SPECIMENS: dict[Split, range] = {"train": range(100), "val": range(100, 110), "test": range(110, 174)}
-"""Which of a digit's shuffled handwritten specimens a split may use."""
+"""The handwritten examples of each digit, after shuffling, that a split may use: no two splits share one."""
 
 
 class Options(BaseModel):
@@ -46,7 +48,7 @@ class Options(BaseModel):
 
 
 def labels(card_options: Mapping[str, Any], name: str, split: Split) -> Labels:
-    """Labels (N,) of a split, without rendering it; the errors of `render`."""
+    """Labels (N,) of a split, without rendering it. Raises the same errors as `render`."""
     options = _options(card_options, name)
     return np.repeat(np.arange(len(options.concepts)), _per_class(options, name, split))
 

@@ -1,6 +1,6 @@
-"""What the files of a dataset's authors say of its pictures: labels, class names, train and test.
+"""Reads the annotation files of a dataset's authors: labels, class names, train and test.
 
-One function per layout, named in a card's option `annotations`; each lists the pictures in the authors' order.
+There is one function per layout, named in a card's option `annotations`; each lists the images in the authors' order.
 """
 
 import io
@@ -23,8 +23,7 @@ Part = Literal["train", "test"]
 
 
 class Row(NamedTuple):
-    """A picture: path relative to the image folder, label from 0, class name, the authors' part (None: they have
-    none)."""
+    """An image: path relative to the image folder, label from 0, class name, the authors' part (None: undivided)."""
 
     path: str
     label: int
@@ -33,10 +32,17 @@ class Row(NamedTuple):
 
 
 def read_annotations(card: Card, folder: Path) -> tuple[Row, ...]:
-    """All pictures of a dataset, in the order in which the authors list them; class folders are taken by name.
+    """List all images of a dataset.
 
-    `folder` holds the dataset in its usual layout. Raises UserError when a file is missing or is not the authors', or
-    when a class is not called as on the card.
+    Args:
+        card: The dataset.
+        folder: The dataset in its usual layout.
+
+    Returns:
+        The images in the authors' order; those in class folders sorted by name.
+
+    Raises:
+        UserError: A file is missing or is not the authors', or a class has another name than on the card.
     """
     options = check(f"{card.path}: [options]", card.options, SplitJsonOptions)
     if options.annotations is None:
@@ -151,7 +157,7 @@ def _listed(folder: Path, kind: Callable[[os.DirEntry[str]], bool]) -> list[str]
 
 
 def _lines(path: Path, form: str) -> Iterator[re.Match[str]]:
-    """The lines of a text file, each of the same form; empty ones are left out."""
+    """The lines of a text file, each matched against `form`; empty lines are skipped."""
     for number, line in enumerate(read_text(_there(path)).splitlines(), start=1):
         found = re.fullmatch(form, line.strip())
         if found:

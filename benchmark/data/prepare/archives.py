@@ -1,7 +1,7 @@
-"""Unpacking archives that nobody vouches for: nothing lands outside the folder, nothing grows without limit.
+"""Unpacks archives that are not trusted: nothing is written outside the folder, and the total size is limited.
 
-Members are written one by one as plain files; neither tarfile nor zipfile puts anything on the disk. A link of a tar
-archive becomes a copy of the file it points to, so no link is ever followed while writing.
+Members are written one by one as plain files; `tarfile` and `zipfile` only read. A link in a tar archive becomes a copy
+of the file it points to, so no link is ever followed while writing.
 """
 
 import errno
@@ -49,19 +49,19 @@ _BAD_NAMES = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, err
 
 
 class UnpackError(Exception):
-    """An archive is not unpacked; the message says why in a few words."""
+    """An archive cannot be unpacked; the message says why in a few words."""
 
 
 class UnsafeArchiveError(UnpackError):
-    """A member would land outside the folder or is neither file nor folder, or there is too much of it."""
+    """A member would be written outside the folder or is neither file nor folder, or the archive is too large."""
 
 
 class DamagedArchiveError(UnpackError):
-    """The archive is cut off, corrupt, or of an unknown kind."""
+    """The archive is truncated, corrupt, or of an unknown kind."""
 
 
 class Unpacker:
-    """Writes the members of archives of `packed_bytes` in all below `folder`, within the limits above."""
+    """Writes members of archives into `folder`, within the limits above; `packed_bytes` is the archives' total size."""
 
     def __init__(self, folder: Path, packed_bytes: int) -> None:
         self._folder = folder
@@ -71,7 +71,7 @@ class Unpacker:
         self._made: set[Path] = set()
 
     def add_file(self, name: str, content: IO[bytes]) -> None:
-        """Writes one file; `name` has `/` between its parts. Raises UnsafeArchiveError."""
+        """Write one file; `name` has `/` between its parts. Raises UnsafeArchiveError."""
         path = self._path(name)
         self._make(path.parent)
         with told_when_full(self._folder), _named(name), path.open("wb") as stream:
@@ -80,11 +80,11 @@ class Unpacker:
                 stream.write(chunk)
 
     def add_folder(self, name: str) -> None:
-        """Makes one folder. Raises UnsafeArchiveError."""
+        """Create one folder. Raises UnsafeArchiveError."""
         self._make(self._path(name))
 
     def add_copy(self, name: str, target: str) -> None:
-        """Writes again, as `name`, the file that was written as `target`. Raises UnsafeArchiveError."""
+        """Write a copy, as `name`, of the file that was written as `target`. Raises UnsafeArchiveError."""
         source = self._path(target)
         if not source.is_file():
             raise UnsafeArchiveError(f"its link {name!r} points to no file of it")
@@ -92,7 +92,7 @@ class Unpacker:
             self.add_file(name, content)
 
     def skip(self, size: int) -> None:
-        """Counts a member that is not wanted."""
+        """Count a member that is not written towards the limits."""
         self._members += 1
         self._spend(size)
 
@@ -117,9 +117,19 @@ class Unpacker:
 
 
 def unpack(archive: Path, folder: Path, take: str, nested: Sequence[str], progress: Progress) -> None:
-    """Puts the contents of the folder `take` of an archive (see `SourceFile`) into `folder`, then unpacks `nested`.
+    """Unpack one folder of an archive, then the archives in it; the files that macOS adds to archives are left out.
 
-    Left out is what macOS adds to archives. Raises UnpackError, DiskFullError, OSError.
+    Args:
+        archive: The archive.
+        folder: Where to write; created if it does not exist.
+        take: The folder of the archive whose contents are written (see `SourceFile`).
+        nested: Paths of archives inside `folder` to unpack afterwards, and then delete.
+        progress: Called with the bytes of the archive that are done.
+
+    Raises:
+        UnpackError: The archive is damaged, unsafe, or lacks what is expected.
+        DiskFullError: The disk is full.
+        OSError: A file cannot be read or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unpack-") as scratch:
@@ -134,7 +144,7 @@ def unpack(archive: Path, folder: Path, take: str, nested: Sequence[str], progre
 
 
 def unpack_whole(archive: Path, folder: Path, progress: Progress) -> None:
-    """Unpacks everything in an archive below `folder`, which exists."""
+    """Unpack a whole archive into `folder`, which must exist. Raises the errors of `unpack`."""
     size = archive.stat().st_size
     unpacker = Unpacker(folder, size)
     with damage_told():
@@ -145,7 +155,7 @@ def unpack_whole(archive: Path, folder: Path, progress: Progress) -> None:
 
 @contextmanager
 def damage_told() -> Iterator[None]:
-    """Turns what the readers of archives raise for a damaged one into a DamagedArchiveError."""
+    """Turn the exceptions that `tarfile` and `zipfile` raise for damaged archives into a DamagedArchiveError."""
     try:
         yield
     except _DAMAGED as error:
@@ -202,7 +212,7 @@ def _unpack_tar(archive: Path, unpacker: Unpacker) -> Iterator[int]:
 
 
 def _read_to_the_end(packed: tarfile.TarFile) -> None:
-    """Lets a compressed stream check its own checksum, which stands behind the last member."""
+    """Read on to the end of a compressed stream, so that its checksum, after the last member, is verified."""
     if packed.fileobj is not None:
         while packed.fileobj.read(_CHUNK):
             pass
@@ -210,7 +220,7 @@ def _read_to_the_end(packed: tarfile.TarFile) -> None:
 
 @contextmanager
 def _named(name: str) -> Iterator[None]:
-    """Tells a member whose name cannot be written, for example because a file of that name is there for a folder."""
+    """Report a member whose name cannot be written, e.g. because a folder is needed where a file has that name."""
     try:
         yield
     except OSError as error:
@@ -236,7 +246,7 @@ def _shown(folder: Path) -> str:
 
 
 def _merge(source: Path, target: Path) -> None:
-    """Moves what is in one folder into another; folders that both have are merged, files are replaced."""
+    """Move the contents of one folder into another; folders in both are merged, files are replaced."""
     for path in source.iterdir():
         place = target / path.name
         if path.is_dir() and place.is_dir():

@@ -1,7 +1,8 @@
-"""Preparing a public dataset: fetching, unpacking, laying out, checking, and only then putting it in its place.
+"""Prepares a public dataset: downloads, unpacks and checks it, and only then moves it into place.
 
-Below the folder of all datasets, `downloads` holds archives, `.staging` what is being made of them, `own_splits` splits
-made here. A dataset's own folder appears at once, when it is whole; one that is there already is only ever read.
+In the folder of all datasets, `downloads` holds archives, `.staging` the folders in preparation, and `own_splits` the
+splits that promptarena makes itself. A dataset's folder appears in one step, when it is complete; a folder that exists
+already is never written to. Several processes may prepare datasets at the same time.
 """
 
 import os
@@ -36,7 +37,7 @@ State = Literal["already there", "prepared", "incomplete"]
 
 @dataclass(frozen=True)
 class Missing:
-    """A file to be got by hand, and where to put it."""
+    """A file that the user must download, and where to put it."""
 
     file: SourceFile
     place: Path
@@ -44,7 +45,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Prepared:
-    """How a dataset stands after `prepare`: `lines` for the user, and what is `missing` when it is incomplete."""
+    """The state of a dataset after `prepare`: `lines` for the user, and the `missing` files if it is incomplete."""
 
     dataset: str
     state: State
@@ -60,11 +61,20 @@ def prepare(
     progress: Progress = unheard,
     patience: Patience | None = None,
 ) -> Prepared:
-    """Makes the dataset of a built-in card ready below `root`, or says what is missing and where to put it.
+    """Prepare the dataset of a built-in card; after an interruption, the same call continues where it stopped.
 
-    `own_split` allows a split made here where the published one cannot be had. Whatever stops it, the same call goes on
-    where it was; several processes may prepare at once. Raises UserError for a card that does not come with the package
-    or whose options are wrong.
+    Args:
+        card: The dataset.
+        root: The folder of the public datasets.
+        own_split: Whether an own split may be made when the published one cannot be downloaded.
+        progress: Called while steps go on.
+        patience: Time limits and repeats of downloads; None means the defaults.
+
+    Returns:
+        The state of the dataset. If it is incomplete, the lines say what is missing and where to put it.
+
+    Raises:
+        UserError: The card does not belong to the package, or its options are wrong.
     """
     folder = card.options.get("folder")
     if folder is None:
@@ -87,7 +97,7 @@ def prepare(
 
 
 class _SourceError(Exception):
-    """A source does not give the dataset; the message says why."""
+    """A source cannot provide the dataset; the message says why."""
 
 
 class _Preparation:
@@ -130,9 +140,9 @@ class _Preparation:
         return self._by_hand(failures)
 
     def _in_order(self, without_split: bool) -> list[Source]:
-        """The sources as the card has them, but first those whose files are all here already.
+        """The sources in the card's order, but first those whose files are all downloaded already.
 
-        `without_split`: only those that have a split file of their own, which a split made here can replace.
+        `without_split`: only those with a separate split file, which an own split can replace.
         """
 
         def absent(source: Source) -> bool:
@@ -144,7 +154,7 @@ class _Preparation:
         return sorted(able, key=absent)
 
     def _make(self, source: Source, without_split: bool) -> bool:
-        """Puts the dataset in its place, from one source. Whether it then has a split made here."""
+        """Make the dataset from one source and move it into place. Returns whether it has an own split."""
         files = [file for file in source.files if not (without_split and file.split)]
         paths = {file.name: self._fetch(file) for file in sorted(files, key=_soonest_known)}
         with ExitStack() as undone:
@@ -212,7 +222,7 @@ class _Preparation:
         staged.rename(self._place)
 
     def _as_it_is(self) -> Prepared:
-        """What a folder that is there already holds, without writing into it."""
+        """The state of a folder that exists already, without writing into it."""
         try:
             own = self._check(self._root)
         except UserError as error:
@@ -263,19 +273,19 @@ class _Preparation:
         return [Missing(file, place) for file, place in places if file.name in self._refused or not place.exists()]
 
     def _check(self, root: Path) -> bool:
-        """Whether the dataset below `root` has a split made here. Raises UserError when it does not fit its card."""
+        """Whether the dataset in `root` has an own split. Raises UserError when it does not fit its card."""
         found = [find_split(self._card, split, root) for split in SPLITS]
         return any(split.own_split for split in found if split is not None)
 
     def _lacks_split(self) -> bool:
-        """Whether there is neither the published split nor one made here."""
+        """Whether there is neither the published split nor an own one."""
         options = self._card.options
         return "split_file" in options and not (
             (self._place / options["split_file"]).exists() or own_split_path(self._card, self._root).exists()
         )
 
     def _write_split(self, folder: Path) -> None:
-        """The published split made anew where the dataset's own files allow it, else an own one."""
+        """Rebuild the published split if the dataset's own files allow it, else make an own split."""
         from promptarena.benchmark.data.prepare.rebuilt_splits import rebuild_split
 
         published = rebuild_split(self._card, folder)
@@ -292,7 +302,7 @@ class _Preparation:
         write_own_split(self._card, folder, out)
 
     def _tidy(self) -> None:
-        """Deletes what was fetched for this dataset, but nothing that was put there by hand."""
+        """Delete the downloads for this dataset, but no file that the user put there."""
         files = [file for source in self._card.sources for file in source.files]
         if self._staging.exists() or any(map(self._downloads.holds_leftovers, files)):
             for file in files:
@@ -315,7 +325,7 @@ class _Preparation:
 
 
 def _soonest_known(file: SourceFile) -> tuple[bool, bool]:
-    """Sorts first what may fail at once or is small: files to be put there by hand, then the split."""
+    """Sort key: first files that the user must provide, then the split, so that failures show before long downloads."""
     return bool(file.urls), not file.split
 
 

@@ -1,4 +1,4 @@
-"""Full disks: told in one line, before a long download or when it happens."""
+"""Full disks: reported in one line, before a long download or when writing fails."""
 
 import errno
 import shutil
@@ -14,11 +14,11 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class DiskFullError(UserError):
-    """There is no room for what has to be written."""
+    """The disk has too little free space."""
 
 
 def require_space(folder: Path, needed: int) -> None:
-    """Raises DiskFullError when less than `needed` bytes are free where `folder` is."""
+    """Raise DiskFullError when fewer than `needed` bytes are free on the disk of `folder`."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise DiskFullError(f"the disk of {folder} is full: {decimal(needed)} are needed, {decimal(free)} are free")
@@ -26,7 +26,7 @@ def require_space(folder: Path, needed: int) -> None:
 
 @contextmanager
 def told_when_full(folder: Path, needed: int | None = None) -> Iterator[None]:
-    """Turns the system's "no space left" or "quota exceeded" into a DiskFullError; `needed`: bytes left to write."""
+    """Turn the system's "no space left" or "quota exceeded" into a DiskFullError; `needed`: bytes left to write."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
-"""The folder of downloads: files put there by hand and files fetched, told apart, checked, never mixed up.
+"""The folder of downloads, which holds both downloaded files and files that the user put there.
 
-`NAME` is a whole file. `.NAME/` is its desk while it is fetched (see transfers.py), and afterwards holds a note of what
-was fetched, so that only that is ever deleted.
+`NAME` is a complete file. A partial download lives in the folder `.NAME/` (the "desk" in this code, see transfers.py);
+afterwards `fetched.json` there marks `NAME` as downloaded, because only downloaded files may be deleted.
 """
 
 import hashlib
@@ -28,11 +28,11 @@ _CHUNK = 1 << 20
 
 
 class FetchError(Exception):
-    """A file cannot be had; the message says why in a few words, per address."""
+    """A file cannot be downloaded; the message says why in a few words, per address."""
 
 
 class _Fetched(BaseModel):
-    """The file that was fetched, so that another one under its name is not taken for it."""
+    """Size and modification time of the downloaded file; another file of that name does not have them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,21 +42,29 @@ class _Fetched(BaseModel):
 
 @dataclass(frozen=True)
 class Downloads:
-    """Fetches files into `folder`."""
+    """Downloads files into `folder`."""
 
     folder: Path
     patience: Patience
     progress: Progress
 
     def path(self, file: SourceFile) -> Path:
-        """Where the whole file lies or has to be put."""
+        """The path of the complete file, whether it exists or not."""
         return self.folder / file.name
 
     def fetch(self, file: SourceFile) -> Path:
-        """The whole file, checked against its checksum.
+        """Provide a complete file, checked against its checksum; download it unless it is there already.
 
-        One that is there already is used; when it is wrong and was not fetched here, it is kept and refused. Raises
-        FetchError when no address gives the file, DiskFullError, OSError.
+        Args:
+            file: The file of a source.
+
+        Returns:
+            Its path.
+
+        Raises:
+            FetchError: No address gives the file, or the user put a wrong one there, which is kept.
+            DiskFullError: The disk is full.
+            OSError: A file cannot be read or written.
         """
         path = self.path(file)
         if path.exists():
@@ -78,8 +86,11 @@ class Downloads:
         raise FetchError("; ".join(reasons))
 
     def discard(self, file: SourceFile) -> bool:
-        """Deletes what was fetched of a file, also in part; True when that was the whole file. A file put there by
-        hand stays."""
+        """Delete a download, complete or partial; a file that the user put there stays.
+
+        Returns:
+            Whether a complete download was deleted.
+        """
         fetched = self._was_fetched(file)
         if fetched:
             self.path(file).unlink(missing_ok=True)
@@ -122,7 +133,7 @@ class Downloads:
         return note == _Fetched(size=status.st_size, mtime_ns=status.st_mtime_ns)
 
     def _problem(self, file: SourceFile, path: Path, sha256: str | None) -> str | None:
-        """What is wrong with a whole file, as the end of a sentence; None when nothing is."""
+        """What is wrong with a complete file, as the end of a sentence; None if nothing is."""
         if not path.is_file():
             return "is not a file"
         for expected in filter(None, (file.checksum, sha256 and f"sha256:{sha256}")):

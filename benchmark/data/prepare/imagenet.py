@@ -1,4 +1,4 @@
-"""ImageNet's folders from the three archives of ILSVRC 2012 as image-net.org gives them out."""
+"""Builds ImageNet's folders from the three archives of ILSVRC 2012 that image-net.org provides."""
 
 import re
 import tarfile
@@ -28,11 +28,20 @@ _DEVKIT_LIMIT = 64 << 20
 
 
 def build_imagenet(files: Mapping[str, Path], folder: Path, progress: Progress) -> None:
-    """Writes `images/train/<wnid>/` and `images/val/<wnid>/` below `folder`, from the archives by their names above.
+    """Write `images/train/<wnid>/` and `images/val/<wnid>/`.
 
-    A class's pictures go straight from the archive inside the archive to their folder. Validation pictures, which lie
-    in no order, are sorted by the development kit's list. Raises UnpackError naming the archive, DiskFullError or
-    OSError.
+    The images of a class are written directly from the inner archive. Validation images have no class folders; the list
+    in the development kit gives their classes.
+
+    Args:
+        files: The three archives by the names above.
+        folder: Where to write.
+        progress: Called with the bytes that are done.
+
+    Raises:
+        UnpackError: An archive is damaged or unsafe; the message names it.
+        DiskFullError: The disk is full.
+        OSError: A file cannot be read or written.
     """
     with _told(DEVKIT):
         wnids, truth = _read_devkit(files[DEVKIT])
@@ -48,7 +57,7 @@ def build_imagenet(files: Mapping[str, Path], folder: Path, progress: Progress) 
 
 
 def _add_train(archive: Path, wnids: set[str], unpacker: Unpacker) -> Iterator[int]:
-    """Yields the bytes of the archive that are done."""
+    """Write the training images; yields the bytes of the archive that are done."""
     missing = set(wnids)
     with tarfile.open(archive) as outer:
         for packed in outer:
@@ -69,7 +78,7 @@ def _add_train(archive: Path, wnids: set[str], unpacker: Unpacker) -> Iterator[i
 
 
 def _add_val(archive: Path, wnid_of: list[str], unpacker: Unpacker) -> Iterator[int]:
-    """Yields the bytes of the archive that are done; `wnid_of`: the class of the first picture, the second, …"""
+    """Write the validation images; yields the bytes that are done. `wnid_of`: the class of each image, in order."""
     done = 0
     with tarfile.open(archive) as packed:
         for member in packed:
@@ -88,7 +97,7 @@ def _add_val(archive: Path, wnid_of: list[str], unpacker: Unpacker) -> Iterator[
 
 
 def _read_devkit(archive: Path) -> tuple[dict[int, str], list[int]]:
-    """The wnid of every class by its number in the kit, and the numbers of the validation pictures in order."""
+    """The wnid of every class by its number, and the class numbers of the validation images, in order."""
     found: dict[str, bytes] = {}
     with tarfile.open(archive) as packed:
         for member in packed:
@@ -105,7 +114,7 @@ def _read_devkit(archive: Path) -> tuple[dict[int, str], list[int]]:
 
 
 def _leaf_classes(meta: bytes) -> dict[int, str]:
-    """The classes without sub-classes: those that have pictures."""
+    """The classes without sub-classes: only these have images."""
     from scipy.io import loadmat
 
     try:
@@ -121,7 +130,7 @@ def _leaf_classes(meta: bytes) -> dict[int, str]:
 
 @contextmanager
 def _told(name: str) -> Iterator[None]:
-    """Names the archive in what is wrong with it."""
+    """Add the archive's name to the message of an UnpackError."""
     try:
         with damage_told():
             yield

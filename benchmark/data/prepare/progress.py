@@ -1,4 +1,4 @@
-"""How long work tells how far it is, without printing anything itself."""
+"""How long work reports its progress; it prints nothing itself."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ Kind = Literal["wait", "download", "check", "unpack", "build"]
 
 @dataclass(frozen=True)
 class Step:
-    """Where one step stands: `done` of the `total` bytes (None: not known) of the file `name`.
+    """The progress of one step: `done` of the `total` bytes (None: unknown) of the file `name`.
 
-    In "wait" another process is at work on the dataset `name`. `done` goes back when a download has to start anew.
+    "wait" means that another process is preparing the dataset `name`. `done` decreases when a download starts again.
     """
 
     kind: Kind
@@ -21,8 +21,8 @@ class Step:
 
 
 Progress = Callable[[Step], None]
-"""What is called now and then while a step goes on, and once at its end."""
+"""A function that is called from time to time during a step, and once at its end."""
 
 
 def unheard(step: Step) -> None:
-    """A Progress that nobody looks at."""
+    """A Progress that does nothing."""

@@ -1,8 +1,8 @@
-"""Splits made from a dataset's own annotation files, for want of the published split file.
+"""Splits made from a dataset's own annotation files when the published split file is missing.
 
-The CoOp project divided the pictures once, with one random stream over the order in which they were listed. Where that
+The CoOp project divided the images once, with one random stream over the order in which they were listed. Where that
 order is the authors' (OxfordPets, StanfordCars, Flowers102, SUN397, UCF101), the published file is rebuilt byte for
-byte. Where it was a disk's (Caltech101, DTD, EuroSAT, Food101), only a split of our own can be made.
+byte. Where it was the order on a disk (Caltech101, DTD, EuroSAT, Food101), only an own split can be made.
 """
 
 import hashlib
@@ -22,23 +22,36 @@ SEED = 1
 """Seed of the random stream that divides a dataset."""
 
 TRAIN, VAL = 0.5, 0.2
-"""Parts of a class that the authors do not divide; the rest is test. VAL is also the part taken from their train."""
+"""Shares of a class that the authors do not divide; the rest is test. VAL is also the share taken from their train."""
 
 
 def rebuild_split(card: Card, folder: Path) -> bytes | None:
-    """The published split file, made anew from the annotation files in the dataset's `folder`.
+    """Rebuild the published split file from the dataset's annotation files.
 
-    None when that does not give a file of the card's SHA-256. Raises UserError as `read_annotations`.
+    Args:
+        card: The dataset.
+        folder: The dataset in its usual layout.
+
+    Returns:
+        The bytes of the file; None when they do not have the card's SHA-256.
+
+    Raises:
+        UserError: As `read_annotations`.
     """
     content = _json(divide(read_annotations(card, folder)))
     return content if hashlib.sha256(content).hexdigest() == card.options.get("split_sha256") else None
 
 
 def write_own_split(card: Card, folder: Path, out: Path) -> None:
-    """Divides the dataset in `folder` here and writes `out` in the published format, whole or not at all.
+    """Divide a dataset and write the split in the published format, completely or not at all.
 
-    Raises UserError as `read_annotations`, when pictures are missing (the card's counts hold for an own split too) and
-    when `out` cannot be written.
+    Args:
+        card: The dataset; its counts hold for an own split too.
+        folder: The dataset in its usual layout.
+        out: The file to write.
+
+    Raises:
+        UserError: As `read_annotations`; also when images are missing or `out` cannot be written.
     """
     split = own_split(read_annotations(card, folder))
     for name in SPLITS:
@@ -52,12 +65,12 @@ def write_own_split(card: Card, folder: Path, out: Path) -> None:
 
 
 def own_split(rows: Iterable[Row]) -> SplitFile:
-    """The rows divided in the order of their labels and paths, whatever order they come in."""
+    """Divide rows after sorting them by label and path, so that their order does not matter."""
     return divide(sorted(rows, key=lambda row: (row.label, row.path)))
 
 
 def divide(rows: Iterable[Row]) -> SplitFile:
-    """The rows of each class, classes in the order of their first row, shuffled and cut by one random stream.
+    """Divide rows: each class, in the order of its first row, is shuffled by one common random stream and cut.
 
     An official test part stays as it is, and 20 % of the official train part become val. A class without official parts
     gives 50 % train, 20 % val, 30 % test. Numbers are rounded to the nearest integer, halves to the even one.

@@ -1,8 +1,8 @@
-"""Bringing one file over the network: web servers, the Hugging Face Hub, Google Drive; broken transfers continue.
+"""Downloads one file from a web server, the Hugging Face Hub or Google Drive; interrupted downloads are resumed.
 
-Bytes are collected in a folder of the file's own, its desk, together with a note of what they are a part of. A transfer
-begun by a process that was killed continues there. Web servers and the Hub share one way of resuming: huggingface_hub
-gives address, token and cached files, but a download of its own starts anew in every process.
+The bytes are collected in a folder of the file's own (the "desk" in this code), with a note that says which file they
+belong to. A later process can resume from there. Files of the Hub are downloaded like those of web servers:
+huggingface_hub gives address, token and cached files, but its own downloads start again in every process.
 """
 
 import os
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _WORTH_GOING_ON = 1 << 20
+"""After this many new bytes a broken connection gets all its attempts again."""
 _WORTH_ANOTHER_TRY = (429, 500, 502, 503, 504)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Report = Callable[[int, int | None], None]
-"""Called with the bytes that are here and the bytes of the whole file (None: not known)."""
+"""Called with the bytes received so far and the size of the file in bytes (None: unknown)."""
 
 
 class TransferError(Exception):
@@ -37,11 +38,11 @@ class TransferError(Exception):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a slow or failing server is waited for.
+    """Time limits and repeats for slow or failing servers.
 
-    `connect_seconds` and `read_seconds` limit every wait for an answer or for more bytes. A lost connection or a
-    server's error is tried again `attempts` times, after `backoff_seconds` times 1, 2, 4, …; a transfer that moved on
-    by a mebibyte in between has all attempts again.
+    `connect_seconds` and `read_seconds` limit the wait for a connection and for more bytes. After a lost connection or
+    a server error there are `attempts` more, after `backoff_seconds` times 1, 2, 4, …; a transfer that received a
+    mebibyte in between gets all attempts again.
     """
 
     connect_seconds: float = 20.0
@@ -51,11 +52,11 @@ class Patience:
 
     @property
     def timeout(self) -> tuple[float, float]:
-        """As requests wants it."""
+        """The limits in the form that `requests` takes: (connect, read) in seconds."""
         return self.connect_seconds, self.read_seconds
 
     def retries(self) -> "Retry":
-        """As urllib3 wants it; an unreachable server is given up sooner than a faulty one."""
+        """The repeats in the form that `urllib3` takes; fewer for an unreachable server than for one with errors."""
         from urllib3 import Retry
 
         return Retry(
@@ -70,8 +71,10 @@ class Patience:
 
 @dataclass(frozen=True)
 class Received:
-    """A whole file at `path`. `continued`: in several pieces, which need not be of the same file. `sha256`: what the
-    server says of it."""
+    """A complete file at `path`; `sha256` is what the server reports.
+
+    `continued` says that it came in several pieces, which may be of different versions of the file.
+    """
 
     path: Path
     continued: bool = False
@@ -79,7 +82,7 @@ class Received:
 
 
 class _Note(BaseModel):
-    """What the bytes on a desk are the beginning of."""
+    """The file that a partial download belongs to."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -90,10 +93,23 @@ class _Note(BaseModel):
 
 
 def transfer(url: str, desk: Path, patience: Patience, report: Report, *, checked: bool) -> Received:
-    """The file behind an address (see sources.py), whole, on `desk` or in the Hub's own cache.
+    """Download a file, or resume its download.
 
-    `checked` tells that the caller knows a checksum, so that pieces may be joined even where a server gives no sign
-    that they belong together. Raises TransferError when the address does not give the file, DiskFullError, OSError.
+    Args:
+        url: The address (see sources.py).
+        desk: The folder for the partial download.
+        patience: Time limits and repeats.
+        report: Called as bytes arrive.
+        checked: Whether the caller knows a checksum. Only then are pieces joined that the server does not identify as
+            parts of the same file.
+
+    Returns:
+        The complete file, in `desk` or in the Hub's own cache.
+
+    Raises:
+        TransferError: The address does not give the file.
+        DiskFullError: The disk is full.
+        OSError: A file cannot be written.
     """
     if drive := drive_file(url):
         return _from_drive(drive, desk, patience, report)
@@ -103,13 +119,13 @@ def transfer(url: str, desk: Path, patience: Patience, report: Report, *, checke
 
 
 def started_from(desk: Path) -> str | None:
-    """The address that the bytes on a desk came from; None when there are none."""
+    """The address that a partial download came from; None when there is no partial download."""
     note = _read_note(desk)
     return None if note is None else note.url
 
 
 class _WebTransfer:
-    """One file over HTTP; `name` is what a note calls the address."""
+    """Downloads one file over HTTP; `name` is the address that the note records."""
 
     def __init__(
         self,
@@ -201,7 +217,7 @@ class _WebTransfer:
             raise ProtocolError(f"{have} of {size} bytes came")
 
     def _resumable(self, note: _Note | None) -> int:
-        """The bytes on the desk that the server can be asked to go on after."""
+        """The number of bytes after which the download can be resumed; 0 means from the beginning."""
         if note is None or note.url != self._name:
             return 0
         if note.validator is None and note.sha256 is None and not self._checked:
@@ -281,7 +297,7 @@ def _session(patience: Patience) -> "Session":
 
 
 def _goes_on(response: "Response", note: _Note, have: int) -> bool:
-    """Whether an answer to a request for the rest is the rest, of the same file."""
+    """Whether a server's answer is the requested rest of the same file."""
     found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
     if response.status_code != 206 or found is None or int(found[1]) != have:
         return False
@@ -292,7 +308,7 @@ def _goes_on(response: "Response", note: _Note, have: int) -> bool:
 
 
 def _identity(response: "Response") -> dict[str, str | None]:
-    """What tells a changed file from an unchanged one: a strong validator, the Hub's SHA-256 of a large file."""
+    """What identifies the version of a file: the server's validator, and the Hub's SHA-256 of a large file."""
     tag = response.headers.get("ETag")
     strong = tag is not None and not tag.startswith("W/")
     linked = (step.headers.get("X-Linked-Etag", "").strip('"') for step in (*response.history, response))

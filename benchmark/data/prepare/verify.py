@@ -1,4 +1,4 @@
-"""Checking that a dataset is here and whole: the listing against the card, and every image decoded once."""
+"""Checks that a dataset is complete: the listing is compared with the card, and every image is decoded once."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +27,7 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found of a dataset. `problems` are lines for the user, the first bad file of each split among them."""
+    """The outcome for a dataset. `problems` are lines for the user; of bad images, the first of each split."""
 
     dataset: str
     present: bool
@@ -36,15 +36,20 @@ class Report:
 
     @property
     def whole(self) -> bool:
-        """Whether the dataset is here and nothing is wrong with it."""
+        """Whether the dataset is there and has no problems."""
         return self.present and not self.problems
 
 
 def verify(card: Card, root: Path | None = None, progress: Callable[[int], None] | None = None) -> Report:
-    """Lists the splits of a card's dataset and decodes (or renders) every image.
+    """List the splits of a dataset and decode (or render) every image.
 
-    `root` as in `load_split`. `progress` is called with the number of images decoded since the last call. Never raises
-    UserError: what is wrong with the data is told in the report.
+    Args:
+        card: The dataset.
+        root: The folder of the public datasets; None takes it from the environment variable PROMPTARENA_DATA.
+        progress: Called with the number of images decoded since the last call.
+
+    Returns:
+        The outcome. Problems of the data are in it; they are not raised.
     """
     splits: list[SplitReport] = []
     problems: list[str] = []

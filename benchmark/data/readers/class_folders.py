@@ -1,4 +1,4 @@
-"""The reader of class folders: one folder per class, inside one folder per split or to be divided here."""
+"""The reader of class folders: one folder per class, inside one folder per split or without a split."""
 
 import os
 import random
@@ -14,7 +14,7 @@ from promptarena.benchmark.data.images import EXTENSIONS, FileImages
 from promptarena.benchmark.data.readers.listing import Listing, Options, Reader, image_folder
 
 OWN_SPLIT_SEED = 1
-"""Seed of the split made for a folder that has none."""
+"""Seed of the split that is made for a folder without one."""
 
 
 class FolderOptions(Options):
@@ -26,9 +26,9 @@ class FolderOptions(Options):
 
 
 def read_folder(card: Card, split: SplitName, root: Path | None) -> Listing:
-    """The pictures of a split, by class in label order and by file name within a class.
+    """The images of a split, by class in label order and by file name within a class.
 
-    Labels go by the card's `class_folders`, else by the sorted names of the folders.
+    Labels follow the card's `class_folders`, else the sorted names of the folders.
     """
     options = check(f"{card.path}: [options]", card.options, FolderOptions)
     folder = image_folder(card, options.folder, root)
@@ -87,7 +87,10 @@ def _common_classes(card: Card, folder: Path, options: FolderOptions) -> list[st
 
 
 def _own_split(card: Card, folder: Path, classes: list[str], split: SplitName) -> dict[str, list[str]]:
-    """Per class, its part of 50 % train, 20 % val and the rest test: shuffled names, one private random stream."""
+    """The split's images of each class: 50 % train, 20 % val, the rest test.
+
+    One random stream shuffles all classes in order, so the split depends on the order and the names of the files.
+    """
     stream = random.Random(OWN_SPLIT_SEED)
     parts: dict[str, list[str]] = {}
     for name in classes:
@@ -107,7 +110,7 @@ def _class_folders(folder: Path) -> list[str]:
 
 
 def _keys(folder: Path, inside: str) -> list[str]:
-    """The pictures in `folder / inside`, by name, as paths relative to `folder`; none when it does not exist."""
+    """The images in `folder / inside`, sorted, as paths relative to `folder`; none when it does not exist."""
     if not (folder / inside).is_dir():
         return []
     names = sorted(entry.name for entry in _visible(folder / inside) if entry.is_file())
@@ -115,8 +118,11 @@ def _keys(folder: Path, inside: str) -> list[str]:
 
 
 def _visible(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder and does not begin with a dot. Raises UserError for a folder that cannot be read and for a
-    name that is no text, which could not be part of a split's identity."""
+    """The entries of a folder that do not begin with a dot.
+
+    Raises:
+        UserError: The folder cannot be read, or a name is not UTF-8 and so cannot be part of a split's digest.
+    """
     try:
         with os.scandir(folder) as entries:
             visible = [entry for entry in entries if not entry.name.startswith(".")]

@@ -1,4 +1,4 @@
-"""What a reader of a dataset finds, and where it looks for files."""
+"""What a reader of a dataset returns, and where it searches for files."""
 
 import os
 from collections import defaultdict
@@ -17,15 +17,15 @@ DATA_VARIABLE = "PROMPTARENA_DATA"
 
 
 class MissingDataError(UserError):
-    """The dataset is not on this machine, or nobody said where."""
+    """The dataset is not on this machine, or its folder was not named."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a reader found: identities (`keys`) and labels of N images, the class names by label, a way to the pixels.
+    """What a reader found: `keys` and `labels` of N images, the class names by label, and how to open the images.
 
-    A key is a path relative to the images' folder (`/` between parts), or a made-up name that also fixes the pixels.
-    `own_split` tells that train, val and test were divided here, not by the dataset's authors or the field.
+    A key identifies an image: a path relative to the images' folder (`/` between parts), or for a rendered image a name
+    that also decides its pixels. `own_split` says that promptarena divided the images into train, val and test.
     """
 
     keys: tuple[str, ...]
@@ -42,7 +42,7 @@ class Reader:
     Args:
         name: What a card's `reader` calls it.
         read: Lists a split of a card, given the folder of the public datasets.
-        place: Where it stands in listings. Those with the same place stand by name.
+        place: Its position in listings; readers with equal positions are sorted by name.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Options(BaseModel):
 
 
 def data_root(card: Card, root: Path | None) -> Path:
-    """The folder of the public datasets: `root`, else the environment's. Raises MissingDataError when neither says."""
+    """The folder of the public datasets: `root`, else DATA_VARIABLE. Raises MissingDataError when neither is given."""
     named = root or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
     if named is None:
         raise MissingDataError(
@@ -79,7 +79,7 @@ def image_folder(card: Card, folder: str, root: Path | None) -> Path:
 
 
 def require_files(card: Card, folder: Path, keys: Iterable[str]) -> None:
-    """Raises UserError naming the first of the `keys` that is not a file in `folder`; each folder is listed once."""
+    """Raise UserError, naming the first, if some `keys` are not files in `folder`; each sub-folder is listed once."""
     wanted: dict[str, list[str]] = defaultdict(list)
     for key in keys:
         parent, _, name = key.rpartition("/")

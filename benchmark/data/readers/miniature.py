@@ -10,7 +10,7 @@ from promptarena.benchmark.data.readers.listing import Listing, Reader
 
 
 def read_miniature(card: Card, split: SplitName, root: Path | None) -> Listing:
-    """The images of a miniature dataset's split, each known by what decides its pixels."""
+    """The images of a miniature dataset's split; the key of each contains a digest of what decides its pixels."""
     from promptarena.benchmark.data.miniature import render as mini
 
     pixels_decided_by = digest(mini.pack_digest(), mini.RENDER_VERSION, card.name, card.options)[:12]

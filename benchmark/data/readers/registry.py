@@ -1,4 +1,4 @@
-"""Readers: how the images and labels of a card's splits are listed. Listing never decodes a picture.
+"""Readers: how the images and labels of a card's splits are listed. Listing never decodes an image.
 
 A reader is one file: a module of this folder that has a value called READER. A new layout is a new file here and
 nothing else. A card may then name it.
@@ -18,7 +18,7 @@ def all_readers() -> dict[str, Reader]:
     """The readers that the modules of this folder declare.
 
     Returns:
-        They are by the name a card gives, in the order of `place`, then of the name.
+        The readers by the name that a card gives, sorted by `place`, then by name.
     """
     names = (module.name for module in pkgutil.iter_modules(readers.__path__, f"{readers.__name__}."))
     found = (getattr(import_module(name), "READER", None) for name in names)
@@ -27,10 +27,19 @@ def all_readers() -> dict[str, Reader]:
 
 
 def list_split(card: Card, split: SplitName, root: Path | None) -> Listing:
-    """The images of a split as the card's reader finds them, unchecked against the card's counts.
+    """List the images of a split with the card's reader, without checking the card's counts.
 
-    `root` is the folder of the public datasets; None takes it from the environment. Raises MissingDataError when the
-    files are not there, UserError when they do not fit the card.
+    Args:
+        card: The dataset.
+        split: The split.
+        root: The folder of the public datasets; None takes it from the environment.
+
+    Returns:
+        What the reader found.
+
+    Raises:
+        MissingDataError: The files are not there.
+        UserError: The files do not fit the card.
     """
     try:
         return all_readers()[card.reader].read(card, split, root)

@@ -1,4 +1,4 @@
-"""The reader of split files as the field publishes them: JSON lists of pictures, labels and class names."""
+"""The reader of split files in CoOp's format: JSON lists of images, labels and class names."""
 
 import hashlib
 from collections import Counter
@@ -29,8 +29,8 @@ Annotations = Literal["class_folders", "pets", "cars", "flowers", "sun397", "ucf
 class SplitJsonOptions(Options):
     """The paths in `split_file` are relative to `folder/image_dir`.
 
-    The file itself is found in `folder` for a built-in card, beside a user's own card. `annotations` and `drop` say how
-    the dataset's own files give labels, for a split made without the published one.
+    The file itself is in `folder` for a built-in card, and in the card's folder for a user's own. `annotations` and
+    `drop` say how to read labels from the dataset's own files, for a split made without the published one.
     """
 
     folder: Text
@@ -56,7 +56,7 @@ class SplitFile(BaseModel):
 
 
 def own_split_path(card: Card, root: Path | None) -> Path:
-    """Where the split lies that was made here, on request, for want of the published one."""
+    """The path of the split that is made on request when the published one is missing."""
     return data_root(card, root) / "own_splits" / f"split_own_{card.name}.json"
 
 
@@ -85,7 +85,7 @@ def read_split_json(card: Card, split: SplitName, root: Path | None) -> Listing:
 
 
 def _find(card: Card, options: SplitJsonOptions, folder: Path, root: Path | None) -> tuple[Path, bool]:
-    """The split file, and whether it was made here."""
+    """The split file, and whether it is an own split rather than the published one."""
     path = (folder if card.built_in else card.path.parent) / options.split_file
     if path.is_file() or not card.built_in:
         return path, False

@@ -1,4 +1,4 @@
-"""The reader of FGVC-Aircraft's own lists: a file of class names, and per split a file of picture ids and names."""
+"""The reader of FGVC-Aircraft's own lists: a file of class names, and per split a file of image ids and names."""
 
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from promptarena.benchmark.data.readers.listing import Listing, Options, Reader,
 class VariantListOptions(Options):
     """`classes` lists the names in label order; each file of `splits` has lines of "ID NAME" (a name may hold spaces).
 
-    Picture ID is the file `folder/image_dir/ID.jpg`.
+    Image ID is the file `folder/image_dir/ID.jpg`.
     """
 
     folder: Text
@@ -26,7 +26,7 @@ class VariantListOptions(Options):
 
 
 def read_variant_lists(card: Card, split: SplitName, root: Path | None) -> Listing:
-    """The pictures of a split in the order of its list. Raises UserError, with file and line, for a line that does not
+    """The images of a split in the order of its list. Raises UserError, with file and line, for a line that does not
     fit."""
     options = check(f"{card.path}: [options]", card.options, VariantListOptions)
     folder = image_folder(card, options.folder, root)
