@@ -340,23 +340,10 @@ class Learner(nn.Module):
         return 1.0
 
     def fit(self, shots: Shots) -> None:
-        """Called once before the first epoch; closed-form methods learn here, from all images at once.
-
-        Args:
-            shots: The few-shot split.
-        """
+        """Called once before the first epoch; closed-form methods learn here, from the whole few-shot split."""
 
     def end_epoch(self, epoch: int, recipe: Recipe) -> None:
-        """Called after every epoch, e.g. to average prompts.
-
-        Args:
-            epoch: The epoch that ended, 1 .. recipe.epochs.
-            recipe: The training recipe.
-        """
+        """Called after every epoch 1 .. recipe.epochs, e.g. to average prompts."""
 
     def end_training(self, shots: Shots) -> None:
-        """Called once after the last epoch, e.g. to search hyper-parameters on the validation images.
-
-        Args:
-            shots: The few-shot split.
-        """
+        """Called once after the last epoch, e.g. to search hyper-parameters on the validation images."""
