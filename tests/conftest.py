@@ -1,7 +1,11 @@
 import gc
 from collections import Counter
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("no clock", deadline=None)  # a busy machine is not a fault
+hypothesis.settings.load_profile("no clock")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
