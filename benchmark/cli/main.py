@@ -121,7 +121,7 @@ def compare(
     from promptarena.benchmark.cli.commands.compare import run_compare
     from promptarena.benchmark.inputs.array_cache import default_cache_folder
     from promptarena.benchmark.planning.request import Request
-    from promptarena.benchmark.running.runner import Workplace
+    from promptarena.benchmark.running.runner import ExecutionConfig
 
     request = Request(
         methods=methods or (),
@@ -132,7 +132,7 @@ def compare(
         settings=settings or (),
         ablations=ablations or (),
     )
-    workplace = Workplace(
+    execution = ExecutionConfig(
         suite=suite,
         results=results.absolute(),
         cache=default_cache_folder(),
@@ -143,7 +143,7 @@ def compare(
         seeds_together=seeds_together,
         compiler=compiler_for(device, seeds_together) if compiled and not plan else "",
     )
-    return run_compare(request, workplace, tracking_uri, workers or default_workers(), plan_only=plan)
+    return run_compare(request, execution, tracking_uri, workers or default_workers(), plan_only=plan)
 
 
 @app.command(cls=SpacedLists)

@@ -23,7 +23,7 @@ from promptarena.benchmark.planning.suites import Suite
 from promptarena.benchmark.recording.index import RecordedRun
 from promptarena.benchmark.recording.record import Parents, Record
 from promptarena.benchmark.running.launcher import Done, EpochDone, Launcher, Quiet, RunFailedError, Started
-from promptarena.benchmark.running.runner import Workplace, training_folder
+from promptarena.benchmark.running.runner import ExecutionConfig, training_folder
 from promptarena.benchmark.running.schedule import Schedule
 
 SECONDS_BETWEEN_HEARTBEATS = 60.0
@@ -71,23 +71,23 @@ class Comparison:
         return self.recorded[run.key].status if run.key in self.recorded else "missing"
 
 
-def plan_comparison(requested: RequestedRuns, workplace: Workplace, record: Record) -> Comparison:
+def plan_comparison(requested: RequestedRuns, execution: ExecutionConfig, record: Record) -> Comparison:
     """Everything about a comparison that can be known before anything is computed.
 
     Args:
         requested: the runs, as `enumerate_request` gives them.
-        workplace: where and how they will be carried out.
+        execution: where and how they will be carried out.
         record: says what of them is already there.
 
     Raises:
         UserError: bad input, or missing data or weights.
     """
     suite, registry = requested.suite, requested.registry
-    choose_device(workplace.device)
-    data = Data(workplace.data_root)
+    choose_device(execution.device)
+    data = Data(execution.data_root)
     source = suite.backbone
     backbone = identify(source.given_architecture, source.given_weights)
-    planner = Planner(suite, registry, data, backbone, workplace.precision)
+    planner = Planner(suite, registry, data, backbone, execution.precision)
     runs, left_out = _planned(planner, requested.runs, named=requested.methods_named)
     estimator = Estimator()
     for stored in record.results(suite.name):
@@ -154,7 +154,7 @@ class Reporter(Protocol):
         """A run ended with an error, which is recorded."""
 
 
-def carry_out_comparison(
+def run_comparison(
     comparison: Comparison, launcher: Launcher, record: Record, results: Path, reporter: Reporter
 ) -> list[tuple[PlannedRun, RunFailedError]]:
     """Run what the record lacks and record each run as it ends; returns the failed runs with their errors.

@@ -22,7 +22,7 @@ import torch
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
 from promptarena.benchmark.running.launcher import Done, EpochDone, Event, Quiet, RunFailedError, Started
-from promptarena.benchmark.running.runner import Executor, TrainedRun, Workplace
+from promptarena.benchmark.running.runner import ExecutionConfig, Runner, TrainedRun
 from promptarena.benchmark.running.schedule import Schedule
 
 QUIET_SECONDS = 60.0
@@ -87,15 +87,15 @@ class _Worker:
 class LocalPool:
     """A launcher: a number of worker processes on this machine."""
 
-    workplace: Workplace
+    execution: ExecutionConfig
     workers: int
 
     def launch(self, schedule: Schedule) -> Generator[Event, None, None]:
         """See Launcher. A run that is repeated after its worker died is not reported as Started again."""
-        yield from _carry_out(schedule, self.workplace, self.workers)
+        yield from _run(schedule, self.execution, self.workers)
 
 
-def _carry_out(schedule: Schedule, workplace: Workplace, workers: int) -> Generator[Event, None, None]:
+def _run(schedule: Schedule, execution: ExecutionConfig, workers: int) -> Generator[Event, None, None]:
     context = multiprocessing.get_context("spawn")
     active: list[_Worker] = []
     begun: set[str] = set()
@@ -110,7 +110,7 @@ def _carry_out(schedule: Schedule, workplace: Workplace, workers: int) -> Genera
     try:
         while schedule or active:
             while schedule and len(active) < workers:
-                active.append(_start(context, workplace))
+                active.append(_start(context, execution))
                 yield from news(active[-1].give(schedule.take()))
             ready = wait([worker.pipe for worker in active], QUIET_SECONDS)
             if not ready:
@@ -132,10 +132,10 @@ def _carry_out(schedule: Schedule, workplace: Workplace, workers: int) -> Genera
             _end(worker)
 
 
-def _start(context: Any, workplace: Workplace) -> _Worker:
+def _start(context: Any, execution: ExecutionConfig) -> _Worker:
     ours, theirs = context.Pipe()
-    with _environment(dict.fromkeys(THREADS, str(workplace.threads))), _without_interrupts():
-        process = context.Process(target=_work, args=(theirs, workplace), daemon=True)
+    with _environment(dict.fromkeys(THREADS, str(execution.threads))), _without_interrupts():
+        process = context.Process(target=_work, args=(theirs, execution), daemon=True)
         process.start()
     theirs.close()
     return _Worker(process, ours)
@@ -176,26 +176,26 @@ def _reason(exit_code: int) -> str:
     return f"killed by {signal.Signals(-exit_code).name}{hint}"
 
 
-def _work(pipe: "Connection[Any, Any]", workplace: Workplace) -> None:
+def _work(pipe: "Connection[Any, Any]", execution: ExecutionConfig) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    served = _Served(pipe, workplace)
+    served = _Served(pipe, execution)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            served.carry_out(pipe.recv())
+            served.run(pipe.recv())
 
 
 class _Served:
     """The worker's side: runs what it receives and reports the results."""
 
-    def __init__(self, pipe: "Connection[Any, Any]", workplace: Workplace) -> None:
+    def __init__(self, pipe: "Connection[Any, Any]", execution: ExecutionConfig) -> None:
         self._pipe = pipe
-        self._workplace = workplace
+        self._execution = execution
 
     @cached_property
-    def _executor(self) -> Executor:
-        return Executor(self._workplace)
+    def _runner(self) -> Runner:
+        return Runner(self._execution)
 
-    def carry_out(self, runs: list[PlannedRun]) -> None:
+    def run(self, runs: list[PlannedRun]) -> None:
         ended = self._train_together(runs)
         for number, planned in enumerate(runs):
             if number not in ended:
@@ -205,7 +205,7 @@ class _Served:
             return
         self._pipe.send((TOGETHER, None))
         try:
-            outcomes = self._executor.score(list(trained.values()))
+            outcomes = self._runner.score(list(trained.values()))
         except Exception as error:
             outcomes = [error for _ in trained]
         for number, outcome in zip(trained, outcomes, strict=True):
@@ -215,7 +215,7 @@ class _Served:
         """Train the run alone. Returns None if it failed; the failure is reported."""
         self._pipe.send((number, None))
         try:
-            return self._executor.train(planned, partial(self._tell_epoch, number))
+            return self._runner.train(planned, partial(self._tell_epoch, number))
         except Exception as error:  # a failing method must not end the comparison
             self._pipe.send((number, _failure(error)))
             return None
@@ -228,13 +228,13 @@ class _Served:
         """
         chosen: list[int] = []
         try:
-            chosen = self._executor.together(runs)
+            chosen = self._runner.together(runs)
             for number in chosen:
                 self._pipe.send((number, None))
             if not chosen:
                 return {}
             self._pipe.send((TOGETHER, None))
-            found = self._executor.train_together(
+            found = self._runner.train_together(
                 [runs[number] for number in chosen], lambda place, curve: self._tell_epoch(chosen[place], curve)
             )
         except (UserError, torch.OutOfMemoryError):

@@ -41,7 +41,7 @@ CHECKPOINT = "checkpoint.safetensors"
 
 
 @dataclass(frozen=True)
-class Workplace:
+class ExecutionConfig:
     """How and on which device a process runs; plain values, so that it can be sent to a worker.
 
     `threads` is the number of CPU threads of one run. It is fixed, not taken from the machine, because the last bits
@@ -75,16 +75,16 @@ class TrainedRun:
     """Number of seeds that were trained as one computation."""
 
 
-class Executor:
+class Runner:
     """Executes runs with one shared backbone, one cache and the listed datasets."""
 
-    def __init__(self, workplace: Workplace) -> None:
-        torch.set_num_threads(workplace.threads)
-        self._place = workplace
-        self._suite = load_suite(workplace.suite)
-        self._registry = load_registry(workplace.plugins)
-        self._data = Data(workplace.data_root)
-        self._cache = ArrayCache(workplace.cache)
+    def __init__(self, execution: ExecutionConfig) -> None:
+        torch.set_num_threads(execution.threads)
+        self._execution = execution
+        self._suite = load_suite(execution.suite)
+        self._registry = load_registry(execution.plugins)
+        self._data = Data(execution.data_root)
+        self._cache = ArrayCache(execution.cache)
 
     @cached_property
     def _backbone(self) -> Backbone:
@@ -92,9 +92,9 @@ class Executor:
         return load_backbone(
             source.given_architecture,
             source.given_weights,
-            device=self._place.device,
-            precision=self._place.precision,
-            compiler=self._place.compiler,
+            device=self._execution.device,
+            precision=self._execution.precision,
+            compiler=self._execution.compiler,
         )
 
     def train(self, planned: PlannedRun, on_epoch: Callable[[Curve], None]) -> TrainedRun:
@@ -103,7 +103,7 @@ class Executor:
         Raises UserError for the user's mistakes; other exceptions of a method are not caught.
         """
         recipe, memory = Recipe(**planned.recipe), PeakMemory(self._backbone.device)
-        folder = training_folder(self._place.results, planned)
+        folder = training_folder(self._execution.results, planned)
         with _locked(folder):
             learner, task = self._prepared(planned)
             trained = train(
@@ -120,11 +120,11 @@ class Executor:
     def together(self, runs: Sequence[PlannedRun]) -> list[int]:
         """The positions of the runs that are to be trained as one computation: none, or several of one method and
         configuration, no two of which share a training."""
-        if not self._place.seeds_together:
+        if not self._execution.seeds_together:
             return []
         first = runs[0]
         learner = self._registry.get(first.spec.method).learner
-        if not can_train_together(learner, Recipe(**first.recipe), self._place.precision):
+        if not can_train_together(learner, Recipe(**first.recipe), self._execution.precision):
             return []
         classes = self._classes(first)
         trainings: dict[str, int] = {}
@@ -141,7 +141,7 @@ class Executor:
         A run whose loss is not finite gets its error as result. Other exceptions of a method are not caught.
         """
         recipe, memory = Recipe(**runs[0].recipe), PeakMemory(self._backbone.device)
-        folders = [training_folder(self._place.results, run) for run in runs]
+        folders = [training_folder(self._execution.results, run) for run in runs]
         with ExitStack() as locks:
             for folder in sorted(folders):  # always in the same order, so that two processes cannot wait for each other
                 locks.enter_context(_locked(folder))
@@ -199,7 +199,7 @@ class Executor:
         scored = [outcome for outcome in outcomes.values() if isinstance(outcome, Evaluated)]
         recipe = Recipe(**run.planned.recipe)
         learns = recipe.epochs > 0 or type(run.learner).fit is not Learner.fit
-        folder = training_folder(self._place.results, run.planned)
+        folder = training_folder(self._execution.results, run.planned)
         try:
             with _locked(folder):
                 files = _kept(folder, run.planned, run.learner, run.task)
@@ -218,7 +218,7 @@ class Executor:
             curves=run.curves,
             unscored={target: str(why) for target, why in outcomes.items() if isinstance(why, CannotTransferError)},
             files=files,
-            environment=environment(self._backbone, self._place.threads, run.trained_with),
+            environment=environment(self._backbone, self._execution.threads, run.trained_with),
         )
 
     def _learner(self, planned: PlannedRun, classes: Classes) -> Learner:

@@ -305,8 +305,8 @@ def requested(line: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Request, Any]
     program, *words = shlex.split(line)
     assert program == "promptarena"
     cli.app(words, standalone_mode=False)
-    ((request, workplace, *_),) = heard
-    return request, workplace
+    ((request, execution, *_),) = heard
+    return request, execution
 
 
 def test_a_command_asks_for_exactly_the_runs_of_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,7 +316,7 @@ def test_a_command_asks_for_exactly_the_runs_of_its_row(monkeypatch: pytest.Monk
             runs.append(document_of(run, precision="bf16", method_origin="/my plug-ins/it's.py"))
     for run in runs:
         run["spec"]["overrides"] = [["init", "a photo of a"], ["recipe.epochs", "5"]]
-    request, workplace = requested(command(OUTLINE, "my suites/s.toml", runs), monkeypatch)
+    request, execution = requested(command(OUTLINE, "my suites/s.toml", runs), monkeypatch)
     assert request == Request(
         methods=["coop"],
         protocols=["few-shot"],
@@ -325,8 +325,8 @@ def test_a_command_asks_for_exactly_the_runs_of_its_row(monkeypatch: pytest.Monk
         shots=[1, 16],
         settings=["coop.init=a photo of a", "coop.recipe.epochs=5"],
     )
-    assert (workplace.suite, workplace.precision) == ("my suites/s.toml", "bf16")
-    assert workplace.plugins == (Path("/my plug-ins/it's.py"),)
+    assert (execution.suite, execution.precision) == ("my suites/s.toml", "bf16")
+    assert execution.plugins == (Path("/my plug-ins/it's.py"),)
 
 
 def test_a_command_for_all_datasets_and_no_seed_names_neither(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,10 @@ from e2e_world import make_world
 from promptarena.benchmark.core.runs import PlannedRun
 from promptarena.benchmark.planning.request import Request, enumerate_request
 from promptarena.benchmark.recording.record import Record
-from promptarena.benchmark.running.comparison import carry_out_comparison, plan_comparison
+from promptarena.benchmark.running.comparison import plan_comparison, run_comparison
 from promptarena.benchmark.running.launcher import Done, EpochDone, Event, Launcher, RunFailedError, Started
 from promptarena.benchmark.running.local import LocalPool
-from promptarena.benchmark.running.runner import Executor, Workplace
+from promptarena.benchmark.running.runner import ExecutionConfig, Runner
 from promptarena.benchmark.running.schedule import Schedule
 
 
@@ -22,18 +22,18 @@ from promptarena.benchmark.running.schedule import Schedule
 class InProcess:
     """A launcher in this process: one run after the other."""
 
-    workplace: Workplace
+    execution: ExecutionConfig
     workers: int = 1
 
     def launch(self, schedule: Schedule) -> Generator[Event, None, None]:
-        executor = Executor(self.workplace)
+        runner = Runner(self.execution)
         while schedule:
             for run in schedule.take():
                 yield Started(run)
                 curves: list[dict[str, float]] = []
-                trained = executor.train(run, lambda curve, seen=curves: seen.append(dict(curve)))
+                trained = runner.train(run, lambda curve, seen=curves: seen.append(dict(curve)))
                 yield from (EpochDone(run, curve) for curve in curves)
-                (outcome,) = executor.score([trained])
+                (outcome,) = runner.score([trained])
                 assert not isinstance(outcome, Exception)
                 yield Done(run, outcome)
 
@@ -56,13 +56,13 @@ class Silent:
 
 
 def figures_by(launcher: type, suite: Path, folder: Path, **arguments: int) -> dict[str, Any]:
-    place = Workplace(str(suite), results=folder / "results", cache=folder / "cache", device="cpu")
+    place = ExecutionConfig(str(suite), results=folder / "results", cache=folder / "cache", device="cpu")
     record = Record.open(place.results, None)
     requested = enumerate_request(Request(methods=("zeroshot", "coop"), protocols=("base-to-novel",)), place.suite)
     comparison = plan_comparison(requested, place, record)
     chosen: Launcher = launcher(place, **arguments)
     reporter = Silent()
-    assert carry_out_comparison(comparison, chosen, record, place.results, reporter) == []
+    assert run_comparison(comparison, chosen, record, place.results, reporter) == []
     assert sorted(reporter.ended) == sorted(run.key for run in comparison.runs)
     assert plan_comparison(requested, place, record).missing() == []
     return e2e_record.figures(place.results)

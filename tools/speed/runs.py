@@ -46,7 +46,7 @@ find_architecture(architecture).build("cpu").load_state_dict(load_file(sys.argv[
 START_OURS = """
 import sys, pathlib
 name = sys.argv[1]
-from promptarena.benchmark.running.runner import Executor
+from promptarena.benchmark.running.runner import Runner
 from promptarena.benchmark.backbone.loading import load_backbone
 load_backbone(pathlib.Path(name) if name.endswith(".json") else name, pathlib.Path(sys.argv[2]))
 """

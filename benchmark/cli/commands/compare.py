@@ -21,26 +21,26 @@ from promptarena.benchmark.report.boards import Selection, boards_of, figures_of
 from promptarena.benchmark.report.keep import keep_boards
 from promptarena.benchmark.running.comparison import (
     Comparison,
-    carry_out_comparison,
     plan_comparison,
     record_comparison,
+    run_comparison,
 )
 from promptarena.benchmark.running.launcher import RunFailedError
 from promptarena.benchmark.running.local import LocalPool
-from promptarena.benchmark.running.runner import Workplace
+from promptarena.benchmark.running.runner import ExecutionConfig
 
 
 def run_compare(
-    request: Request, workplace: Workplace, tracking_uri: str | None, workers: int, *, plan_only: bool
+    request: Request, execution: ExecutionConfig, tracking_uri: str | None, workers: int, *, plan_only: bool
 ) -> int:
     """Run a comparison and print its leaderboards. Returns the exit code: 0, or 2 (bad input) or 1 if a run failed."""
     console = terminal.console()
-    requested = enumerate_request(request, workplace.suite, workplace.plugins)
-    if plan_only and (missing := lacking(requested, workplace.data_root)):
+    requested = enumerate_request(request, execution.suite, execution.plugins)
+    if plan_only and (missing := lacking(requested, execution.data_root)):
         print_preview(console, requested, missing)
         return 0
-    record = Record.open(workplace.results, tracking_uri)
-    comparison = plan_comparison(requested, workplace, record)
+    record = Record.open(execution.results, tracking_uri)
+    comparison = plan_comparison(requested, execution, record)
     _print_plan(console, comparison, workers)
     if plan_only:
         return 0
@@ -48,14 +48,14 @@ def run_compare(
     if comparison.missing():
         try:
             with ProgressReporter(console, comparison, workers) as reporter:
-                failures = carry_out_comparison(
-                    comparison, LocalPool(workplace, workers), record, workplace.results, reporter
+                failures = run_comparison(
+                    comparison, LocalPool(execution, workers), record, execution.results, reporter
                 )
         except SystemExit:
             terminal.console(stderr=True).print("promptarena: stopped; the same command goes on from here")
             raise
     _print_and_keep_tables(console, comparison, record, request)
-    console.print(f"Recorded in {shown(record.uri)}; look at it with: {_ui_command(workplace.results, tracking_uri)}")
+    console.print(f"Recorded in {shown(record.uri)}; look at it with: {_ui_command(execution.results, tracking_uri)}")
     _print_failures(failures)
     if not failures:
         return 0
