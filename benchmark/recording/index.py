@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from promptarena.benchmark.core.runs import StoredResult
+from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.owner import Owner
 from promptarena.benchmark.recording.schema import stored_result
 
@@ -37,8 +38,8 @@ def index_of(runs: Iterable["Run"]) -> dict[str, RecordedRun]:
     """For each `run_key` among MLflow runs (in any order) the run that stands for it."""
     by_key: dict[str, list[Run]] = {}
     for run in runs:
-        if "run_key" in run.data.tags:
-            by_key.setdefault(run.data.tags["run_key"], []).append(run)
+        if names.RUN_KEY.name in run.data.tags:
+            by_key.setdefault(names.RUN_KEY.read(run.data.tags), []).append(run)
     return {key: _standing(key, several) for key, several in by_key.items()}
 
 
@@ -46,8 +47,8 @@ def results_of(runs: Iterable["Run"]) -> list[StoredResult]:
     """The newest finished run of every key, oldest first, with how many other finished runs the key has."""
     by_key: dict[str, list[Run]] = {}
     for run in runs:
-        if "run_key" in run.data.tags and run.info.status == "FINISHED":
-            by_key.setdefault(run.data.tags["run_key"], []).append(run)
+        if names.RUN_KEY.name in run.data.tags and run.info.status == "FINISHED":
+            by_key.setdefault(names.RUN_KEY.read(run.data.tags), []).append(run)
     newest = [(max(several, key=_age), len(several) - 1) for several in by_key.values()]
     newest.sort(key=lambda pair: _age(pair[0]))
     results = [(stored_result(run), others) for run, others in newest]
@@ -64,7 +65,7 @@ def _standing(key: str, runs: list["Run"]) -> RecordedRun:
 
 def _unfinished(key: str, run: "Run") -> RecordedRun:
     if run.info.status in ("FAILED", "KILLED"):
-        return RecordedRun(run.info.run_id, key, "failed", False, error=run.data.tags.get("error", "killed"))
+        return RecordedRun(run.info.run_id, key, "failed", False, error=names.ERROR.read(run.data.tags) or "killed")
     owner = Owner.of(run.data.tags)
     return RecordedRun(run.info.run_id, key, "running", owner is not None and owner.alive())
 

@@ -5,6 +5,7 @@ import urllib.parse
 from collections.abc import Iterable
 
 from promptarena.benchmark.core.protocol_table import DEFAULT_PROTOCOL, protocol_info
+from promptarena.benchmark.recording.names import LEVEL
 
 VIEW = "leaderboard"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
@@ -19,7 +20,7 @@ def view_state(headlines: Iterable[str], earlier: str | None) -> str:
     columns = list(dict.fromkeys([*known, *map(_metric, headlines)]))
     order = _metric(FIRST_CHOICE)
     state = {
-        "searchFilter": 'tags.level = "method"',
+        "searchFilter": f'tags.{LEVEL.name} = "method"',
         "orderByKey": order if order in columns else columns[-1],
         "orderByAsc": False,
         "selectedColumns": columns,

@@ -4,9 +4,11 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import psutil
+
+from promptarena.benchmark.recording import names
 
 HEARTBEAT_SECONDS = 600.0
 
@@ -30,17 +32,22 @@ class Owner:
         """The owner named by a run's tags; None when they name none."""
         try:
             return cls(
-                tags["owner.host"],
-                int(tags["owner.pid"]),
-                float(tags["owner.started"]),
-                float(tags["owner.heartbeat"]),
+                names.OWNER_HOST.read(tags),
+                names.OWNER_PID.read(tags),
+                names.OWNER_STARTED.read(tags),
+                names.OWNER_HEARTBEAT.read(tags),
             )
         except (KeyError, ValueError):
             return None
 
     def tags(self) -> dict[str, str]:
         """The tags that `of` reads."""
-        return {f"owner.{item.name}": str(getattr(self, item.name)) for item in fields(self)}
+        return {
+            **names.OWNER_HOST.of(self.host),
+            **names.OWNER_PID.of(self.pid),
+            **names.OWNER_STARTED.of(self.started),
+            **names.OWNER_HEARTBEAT.of(self.heartbeat),
+        }
 
     def is_me(self) -> bool:
         """Whether this process is the owner."""

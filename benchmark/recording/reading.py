@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun, RunResult, StoredResult
+from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.index import RecordedRun, index_of, results_of
 from promptarena.benchmark.recording.mlflow_view import VIEW_TAG, view_address
-from promptarena.benchmark.recording.schema import cost_of, curves_of, planned_run, scores_of, unscored_of
+from promptarena.benchmark.recording.schema import curves_of, planned_run, scores_of, unscored_of
 from promptarena.benchmark.recording.store import Store, explained
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ BATCH_METRICS = 1000
 BATCH_PARAMS = 100
 TAG_CHARACTERS = 8000
 PAGE_RUNS = 1000
-
-PARENT = "mlflow.parentRunId"
-"""MLflow's tag for the run that a run hangs under."""
 
 
 class RecordAccess:
@@ -153,7 +151,7 @@ class RecordReading(RecordAccess):
             runs = self._search(experiment, "attributes.status = 'FINISHED'") if experiment else []
         self._artifact_uris |= {run_id_of(run): run.info.artifact_uri for run in runs}
         wanted = None if keys is None else set(keys)
-        return results_of(run for run in runs if wanted is None or run.data.tags.get("run_key") in wanted)
+        return results_of(run for run in runs if wanted is None or run.data.tags.get(names.RUN_KEY.name) in wanted)
 
     def recall(self, run_id: str) -> Recalled:
         """The plan and the result of a finished run, as `begin` and `finish` got them. Raises UserError when its
@@ -162,12 +160,12 @@ class RecordReading(RecordAccess):
             run = self._client.get_run(run_id)
             plan, scores, environment = (
                 self.artifact(run_id, name, Path(folder)).read_text()
-                for name in ("config.json", "scores.json", "environment.json")
+                for name in (names.PLAN_FILE, names.SCORES_FILE, names.ENVIRONMENT_FILE)
             )
             points = [
-                (name.removeprefix("curves/"), point.step, point.value)
+                (name.removeprefix(names.CURVES), point.step, point.value)
                 for name in sorted(run.data.metrics)
-                if name.startswith("curves/")
+                if name.startswith(names.CURVES)
                 for point in self._client.get_metric_history(run_id, name)
             ]
         try:
@@ -175,7 +173,7 @@ class RecordReading(RecordAccess):
                 planned_run(json.loads(plan)),
                 RunResult(
                     scores=scores_of(json.loads(scores)),
-                    cost=cost_of(run.data.metrics),
+                    cost=names.cost_of(run.data.metrics),
                     curves=curves_of(points),
                     unscored=unscored_of(run.data.tags),
                     environment=json.loads(environment),

@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.recording.reading import PARENT, Recalled
+from promptarena.benchmark.recording.reading import Recalled
 from promptarena.benchmark.recording.runs import Imported, Parents, RecordRuns
 from promptarena.benchmark.recording.store import open_store
 from promptarena.benchmark.recording.tables import RecordTables
 
-__all__ = ["PARENT", "Imported", "Parents", "Recalled", "Record"]
+__all__ = ["Imported", "Parents", "Recalled", "Record"]
 
 
 class Record(RecordRuns, RecordTables):

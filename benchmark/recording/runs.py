@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
+from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.index import RecordedRun
 from promptarena.benchmark.recording.owner import Owner
 from promptarena.benchmark.recording.reading import (
-    PARENT,
     TAG_CHARACTERS,
     RecordReading,
     json_of,
@@ -34,6 +34,7 @@ from promptarena.benchmark.recording.schema import (
     params_of,
     plan_document,
     run_name,
+    unscored_tags,
 )
 from promptarena.benchmark.recording.store import Store, explained
 
@@ -86,35 +87,33 @@ class RecordRuns(RecordReading):
         tags = {
             **facets(spec, backbone_name, miniature),
             **Owner.current().tags(),
-            "run_key": planned.key,
-            "train_key": planned.train_key,
-            "comparison": parents.comparison,
-            PARENT: parents.method,
+            **names.RUN_KEY.of(planned.key),
+            **names.TRAIN_KEY.of(planned.train_key),
+            **names.COMPARISON.of(parents.comparison),
+            **names.PARENT.of(parents.method),
+            **names.OWN_SPLITS.of(tuple(planned.provenance.get("own_splits", ()))),
+            **names.IMPORTED_DUPLICATES.of(imported.duplicates if imported else 0),
         }
-        if own_splits := planned.provenance.get("own_splits"):
-            tags["own_splits"] = " ".join(own_splits)
-        origin = {"imported_from": imported.run_id} if imported else {}
-        if imported and imported.duplicates:
-            tags["imported_duplicates"] = str(imported.duplicates)
+        origin = imported.run_id if imported else ""
         params = params_of(planned)
         with explained(f"record {run_name(spec)}"), self._store.lock:
             run = self._resumable(recorded) if recorded and recorded.status != "finished" else None
-            if run and (run.data.tags.get("imported_from", "") == origin.get("imported_from", "")):
+            if run and names.IMPORTED_FROM.read(run.data.tags) == origin:
                 run_id = run_id_of(run)
                 self._client.update_run(run_id, status="RUNNING")
-                if "error" in run.data.tags:
-                    self._client.delete_tag(run_id, "error")
+                if names.ERROR.name in run.data.tags:
+                    self._client.delete_tag(run_id, names.ERROR.name)
                 params = {name: value for name, value in params.items() if name not in run.data.params}
             else:
                 run_id = self._create(
                     self._experiment(spec.suite),
-                    {"level": "run", "run_key": planned.key, **origin},
+                    {**names.LEVEL.of("run"), **names.RUN_KEY.of(planned.key), **names.IMPORTED_FROM.of(origin)},
                     run_name(spec),
                     imported.started_at if imported else None,
                 )
             self._log(run_id, params=params, tags=tags)
             self._log_split(run_id, planned)
-            self._client.log_text(run_id, json_of(plan_document(planned)), "config.json")
+            self._client.log_text(run_id, json_of(plan_document(planned)), names.PLAN_FILE)
         self._curve_steps = {known: steps for known, steps in self._curve_steps.items() if known[0] != run_id}
         self._note(spec.suite, RecordedRun(run_id, planned.key, "running", owner_alive=True))
         return run_id
@@ -122,7 +121,8 @@ class RecordRuns(RecordReading):
     def heartbeat(self, run_id: str) -> None:
         """Tell other hosts that the run is alive. Needed only when more than some minutes pass without an epoch."""
         with explained("record a sign of life"):
-            self._client.set_tag(run_id, "owner.heartbeat", str(time.time()))
+            heartbeat = names.OWNER_HEARTBEAT
+            self._client.set_tag(run_id, heartbeat.name, heartbeat.text(time.time()))
 
     def log_epochs(self, run_id: str, rows: Sequence[Mapping[str, float]]) -> None:
         """Store curves, one row per epoch with its number (from 1) under "epoch".
@@ -134,13 +134,13 @@ class RecordRuns(RecordReading):
         now = milliseconds()
         with explained("record the curves"):
             metrics = [
-                Metric(f"curves/{name}", float(value), now, int(row["epoch"]))
+                Metric(f"{names.CURVES}{name}", float(value), now, int(row["epoch"]))
                 for row in rows
                 for name, value in row.items()
-                if name != "epoch" and int(row["epoch"]) not in self._steps(run_id, f"curves/{name}")
+                if name != "epoch" and int(row["epoch"]) not in self._steps(run_id, f"{names.CURVES}{name}")
             ]
             if metrics:
-                self._log(run_id, metrics=metrics, tags={"owner.heartbeat": str(time.time())})
+                self._log(run_id, metrics=metrics, tags=names.OWNER_HEARTBEAT.of(time.time()))
         for metric in metrics:
             self._curve_steps[run_id, metric.key].add(metric.step)
 
@@ -157,11 +157,7 @@ class RecordRuns(RecordReading):
         with explained("record the result"):
             self._log_files(run_id, result)
             metrics = [Metric(name, value, now, 0) for name, value in metrics_of(result).items()]
-            tags = {
-                f"unscored/{target.dataset}/{target.subset}": reason
-                for target, reason in sorted(result.unscored.items())
-            }
-            self._log(run_id, metrics=metrics, tags=tags)
+            self._log(run_id, metrics=metrics, tags=unscored_tags(result))
             self._client.set_terminated(run_id, "FINISHED", milliseconds(finished_at))
         self._renote(run_id, status="finished", owner_alive=False)
 
@@ -169,8 +165,8 @@ class RecordRuns(RecordReading):
         """Mark a run FAILED, with the error's line as a tag and its traceback as an artifact."""
         line = " ".join(f"{type(error).__name__}: {error}".split())[:TAG_CHARACTERS]
         with explained("record the failure"):
-            self._client.log_text(run_id, "".join(traceback.format_exception(error)), "traceback.txt")
-            self._client.set_tag(run_id, "error", line)
+            self._client.log_text(run_id, "".join(traceback.format_exception(error)), names.TRACEBACK_FILE)
+            self._client.set_tag(run_id, names.ERROR.name, line)
             self._client.set_terminated(run_id, "FAILED")
         self._renote(run_id, status="failed", owner_alive=False, error=line)
 
@@ -205,8 +201,8 @@ class RecordRuns(RecordReading):
     def _log_files(self, run_id: str, result: RunResult) -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            write_bytes(folder / "environment.json", json_of(dict(result.environment)).encode())
-            write_bytes(folder / "scores.json", json_of([asdict(score) for score in result.scores]).encode())
+            write_bytes(folder / names.ENVIRONMENT_FILE, json_of(dict(result.environment)).encode())
+            write_bytes(folder / names.SCORES_FILE, json_of([asdict(score) for score in result.scores]).encode())
             for file, source in result.files.items():
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, folder / file)

@@ -1,4 +1,4 @@
-"""How a plan and a result are spelt in MLflow: tags, params and metrics by name; `record_index` reads them back."""
+"""How a plan and a result become MLflow's tags, params and metrics, and are read back from them."""
 
 import json
 import math
@@ -6,20 +6,19 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import (
-    Cost,
     PlannedRun,
     RunResult,
     RunSpec,
     Score,
     StoredResult,
     StoredScore,
-    Subset,
     Target,
 )
+from promptarena.benchmark.recording import names
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -36,16 +35,16 @@ def run_name(spec: RunSpec) -> str:
 def facets(spec: RunSpec, backbone_name: str, miniature: bool) -> dict[str, str]:
     """The tags to filter runs by."""
     return {
-        "suite": spec.suite,
-        "protocol": spec.protocol,
-        "method": spec.method,
-        "label": spec.label,
-        "dataset": spec.dataset,
-        "subset": spec.subset,
-        "shots": str(spec.shots),
-        "seed": NO_SEED if spec.seed is None else str(spec.seed),
-        "backbone": backbone_name,
-        "miniature": "true" if miniature else "false",
+        **names.SUITE.of(spec.suite),
+        **names.PROTOCOL.of(spec.protocol),
+        **names.METHOD.of(spec.method),
+        **names.LABEL.of(spec.label),
+        **names.DATASET.of(spec.dataset),
+        **names.SUBSET.of(spec.subset),
+        **names.SHOTS.of(spec.shots),
+        **names.SEED.of(spec.seed),
+        **names.BACKBONE.of(backbone_name),
+        **names.MINIATURE.of(miniature),
     }
 
 
@@ -103,7 +102,7 @@ def _param(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     if len(text) <= PARAM_CHARACTERS:
         return text
-    note = f"... ({len(text)} characters, whole in config.json)"
+    note = f"... ({len(text)} characters, whole in {names.PLAN_FILE})"
     return text[: PARAM_CHARACTERS - len(note)] + note
 
 
@@ -135,17 +134,12 @@ def metrics_of(result: RunResult) -> dict[str, float]:
     metrics: dict[str, float] = {}
     for score in result.scores:
         reading = f"/{score.reading}" if score.reading else ""
-        place = f"{score.target.dataset}/{score.target.subset}{reading}"
-        metrics[f"correct/{place}"] = sum(score.correct)
-        metrics[f"total/{place}"] = sum(score.total)
+        metrics[names.CORRECT.of(score.target, score.reading)] = sum(score.correct)
+        metrics[names.TOTAL.of(score.target, score.reading)] = sum(score.total)
         alone = len({other.target for other in result.scores if other.target.subset == score.target.subset}) == 1
         headline = f"accuracy_{score.target.subset}" + ("" if alone else f"/{score.target.dataset}")
         metrics[headline + reading] = 100 * sum(score.correct) / sum(score.total)
-    metrics |= {f"cost/{item.name}": float(getattr(result.cost, item.name)) for item in fields(result.cost)}
-    return metrics
-
-
-NO_SEED = "none"
+    return metrics | names.cost_metrics(result.cost)
 
 
 def stored_result(run: "Run") -> StoredResult:
@@ -154,24 +148,24 @@ def stored_result(run: "Run") -> StoredResult:
     try:
         return StoredResult(
             run_id=run.info.run_id,
-            run_key=tags["run_key"],
-            suite=tags["suite"],
-            protocol=tags["protocol"],
-            method=tags["method"],
-            label=tags["label"],
-            dataset=tags["dataset"],
-            shots=int(tags["shots"]),
-            seed=None if tags["seed"] == NO_SEED else int(tags["seed"]),
-            backbone=tags["backbone"],
-            miniature=tags["miniature"] == "true",
+            run_key=names.RUN_KEY.read(tags),
+            suite=names.SUITE.read(tags),
+            protocol=names.PROTOCOL.read(tags),
+            method=names.METHOD.read(tags),
+            label=names.LABEL.read(tags),
+            dataset=names.DATASET.read(tags),
+            shots=names.SHOTS.read(tags),
+            seed=names.SEED.read(tags),
+            backbone=names.BACKBONE.read(tags),
+            miniature=names.MINIATURE.read(tags),
             scores=_scores(metrics),
-            cost=cost_of(metrics),
+            cost=names.cost_of(metrics),
             finished_at=datetime.fromtimestamp(run.info.end_time / 1000, UTC),
             unscored=unscored_of(tags),
-            own_splits=tuple(tags.get("own_splits", "").split()),
-            duplicates=int(tags.get("imported_duplicates", "0")),
+            own_splits=names.OWN_SPLITS.read(tags),
+            duplicates=names.IMPORTED_DUPLICATES.read(tags),
             settings=dict(run.data.params),
-            imported_from=tags.get("imported_from", ""),
+            imported_from=names.IMPORTED_FROM.read(tags),
         )
     except (KeyError, ValueError) as error:
         raise UserError(
@@ -182,42 +176,20 @@ def stored_result(run: "Run") -> StoredResult:
 def _scores(metrics: Mapping[str, float]) -> tuple[StoredScore, ...]:
     return tuple(
         StoredScore(
-            _target(name),
-            _whole(metrics, name),
-            _whole(metrics, "total" + name.removeprefix("correct")),
-            "/".join(name.split("/")[3:]),
+            target,
+            names.whole(metrics, name),
+            names.whole(metrics, names.TOTAL.of(target, reading)),
+            reading,
         )
-        for name in sorted(metrics)
-        if name.startswith("correct/")
+        for name, (target, reading) in sorted(names.CORRECT.among(metrics).items())
     )
+
+
+def unscored_tags(result: RunResult) -> dict[str, str]:
+    """The tags that say why targets have no score."""
+    return {names.UNSCORED.of(target): reason for target, reason in sorted(result.unscored.items())}
 
 
 def unscored_of(tags: Mapping[str, str]) -> dict[Target, str]:
     """Why targets have no score, from a run's tags. Raises ValueError for a tag that names no target."""
-    return {_target(name): reason for name, reason in tags.items() if name.startswith("unscored/")}
-
-
-def cost_of(metrics: Mapping[str, float]) -> Cost:
-    """The cost among a run's metrics. Raises KeyError or ValueError when some of it is missing or no number."""
-    return Cost(
-        trainable_parameters=_whole(metrics, "cost/trainable_parameters"),
-        train_seconds=metrics["cost/train_seconds"],
-        train_images=_whole(metrics, "cost/train_images"),
-        eval_seconds=metrics["cost/eval_seconds"],
-        eval_images=_whole(metrics, "cost/eval_images"),
-        peak_memory_mib=metrics["cost/peak_memory_mib"],
-    )
-
-
-def _whole(metrics: Mapping[str, float], name: str) -> int:
-    value = metrics[name]
-    if not math.isfinite(value) or value != int(value):
-        raise ValueError(f"{name} = {value}")
-    return int(value)
-
-
-def _target(name: str) -> Target:
-    _, dataset, subset, *_ = name.split("/")
-    if subset not in get_args(Subset):
-        raise ValueError(name)
-    return Target(dataset, cast(Subset, subset))
+    return {target: tags[name] for name, (target, _) in names.UNSCORED.among(tags).items()}

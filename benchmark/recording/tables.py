@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from promptarena.benchmark.core.keys import digest
+from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.mlflow_view import VIEW_TAG, view_state
 from promptarena.benchmark.recording.reading import (
-    PARENT,
     TAG_CHARACTERS,
     RecordAccess,
     milliseconds,
@@ -29,14 +29,14 @@ class RecordTables(RecordAccess):
             # comparison_key is quoted into MLflow's filter language, which has no escape.
             if not re.fullmatch(r"[\w.:-]+", comparison_key):
                 raise ValueError(f"a comparison key is a digest, got {comparison_key!r}")
-            found = self._search(experiment, f"tags.comparison_key = '{comparison_key}'")
+            found = self._search(experiment, names.tag_filter((names.COMPARISON_KEY, comparison_key)))
             if found:
                 return run_id_of(found[0])
             tags = {
-                "level": "comparison",
-                "suite": suite,
-                "comparison_key": comparison_key,
-                "mlflow.note.content": description[:TAG_CHARACTERS],
+                **names.LEVEL.of("comparison"),
+                **names.SUITE.of(suite),
+                **names.COMPARISON_KEY.of(comparison_key),
+                **names.DESCRIPTION.of(description[:TAG_CHARACTERS]),
             }
             return self._create(experiment, tags, f"comparison {comparison_key[:8]}")
 
@@ -45,16 +45,19 @@ class RecordTables(RecordAccess):
         with explained("record the method"), self._store.lock:
             comparison = self._client.get_run(comparison_id)
             experiment = comparison.info.experiment_id
-            children = self._search(experiment, f"tags.`{PARENT}` = '{comparison_id}' AND tags.level = 'method'")
+            children = self._search(
+                experiment,
+                names.tag_filter((names.PARENT, comparison_id), (names.LEVEL, "method")),
+            )
             for child in children:
-                if child.data.tags["label"] == label:
+                if names.LABEL.read(child.data.tags) == label:
                     return run_id_of(child)
             tags = {
-                "level": "method",
-                "suite": comparison.data.tags["suite"],
-                "method": label.partition("(")[0],
-                "label": label,
-                PARENT: comparison_id,
+                **names.LEVEL.of("method"),
+                **names.SUITE.of(names.SUITE.read(comparison.data.tags)),
+                **names.METHOD.of(label.partition("(")[0]),
+                **names.LABEL.of(label),
+                **names.PARENT.of(comparison_id),
             }
             return self._create(experiment, tags, label)
 
@@ -80,7 +83,7 @@ class RecordTables(RecordAccess):
             for place, files in (("tables", contents), ("figures", figures)):
                 self._log_folder(comparison_id, files, place)
             self._log_headline(comparison_id, headline, f"tables/headline-{content_key[:12]}.json")
-            self._client.set_tag(comparison_id, "tables_key", content_key)
+            self._client.set_tag(comparison_id, names.TABLES_KEY.name, content_key)
             self._client.set_terminated(comparison_id, "FINISHED")
 
     def document(
@@ -101,21 +104,21 @@ class RecordTables(RecordAccess):
 
         with explained(f"record {name}"), self._store.lock:
             experiment = self._experiment(suite)
-            found = self._search(experiment, f"tags.level = '{level}' AND tags.document_key = '{key}'")
+            found = self._search(experiment, names.tag_filter((names.LEVEL, level), (names.DOCUMENT_KEY, key)))
             done = [run for run in found if run.info.status == "FINISHED"]
             if done:
                 return run_id_of(done[0])
-            run_id = self._create(experiment, {"level": level, "suite": suite}, name)
+            run_id = self._create(experiment, {**names.LEVEL.of(level), **names.SUITE.of(suite)}, name)
             now = milliseconds()
             metrics = [Metric(metric, value, now, 0) for metric, value in numbers.items()]
-            self._log(run_id, metrics, tags={**tags, "document_key": key})
+            self._log(run_id, metrics, tags={**tags, **names.DOCUMENT_KEY.of(key)})
             self._log_folder(run_id, files)
             self._client.set_terminated(run_id, "FINISHED")
             return run_id
 
     def _has_tables(self, comparison_id: str, content_key: str) -> bool:
         with explained("read the record"):
-            return bool(self._client.get_run(comparison_id).data.tags.get("tables_key") == content_key)
+            return names.TABLES_KEY.read(self._client.get_run(comparison_id).data.tags) == content_key
 
     def _log_folder(self, run_id: str, files: Mapping[str, bytes], place: str | None = None) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -27,7 +27,8 @@ from promptarena.benchmark.heads.sentence_encoder import DEFAULT, open_encoder
 from promptarena.benchmark.heads.text_pool import SHIPPED, read_pool
 from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.plugins.registry import load_registry
-from promptarena.benchmark.recording.record import PARENT, Record
+from promptarena.benchmark.recording.names import PARENT
+from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.recording.store import shown
 from promptarena.benchmark.training.trained_learner import LEARNED, Learned
 
@@ -104,7 +105,7 @@ def run_retrieval(search: Search, results: Path, tracking_uri: str | None) -> No
     torch.set_num_threads(search.threads)
     suite, registry = load_suite(search.suite), load_registry(search.plugins)
     record, console = Record.open(results, tracking_uri), terminal.console()
-    of_run = {} if Path(search.run).is_file() else {PARENT: search.run, "run": search.run}
+    of_run = {} if Path(search.run).is_file() else {**PARENT.of(search.run), "run": search.run}
     with tempfile.TemporaryDirectory() as folder:
         path = _fetched(record, search.run, Path(folder)) if of_run else Path(search.run)
         learned, learned_digest = Learned.load(path), file_digest(path)
