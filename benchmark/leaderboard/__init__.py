@@ -1,1 +1,1 @@
-"""From results to leaderboards."""
+"""From recorded results to leaderboards."""

@@ -1,4 +1,4 @@
-"""The figures of a leaderboard: accuracies per seed, and how they combine into averages and harmonic means."""
+"""Accuracies of a method per seed, and how they combine into averages and harmonic means."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,18 @@ from promptarena.benchmark.leaderboard.model import Cell
 from promptarena.benchmark.leaderboard.spread import spread
 
 Seed = int | None
+"""The seed of a run; None for a method that uses no random numbers."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """What a figure is of: the classes `subset` of `dataset`, in few-shot learned from `shots` images per class."""
+    """Where an accuracy belongs: which classes of which dataset, learned from how many images.
+
+    Args:
+        dataset: The card name of the scored dataset.
+        subset: The scored classes: "base", "novel" or "all".
+        shots: Training images per class in the few-shot protocol; 0 in the other protocols.
+    """
 
     dataset: str
     subset: str
@@ -23,10 +30,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Figure:
-    """Accuracies in percent by seed, of the `wanted` seeds (never empty).
+    """One accuracy of one method, seed by seed. It may be incomplete or missing.
 
-    `centre` is what is reported where that is not the mean over seeds. An average counts in `datasets` how many of how
-    many figures it has. `reason` says why a figure without values cannot have any.
+    Args:
+        by_seed: Accuracies in percent by seed; empty when the figure is missing.
+        wanted: The seeds it needs to be complete; never empty.
+        centre: The value to report, in percent, where that is not the mean over seeds (averages, harmonic means).
+        correct: Correctly classified test images, summed over seeds; None for averages and harmonic means.
+        total: Test images, summed over seeds; None for averages and harmonic means.
+        datasets: For an average, (complete figures, all figures) that it is taken over; None otherwise.
+        reason: Why a missing figure cannot be filled; None when runs are simply missing.
     """
 
     by_seed: Mapping[Seed, float]
@@ -39,16 +52,16 @@ class Figure:
 
     @property
     def full(self) -> bool:
-        """Whether every wanted seed has a value."""
+        """Whether every expected seed has a value."""
         return self.wanted <= self.by_seed.keys()
 
     @property
     def value(self) -> float:
-        """What is reported, in percent; needs at least one seed."""
+        """The reported value in percent. Needs at least one seed."""
         return _mean(list(self.by_seed.values())) if self.centre is None else self.centre
 
     def cell(self) -> Cell:
-        """The figure as a table's cell."""
+        """The figure as a cell of a table, with its spread over seeds (see `spread`)."""
         filled, wanted = self.datasets or (len(self.by_seed), len(self.wanted))
         if not self.by_seed:
             return Cell(filled=filled, wanted=wanted, parts=self._parts, reason=self.reason)
@@ -73,7 +86,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Method:
-    """What a method has: (correct, total) images by place and seed, and reasons for what it cannot have."""
+    """A row of the leaderboard before it is laid out in tables.
+
+    Args:
+        label: The row's label.
+        wanted: The seeds that each of its figures needs to be complete: {None} for a method without seeds.
+        scores: (correct, total) test images by place and seed.
+        reasons: For places that the method cannot be scored on, the reason.
+    """
 
     label: str
     wanted: frozenset[Seed]
@@ -81,11 +101,12 @@ class Method:
     reasons: Mapping[Place, str] = field(default_factory=dict)
 
     def figure(self, place: Place) -> Figure:
-        """The accuracy at a place, which may be a hole."""
+        """The accuracy at a place; missing if no expected seed was scored there."""
         pairs = {seed: pair for seed, pair in self.scores.get(place, {}).items() if seed in self.wanted}
         if not pairs:
             return Figure({}, self.wanted, reason=self.reasons.get(place))
         return Figure(
+            # Multiply before dividing: other orders differ in the last bit of the exported percentages.
             by_seed={seed: 100 * correct / total for seed, (correct, total) in pairs.items()},
             wanted=self.wanted,
             correct=sum(correct for correct, _ in pairs.values()),
@@ -94,7 +115,15 @@ class Method:
 
 
 def average(figures: Sequence[Figure]) -> Figure:
-    """The unweighted mean of figures of one method (at least one), seed by seed; a hole unless all of them are full."""
+    """The unweighted mean of figures, seed by seed.
+
+    Args:
+        figures: At least one figure, all of one method.
+
+    Returns:
+        Their mean in percent. It is missing unless all figures are complete: a mean over fewer datasets is not
+        comparable. Its spread is that of the seeds' own averages.
+    """
     full = [figure for figure in figures if figure.full]
     wanted = figures[0].wanted
     count = (len(full), len(figures))
@@ -106,7 +135,16 @@ def average(figures: Sequence[Figure]) -> Figure:
 
 
 def harmonic(base: Figure, novel: Figure) -> Figure:
-    """The harmonic mean of what two figures report; its spread is that of the seeds' own harmonic means."""
+    """The harmonic mean 2bn / (b + n) of base and novel accuracy.
+
+    Args:
+        base: Accuracy on the base classes.
+        novel: Accuracy on the novel classes, of the same method.
+
+    Returns:
+        In percent, over the seeds that both have; missing if there are none. The value is the harmonic mean of the two
+        reported values, as papers print it; the spread is that of the seeds' own harmonic means.
+    """
     seeds = [seed for seed in base.by_seed if seed in novel.by_seed]
     if not seeds:
         return Figure({}, base.wanted, datasets=base.datasets, reason=base.reason or novel.reason)
@@ -119,4 +157,5 @@ def harmonic(base: Figure, novel: Figure) -> Figure:
 
 
 def _mean(values: Sequence[float]) -> float:
+    # fsum rounds once, so the mean does not depend on the order of seeds or datasets.
     return math.fsum(values) / len(values)

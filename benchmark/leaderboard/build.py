@@ -1,7 +1,8 @@
-"""From the tidy frame to the leaderboard of a protocol, in the layout the field prints. Pure functions, no I/O.
+"""From the tidy frame to the leaderboard of a protocol. Pure functions, no I/O.
 
-A figure is the mean over seeds. An average over datasets exists only when all of its figures do, and its spread is that
-of the per-seed averages. A harmonic mean is taken of seed means; beside an average, of the two averages.
+A figure is the mean over seeds. An average over datasets is shown only when the figures of all its datasets are
+complete; its spread is that of the averages per seed. A harmonic mean is taken of the means over seeds; in the average
+row, of the two averages.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEW_SHOTS = (1, 2, 4, 8, 16)
+"""The columns of the few-shot protocol, in training images per class, as in CoOp (Zhou et al., IJCV 2022)."""
 
 _SIDES: Mapping[Metric, Column] = {
     "base": Column("base_pct", "Base"),
@@ -28,7 +30,7 @@ _SIDES: Mapping[Metric, Column] = {
     "accuracy": Column("accuracy_pct", "Accuracy"),
 }
 _MEASURED: Mapping[Metric, str] = {"base": "base", "novel": "novel", "accuracy": "all"}
-"""The classes that a metric is the accuracy on."""
+"""The class subset whose accuracy each measured metric is. The harmonic mean is computed, not measured."""
 _COSTS = (
     Column("trainable_parameters", "Parameters", "parameters"),
     Column("train_seconds", "Training s", "seconds"),
@@ -38,25 +40,25 @@ _COSTS = (
 )
 
 MEASURABLE = 0.01
-"""Seconds a run; less counts as no time and has no speed."""
+"""Seconds per run. Shorter times are clock noise: they count as zero and give no images per second."""
 
 
 @dataclass(frozen=True, eq=False)
 class BoardQuery:
-    """Which leaderboard: results, a protocol, and the rows and columns to expect.
+    """Which leaderboard to build: results, a protocol, and the expected rows and columns.
 
-    All that is made of a protocol's results (tables, statistics, distances, figures) is given this one value, so that
-    the leaderboard behind them is built once.
+    Tables, statistics, distances and plots of a protocol all take this one value, so the leaderboard is built only
+    once.
 
     Args:
-        frame: The tidy frame, of any protocols. It must not be changed afterwards.
+        frame: The tidy frame (see `tidy`), of any protocols. It must not be changed afterwards.
         protocol: The protocol's name.
         datasets: (card name, title) in table order; in the transfer protocols the first is the source.
-        labels: The methods in the order of the rows; it may name some without results. Without it they go from the
-            weakest to the strongest.
-        seeds: Those a seeded method should have (default: all that occur).
-        shots: The columns of the few-shot protocol, in training images per class; in the others a method run with
-            several numbers of shots has a row for each.
+        labels: The methods in the order of the rows; methods without results get a row of missing figures. Empty: all
+            methods that have results, from the weakest to the strongest.
+        seeds: The seeds that a method with seeds needs to be complete. Empty: all seeds that occur.
+        shots: The columns of the few-shot protocol, in training images per class. In the other protocols a method that
+            ran with several numbers of shots has one row for each.
     """
 
     frame: "pd.DataFrame"
@@ -68,7 +70,7 @@ class BoardQuery:
 
     @cached_property
     def rows(self) -> ProtocolRows:
-        """The rows of the frame that stand for the protocol. Raises UserError as `protocol_rows` does."""
+        """The rows of the frame that count for the protocol. Raises UserError as `protocol_rows` does."""
         return protocol_rows(self.frame, self.protocol, self.datasets, self.shots)
 
     @cached_property
@@ -78,9 +80,17 @@ class BoardQuery:
 
 
 def leaderboard(query: BoardQuery) -> Board:
-    """The leaderboard of a protocol from the rows that the query picks; `query.board` keeps it.
+    """Build the leaderboard of a protocol. `query.board` does the same and keeps the result.
 
-    Raises UserError when there is nothing to average over, and as `protocol_rows` does.
+    Args:
+        query: Results, protocol, rows and columns.
+
+    Returns:
+        The board. Accuracies are unrounded percentages. The table of averages comes first (transfer: the only accuracy
+        table), the table of costs last.
+
+    Raises:
+        UserError: No dataset is given (transfer: no source or no target), or as `protocol_rows` does.
     """
     protocol, datasets = query.protocol, query.datasets
     info = protocol_info(protocol)
@@ -142,6 +152,7 @@ def _seed(value: Any) -> Seed:
 
 
 def _wanted(by_seeds: Iterable[Mapping[Seed, Any]], expected: Sequence[int]) -> frozenset[Seed]:
+    """The seeds of a complete method: the expected ones, or {None} if all of its runs are without a seed."""
     drawn: set[Seed] = {seed for by_seed in by_seeds for seed in by_seed}
     return frozenset({None}) if drawn == {None} or not expected else frozenset(expected)
 
@@ -149,6 +160,7 @@ def _wanted(by_seeds: Iterable[Mapping[Seed, Any]], expected: Sequence[int]) -> 
 def _rank(
     method: Method, labels: Sequence[str], info: ProtocolInfo, datasets: Titled, shots: tuple[int, ...]
 ) -> tuple[float, str]:
+    """The sort key of a row: its place in `labels`, otherwise its last headline average, missing ones first."""
     if labels:
         return (labels.index(method.label), method.label)
     table = _layout([method], info, datasets, shots)[0]
@@ -167,6 +179,7 @@ def _layout(methods: Sequence[Method], info: ProtocolInfo, datasets: Titled, sho
 
 
 def _places(info: ProtocolInfo, datasets: Titled, shots: tuple[int, ...]) -> list[tuple[Place, str]]:
+    """All measured figures of the protocol with their titles, for the notes on missing ones."""
     match info.columns:
         case "metrics":
             measured = [metric for metric in _MEASURED if metric in info.metrics]
@@ -184,7 +197,7 @@ def _places(info: ProtocolInfo, datasets: Titled, shots: tuple[int, ...]) -> lis
 
 
 def _by_metrics(methods: Sequence[Method], info: ProtocolInfo, datasets: Titled) -> list[Table]:
-    """Tables whose columns are the metrics, the average first. A harmonic mean is taken of seed means."""
+    """One table of averages, then one per dataset; the columns are the metrics."""
     shown = {metric: column for metric, column in _SIDES.items() if metric in info.metrics}
 
     def figures(method: Method, dataset: str) -> dict[Metric, Figure]:
@@ -201,6 +214,8 @@ def _by_metrics(methods: Sequence[Method], info: ProtocolInfo, datasets: Titled)
         if "hm" not in means:
             return list(means.values())
         mean_of_hms, base, novel = means["hm"], means["base"], means["novel"]
+        # As papers print it: the harmonic mean of the two averages. The average of the datasets' harmonic means is
+        # another number; it is in the data formats only, as "Mean of HMs".
         means["hm"] = harmonic(base, novel) if base.full and novel.full else mean_of_hms
         return [*means.values(), mean_of_hms]
 
@@ -214,6 +229,8 @@ def _by_metrics(methods: Sequence[Method], info: ProtocolInfo, datasets: Titled)
 
 
 def _transfer(methods: Sequence[Method], datasets: Titled) -> Table:
+    """One table whose columns are the source, the targets, and the average over the targets without the source."""
+
     def figures(method: Method) -> list[Figure]:
         each = [method.figure(Place(name, "all")) for name, _ in datasets]
         return [*each, average(each[1:])]
@@ -225,6 +242,8 @@ def _transfer(methods: Sequence[Method], datasets: Titled) -> Table:
 
 
 def _by_shots(methods: Sequence[Method], datasets: Titled, shots: tuple[int, ...]) -> list[Table]:
+    """One table of averages, then one per dataset; the columns are the numbers of shots."""
+
     def averages(method: Method) -> list[Figure]:
         return [average([method.figure(Place(name, "all", count)) for name, _ in datasets]) for count in shots]
 
@@ -251,13 +270,15 @@ def _table(
 
 
 def _cost_table(ours: "pd.DataFrame", methods: Sequence[Method]) -> Table:
+    """Means over runs: parameters, seconds, images per second and MiB of peak memory."""
     runs = ours.drop_duplicates("run_id")
     rows = []
     for method in methods:
         mine = runs[runs["label"] == method.label]
         count = len(mine)
         if not count and (ours["label"] == method.label).any():
-            continue  # a further reading of runs that another row has
+            continue  # a further reading: its runs are counted in the row of its method
+        # All images by all seconds: a mean of the runs' speeds would count short runs as much as long ones.
         spent = [(mine[f"{phase}_images"].sum(), mine[f"{phase}_seconds"].sum()) for phase in ("train", "eval")]
         speeds = [images / seconds if images and seconds >= MEASURABLE * count else None for images, seconds in spent]
         means = [mine[name].mean() if count else None for name in ("trainable_parameters", "train_seconds")]
@@ -271,7 +292,11 @@ def _cost_table(ours: "pd.DataFrame", methods: Sequence[Method]) -> Table:
 
 
 def _marked(table: Table) -> Table:
-    """The table with the best and second-best complete figures marked; equal when shown to two decimals is a tie."""
+    """The table with the best and second-best complete figures of each column marked.
+
+    Values that are equal at two decimals, as printed, tie: otherwise of two equal printed numbers only one would be
+    bold.
+    """
     marks = [_marks([row.cells[place] for row in table.rows]) for place in range(len(table.columns))]
     rows = (
         Row(row.label, tuple(replace(cell, mark=marks[place][line]) for place, cell in enumerate(row.cells)))
@@ -281,6 +306,7 @@ def _marked(table: Table) -> Table:
 
 
 def _marks(cells: Sequence[Cell]) -> list[Mark | None]:
+    """The mark of each cell of a column; no marks where fewer than two figures are complete."""
     shown = [f"{cell.value:.2f}" if cell.full else None for cell in cells]
     ranked = sorted({float(value) for value in shown if value}, reverse=True)
     if sum(value is not None for value in shown) < 2:

@@ -1,4 +1,4 @@
-"""The words around a leaderboard: the caption that says how to read it, and the notes on what is missing."""
+"""The text around a leaderboard: the caption on how to read it, and the notes on missing figures."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,6 +10,7 @@ MINIATURE = (
 )
 
 _NAMED = 3
+"""How many missing figures a note names; of the others it gives the number."""
 
 
 def caption(
@@ -21,7 +22,20 @@ def caption(
     miniature: bool,
     datasets: int,
 ) -> str:
-    """How the figures of a board came about, in full sentences."""
+    """How the figures of a board were obtained, in full sentences.
+
+    Args:
+        protocol: The protocol's name.
+        suite: The suite's name; empty when unknown.
+        backbone: The backbone's name; empty when unknown.
+        seeds: The expected seeds.
+        shots: The numbers of training images per class that occur.
+        miniature: Whether the results are of the miniature; the caption then says so.
+        datasets: How many datasets the board has.
+
+    Returns:
+        The caption, in one line.
+    """
     info = protocol_info(protocol)
     over = f"seeds {', '.join(map(str, seeds))} (n = {len(seeds)})" if seeds else "no seeds yet"
     count = f"{datasets} dataset{'' if datasets == 1 else 's'}"
@@ -36,7 +50,15 @@ def caption(
 
 
 def missing_notes(methods: Iterable[Method], places: Sequence[tuple[Place, str]]) -> list[str]:
-    """A line per method and reason for the places (with their titles) that have no complete figure."""
+    """Say which figures are incomplete, and why.
+
+    Args:
+        methods: The rows of the leaderboard.
+        places: Each measured figure with its title.
+
+    Returns:
+        One line per method and reason.
+    """
     lines = []
     for method in methods:
         gaps: dict[str, list[str]] = {}

@@ -1,6 +1,7 @@
-"""Which runs may stand in one table: figures are averaged, and methods compared, only where what they rest on agrees.
+"""Which runs may be in one table: their figures are averaged and compared only if the runs agree in what decides them.
 
-Every run makes claims: in this scope, this field has this value. Runs that share a scope must claim the same.
+Every run makes claims: in a scope (such as "dataset, shots and seed") a field (such as the digest of the training
+images) has a value. Runs that share a scope must claim the same values.
 """
 
 from collections import defaultdict
@@ -11,34 +12,53 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import StoredResult
 
 VALUE_CHARACTERS = 12
+"""Characters of a value that a message shows: digests are known by their beginning."""
 SHOWN = 3
+"""How many runs, fields or conflicts a message lists."""
 ADVICE = (
     "choose methods with --methods, delete the runs that should not count in MLflow, or run the comparison again "
     "so that all are alike"
 )
 
 Fields = tuple[tuple[str, str], ...]
+"""(name, value) of settings."""
 Claims = Mapping[tuple[Any, ...], Fields]
+"""What a run claims, by scope."""
 
 
 class _Kind(NamedTuple):
-    """A kind of scope. `refusal` begins the sentence of a mix, `claims` says what a run claims in which scopes."""
+    """A kind of scope: the beginning of the sentence that refuses a conflict, and what a run claims in such scopes."""
 
     refusal: str
     claims: Callable[[StoredResult], Claims]
 
 
 def unmixed(results: Iterable[StoredResult]) -> tuple[list[StoredResult], list[dict[str, str]]]:
-    """The results that may stand together, in the order given, and notes ("protocol", "text") on those left out.
+    """Leave out or refuse runs whose figures must not be averaged or compared with the others.
 
-    Averages over seeds and datasets must agree in precision and in the versions of training and image transform; over
-    seeds also in configuration and recipe. Every run under a protocol must agree in the backbone's digest, runs scored
-    on one target in the target's digest, runs trained on one few-shot draw in the draw's. Datasets divided here (own
-    splits) are told apart.
+    These must agree:
 
-    Where runs disagree, those that agree with the newest stay if they cover all that the others scored, and the others
-    are left out. Otherwise raises UserError naming the runs, the fields and their values. A method's source may differ,
-    as it does after any edit of its file; a note says so.
+    - the backbone's digest, over all runs of a protocol;
+    - the digest of a target's test images, over runs scored on that target;
+    - the digest of the training images, over runs of one dataset, number of shots and seed;
+    - precision and the versions of training, image transform and protocol, over all runs of a method and number of
+    shots;
+    - configuration and recipe, over the seeds of a method on one dataset.
+
+    Datasets that the harness split itself (own splits) count as other datasets than their published versions.
+
+    If runs disagree, the newest and those that agree with it are kept, provided that they cover everything the others
+    scored; the others are left out. A method's source code may differ, as it does after any edit of its file; a note
+    says so.
+
+    Args:
+        results: Recorded results.
+
+    Returns:
+        The results that are kept, in the given order, and a note ("protocol", "text") for each group left out.
+
+    Raises:
+        UserError: Runs disagree and the newest do not cover the others. It names runs, fields and values.
     """
     kept, notes = list(results), list[dict[str, str]]()
     for kind in _KINDS:
@@ -48,6 +68,7 @@ def unmixed(results: Iterable[StoredResult]) -> tuple[list[StoredResult], list[d
 
 
 def _settled(results: list[StoredResult], kind: _Kind) -> tuple[list[StoredResult], list[dict[str, str]]]:
+    """Apply one kind of scope: the results that are kept, and notes on the others. Raises UserError on a conflict."""
     scopes: dict[tuple[Any, ...], dict[Fields, list[StoredResult]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
         for scope, fields in kind.claims(result).items():
@@ -106,6 +127,7 @@ def _draw(result: StoredResult) -> Claims:
 
 def _versions(result: StoredResult) -> Claims:
     names = ("provenance.precision", "provenance.training_version", "provenance.transform_version")
+    # Runs recorded before protocols had versions are of version 1.
     protocol = ("provenance.protocol_version", result.settings.get("provenance.protocol_version", "1"))
     return {(result.suite, result.protocol, result.label, result.shots): (*_picked(result, *names), protocol)}
 
@@ -124,6 +146,7 @@ _KINDS = (
     _Kind("cannot average", _versions),
     _Kind("cannot average", _recipe),
 )
+"""In this order: runs left out under one kind take no part in the next, so the order decides notes and refusals."""
 
 
 def _picked(result: StoredResult, *names: str) -> Fields:
@@ -131,11 +154,14 @@ def _picked(result: StoredResult, *names: str) -> Fields:
 
 
 def _age(result: StoredResult) -> tuple[Any, str]:
+    """A sort key, the newest last. The run's id decides between equal times, so the choice is the same on every
+    machine.
+    """
     return (result.finished_at, result.run_id)
 
 
 def _cells(results: Iterable[StoredResult]) -> set[tuple[Any, ...]]:
-    """All that the runs scored, or found that they cannot score."""
+    """Everything that the runs scored, or recorded as impossible to score."""
     return {
         (result.label, result.dataset, result.shots, result.seed, target)
         for result in results
@@ -151,7 +177,7 @@ def _where(groups: Mapping[Fields, Sequence[StoredResult]]) -> str:
 
 
 def _differences(groups: Mapping[Fields, Sequence[StoredResult]]) -> str:
-    """Each differing field with its values, oldest first, and the runs that have them."""
+    """Each differing field with its values, oldest first, and the runs that have each value."""
     oldest_first = sorted(groups, key=lambda fields: max(map(_age, groups[fields])))
     values = [dict(fields) for fields in oldest_first]
     names = sorted({name for fields in values for name in fields if len({each.get(name) for each in values}) > 1})

@@ -1,4 +1,4 @@
-"""The tidy frame: one row per run, target and metric. Every table is made from it, and nothing in it is rounded."""
+"""The tidy frame: one row per run, target and metric. All tables are made from it, and nothing in it is rounded."""
 
 import math
 from collections.abc import Iterable
@@ -39,25 +39,35 @@ DTYPES = {
     "finished_at": "datetime64[us, UTC]",
     "duplicates": "int64",
 }
-# What a score is of; two runs that agree in all of it, and in the target, are rivals.
+"""The columns of the tidy frame and their pandas types. `value` is an accuracy from 0 to 1; times are in seconds."""
+# With the target, these say what was measured. Of runs that agree in all of it, only the newest is kept.
 CELL = ("suite", "backbone", "protocol", "label", "dataset", "shots", "seed", "own_split")
 
 
 def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
-    """One row per run, target and metric, with columns and types as in `DTYPES`; `value` is the accuracy (0..1).
+    """Put results into the tidy frame.
 
-    A method's further readings are rows labelled "LABEL: READING". `own_split`: trained or scored on a dataset that was
-    divided here.
+    A method may have further readings: other ways to classify with the same trained learner. Their rows are labelled
+    "LABEL: READING". Runs that must not be mixed are left out or refused (see `unmixed`). If several runs scored the
+    same label, protocol, dataset, shots, seed and target, only the newest is kept.
 
-    Runs that may not stand together are left out or refused, as `unmixed` has it. Where several runs scored one cell
-    (same label, protocol, dataset, shots, seed and target) the newest is kept. `attrs["notes"]` says both: dicts with
-    "protocol" and a line of "text". `attrs["holes"]` lists the targets that runs could not score: dicts with
-    "protocol", "label", "shots", "dataset", "target_dataset", "target_subset", "reason". Raises UserError naming the
-    run when a figure is missing, infinite, or of no images, and naming all runs that are refused to be mixed.
+    Args:
+        results: Recorded results, of any protocols.
+
+    Returns:
+        One row per run, target and metric, with the columns and types of `DTYPES`. `value` is the accuracy (0 to 1),
+        `own_split` whether training or scoring used a dataset that the harness split itself. `attrs["notes"]` lists
+        what was left out: dicts with "protocol" and a line of "text". `attrs["holes"]` lists targets that runs could
+        not score: dicts with "protocol", "label", "shots", "dataset", "target_dataset", "target_subset" and "reason".
+
+    Raises:
+        UserError: A value is missing, infinite, or an accuracy over no images (it names the run), or `unmixed` refuses.
     """
     import pandas as pd
 
     alike, mixing_notes = unmixed(results)
+    # Later runs overwrite earlier ones below. The run's id decides between equal times, so the same run is kept
+    # everywhere.
     oldest_first = sorted(alike, key=lambda result: (result.finished_at, result.run_id))
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     holes: list[dict[str, Any]] = []
@@ -89,7 +99,7 @@ def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
 
 
 def reading_label(label: str, reading: str) -> str:
-    """How tables name a method's reading."""
+    """How tables name a reading: "LABEL: READING", or the label alone for the main reading ("")."""
     return f"{label}: {reading}" if reading else label
 
 

@@ -1,23 +1,36 @@
-"""A leaderboard as values: what the tables show, before anyone decides how they look."""
+"""A leaderboard as values: what the tables contain, independent of their format."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Unit = Literal["percent", "points", "parameters", "seconds", "images/s", "MiB", "rank", "p", "count", "flag"]
-"""Of a flag the value is 1 or 0, for yes and no."""
+"""The unit of a column. "percent" is an accuracy, "points" a difference of percentages, "flag" is 1 for yes and 0 for
+no.
+"""
 
 Mark = Literal["best", "second"]
+"""The rank that a format makes visible: best (bold) or second best (underlined)."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure. `value`, `std`, `low` and `high` are unrounded and in the column's unit; a hole has no value.
+    """One figure of a table.
 
-    `n` counts the seeds behind the value (in the cost table the runs). The figure is complete when `filled` of its
-    `wanted` `parts` are there: seeds, for an average datasets. `correct` of `total` test images are summed over seeds.
-    `reason` says why a hole cannot be filled, or what stands behind a figure. `note` is a word or two printed beside
-    the figure, or in its place; data formats have the `reason` instead.
+    Args:
+        value: Unrounded, in the column's unit; None when it is missing.
+        std: Sample standard deviation over seeds (ddof 1), in the column's unit.
+        low: Lower end of the 95 % interval, in the column's unit.
+        high: Upper end of the 95 % interval, in the column's unit.
+        n: The seeds behind the value (in the cost table, the runs).
+        filled: How many of the `wanted` parts are there.
+        wanted: How many parts a complete figure has.
+        parts: What the parts are: seeds; datasets for an average; runs in the cost table.
+        correct: Correctly classified test images, summed over seeds.
+        total: Test images, summed over seeds.
+        reason: Why a missing figure cannot be filled, or details on how a figure was obtained.
+        mark: Whether it is the best or second best of its column.
+        note: A word or two printed after the figure or instead of it. Data formats have the `reason` instead.
     """
 
     value: float | None = None
@@ -42,9 +55,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: `key` names it in data formats and ends with its unit, `title` in print, under the heading `group`.
+    """A column of a table.
 
-    One not `shown` is in the data formats only; `headline` figures stand for the whole board.
+    Args:
+        key: Its name in data formats; it ends with the unit.
+        title: Its printed name.
+        unit: The unit of its values.
+        group: A heading shared with neighbouring columns; empty when it has none.
+        shown: False for a column that is in the data formats only.
+        headline: Whether its figures summarize the whole board.
     """
 
     key: str
@@ -57,7 +76,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A method's cells, one per column of its table."""
+    """The cells of a method, one per column of the table."""
 
     label: str
     cells: tuple[Cell, ...]
@@ -65,7 +84,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Methods by figures; `key` names it in data formats (a dataset, "average", "cost")."""
+    """Methods by figures.
+
+    Args:
+        key: Its name in data formats: a dataset's card name, "average", "targets", "cost".
+        title: Its printed name.
+        columns: The columns, from left to right.
+        rows: One row per method.
+    """
 
     key: str
     title: str
@@ -75,11 +101,21 @@ class Table:
 
 @dataclass(frozen=True)
 class Board:
-    """The leaderboard of a protocol: tables with the same methods in the same order, the most important one first.
+    """The leaderboard of a protocol.
 
-    `own_splits` names the datasets whose figures come from a division made here. `part` tells a further board of the
-    same suite and protocol from the first. `brief` are the notes that stand for a further board where there is no room
-    for all of it.
+    Args:
+        suite: The suite's name.
+        protocol: The protocol's name.
+        title: The printed title.
+        caption: How to read the figures.
+        backbone: The backbone's name.
+        miniature: Whether the results are of the miniature, and so must not be compared with published ones.
+        seeds: The expected seeds.
+        tables: The most important one first, all with the same methods in the same order.
+        notes: Lines on what is missing or was left out.
+        own_splits: The datasets whose figures come from a split that the harness made itself.
+        part: Empty for the leaderboard; "statistics" or "published" for a board derived from it.
+        brief: For a derived board, the notes that replace all of it where there is little room.
     """
 
     suite: str
@@ -96,7 +132,7 @@ class Board:
     brief: tuple[str, ...] = ()
 
     def headline(self) -> Mapping[str, Mapping[str, float]]:
-        """For each method its complete headline figures, by protocol and column."""
+        """For each method its complete headline figures in percent, by "PROTOCOL/COLUMN"."""
         means: dict[str, dict[str, float]] = {}
         for table in self.tables:
             for row in table.rows:
@@ -107,7 +143,7 @@ class Board:
 
 
 def in_brief(board: Board) -> Board:
-    """The board as its `brief` notes alone; one that has none is as it was."""
+    """The board reduced to its `brief` notes; unchanged if it has none."""
     if not board.brief:
         return board
     return replace(board, title=f"{board.title} in brief", caption="", tables=(), notes=board.brief)

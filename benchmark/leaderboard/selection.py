@@ -1,4 +1,4 @@
-"""Which rows of the tidy frame stand for a protocol: one rule for leaderboards, statistics and figures."""
+"""Which rows of the tidy frame count for a protocol: the same rule for leaderboards, statistics and plots."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,18 +11,25 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Titled = Sequence[tuple[str, str]]
+"""(card name, title) of datasets, in table order."""
 
 _COSTS = ("trainable_parameters", "train_seconds", "train_images", "eval_seconds", "eval_images", "peak_memory_mib")
 _PLACE = ["label", "shots", "seed", "target_dataset", "target_subset"]
+"""What identifies a score within a protocol: each may occur once."""
 
 
 @dataclass(frozen=True)
 class ProtocolRows:
-    """The rows and holes of a protocol.
+    """The rows of a protocol.
 
-    `frame` has labels as tables show them: with the number of shots where methods ran with several outside the few-shot
-    protocol. Its column `plain_label` is without. `taught` are the numbers of shots that occur. `own_splits` names the
-    datasets that have only rows on a division made here. `notes` says in lines what was left out.
+    Args:
+        frame: Rows of the tidy frame. `label` is as tables show it, with the number of shots if `marked`; the
+            additional column `plain_label` is the label without it.
+        holes: The targets that runs could not score, as in `attrs["holes"]` of the tidy frame.
+        taught: The numbers of training images per class that occur, ascending.
+        own_splits: The datasets that have only results on a split that the harness made itself.
+        notes: Lines on what was left out.
+        marked: Whether labels contain the number of shots: outside the few-shot protocol, if several numbers occur.
     """
 
     frame: "pd.DataFrame"
@@ -33,30 +40,40 @@ class ProtocolRows:
     marked: bool
 
     def labels(self, names: Sequence[str]) -> list[str]:
-        """The rows' labels of methods, those without results included."""
+        """The row labels of these methods, including methods without results."""
         return [with_shots(name, count) for name in names for count in self.taught] if self.marked else list(names)
 
     def only(self, column: str) -> str:
-        """The one value of "suite" or "backbone"; empty without rows."""
+        """The single value of "suite" or "backbone"; empty if there are no rows."""
         return str(self.frame[column].iloc[0]) if len(self.frame) else ""
 
 
 def protocol_rows(
     frame: "pd.DataFrame", protocol: Protocol, datasets: Titled, shots: Sequence[int] | None = None
 ) -> ProtocolRows:
-    """The rows of a protocol that are scored on these datasets, (card name, title) each.
+    """Select the rows of a protocol.
 
-    In the transfer protocols the first of them is the source: what was trained on another one is left aside. `shots`
-    (few-shot only, default: all) picks numbers of shots. Rows on own splits are left out of datasets that have others.
+    If a dataset has results both on its published split and on an own split, those on the own split are left out.
 
-    Raises UserError when the rows mix suites or backbones, when a figure is none (no images, more right than seen, an
-    accuracy or cost that is no finite number), and when two rows are of one score.
+    Args:
+        frame: The tidy frame.
+        protocol: The protocol's name.
+        datasets: The scored datasets. In the transfer protocols the first is the source, and runs trained on another
+            source are left out.
+        shots: Few-shot only: the numbers of training images per class to select; None: all.
+
+    Returns:
+        The rows with their labels and notes.
+
+    Raises:
+        UserError: The rows mix suites or backbones; a value is impossible (no images, more correct than total, an
+            accuracy outside 0 to 1, a cost that is negative or not finite); or one score occurs twice.
     """
     import pandas as pd
 
     names = [name for name, _ in datasets]
     info = protocol_info(protocol)
-    # Without its attributes, which pandas would copy deeply for every selection.
+    # A new frame without `attrs`: pandas would deep-copy them at every selection, which is slow with many holes.
     ours = pd.DataFrame(frame)
     ours = ours[(ours["protocol"] == protocol) & (ours["metric"] == "accuracy")]
     ours = ours[ours["target_dataset"].isin(names)]
@@ -83,17 +100,17 @@ def protocol_rows(
 
 
 def counted_shots(count: int) -> str:
-    """A number of shots in words."""
+    """A number of shots in words: "1 shot", "16 shots"."""
     return f"{count} shot{'' if count == 1 else 's'}"
 
 
 def with_shots(label: str, count: int) -> str:
-    """How tables name a method that ran with several numbers of shots."""
+    """How tables name a method that ran with several numbers of shots: "coop (16 shots)"."""
     return f"{label} ({counted_shots(count)})"
 
 
 def _without_rival_splits(ours: "pd.DataFrame", datasets: Titled) -> "tuple[pd.DataFrame, tuple[str, ...], list[str]]":
-    """The rows without own splits of datasets that have others, the datasets that have no others, and notes."""
+    """The rows that are kept, the datasets that have own splits only, and notes."""
     own = set(ours.loc[ours["own_split"], "target_dataset"])
     mixed = own & set(ours.loc[~ours["own_split"], "target_dataset"])
     notes = [
@@ -110,6 +127,7 @@ def _without_rival_splits(ours: "pd.DataFrame", datasets: Titled) -> "tuple[pd.D
 
 
 def _check(ours: "pd.DataFrame") -> None:
+    """Raise UserError for mixed suites or backbones, impossible values, and scores that occur twice."""
     for column in ("suite", "backbone"):
         values = sorted(map(str, ours[column].unique()))
         if len(values) > 1:

@@ -1,4 +1,4 @@
-"""Means over seeds, and how far they can be trusted."""
+"""Means over seeds, with standard deviation and confidence interval."""
 
 import math
 from collections.abc import Sequence
@@ -7,9 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Spread:
-    """A mean over `n` seeds with its sample standard deviation (ddof 1) and 95 % Student-t interval.
+    """A mean over seeds and how uncertain it is, all in the unit of the values.
 
-    With one seed there is neither: `std`, `low` and `high` are None.
+    Args:
+        mean: The reported value.
+        n: The number of seeds.
+        std: Sample standard deviation (ddof 1); None with one seed.
+        low: Lower end of the 95 % Student t interval; None with one seed.
+        high: Upper end of the 95 % Student t interval; None with one seed.
     """
 
     mean: float
@@ -20,8 +25,19 @@ class Spread:
 
 
 def spread(values: Sequence[float], centre: float | None = None) -> Spread:
-    """Summarise one value per seed (at least one). `centre` replaces the mean where that is not what is reported."""
+    """Summarize one value per seed.
+
+    The interval is centre ± t(0.975, n - 1) std / sqrt(n).
+
+    Args:
+        values: At least one value, all in one unit.
+        centre: The value to report where it is not the mean, such as the harmonic mean of two means.
+
+    Returns:
+        The summary, in the unit of the values.
+    """
     n = len(values)
+    # fsum rounds once, so mean and deviation do not depend on the order of the seeds.
     mean = math.fsum(values) / n
     reported = mean if centre is None else centre
     if n == 1:
@@ -32,6 +48,7 @@ def spread(values: Sequence[float], centre: float | None = None) -> Spread:
 
 
 def _student_t(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t distribution: `scipy.stats.t.ppf(0.975, freedom)` without the slow import."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, 0.975))

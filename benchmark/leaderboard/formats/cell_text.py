@@ -1,4 +1,4 @@
-"""What every printed format shares: the text of a cell, and which columns are shown."""
+"""What the printed formats share: the text of a cell, and which columns are shown."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,11 +6,20 @@ from dataclasses import replace
 from promptarena.benchmark.leaderboard.model import Cell, Column, Table, Unit
 
 HOLE = "–"
+"""The text of a missing figure."""
 
 
 def shown(cell: Cell, unit: Unit) -> str:
-    """A cell in print: `84.26 ±0.35`, `84.26 (2/3)` with seeds missing, `9 of 11` for an average not there yet, `–`;
-    its note behind the figure or in place of it."""
+    """The printed text of a cell.
+
+    Args:
+        cell: The figure.
+        unit: The unit of its column.
+
+    Returns:
+        `84.26 ±0.35`; `84.26 (2/3)` if seeds are missing; `9 of 11` for an average that lacks datasets; `–` if nothing
+        is there. The cell's note follows the figure, or replaces it if there is none.
+    """
     if cell.value is None:
         return cell.note or (f"{cell.filled} of {cell.wanted}" if cell.parts == "datasets" and cell.filled else HOLE)
     match unit:
@@ -37,20 +46,24 @@ def shown(cell: Cell, unit: Unit) -> str:
 
 
 def p_text(p: float) -> str:
-    """A p-value in print: `0.21`, `0.0029`, `<0.001`."""
+    """The printed text of a p-value.
+
+    >>> [p_text(p) for p in (0.21, 0.0029, 0.0001)]
+    ['0.21', '0.0029', '<0.001']
+    """
     if p < 0.001:
         return "<0.001"
     return f"{p:.2f}" if p >= 0.1 else f"{p:#.2g}"
 
 
 def visible(table: Table) -> Table:
-    """The table without the columns that are for data formats only."""
+    """The table without the columns that only data formats contain."""
     keep = [place for place, column in enumerate(table.columns) if column.shown]
     rows = tuple(replace(row, cells=tuple(row.cells[place] for place in keep)) for row in table.rows)
     return replace(table, columns=tuple(table.columns[place] for place in keep), rows=rows)
 
 
 def group_starts(columns: Sequence[Column]) -> list[str]:
-    """For each column its group's name where the group begins, else the empty string."""
+    """For each column the name of its group if the group begins there, otherwise the empty string."""
     before = ["", *(column.group for column in columns)]
     return [column.group if column.group != last else "" for column, last in zip(columns, before, strict=False)]

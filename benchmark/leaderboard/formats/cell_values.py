@@ -1,4 +1,4 @@
-"""What the formats for machines share: a cell as plain values."""
+"""What the data formats share: a cell as plain values."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from promptarena.benchmark.leaderboard.model import Cell
 
 
 def figure(cell: Cell) -> dict[str, Any]:
-    """A cell as plain values, unrounded, in the unit that its column is in."""
+    """A cell as plain values, unrounded, in the unit of its column. `low95` and `high95` bound the 95 % interval."""
     return {
         "value": cell.value,
         "std": cell.std,

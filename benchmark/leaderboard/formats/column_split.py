@@ -1,4 +1,4 @@
-"""Tables cut by columns, where a page or a terminal is too narrow for them."""
+"""Split tables by columns where a page or a terminal is too narrow for them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -6,12 +6,19 @@ from dataclasses import replace
 from promptarena.benchmark.leaderboard.model import Column, Table
 
 Measure = Callable[[Table], float]
+"""How wide a table is, in any unit."""
 
 
 def parts(table: Table, width: float, measure: Measure) -> Iterator[Table]:
-    """The table cut by columns into ones whose `measure` is at most `width`, each with at least one column.
+    """Split a table by columns.
 
-    A group of columns that fits the width by itself is not cut.
+    Args:
+        table: The table.
+        width: The available width, in the unit of `measure`.
+        measure: Computes the width of a table.
+
+    Returns:
+        Tables that fit the width, or have a single column. A group of columns that fits the width is not divided.
     """
     start = 0
     while start < len(table.columns):
@@ -24,7 +31,7 @@ def parts(table: Table, width: float, measure: Measure) -> Iterator[Table]:
 
 
 def _fitting(table: Table, start: int, width: float, measure: Measure) -> int:
-    """Where a part that begins with column `start` has to end: it fits the width, or has one column."""
+    """The column before which a part that begins with column `start` has to end: it fits, or has one column."""
     end = start + 1
     while end < len(table.columns) and measure(_cut(table, start, end + 1)) <= width:
         end += 1
@@ -32,7 +39,7 @@ def _fitting(table: Table, start: int, width: float, measure: Measure) -> int:
 
 
 def _group_start(columns: Sequence[Column], end: int) -> int:
-    """Where the group begins that a cut in front of column `end` divides; `end` if it divides none."""
+    """The first column of the group that a cut before column `end` would divide; `end` if it divides none."""
     start = end
     while 0 < start < len(columns) and columns[start].group and columns[start].group == columns[start - 1].group:
         start -= 1

@@ -1,4 +1,4 @@
-"""Leaderboards as CSV for machines: everything unrounded, in the unit that ends the column's name."""
+"""Leaderboards as CSV: all figures unrounded, in the unit at the end of the column's name."""
 
 import csv
 import io
@@ -10,10 +10,11 @@ from promptarena.benchmark.leaderboard.formats.registry import TableFormat
 from promptarena.benchmark.leaderboard.model import Board, Cell
 
 FIELDS = ("suite", "protocol", "backbone", "miniature", "own_splits", "part", "table", "method", "column")
+"""The first columns: which figure a line is. The values follow."""
 
 
 def csv_text(boards: Sequence[Board]) -> str:
-    """One line per figure; `low95` and `high95` bound its 95 % interval."""
+    """Boards as one CSV text with one header: a line per figure, `low95` and `high95` bound its 95 % interval."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, [*FIELDS, *figure(Cell())], lineterminator="\n")
     writer.writeheader()

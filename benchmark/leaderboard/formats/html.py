@@ -1,4 +1,4 @@
-"""Leaderboards as one HTML page that needs nothing else."""
+"""Leaderboards as one HTML page that loads nothing else."""
 
 from collections.abc import Sequence
 from html import escape
@@ -21,7 +21,7 @@ _TAGS = {"best": "b", "second": "u"}
 
 
 def html(boards: Sequence[Board]) -> str:
-    """A page with all tables: best figures bold, second best underlined, intervals on hovering."""
+    """A page with all tables: best figures bold, second best underlined, intervals as tooltips."""
     title = escape(", ".join(board.title for board in boards))
     sections = "\n".join(_section(board) for board in boards)
     return (

@@ -1,4 +1,4 @@
-"""Leaderboards as JSON for machines: everything unrounded, in the unit that ends the column's name."""
+"""Leaderboards as JSON: all figures unrounded, in the unit at the end of the column's name."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from promptarena.benchmark.leaderboard.model import Board
 
 
 def document(board: Board) -> dict[str, Any]:
-    """The board as plain values for JSON: caption and notes, and the tables with their figures by column."""
+    """The board as plain values for JSON: its fields, and its tables with their figures by column key."""
     return {
         "suite": board.suite,
         "protocol": board.protocol,
@@ -46,7 +46,7 @@ def document(board: Board) -> dict[str, Any]:
 
 
 def json_text(value: Any) -> str:
-    """A document, or a list of them, as JSON text."""
+    """A document, or a list of documents, as JSON text. Raises ValueError for NaN and infinite numbers."""
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

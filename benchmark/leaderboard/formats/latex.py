@@ -1,7 +1,7 @@
 r"""Leaderboards in LaTeX; the document needs the packages booktabs and graphicx.
 
-What a page of a one-column article has room for is estimated here; where a line is wider all the same, `\resizebox`
-makes tables fit.
+How much a page of a one-column article holds is estimated here; if a line is too wide all the same, `\resizebox`
+shrinks it.
 """
 
 import math
@@ -14,7 +14,9 @@ from promptarena.benchmark.leaderboard.formats.latex_text import breakable, esca
 from promptarena.benchmark.leaderboard.formats.registry import TableFormat
 from promptarena.benchmark.leaderboard.model import Board, Cell, Row, Table, Unit
 
-# In points, for \scriptsize and \footnotesize in an article of 10 points.
+# All in points, estimated for \scriptsize (tables) and \footnotesize (notes) in an article of 10 points: the width of
+# the text, the widest table that is not divided, the mean width of a letter, and the space between two columns.
+# NOTE_LETTERS are the letters of a note that fit in one line.
 LINE = 345.0
 WIDEST = 430.0
 LETTER = 3.7
@@ -22,22 +24,26 @@ GAP = 6.0
 NOTE_LETTERS = 80
 
 LABEL = 40
-"""Characters of a method's name up to which it is in one line."""
+"""If a table has a longer method name, in characters, its names are wrapped."""
 LABEL_WIDTH = 150.0
+"""Width in points of a column of wrapped names."""
 ROWS = 40
-"""Rows of a table up to which it is not cut."""
+"""The most rows of a table that is not divided."""
 PAGE = 58.0
-"""Rows that a page has room for."""
+"""How many table rows fit on a page."""
 HEAD = 5.0
+"""The height of a table's title and column headings, in rows."""
 CAPTION_LETTERS = 62
+"""Letters of the caption that fit in one line."""
 LINES_AS_ROWS = 1.5
+"""The height of a caption line, in table rows."""
 
 _MARKS = {"best": r"\textbf{%s}", "second": r"\underline{%s}", None: "%s"}
 
 
 @dataclass(frozen=True)
 class _Block:
-    """A table or a note: its text, and how much room it takes, in rows and points."""
+    """The LaTeX text of a table or a note, its height in table rows and its width in points."""
 
     text: str
     rows: float
@@ -45,9 +51,10 @@ class _Block:
 
 
 def latex(board: Board) -> str:
-    """Floats: tables as blocks that flow in lines, below the caption; best bold, second best underlined.
+    """A board as floats: the caption, then the tables side by side as far as the width allows; best bold, second
+    underlined.
 
-    Where a page does not hold them they are several, and a table of many rows or columns is cut.
+    If a page does not hold everything there are several floats, and a table with too many rows or columns is divided.
     """
     blocks = [_block(piece) for table in board.tables for piece in _pieces(visible(table))]
     notes = [_note(note) for note in board.notes]
@@ -65,7 +72,7 @@ def latex(board: Board) -> str:
 
 
 def _pages(blocks: Sequence[_Block], notes: Sequence[_Block], room: float) -> Iterator[str]:
-    """The text of each float; the first has `room` rows, the others a page."""
+    """The text of each float; `room` is what the first one holds, in rows, the others hold a page."""
     here: list[_Block] = []
     said: list[_Block] = []
     for block in blocks:
@@ -87,9 +94,10 @@ def _page(blocks: Sequence[_Block], notes: Sequence[_Block]) -> str:
 
 
 def _height(blocks: Iterable[_Block]) -> float:
-    """Rows that blocks take when they flow in lines."""
+    """The height in rows of blocks that are set side by side as far as the width allows."""
     total, width, line = 0.0, 0.0, 0.0
     for block in blocks:
+        # 10 points is the space of \quad between two tables.
         if width and width + 10 + block.width > LINE:
             total, width, line = total + line, 0.0, 0.0
         width, line = width + 10 + block.width, max(line, block.rows)
@@ -101,7 +109,7 @@ def _note(note: str) -> _Block:
 
 
 def _pieces(table: Table) -> Iterator[Table]:
-    """The table cut so that a page holds each."""
+    """The table divided so that each piece fits on a page."""
     for narrow in parts(table, WIDEST, _width):
         for start in range(0, max(1, len(narrow.rows)), ROWS):
             title = f"{narrow.title}, continued" if start else narrow.title
@@ -118,7 +126,7 @@ def _block(table: Table) -> _Block:
 
 
 def _width(table: Table) -> float:
-    """Points that the table takes in a line."""
+    """The width of the table, in points."""
     label = LABEL_WIDTH if _long(table) else LETTER * max((len(row.label) for row in table.rows), default=0)
     columns = [
         max(len(column.title), *(len(shown(row.cells[place], column.unit)) for row in table.rows), 0)
@@ -155,7 +163,7 @@ def _row(row: Row, table: Table) -> str:
 
 
 def _groups(table: Table) -> str:
-    """A line of group names over their columns; empty for a table without groups."""
+    """A line with the group names above their columns; empty for a table without groups."""
     starts = group_starts(table.columns)
     if not any(starts):
         return ""

@@ -1,4 +1,4 @@
-"""Any text as LaTeX that pdflatex takes, without further packages."""
+"""Any text as LaTeX that pdflatex accepts without further packages."""
 
 import unicodedata
 
@@ -20,7 +20,7 @@ _SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    # Behind \\ these would be taken for its arguments.
+    # After \\ these would be read as its arguments.
     "[": "{[}",
     "]": "{]}",
     "*": "{*}",
@@ -48,17 +48,23 @@ _SPECIAL = {
     "…": r"\dots{}",
 }
 _SPECIAL |= {chr(0x3B1 + place): rf"$\{name}$" for place, name in enumerate(_GREEK.split()) if name != "-"}
-# LaTeX's standard fonts have the letters of Latin-1 but these.
+# LaTeX's standard fonts have all letters of Latin-1 except these.
 _LACKING = "ÐðÞþ"
 
 
 def escaped(text: str) -> str:
-    """The text for LaTeX. A character that its standard fonts lack becomes its code point, as in `U+4E2D`."""
+    """The text for LaTeX. A character that the standard fonts lack becomes its code point, such as `U+4E2D`."""
     return "".join(map(_character, unicodedata.normalize("NFC", text)))
 
 
 def breakable(text: str, length: int = 24, piece: int = 8) -> str:
-    """`escaped`, with places to break in words longer than `length` characters."""
+    """The text for LaTeX, with places where long words may break.
+
+    Args:
+        text: The text.
+        length: Longer words, in characters, may break.
+        piece: Characters between two such places.
+    """
     words = (
         escaped(word)
         if len(word) <= length

@@ -8,7 +8,7 @@ from promptarena.benchmark.leaderboard.model import Board, Table
 
 
 def markdown(board: Board) -> str:
-    """Pipe tables under headings: best figures bold, second best underlined."""
+    """A board as pipe tables under headings: best figures bold, second best underlined."""
     parts = [f"## {board.title}"]
     for table in map(visible, board.tables):
         parts += [f"### {_escaped(table.title)}", _pipe_table(table)]

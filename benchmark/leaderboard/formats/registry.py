@@ -1,8 +1,8 @@
-"""The formats of leaderboards, one file each: a module of this folder that has a value called FORMAT.
+"""The formats of leaderboards: each is a module of this folder that has a value called FORMAT.
 
-A new format is a new file here and nothing else. It is then a choice of `--format`, and the ending of `--out` that asks
-for it. Boards kept in the record are kept in it too.
-To know a format's name its module is imported, so what is slow to import is imported where it is used.
+A new format is one new file here and nothing else. It is then a choice of `--format`, its file ending selects it in
+`--out`, and boards kept in the record are kept in it too. All modules here are imported to list the formats, so a
+format imports slow libraries inside its functions.
 """
 
 import pkgutil
@@ -20,11 +20,11 @@ class TableFormat:
     """One format of leaderboards.
 
     Args:
-        name: What `--format` calls it.
-        ending: The ending of its files, without the dot. Empty for a format that is not for files.
-        render: Makes one text of several boards.
-        render_one: Makes the text of a single board, where that differs from a list of one.
-        place: Where it stands in help and listings. Those with the same place stand by name.
+        name: Its name in `--format`.
+        ending: The ending of its files, without the dot. Empty for a format that is not written to files.
+        render: Turns several boards into one text.
+        render_one: Turns a single board into a text, where that differs from a list of one board.
+        place: Its position in help and listings; formats with the same position are sorted by name.
     """
 
     name: str
@@ -35,11 +35,7 @@ class TableFormat:
 
 
 def all_formats() -> tuple[TableFormat, ...]:
-    """The formats that the modules of this folder declare.
-
-    Returns:
-        They are in the order of `place`, then of `name`.
-    """
+    """The formats that the modules of this folder declare, ordered by `place`, then by `name`."""
     names = (module.name for module in pkgutil.iter_modules(formats.__path__, f"{formats.__name__}."))
     found = (getattr(import_module(name), "FORMAT", None) for name in names)
     declared = (each for each in found if isinstance(each, TableFormat))
@@ -52,18 +48,18 @@ def format_names() -> tuple[str, ...]:
 
 
 def file_endings() -> dict[str, str]:
-    """The ending of each format that is for files, by the format's name."""
+    """The file ending of each format that is written to files, by the format's name."""
     return {each.name: each.ending for each in all_formats() if each.ending}
 
 
 def find_format(name: str) -> TableFormat:
-    """The format of a name.
+    """The format with this name.
 
     Args:
-        name: As in `--format`.
+        name: The name, as in `--format`.
 
     Raises:
-        UserError: No module declares it. Near names are suggested.
+        UserError: No module declares it. The message suggests similar names.
     """
     for each in all_formats():
         if each.name == name:

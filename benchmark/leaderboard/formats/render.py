@@ -1,4 +1,4 @@
-"""Leaderboards in print: terminal, Markdown, LaTeX and HTML to read, CSV and JSON to compute with."""
+"""Leaderboards as text: terminal, Markdown, LaTeX and HTML to read, CSV and JSON to compute with."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,13 +10,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Format = str
-"""The name of a format; `registry.format_names` has those there are."""
+"""The name of a format; `registry.format_names` lists them."""
 
 
 def render(board: Board, format: Format) -> str:
-    """The board as text: "rich" (plain, 100 columns), "md", "latex" (a float), "html" (a page), "csv" or "json".
+    """One board as text. Formats to read round to two decimals; CSV and JSON are unrounded.
 
-    Figures to read have two decimals; CSV and JSON are unrounded, in the unit that ends the column's name.
+    Args:
+        board: The board.
+        format: "rich" (plain text, 100 columns), "md", "latex" (floats), "html" (a page), "csv", "json", or another
+            file of this folder.
 
     Raises:
         UserError: There is no such format.
@@ -26,7 +29,11 @@ def render(board: Board, format: Format) -> str:
 
 
 def render_all(boards: Sequence[Board], format: Format) -> str:
-    """Several boards as one text: one CSV with one header, one JSON list, one HTML page, else one after the other.
+    """Several boards as one text: one CSV with one header, one JSON list, one HTML page; otherwise one after the other.
+
+    Args:
+        boards: The boards, in this order.
+        format: As in `render`.
 
     Raises:
         UserError: There is no such format.
@@ -35,7 +42,7 @@ def render_all(boards: Sequence[Board], format: Format) -> str:
 
 
 def print_rich(console: "Console", board: Board) -> None:
-    """Print the board to a rich console: best figures bold, second best underlined, laid out for its width."""
+    """Print a board to a rich console: best figures bold, second best underlined, laid out for the console's width."""
     from promptarena.benchmark.leaderboard.formats import terminal as tables_rich
 
     tables_rich.print_rich(console, board)

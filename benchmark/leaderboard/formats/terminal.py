@@ -14,9 +14,12 @@ from promptarena.benchmark.leaderboard.formats.registry import TableFormat
 from promptarena.benchmark.leaderboard.model import Board, Cell, Table, Unit
 
 WIDTH = 100
+"""Columns of the plain text, which does not depend on the terminal."""
 LABEL_WIDTH = 40
+"""Longer method names, in characters, are folded."""
 COST = "cost"
 GAP = 2
+"""Spaces between columns and between tables."""
 
 
 def rich_text(board: Board) -> str:
@@ -27,7 +30,7 @@ def rich_text(board: Board) -> str:
 
 
 def print_rich(console: Console, board: Board) -> None:
-    """Print the board to a rich console: best figures bold, second best underlined, laid out for its width."""
+    """Print a board to a rich console: best figures bold, second best underlined, laid out for the console's width."""
     console.print(Text(board.title, style="bold"))
     for block in _blocks(board, console.width):
         console.print()
@@ -40,7 +43,7 @@ def print_rich(console: Console, board: Board) -> None:
 
 
 def _blocks(board: Board, width: int) -> Iterator[RichTable]:
-    """The first and the cost table by themselves, those of the datasets side by side as far as the width allows."""
+    """The first table and the cost table by themselves; those of the datasets side by side where the width allows."""
     first, others = board.tables[:1], board.tables[1:]
     blocks = [part for table in others if table.key != COST for part in parts(visible(table), width, _width)]
     beside = max(1, (width + GAP) // (GAP + max((_width(block) for block in blocks), default=width)))
@@ -54,7 +57,7 @@ def _blocks(board: Board, width: int) -> Iterator[RichTable]:
 
 
 def _width(table: Table) -> int:
-    """Characters the table takes in a line."""
+    """The width of the table, in characters."""
     labels = max((len(row.label) for row in table.rows), default=0)
     columns = (
         max(len(column.title), len(column.group), *(len(_compact(row.cells[place], column.unit)) for row in table.rows))
@@ -83,6 +86,7 @@ def _rich_table(table: Table) -> RichTable:
 
 
 def _compact(cell: Cell, unit: Unit) -> str:
+    """A cell without the spaces that other formats put before ± and (: a terminal is narrow."""
     return shown(cell, unit).replace(" ±", "±").replace(" (", "(")
 
 
