@@ -1,1 +1,1 @@
-"""What the figures of a comparison allow to say: intervals, paired comparisons, ranks, and both in words."""
+"""What the results of a comparison show: intervals, paired comparisons, ranks, and sentences about them."""

@@ -1,4 +1,4 @@
-"""The scores that many methods have in common: all of them on the same datasets and seeds."""
+"""The scores that many methods have in common: all of them on the same datasets and seeds, as ranks require."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,10 +13,17 @@ from promptarena.benchmark.statistics.scores import NoScoresError, Scores
 
 @dataclass(frozen=True)
 class Block:
-    """`values` (cells, methods, sides) in percent, the cells dataset by dataset with `sizes` seeds each.
+    """A complete block of scores.
 
-    `datasets` are titles. `left_out` says in lines what is not in the block and why. `one_training`: one seed, the same
-    training on all datasets, so nothing to judge its luck by.
+    Args:
+        labels: The methods.
+        datasets: The datasets' titles.
+        sizes: The number of seeds of each dataset.
+        values: (cells, methods, sides) accuracies in percent. A cell is a dataset and a seed, dataset by dataset; the
+            sides are base and novel for HM, otherwise one.
+        left_out: Lines on what is not in the block, and why.
+        one_training: Whether all datasets share the training of a single seed, so that nothing can be said of other
+            seeds.
     """
 
     labels: tuple[str, ...]
@@ -28,9 +35,16 @@ class Block:
 
 
 def complete_block(scores: Scores) -> Block:
-    """The datasets and seeds that more than half of the methods have, and the methods that have all of these.
+    """Select the datasets and seeds that more than half of the methods have, and the methods that have all of these.
 
-    Further readings of a method take no part. Raises NoScoresError when nothing is left.
+    Args:
+        scores: The scores. Further readings of a method take no part.
+
+    Returns:
+        The block. A method without seeds has its one score in the cell of every seed.
+
+    Raises:
+        NoScoresError: Nothing is left.
     """
     names = [label for label in scores.cells if label not in scores.readings]
     seeds = _common(scores, names)
@@ -54,7 +68,7 @@ def complete_block(scores: Scores) -> Block:
 
 
 def _common(scores: Scores, names: Sequence[str]) -> dict[str, list[Seed]]:
-    """Datasets with the seeds that more than half of the methods have; a method without seeds has every seed."""
+    """The seeds, by dataset, that more than half of the methods have; a method without seeds counts for each."""
     common: dict[str, list[Seed]] = {}
     for name, _ in scores.datasets:
         cells = [scores.cells[label][name] for label in names if name in scores.cells[label]]
@@ -67,6 +81,7 @@ def _common(scores: Scores, names: Sequence[str]) -> dict[str, list[Seed]]:
             common[name] = [None]
     if not scores.crossed or not common:
         return common
+    # Shared trainings: a seed counts only where all datasets have it, since the bootstrap draws it for all at once.
     everywhere = set.intersection(*map(set, common.values()))
     return {name: [seed for seed in drawn if seed in everywhere] for name, drawn in common.items() if everywhere}
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     pass
 
 PART = "statistics"
+"""The `part` of these boards in file names and data formats."""
 
 _OUTCOMES: Mapping[str, Outcome] = {"Won": "win", "Tied": "tie", "Lost": "loss"}
 
@@ -36,10 +37,18 @@ _AGAINST = (
 
 
 def statistics_board(query: BoardQuery, *, reference: str = "") -> Board:
-    """A board of ranks, for every metric of the protocol (few-shot: every number of shots), and its words as notes.
+    """Build the board of statistics that belongs to a leaderboard.
 
-    With a `reference`, a method's label, there are also the differences of all other methods from it. In brief it is
-    what the headline figures allow to say. Raises UserError as `leaderboard` does, and for a reference without results.
+    Args:
+        query: Which leaderboard.
+        reference: The label of a method to compare all others with; empty: ranks only.
+
+    Returns:
+        A board with the ranks for every metric of the protocol (few-shot: every number of shots), the differences from
+        the reference in points with p-values, and sentences as notes. Its `brief` notes are about the headline metric.
+
+    Raises:
+        UserError: The reference has no results, or as `leaderboard` does.
     """
     board = query.board
     every = _every(query)
@@ -78,7 +87,7 @@ def statistics_board(query: BoardQuery, *, reference: str = "") -> Board:
 
 
 def _every(query: BoardQuery) -> dict[str, Scores]:
-    """The scores of each metric, or of each number of shots, by the key of its columns."""
+    """The scores of each metric, or of each number of shots, by the beginning of their columns' keys."""
     info = protocol_info(query.protocol)
     if info.by_shots:
         return {f"shots_{count}": read_scores(query, shots=count) for count in query.shots}
@@ -94,7 +103,7 @@ def _known(scores: Scores, reference: str) -> bool:
 
 
 def _headline(every: Mapping[str, Scores]) -> str:
-    """The key of what the protocol is judged by: its first metric, or the most shots that were scored."""
+    """The key of the headline: the protocol's first metric, or the largest number of shots that was scored."""
     scored = [key for key, scores in every.items() if any(scores.cells.values())]
     return max(scored, key=lambda key: every[key].shots, default=next(iter(every)))
 
@@ -118,7 +127,7 @@ def _ranks(every: Mapping[str, Scores], rankings: Mapping[str, Ranking], labels:
 
 
 def _ordered(rankings: Mapping[str, Ranking], every: Mapping[str, Scores], labels: Sequence[str]) -> list[str]:
-    """The labels by rank where the headline ranks them, the others after."""
+    """The labels by mean rank in the headline; labels that are not ranked follow."""
     headline = rankings.get(_headline(every))
     ranked = [each.label for each in headline.methods] if headline else []
     return [*ranked, *(label for label in labels if label not in ranked)]

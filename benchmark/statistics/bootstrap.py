@@ -1,6 +1,6 @@
-"""The hierarchical bootstrap: datasets drawn with replacement, then seeds within each.
+"""The hierarchical bootstrap: datasets are drawn with replacement, then seeds within each.
 
-`scipy.stats.bootstrap` draws single observations and knows no levels, so the draws are made here, as weights: row r of
+`scipy.stats.bootstrap` draws single observations and has no levels, so the draws are made here, as weights: row r of
 `draw_weights` times the observations is the r-th resampled mean.
 """
 
@@ -18,16 +18,30 @@ from promptarena.benchmark.core.keys import generator
 Array = NDArray[np.float64]
 
 DRAWS = 10_000
+"""Resamples. The number is also part of the random key, so another one changes every interval."""
 LEVEL = 0.95
+"""The level of all intervals."""
 
 
 @lru_cache(maxsize=4)
 def draw_weights(sizes: tuple[int, ...], crossed: bool, draws: int = DRAWS) -> Array:
-    """Weights (draws, cells) of the observations, dataset by dataset; every row sums to 1. Read-only.
+    """The weights of the observations in each resample.
 
-    `sizes` counts the seeds of each dataset (both at least 1). `crossed`: a seed is the same training on all datasets,
-    so that seeds are drawn once for all of them; the sizes must agree then. Equal arguments give equal weights.
+    Args:
+        sizes: The number of seeds of each dataset (at least one dataset, at least one seed each).
+        crossed: Whether a seed is the same training on all datasets. Seeds are then drawn once for all datasets, and
+            all sizes must be equal.
+        draws: The number of resamples.
+
+    Returns:
+        (draws, cells) weights, read-only, the cells dataset by dataset. Every row sums to 1. Equal arguments give equal
+        weights, in every process.
+
+    Raises:
+        ValueError: `crossed` with sizes that differ.
     """
+    # The generator's key and the order of the draws below (datasets first, then seeds, dataset by dataset) decide every
+    # interval; a change of either changes recorded tables. A multinomial gives the counts of a draw with replacement.
     random = generator("hierarchical bootstrap", list(sizes), crossed, draws)
     count = len(sizes)
     datasets = random.multinomial(count, [1 / count] * count, size=draws)
@@ -41,18 +55,29 @@ def draw_weights(sizes: tuple[int, ...], crossed: bool, draws: int = DRAWS) -> A
             for place, size in enumerate(sizes)
         ]
         weights = np.concatenate(picked, axis=1)
+    # The cache hands out the same array again, so nobody may change it.
     weights.flags.writeable = False
     return weights
 
 
 def spans(sizes: Sequence[int]) -> list[slice]:
-    """Where each dataset's observations are."""
+    """The slice of each dataset's cells, given the number of seeds of each.
+
+    >>> spans([3, 2])
+    [slice(0, 3, None), slice(3, 5, None)]
+    """
     return [slice(end - size, end) for end, size in zip(accumulate(sizes), sizes, strict=True)]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """The 95 % interval `low` to `high`, and `p`, one minus the level of the interval that would just reach 0."""
+    """A 95 % confidence interval and its p-value.
+
+    Args:
+        low: Lower end, in the unit of the figure.
+        high: Upper end, in the unit of the figure.
+        p: Two-sided: one minus the level of the interval that would just reach 0.
+    """
 
     low: float
     high: float
@@ -60,18 +85,32 @@ class Interval:
 
 
 def interval(centre: float, resampled: Array, datasets: int) -> Interval:
-    """What the resampled values (draws,) of a figure over at least two datasets say about `centre`."""
+    """The interval of a figure from its resampled values.
+
+    Args:
+        centre: The figure, an average over datasets.
+        resampled: (draws,) its values in the resamples, in the same unit.
+        datasets: The number of datasets, at least two.
+    """
     return student(centre, float(np.std(resampled)), datasets)
 
 
 def student(centre: float, error: float, datasets: int) -> Interval:
-    """Student's t interval about a figure over at least two datasets; `error` is the standard deviation of its
-    resampled values.
+    """Student's t interval of a figure from the spread of its resampled values.
 
-    With `datasets` - 1 degrees of freedom, and the error raised by sqrt(n / (n - 1)) for what a resample of n datasets
-    lacks in spread. Percentiles of the resampled values would be too narrow: docs/statistics.md gives the coverage of
-    both.
+    The interval is centre ± t(0.975, n - 1) · error · sqrt(n / (n - 1)) for n datasets. The last factor makes up for
+    the spread that a resample of n datasets lacks. Percentiles of the resampled values would be too narrow:
+    docs/statistics.md gives the coverage of both.
+
+    Args:
+        centre: The figure, an average over datasets.
+        error: The standard deviation (ddof 0) of its resampled values, in the same unit.
+        datasets: The number of datasets, at least two.
+
+    Returns:
+        The interval in the same unit. Without any spread p is 1 if the figure is 0, otherwise 0.
     """
+    # Student's t distribution function and its inverse, as in `scipy.stats.t`, which imports slowly.
     from scipy.special import stdtr, stdtrit
 
     freedom, error = datasets - 1, error * math.sqrt(datasets / (datasets - 1))

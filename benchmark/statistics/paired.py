@@ -1,4 +1,4 @@
-"""Two methods compared where both were scored: dataset by dataset, and on average."""
+"""Two methods compared on the scores that both have: dataset by dataset, and on average."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,15 +13,21 @@ from promptarena.benchmark.statistics.scores import NoScoresError, Scores
 from promptarena.benchmark.statistics.significance import ALPHA, DECIMALS, holm, paired_t, wilcoxon
 
 Outcome = Literal["win", "tie", "loss"]
+"""Of the first method against the second on one dataset."""
 Cells = Mapping[Seed, tuple[float, ...]]
+"""The accuracies in percent of one method on one dataset, by seed."""
 
 
 @dataclass(frozen=True)
 class Difference:
     """The first method minus the second on one dataset, in points, over the seeds that both have.
 
-    `outcome` is a tie when the difference is no larger than the standard deviation of the seeds' own differences; with
-    one seed only equal scores tie.
+    Args:
+        dataset: The card name.
+        title: The dataset's title.
+        spread: The difference with its spread over seeds.
+        outcome: A tie if the difference is no larger than the standard deviation of the seeds' differences. With one
+            seed only equal scores are a tie.
     """
 
     dataset: str
@@ -34,14 +40,26 @@ class Difference:
 class Comparison:
     """The first method minus the second, in points.
 
-    `average` is the difference of what a leaderboard prints as their averages, over the shared `datasets` and seeds.
-    `low` to `high` is its 95 % interval over datasets and seeds; with one dataset over its seeds. It is None where
-    there is none. `on_these` is the average over the same datasets, seed by seed. `p` is that of `test`: Wilcoxon's
-    over datasets, with one dataset Student's t over seeds; `p_interval` is the interval's. Both are corrected by Holm's
-    method for the `family` of comparisons made together, as `p_holm` and, where all datasets share their trainings, as
-    `p_interval` itself. `missing` names the datasets that not both have, and `unpaired` counts the scores on shared
-    datasets that only one has. `one_training`: one seed, the same training on all datasets, so nothing to judge its
-    luck by.
+    Args:
+        first: The label of the first method.
+        second: The label of the second method.
+        words: What is scored, such as `HM`.
+        datasets: The differences on the datasets that both have.
+        average: The difference of the two averages, as a leaderboard prints them, over the shared datasets and seeds.
+        low: Lower end of the average's 95 % interval over datasets and seeds (one dataset: over its seeds); None where
+            it cannot be estimated.
+        high: Its upper end.
+        on_these: The average with its spread over the seeds that all these datasets share; None if there are none.
+        test: The test of `p`: Wilcoxon's over datasets; with one dataset Student's t-test over seeds.
+        p: The test's two-sided p-value; None without a test.
+        p_interval: The interval's p-value. If all datasets share their trainings, `against` corrects it by Holm's
+            method.
+        missing: The titles of the datasets that not both have.
+        unpaired: The number of scores on shared datasets that only one of them has.
+        one_training: Whether all datasets share the training of a single seed, so that nothing can be said of other
+            seeds.
+        p_holm: `p` after Holm's correction for the `family`; None for a comparison by itself.
+        family: The number of comparisons that are corrected together.
     """
 
     first: str
@@ -69,7 +87,7 @@ class Comparison:
 
     @property
     def told_apart(self) -> bool:
-        """Whether the methods differ by more than chance explains, by the test and by the interval."""
+        """Whether the methods differ significantly at level `ALPHA`, by the test and by the interval."""
         p = self.p if self.p_holm is None else self.p_holm
         return p is not None and self.p_interval is not None and max(p, self.p_interval) <= ALPHA
 
@@ -81,8 +99,18 @@ class Comparison:
 def compare(scores: Scores, first: str, second: str) -> Comparison:
     """Compare two methods on the datasets and seeds that both have.
 
-    A method without seeds has its one score beside each seed of the other. Raises NoScoresError for a method
-    without scores, and when the two share no dataset and seed.
+    The single score of a method without seeds is paired with each seed of the other.
+
+    Args:
+        scores: The scores of the protocol.
+        first: A method's label.
+        second: A method's label.
+
+    Returns:
+        The first minus the second, in points, without a correction for several comparisons.
+
+    Raises:
+        NoScoresError: A method has no scores, or the two share no dataset and seed.
     """
     first, second = scores.find(first), scores.find(second)
     shared, unpaired = _shared(scores, first, second)
@@ -100,6 +128,7 @@ def compare(scores: Scores, first: str, second: str) -> Comparison:
         _dataset(name, titles[name], by_cell[span].tolist(), centre)
         for name, span, centre in zip(shared, places, _difference(means).tolist(), strict=True)
     )
+    # The leaderboard's average: average the datasets first, then take the harmonic mean and the difference.
     average = float(_difference(means.mean(axis=0)))
     count = len(shared)
     deterministic = all(seed is None for by_seed in shared.values() for seed in by_seed)
@@ -127,6 +156,8 @@ def compare(scores: Scores, first: str, second: str) -> Comparison:
     if lone:
         return made
     weights = draw_weights(tuple(sizes), scores.crossed)
+    # The accuracies are resampled, not the differences: the harmonic mean is not linear, so it must be taken of the
+    # resampled averages. One matrix product does it for all resamples.
     resampled = (weights @ cells.reshape(len(cells), -1)).reshape(len(weights), *cells.shape[1:])
     over = interval(average, _difference(resampled), count)
     p = float(wilcoxon(_difference(means)[None])[0])
@@ -134,13 +165,21 @@ def compare(scores: Scores, first: str, second: str) -> Comparison:
 
 
 def against(scores: Scores, reference: str) -> list[Comparison]:
-    """Every other method minus the reference, with Holm's correction over all of these.
+    """Compare every other method with a reference, corrected for their number by Holm's method.
 
-    Where all datasets share their trainings, the intervals' p are corrected too: what a training's luck does on all
-    targets at once, no test over targets can see.
+    If all datasets share their trainings, the p-values of the intervals are corrected too: a training that happens to
+    be good raises all targets at once, and no test over targets can see that.
 
-    Further readings of a method are left out, and methods that share nothing with the reference. Raises
-    NoScoresError when the reference has no scores.
+    Args:
+        scores: The scores of the protocol. Further readings of a method are left out, and so are methods that share no
+            dataset and seed with the reference.
+        reference: A method's label.
+
+    Returns:
+        Each other method minus the reference, in points; those without a test last.
+
+    Raises:
+        NoScoresError: The reference has no scores.
     """
     reference = scores.find(reference)
     others = [label for label in scores.cells if label != reference and label not in scores.readings]
@@ -158,17 +197,25 @@ def against(scores: Scores, reference: str) -> list[Comparison]:
 
 
 def reported(sides: Array) -> Array:
-    """Scores from the accuracies on the last axis: their harmonic mean, for one of them itself."""
+    """The reported scores of accuracies.
+
+    Args:
+        sides: (..., sides) accuracies in percent: base and novel, or a single one.
+
+    Returns:
+        (...) their harmonic mean, by `scipy.stats.hmean`; a single accuracy is its own.
+    """
     from scipy import stats
 
     return np.asarray(stats.hmean(sides, axis=-1), dtype=np.float64)
 
 
 Pairs = dict[str, dict[Seed, tuple[tuple[float, ...], tuple[float, ...]]]]
+"""The accuracies in percent of two methods, by dataset and seed."""
 
 
 def _shared(scores: Scores, first: str, second: str) -> tuple[Pairs, int]:
-    """The scores of both by dataset and seed, where both have them, and how many are left out on their datasets."""
+    """The scores of both methods where both have them, and how many scores are left out on their shared datasets."""
     one, other = scores.cells[first], scores.cells[second]
     pairs: Pairs = {}
     unpaired = 0
@@ -189,7 +236,7 @@ def _shared(scores: Scores, first: str, second: str) -> tuple[Pairs, int]:
 
 
 def _drawn(one: Cells, other: Cells) -> list[Seed]:
-    """The seeds that either has; without any, the one score."""
+    """The seeds that either has; [None] if neither has seeds."""
     return [*sorted({seed for seed in (*one, *other) if seed is not None})] or [None]
 
 
@@ -202,7 +249,7 @@ def _at(cells: Cells, seed: Seed) -> tuple[float, ...]:
 
 
 def _difference(sides: Array) -> Array:
-    """First minus second, in points, from (..., methods, sides)."""
+    """First minus second in points, rounded so that equal scores tie, from (..., 2, sides) accuracies in percent."""
     both = reported(sides)
     return np.asarray(np.round(both[..., 0] - both[..., 1], DECIMALS))
 
@@ -215,6 +262,7 @@ def _dataset(name: str, title: str, by_seed: list[float], centre: float) -> Diff
 
 
 def _on_these(shared: Pairs, average: float) -> Spread | None:
+    """The average with its spread over the seeds that all shared datasets have; None if there are none."""
     everywhere = set.intersection(*(set(by_seed) for by_seed in shared.values()))
     if not everywhere:
         return None

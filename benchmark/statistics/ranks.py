@@ -1,10 +1,11 @@
-"""Many methods at once: mean ranks over datasets, Friedman's test, and which methods cannot be told apart.
+"""Many methods at once: mean ranks over datasets, Friedman's test, and which pairs differ significantly.
 
-Pairs are tested by Wilcoxon's signed-rank test with Holm's correction, which looks at no other method's scores. Where
-the number of pairs leaves that test no chance, whatever the scores, Nemenyi's critical difference of mean ranks is used
-instead. Which of the two it is depends on the numbers of methods and datasets alone, never on results. As in any
-comparison, the interval over datasets and seeds has to agree before two methods are told apart. Where all datasets
-share their trainings it is corrected too, for no test over datasets sees what a training's luck does to all of them.
+Pairs are tested by Wilcoxon's signed-rank test with Holm's correction, which depends on no other method's scores
+(Benavoli, Corani and Mangili, JMLR 17, 2016). With too many pairs no p-value could reach the level, whatever the
+scores; Nemenyi's critical difference of mean ranks is used then (Demšar, JMLR 7, 2006). The choice depends on the
+numbers of methods and datasets only, never on results. The interval over datasets and seeds must agree in every case.
+If all datasets share their trainings it is corrected too, because no test over datasets sees the luck of a training
+that affects them all.
 """
 
 from collections.abc import Sequence
@@ -33,7 +34,13 @@ Test = Literal["Wilcoxon with Holm's correction", "Nemenyi"]
 
 @dataclass(frozen=True)
 class Ranked:
-    """A method's mean rank (1 is best, ties share a rank) and average score in percent, over the ranking's datasets."""
+    """A method of a ranking.
+
+    Args:
+        label: The method's label.
+        rank: The mean rank over the ranking's datasets: 1 is best, equal scores share the mean of their ranks.
+        average: The average score over these datasets, in percent.
+    """
 
     label: str
     rank: float
@@ -42,10 +49,17 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two methods of a ranking, the better-ranked first, in points.
+    """Two methods of a ranking, the better-ranked first.
 
-    `difference` of their averages with its 95 % interval over datasets and seeds; Wilcoxon's `p` before and after
-    Holm's correction.
+    Args:
+        first: The label of the better-ranked method.
+        second: The label of the other method.
+        difference: The first average minus the second, in points.
+        low: Lower end of its 95 % interval over datasets and seeds.
+        high: Upper end of this interval.
+        p: Wilcoxon's two-sided p-value over datasets.
+        p_holm: `p` after Holm's correction for all pairs.
+        told_apart: Whether the two differ significantly.
     """
 
     first: str
@@ -60,13 +74,22 @@ class Pair:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Methods from the best mean rank to the worst, over `datasets` (titles) and per dataset `seeds` (fewest, most).
+    """Methods from the best mean rank to the worst.
 
-    `friedman` is that test's p (None with fewer than three methods). `test` decided about `pairs`; it is None, and
-    there are no pairs, where nothing can be tested: with one method, one dataset, or one training for all datasets.
-    `critical_difference` is Nemenyi's. `groups` are the longest runs of neighbours of which no two can be told apart,
-    `loose` the pairs that cannot be told apart although no group holds both. `left_out` says in lines what was not
-    ranked and why. `one_training`: one seed, the same training on all datasets.
+    Args:
+        words: What is scored, such as `HM`.
+        methods: The ranked methods, the best first.
+        datasets: The datasets' titles.
+        seeds: The smallest and the largest number of seeds of a dataset.
+        friedman: The p-value of Friedman's test; None with fewer than three methods.
+        test: What decides about the pairs; None, and no pairs, where nothing can be tested: with one method, one
+            dataset, or one training for all datasets.
+        critical_difference: Nemenyi's, in ranks; None if another test decides.
+        pairs: All pairs of methods.
+        groups: The longest runs of neighbours in which no two differ significantly.
+        loose: The pairs that do not differ significantly although no group contains both.
+        left_out: Lines on what was not ranked, and why.
+        one_training: Whether all datasets share the training of a single seed.
     """
 
     words: str
@@ -83,7 +106,7 @@ class Ranking:
     one_training: bool
 
     def beside(self, label: str) -> tuple[str, ...]:
-        """The methods that cannot be told apart from this one, best rank first."""
+        """The methods that do not differ significantly from this one, the best rank first."""
         near = {
             other
             for pair in self.pairs
@@ -96,14 +119,24 @@ class Ranking:
 def rank(scores: Scores) -> Ranking:
     """Rank methods over the datasets and seeds that more than half of them have.
 
-    A method that lacks one of these is left out; so are further readings of a method. Two methods are told apart when
-    Friedman's test (from three methods on), the test of the pair and the pair's interval all say that they differ.
-    Raises NoScoresError when there is nothing to rank.
+    Two methods differ significantly if Friedman's test (from three methods on), the test of the pair and the pair's
+    interval all say so.
+
+    Args:
+        scores: The scores of the protocol. A method that lacks one of these datasets and seeds is left out, and so are
+            further readings of a method.
+
+    Returns:
+        The ranking, with all pairs.
+
+    Raises:
+        NoScoresError: There is nothing to rank.
     """
     from scipy import stats
 
     block = complete_block(scores)
     means = np.array([block.values[span].mean(axis=0) for span in spans(block.sizes)])
+    # Rounded before ranking: scores that differ only by floating-point error share a rank.
     by_dataset, averages = np.round(reported(means), DECIMALS), reported(means.mean(axis=0))
     ranks = stats.rankdata(-by_dataset, axis=1).mean(axis=0)
     order = sorted(range(len(ranks)), key=lambda place: (ranks[place], -averages[place], block.labels[place]))
@@ -135,6 +168,9 @@ def rank(scores: Scores) -> Ranking:
 
 
 def _test(methods: int, datasets: int) -> tuple[Test, float | None]:
+    # Holm multiplies the smallest p-value by the number of pairs: if even that can exceed the level, no pair has a
+    # chance.
+    """The test for so many methods and datasets, and for Nemenyi's its critical difference in ranks."""
     pairs = methods * (methods - 1) / 2
     if methods == 2 or pairs * smallest_wilcoxon(datasets) <= ALPHA:
         return "Wilcoxon with Holm's correction", None
@@ -180,15 +216,18 @@ def _pairs(
 
 
 def _errors(values: Array, sizes: tuple[int, ...], crossed: bool) -> Array:
-    """The bootstrap's standard deviations (methods, methods) of the differences between averages."""
+    """The bootstrap's standard deviations (methods, methods), in points, of the differences between averages."""
     weights = draw_weights(sizes, crossed)
     resampled = reported((weights @ values.reshape(len(values), -1)).reshape(len(weights), *values.shape[1:]))
+    # var(a - b) = var(a) + var(b) - 2 cov(a, b): one covariance matrix in place of a resampled difference for each
+    # pair. Rounding can make a variance of 0 slightly negative, hence the maximum.
     covariance = np.cov(resampled, rowvar=False, ddof=0)
     variances = covariance.diagonal()
     return np.asarray(np.sqrt(np.maximum(0.0, variances[:, None] + variances - 2 * covariance)))
 
 
 def _groups(labels: Sequence[str], pairs: Sequence[Pair]) -> tuple[tuple[str, ...], ...]:
+    """The longest runs of neighbours, from the best rank on, in which no two differ significantly."""
     near = {frozenset((pair.first, pair.second)) for pair in pairs if not pair.told_apart}
     groups: list[tuple[str, ...]] = []
     reached = 0

@@ -1,4 +1,4 @@
-"""What is compared: the accuracies of one protocol by method, dataset and seed, read from the tidy frame."""
+"""The scores that are compared: the accuracies of one protocol by method, dataset and seed, from the tidy frame."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,21 +26,28 @@ _SUBSETS: Mapping[Metric, tuple[str, ...]] = {
     "novel": ("novel",),
     "accuracy": ("all",),
 }
+"""The class subsets whose accuracies make one score of each metric."""
 
 
 class NoScoresError(UserError):
-    """Results are missing: there is nothing to compare, to rank or to draw."""
+    """Results are missing: there is nothing to compare, to rank or to plot."""
 
 
 @dataclass(frozen=True)
 class Scores:
     """The scores of the methods of one protocol.
 
-    `cells[label][dataset][seed]` holds the accuracies in percent that make one score, their harmonic mean: (base,
-    novel) for the metric "hm", otherwise one. The seed of a method that draws nothing is None. `datasets` are (card
-    name, title) in table order, in the transfer protocols the targets only. `readings` are the labels of further
-    readings of another's learner. `named` has for a method that ran with several numbers of shots its label with the
-    most of them. `shots` is 0 outside the few-shot protocol.
+    Args:
+        protocol: The protocol's name.
+        metric: What is scored.
+        datasets: (card name, title) in table order; in the transfer protocols the targets only.
+        cells: `cells[label][dataset][seed]` has the accuracies in percent of one score: (base, novel) for "hm", whose
+            harmonic mean is the score; otherwise a single one. The seed is None for a method that uses no random
+            numbers.
+        readings: The labels of further readings: other ways to classify with a method's trained learner.
+        named: For a method that ran with several numbers of shots, its label with the largest number.
+        shots: Training images per class in the few-shot protocol; 0 in the others.
+        miniature: Whether results of the miniature are among them.
     """
 
     protocol: Protocol
@@ -53,7 +60,14 @@ class Scores:
     miniature: bool = False
 
     def find(self, name: str) -> str:
-        """The label of a method's scores. Raises NoScoresError when there are none."""
+        """The label under which a method has scores.
+
+        Args:
+            name: A method's label, with or without its number of shots.
+
+        Raises:
+            NoScoresError: It has no scores.
+        """
         label = self.named.get(name, name)
         if label not in self.cells:
             raise NoScoresError(str(unknown(f"method with {self.protocol} results", name, self.cells)))
@@ -61,7 +75,7 @@ class Scores:
 
     @property
     def crossed(self) -> bool:
-        """Whether one training per seed is scored on all datasets, so that these share its luck."""
+        """Whether one training per seed is scored on all datasets, so that its luck affects all of them."""
         return protocol_info(self.protocol).is_transfer
 
     @property
@@ -77,12 +91,12 @@ def read_scores(
     metric: Metric | None = None,
     shots: int | None = None,
 ) -> Scores:
-    """The scores behind a protocol's leaderboard, of the query's methods and seeds.
+    """Read the scores of a leaderboard from the frame.
 
     Args:
-        query: Which leaderboard.
-        metric: What is scored (default: the protocol's headline).
-        shots: The number of shots, few-shot only (default: the largest of the query's that occurs).
+        query: Which leaderboard; only its methods and seeds are read.
+        metric: What is scored; None: the protocol's headline metric.
+        shots: Training images per class, few-shot only; None: the largest of the query's numbers that occurs.
 
     Returns:
         The accuracies in percent; in the transfer protocols those of the targets only.
@@ -109,6 +123,7 @@ def read_scores(
     at = (shots if shots is not None else max(picked.taught, default=0)) if info.by_shots else 0
     if info.by_shots:
         ours = ours[ours["shots"] == at]
+    # In ascending order the largest number of shots comes last, so it is the one that `named` keeps.
     ours = ours.sort_values("shots", kind="stable")
     named = dict(zip(ours["plain_label"], ours["label"], strict=True)) if picked.marked else {}
     chosen = metric or info.headline
@@ -128,6 +143,10 @@ def read_scores(
 def _cells(
     rows: Sequence[Mapping[Any, Any]], subsets: tuple[str, ...]
 ) -> dict[str, dict[str, dict[Seed, tuple[float, ...]]]]:
+    """The complete scores: those with an accuracy for every subset.
+
+    A run without a seed does not count for a method that has runs with seeds.
+    """
     found: dict[str, dict[str, dict[Seed, dict[str, float]]]] = {}
     for row in rows:
         by_dataset = found.setdefault(row["label"], {})

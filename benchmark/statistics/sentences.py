@@ -8,13 +8,22 @@ from promptarena.benchmark.statistics.ranks import Ranking
 from promptarena.benchmark.statistics.significance import ALPHA, smallest_wilcoxon
 
 _NAMED = 6
+"""How many names a sentence lists; of the others it gives the number."""
 _SPELT_OUT = 8
+"""Up to so many comparisons each get their own sentences."""
 _ALONE = " The interval is of these two alone; the verdict is among all pairs of {} methods."
 _ONE_TRAINING = "With one seed all targets share one training, so nothing can be said of other seeds."
 
 
 def against_words(comparisons: Sequence[Comparison]) -> list[str]:
-    """What comparisons with one reference say: each in its own words, of many only which are told apart."""
+    """Say how methods compare with one reference.
+
+    Args:
+        comparisons: Comparisons with the same second method, at least one.
+
+    Returns:
+        One text per comparison; if there are many, a single line that lists those above, those below and the others.
+    """
     if len(comparisons) <= _SPELT_OUT:
         return [words(each) for each in comparisons]
     reference, of = comparisons[0].second, comparisons[0].words
@@ -29,12 +38,12 @@ def against_words(comparisons: Sequence[Comparison]) -> list[str]:
 
 
 def words(comparison: Comparison) -> str:
-    """What a comparison says, in one to three sentences."""
+    """Say what a comparison shows, in one to three sentences."""
     return " ".join((_verdict(comparison), *_limits(comparison)))
 
 
 def ranking_words(ranking: Ranking) -> str:
-    """What a ranking says, in one to three sentences."""
+    """Say what a ranking shows, in one to three sentences."""
     best = ranking.methods[0]
     count = len(ranking.methods)
     over = sample(len(ranking.datasets), ranking.seeds)
@@ -46,7 +55,7 @@ def ranking_words(ranking: Ranking) -> str:
 
 
 def first_two(ranking: Ranking) -> str:
-    """How far the first method of a ranking is above the second; empty where their difference was not tested."""
+    """Say how far the first method of a ranking is above the second; empty if their difference was not tested."""
     if not ranking.pairs:
         return ""
     pair = ranking.pairs[0]
@@ -62,14 +71,22 @@ def first_two(ranking: Ranking) -> str:
 
 
 def sample(datasets: int, seeds: tuple[int, int]) -> str:
-    """What figures rest on: `11 datasets x 3 seeds`."""
+    """How many datasets and seeds a statement rests on.
+
+    Args:
+        datasets: The number of datasets.
+        seeds: The smallest and the largest number of seeds of a dataset.
+
+    >>> sample(11, (3, 3))
+    '11 datasets x 3 seeds'
+    """
     fewest, most = seeds
     runs = f"{most} seed{'' if most == 1 else 's'}" if fewest == most else f"{fewest} to {most} seeds"
     return f"{datasets} dataset{'' if datasets == 1 else 's'} x {runs}"
 
 
 def p_words(p: float, name: str = "p") -> str:
-    """A p-value in print: `p = 0.21`, `p = 0.0029`, `p < 0.001`."""
+    """The printed text of a p-value with its name: `p = 0.21`, `p = 0.0029`, `p < 0.001`."""
     text = p_text(p)
     return f"{name} < {text[1:]}" if text.startswith("<") else f"{name} = {text}"
 

@@ -1,4 +1,4 @@
-"""The tests, by scipy and statsmodels."""
+"""The significance tests, computed with scipy and statsmodels."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,28 @@ import numpy as np
 from promptarena.benchmark.statistics.bootstrap import Array
 
 ALPHA = 0.05
+"""The level of every test."""
 EXHAUSTIVE = 13
-"""Up to so many differences all their signs are tried, as scipy does."""
+"""Up to so many differences the p-value is exact: all their signs are tried. scipy has the same limit where there are
+ties.
+"""
 DECIMALS = 9
-"""Differences are rounded to so many decimals of a point: what is equal but for the arithmetic is a tie."""
+"""Differences are rounded to so many decimals of a point, so that values that differ only by floating-point error are
+ties.
+"""
 
 
 def wilcoxon(differences: Array) -> Array:
-    """Two-sided p of Wilcoxon's signed-rank test for every row (rows, n >= 2) of differences; zeros are dropped.
+    """Wilcoxon's signed-rank test for every row, two-sided.
 
-    Exact for up to 13 differences, ties and zeros included: the same p as `scipy.stats.wilcoxon`, which with ties takes
-    minutes for what this does in a moment. Beyond that, scipy's. A row of zeros has p = 1.
+    Up to 13 differences it is exact, with ties and zeros: the same p-values as `scipy.stats.wilcoxon`, which takes
+    minutes for rows with ties where this takes a moment. With more differences it is `scipy.stats.wilcoxon` itself.
+
+    Args:
+        differences: (rows, n) with n >= 2, in points. Zeros are dropped.
+
+    Returns:
+        (rows,) p-values. A row of zeros has p = 1.
     """
     from scipy import stats
 
@@ -26,6 +37,7 @@ def wilcoxon(differences: Array) -> Array:
         return np.array([stats.wilcoxon(row).pvalue if row.any() else 1.0 for row in rounded])
     sizes = np.where(rounded == 0, np.nan, np.abs(rounded))
     ranks = np.nan_to_num(stats.rankdata(sizes, axis=1, nan_policy="omit")) * np.sign(rounded)
+    # An infinite number of resamples means all 2^n signs. The batch bounds memory; it does not change the p-values.
     tested = stats.permutation_test(
         (ranks,), np.sum, permutation_type="samples", vectorized=True, n_resamples=np.inf, batch=64, axis=1
     )
@@ -33,12 +45,23 @@ def wilcoxon(differences: Array) -> Array:
 
 
 def smallest_wilcoxon(datasets: int) -> float:
-    """The smallest two-sided p that the exact test can give."""
+    """The smallest two-sided p-value that the exact test can give: 2 / 2^n, when all n differences have the same sign.
+
+    >>> smallest_wilcoxon(5)
+    0.0625
+    """
     return float(2.0 ** (1 - datasets))
 
 
 def paired_t(differences: Sequence[float]) -> float:
-    """Two-sided p of the paired t-test, from at least two differences."""
+    """The paired t-test, two-sided, by `scipy.stats.ttest_1samp`.
+
+    Args:
+        differences: At least two, in points.
+
+    Returns:
+        The p-value: 1 if all differences are 0, and 0 if all are equal but not 0, where t is undefined.
+    """
     from scipy import stats
 
     rounded = np.round(differences, DECIMALS)
@@ -50,14 +73,23 @@ def paired_t(differences: Sequence[float]) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values after Holm's correction for their number."""
+    """The p-values after Holm's correction for their number (`statsmodels.stats.multitest.multipletests`), in the same
+    order.
+    """
     from statsmodels.stats.multitest import multipletests
 
     return [float(p) for p in multipletests(list(p_values), method="holm")[1]] if p_values else []
 
 
 def friedman(values: Array) -> float:
-    """p of Friedman's test for values (datasets >= 2, methods >= 3)."""
+    """Friedman's test whether any of the methods differ, by `scipy.stats.friedmanchisquare`.
+
+    Args:
+        values: (datasets, methods) scores, at least two datasets and three methods.
+
+    Returns:
+        The p-value; 1 if on every dataset all methods are equal, where the statistic is undefined.
+    """
     from scipy import stats
 
     if (values == values[:, :1]).all():
@@ -66,7 +98,18 @@ def friedman(values: Array) -> float:
 
 
 def critical_difference(methods: int, datasets: int) -> float:
-    """Nemenyi's: mean ranks that are at least so far apart differ at level `ALPHA`, whichever of all pairs it is."""
+    """Nemenyi's critical difference at level `ALPHA` (Demšar, JMLR 7, 2006, section 3.2.2).
+
+    It is q sqrt(k (k + 1) / (6 n)) for k methods and n datasets, where q is the quantile of the studentized range for
+    infinite degrees of freedom, divided by sqrt(2).
+
+    Args:
+        methods: k, at least two.
+        datasets: n, at least one.
+
+    Returns:
+        In ranks: two methods differ significantly if their mean ranks are at least this far apart.
+    """
     from scipy import stats
 
     quantile = float(stats.studentized_range.ppf(1 - ALPHA, methods, np.inf))
