@@ -1,4 +1,4 @@
-"""The distances to published figures as tables, which every format can print."""
+"""The distances to published figures as tables, which every format of the leaderboard can print."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PART = "published"
+"""The `part` of these boards in file names and data formats."""
 
 _METRICS = {"base": "Base", "novel": "Novel", "hm": "HM", "accuracy": "Accuracy"}
 _CAPTION = (
@@ -28,13 +29,26 @@ _CAPTION = (
     "but at least 0.05 points (methods without seeds: 0.2 points); off: beyond."
 )
 _NAMED = 3
+"""How many figures a note names; of the others it gives the number."""
 
 
 def distance_board(query: BoardQuery, published: "pd.DataFrame", *, barred: str = "") -> Board:
-    """A board with three columns for each figure (ours, published, distance): the averages, then dataset by dataset.
+    """Build the board of distances to published figures.
 
-    Arguments and errors are those of `distances`. Datasets without any published figure have no table but a note; so
-    does every reason why figures are not comparable, and every source.
+    Each figure has three columns: ours and the published one in percent, and their distance in points. The table of
+    averages comes first, then one per dataset. A dataset without any published figure has no table but a note. There is
+    also a note for every reason why figures are not comparable, and for every source.
+
+    Args:
+        query: Which leaderboard.
+        published: What `load_published` returns.
+        barred: Why no figure is comparable with published ones; empty if they are.
+
+    Returns:
+        The board.
+
+    Raises:
+        UserError: As `distances` does.
     """
     found = distances(query, published, barred=barred)
     board, datasets = query.board, query.datasets
@@ -65,7 +79,7 @@ def distance_board(query: BoardQuery, published: "pd.DataFrame", *, barred: str 
 
 @dataclass(frozen=True)
 class _Layout:
-    """What rows and groups of columns are called; `several`: the runs differ in their shots."""
+    """The names of rows and column groups; `several` says whether the runs differ in their number of shots."""
 
     info: ProtocolInfo
     several: bool
@@ -124,7 +138,7 @@ def _distance(each: Distance) -> Cell:
 
 
 def _reasons(shown: Sequence[Distance], titles: Mapping[str, str], layout: _Layout) -> list[str]:
-    """A line for each reason why figures have no verdict, with those it holds for."""
+    """A line for each reason why figures have no verdict, with the figures concerned."""
     totals = Counter(layout.row(each) for each in shown)
     lines: dict[str, dict[str, list[str]]] = {}
     for each in shown:
@@ -147,7 +161,7 @@ def _some(figures: Sequence[str], total: int) -> str:
 
 
 def _sources(shown: Iterable[Distance], layout: _Layout) -> list[str]:
-    """A line for each source, with the methods whose figures it gives."""
+    """A line for each source, with the methods whose figures come from it."""
     methods: dict[tuple[str, str], dict[str, None]] = {}
     for each in shown:
         if each.published:
@@ -156,7 +170,7 @@ def _sources(shown: Iterable[Distance], layout: _Layout) -> list[str]:
 
 
 def _cautions(shown: Iterable[Distance], titles: Mapping[str, str], layout: _Layout) -> list[str]:
-    """A line for each figure that is used though something speaks against it."""
+    """A line for each figure that is used although something speaks against it."""
     return [
         f"{layout.row(each)}, {titles[each.dataset]} {layout.group(each)}: {each.published.text} is taken; "
         f"{each.published.caution}"

@@ -1,6 +1,6 @@
-"""Whether printed tables agree with themselves: harmonic means and averages, recomputed from rounded figures.
+"""Check printed tables against themselves: harmonic means and averages are recomputed from the rounded figures.
 
-A printed number stands for all numbers that round to it. Two figures agree when some numbers they may stand for do.
+A printed number stands for all numbers that round to it. Two figures agree if some of the numbers they stand for do.
 """
 
 import math
@@ -12,21 +12,24 @@ from promptarena.benchmark.core.subsets import harmonic_mean
 from promptarena.benchmark.published.rows import AVERAGE, SOURCE, PublishedRow
 
 Interval = tuple[float, float]
+"""(lower end, upper end) in percent."""
 EPSILON = 1e-9
-"""Of binary fractions: ends of intervals that touch count as common."""
+"""Float tolerance in percent: intervals that only touch agree."""
 
 Place = tuple[str, str]
-"""Dataset and metric."""
+"""(dataset, metric)."""
 Line = Mapping[Place, str]
-"""A method's numbers in one table as printed."""
+"""The numbers of a method in one table, as printed."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What the other figures of its line say of a figure.
+    """What the other figures of its line say about a figure.
 
-    `recomputed` is what they give for it, NaN where they do not decide it; `flag` how it disagrees with that. `caution`
-    names a flagged figure that this one is a part of: one of them is wrong.
+    Args:
+        recomputed: The value that they give for it, in percent; NaN if they do not determine it.
+        flag: How the figure disagrees with this value; empty if it does not.
+        caution: A flagged figure that is computed from this one: one of the two is wrong.
     """
 
     recomputed: float
@@ -35,10 +38,16 @@ class Finding:
 
 
 def findings(rows: Sequence[PublishedRow]) -> list[Finding]:
-    """A finding for each row.
+    """Check every row against the other figures of its line.
 
-    A harmonic mean is that of base and novel beside it, in the average too. An average of base, novel or accuracy is
-    the mean over the protocol's datasets.
+    A harmonic mean must be that of base and novel beside it, in the average as well. An average of base, novel or
+    accuracy must be the mean over the protocol's datasets.
+
+    Args:
+        rows: All rows; those with the same source, protocol, printed name and shots form a line.
+
+    Returns:
+        One finding per row, in the same order.
     """
     lines: dict[tuple[str, ...], dict[Place, str]] = {}
     for row in rows:
@@ -57,7 +66,11 @@ def findings(rows: Sequence[PublishedRow]) -> list[Finding]:
 
 
 def interval(printed: str) -> Interval:
-    """The accuracies that round to a printed one, with both ends."""
+    """The accuracies in percent that round to a printed one, both ends included.
+
+    >>> interval("81.5")
+    (81.45, 81.55)
+    """
     half = 0.5 * 10.0 ** -len(printed.partition(".")[2])
     return max(0.0, float(printed) - half), float(printed) + half
 
@@ -67,7 +80,7 @@ def _line(row: PublishedRow) -> tuple[str, ...]:
 
 
 def _parts(row: PublishedRow) -> list[Place]:
-    """What a figure is computed from; empty for one that is measured."""
+    """The figures that a figure is computed from; empty for a measured one."""
     if row.metric == "hm":
         return [(row.dataset, "base"), (row.dataset, "novel")]
     if row.dataset == AVERAGE:
@@ -76,13 +89,14 @@ def _parts(row: PublishedRow) -> list[Place]:
 
 
 def _checked(row: PublishedRow, line: Line) -> tuple[float, str]:
-    """What its parts give (NaN: nothing), and how it disagrees."""
+    """The value that its parts give (NaN: they give none), and how the printed figure disagrees with it."""
     parts = _all(line, _parts(row))
     if not parts:
         return math.nan, ""
     if row.metric == "hm":
         base, novel = parts
         computed = harmonic_mean(float(base), float(novel))
+        # The harmonic mean rises with both of its parts, so its extremes are at the ends of their intervals.
         lowest, highest = (harmonic_mean(*ends) for ends in zip(interval(base), interval(novel), strict=True))
         if _common(interval(row.value), (lowest, highest)):
             return computed, ""
@@ -98,7 +112,7 @@ def _checked(row: PublishedRow, line: Line) -> tuple[float, str]:
 
 
 def _all(line: Line, places: Iterable[Place]) -> list[str]:
-    """The numbers at these places; none when one is missing."""
+    """The numbers at these places; none if one of them is missing."""
     found = [line.get(place, "") for place in places]
     return found if all(found) else []
 

@@ -1,4 +1,4 @@
-"""How far our figures are from the published ones, and what may be said of that. Pure functions on frames."""
+"""How far our figures are from published ones, and whether that counts as reproduced. Pure functions on frames."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -17,15 +17,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PUBLISHED_SEEDS = 3
-"""What a published mean is taken to be over; the field's papers say seeds 1 to 3."""
+"""The number of seeds that a published mean is assumed to be over; the field's papers use seeds 1 to 3."""
 PUBLISHED_SHOTS = 16
-"""Training images per class in all published figures outside the few-shot protocol."""
+"""Training images per class of all published figures outside the few-shot protocol."""
 ROUNDING_POINTS = 0.05
-"""The field's code prints the accuracy of a run with one decimal, and means are taken of what is printed."""
+"""The least allowance: the field's code prints the accuracy of each run with one decimal and averages the printed
+values.
+"""
 DETERMINISTIC_POINTS = 0.2
-"""For a method that draws nothing at random: precision and image libraries alone move zero-shot CLIP by 0.1 to 0.2."""
+"""The allowance for methods without seeds: precision and image libraries alone move zero-shot CLIP by 0.1 to 0.2."""
 EPSILON = 1e-9
-"""Of binary fractions: a distance of just the allowance counts as within."""
+"""Float tolerance: a distance equal to the allowance counts as reproduced."""
 
 Verdict = Literal["reproduced", "off", "no verdict", "not comparable"]
 UNPUBLISHED = "no published figure"
@@ -39,11 +41,19 @@ _UNFIT: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Distance:
-    """A figure of ours beside the published one.
+    """One of our figures beside the published one.
 
-    `dataset` is a card's name or "average", `metric` base, novel, hm or accuracy, `shots` ours. `ours` is a cell of the
-    leaderboard. `points` is ours minus published, None where the two must not be subtracted; up to `allowance` points
-    it counts as reproduced. `reason` says why there is no verdict, or why the figures are not comparable.
+    Args:
+        label: The row's label.
+        dataset: The card name of the scored dataset, or "average".
+        metric: "base", "novel", "hm" or "accuracy".
+        shots: Our number of training images per class.
+        ours: The cell of our leaderboard, in percent.
+        published: The published figure; None if there is none.
+        verdict: Whether ours reproduces it.
+        points: Ours minus published; None if the two must not be subtracted.
+        allowance: The largest distance, in points, that counts as reproduced; None without such a verdict.
+        reason: Why there is no verdict, or why the figures are not comparable.
     """
 
     label: str
@@ -66,17 +76,18 @@ class Distance:
 
 
 def distances(query: BoardQuery, published: "pd.DataFrame", *, barred: str = "") -> list[Distance]:
-    """Every figure of a protocol's leaderboard beside the published one, averages included.
+    """Compare every figure of a protocol's leaderboard with the published one, averages included.
 
-    A published figure of kind "own paper" or "quoted" that agrees with its own table is what a verdict rests on. Ours
-    must be complete and made alike: 16 shots (few-shot: as many), the method's own settings, OpenAI's ViT-B/16, the
-    published split, the source ImageNet, an average over the same datasets. Then the verdict is "reproduced" within
-    `allowance` points, "off" beyond. With one seed there is none.
+    A verdict rests on published figures of kind "own paper" or "quoted" that agree with their own table. Ours must be
+    complete and from the same setting: 16 shots (few-shot: the same number), the method's own settings, OpenAI's
+    ViT-B/16, the published split, ImageNet as the source, and averages over the same datasets. The verdict is
+    "reproduced" within the `allowance` and "off" beyond it. With one seed there is no verdict.
 
     Args:
-        query: Which leaderboard. Runs with several numbers of shots are compared by a leaderboard for each number.
+        query: Which leaderboard. Runs with several numbers of shots are compared with a leaderboard for each number.
         published: What `load_published` returns.
-        barred: A reason why nothing in the frame can be compared, such as recipes that the suite changed.
+        barred: Why no figure is comparable with published ones, such as recipes that the suite changed; empty if they
+            are.
 
     Returns:
         The distances in the leaderboard's order.
@@ -95,21 +106,31 @@ def distances(query: BoardQuery, published: "pd.DataFrame", *, barred: str = "")
 
 
 def allowance(ours: Cell, deterministic: bool) -> float:
-    """How many points ours, a figure with at least two seeds unless `deterministic`, may be from a published mean.
+    """How many points our figure may differ from a published mean and still count as reproduced.
 
-    Half the width of the 95 % Student-t interval of the difference between two means: ours over n seeds with standard
-    deviation s, the published one over 3 seeds, whose spread no paper prints and which is taken to be s too:
-    t(0.975, n - 1) s sqrt(1/n + 1/3). Never less than `ROUNDING_POINTS`; without seeds `DETERMINISTIC_POINTS`.
+    It is half the width of the 95 % Student t interval of the difference of two means: ours over n seeds with standard
+    deviation s, and the published one over 3 seeds. Papers do not print its spread; s is assumed for it too. So the
+    allowance is t(0.975, n - 1) s sqrt(1/n + 1/3).
+
+    Args:
+        ours: Our figure in percent, with at least two seeds unless `deterministic`.
+        deterministic: Whether the method uses no random numbers.
+
+    Returns:
+        Points: at least `ROUNDING_POINTS`; for a deterministic method `DETERMINISTIC_POINTS`.
     """
     if deterministic or ours.low is None or ours.high is None:
         return DETERMINISTIC_POINTS
+    # half is t s / sqrt(n), so the formula needs only a factor of sqrt(1 + n / 3).
     half = (ours.high - ours.low) / 2
     return max(ROUNDING_POINTS, half * math.sqrt(1 + ours.n / PUBLISHED_SEEDS))
 
 
 def _by_shots(query: BoardQuery) -> Iterator[tuple[int, BoardQuery]]:
-    """The query for each number of training images per class; the query itself in few-shot and where all have one
-    number, so that its leaderboard is not built again."""
+    """A query for each number of training images per class.
+
+    In few-shot, or with a single number, it is the query itself, so that its leaderboard is not built again.
+    """
     if protocol_info(query.protocol).by_shots:
         yield 0, query
         return
@@ -126,7 +147,7 @@ def _by_shots(query: BoardQuery) -> Iterator[tuple[int, BoardQuery]]:
 
 
 def _theirs(known: Mapping[Place, Published], place: "_Place", protocol: Protocol) -> Published | None:
-    """The published figure for a place: with as many shots, else with those of the protocol, else with all images."""
+    """The published figure for a place: with our shots, else with the protocol's, else with all training images."""
     counts = (place.shots,) if protocol_info(protocol).by_shots else (place.shots, PUBLISHED_SHOTS, None)
     places = [(place.label, place.dataset, place.metric, count) for count in counts]
     return next((known[each] for each in places if each in known), None)
@@ -157,13 +178,13 @@ def _figures(board: Board, protocol: Protocol, count: int) -> Iterator[tuple[_Pl
 
 @dataclass(frozen=True)
 class _Judge:
-    """What holds for all figures of a board."""
+    """The facts that hold for all figures of a board."""
 
     query: BoardQuery
     barred: str
 
     def distance(self, place: _Place, ours: Cell, theirs: Published | None) -> Distance:
-        """A figure with its verdict."""
+        """A figure beside the published one, with its verdict."""
         frame = self.query.frame
         mine = frame[(frame["protocol"] == self.query.protocol) & (frame["label"] == place.label)]
         deterministic = not mine.empty and bool(mine["seed"].isna().all())
@@ -186,7 +207,7 @@ class _Judge:
         return judged(verdict=verdict, points=points, allowance=width)
 
     def _unlike(self, place: _Place, theirs: Published | None, methods: set[str], deterministic: bool) -> str:
-        """The first respect in which the two cannot be compared; empty when there is none."""
+        """The first reason why the two figures are not comparable; empty if they are."""
         board, datasets = self.query.board, [name for name, _ in self.query.datasets]
         if board.miniature:
             return "miniature"

@@ -1,7 +1,7 @@
 """Published figures: read from the CSV files in results/published, checked, and looked up.
 
-A row is one printed number with the source it was read from. What is derived from other figures of its table is
-recomputed on load; a figure that does not agree with them is flagged, and no verdict rests on it.
+A row is one printed number with its source. Harmonic means and averages are recomputed from the other figures of their
+table; a figure that disagrees is flagged, and no verdict rests on it.
 """
 
 import csv
@@ -39,15 +39,24 @@ DTYPES = {
     "caution": "str",
     "reference": "bool",
 }
+"""The columns of the frame of published figures and their pandas types."""
 _CELL = ["protocol", "method", "dataset", "metric", "shots"]
 _KEY = ("protocol", "method", "dataset", "metric", "shots", "kind", "source")
 
 
 @dataclass(frozen=True)
 class Published:
-    """A printed number in percent, as `load_published` holds it; `shots` None: the whole training set.
+    """A published figure, as in the frame of `load_published`.
 
-    `flag` says why it does not agree with its own table, `caution` what else speaks against it; empty: nothing.
+    Args:
+        value: In percent.
+        text: The number as printed.
+        shots: Training images per class; None: the whole training set.
+        backbone: The published backbone.
+        kind: How close the source is to the method's authors.
+        source: Where the number was read.
+        flag: How it disagrees with its own table; empty if it does not.
+        caution: What else speaks against it; empty if nothing does.
     """
 
     value: float
@@ -61,20 +70,26 @@ class Published:
 
 
 Place = tuple[str, str, str, int | None]
-"""Method, dataset, metric, shots."""
+"""(method, dataset, metric, shots)."""
 
 
 def load_published(folder: Path = PUBLISHED) -> "pd.DataFrame":
-    """All rows of the CSV files in a folder, with columns and types as in `DTYPES`; `value` is in percent.
+    """Read all published figures of a folder.
 
-    `text` is the number as printed. `recomputed` is what the other figures of its table give, NaN where they do not
-    decide it; `flag` says how the two disagree and is empty where they agree within rounding. `caution` says what
-    speaks against a figure without a flag: what other sources print for it (re-runs and bounds aside), or a flagged
-    figure that it is a part of. `reference` marks the row of each figure that stands for it: of kind "own paper", else
-    "quoted", and of several the first in the file.
+    Args:
+        folder: The folder of the CSV files.
 
-    Raises UserError naming file and line for an unknown column, a value that is not allowed, or a row that is there
-    twice; and when there is no row.
+    Returns:
+        One row per printed number, with the columns and types of `DTYPES`. `value` is in percent, `text` the number as
+        printed. `recomputed` is the value that the other figures of its table give, NaN if they do not determine it.
+        `flag` says how the two disagree; it is empty if they agree within rounding. `caution` says what speaks against
+        a figure without a flag: other numbers in other sources (except re-runs and bounds), or a flagged figure that is
+        computed from it. `reference` marks the one row that stands for each figure: kind "own paper", else "quoted"; of
+        several the first in the file.
+
+    Raises:
+        UserError: An unknown column, a value that is not allowed or a repeated row (it names file and line), or no row
+            at all.
     """
     import pandas as pd
 
@@ -102,7 +117,12 @@ def load_published(folder: Path = PUBLISHED) -> "pd.DataFrame":
 
 
 def lookup(published: "pd.DataFrame", protocol: Protocol) -> dict[Place, Published]:
-    """For each published figure of a protocol the row to show beside ours: the reference, else the best kind."""
+    """For each published figure of a protocol the row to show beside ours: the reference, else the best kind.
+
+    Args:
+        published: What `load_published` returns.
+        protocol: The protocol's name.
+    """
     chosen = _preferred(published[published["protocol"] == protocol])
     return {
         (str(row["method"]), str(row["dataset"]), str(row["metric"]), _shots(row["shots"])): Published(
@@ -129,13 +149,14 @@ def _rows(folder: Path) -> Iterator[tuple[str, PublishedRow]]:
 
 
 def _preferred(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """One row per figure: of the best kind, and of several the first."""
+    """One row per figure: the best kind; of several the first in the file."""
     order = frame["kind"].map({kind: place for place, kind in enumerate(KINDS)})
+    # A stable sort keeps the order of the file within a kind.
     return frame.assign(order=order).sort_values("order", kind="stable").drop_duplicates(_CELL)
 
 
 def _differences(frame: "pd.DataFrame") -> Sequence[str]:
-    """For each row what other sources print in its place."""
+    """For each row the different numbers that other sources print for the same figure."""
     told: dict[Any, str] = dict.fromkeys(frame.index, "")
     exact = frame[frame["kind"].isin(("own paper", "quoted", "secondary"))]
     for _, same in exact.groupby(_CELL, dropna=False, sort=False):

@@ -1,4 +1,4 @@
-"""A row of the published figures: what its columns mean, and what they may say."""
+"""A row of the published figures: the meaning of its columns and their allowed values."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, get_args
@@ -9,20 +9,22 @@ from promptarena.benchmark.core.protocol_table import Metric, Protocol, protocol
 
 Kind = Literal["own paper", "quoted", "secondary", "re-run", "bound"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-"""From the best to stand for a paper's own figure to the worst."""
+"""The kinds of sources, from the best substitute for a paper's own figure to the worst."""
 STANDARD: tuple[Kind, ...] = ("own paper", "quoted")
 """The kinds that a verdict may rest on."""
 
 AVERAGE = "average"
+"""The dataset name of rows that are averages."""
 SOURCE = "imagenet"
+"""The source dataset of all published transfer figures."""
 BACKBONES: Mapping[str, tuple[str, ...]] = {"ViT-B-16": ("ViT-B-16-quickgelu",)}
-"""For each published backbone, which stands for OpenAI's weights, open_clip's names of the architecture they need."""
+"""For each published backbone, with OpenAI's weights, the open_clip architectures that load these weights."""
 
 _Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
 class PublishedRow(BaseModel):
-    """A line of a CSV file. `value` is the number as printed, in percent; `shots` "all": the whole training set."""
+    """A line of a CSV file. `value` is the printed number, in percent; `shots` "all" means the whole training set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
