@@ -1,1 +1,1 @@
-"""Figures of a comparison, each from one function on the tidy frame."""
+"""Plots of a comparison's results, each drawn by one function from a `BoardQuery`."""

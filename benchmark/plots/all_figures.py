@@ -1,4 +1,4 @@
-"""All figures that a protocol's results allow."""
+"""All plots that the results of a protocol allow."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -17,8 +17,17 @@ if TYPE_CHECKING:
 
 
 def every_figure(query: BoardQuery, *, reference: str = "") -> "dict[str, Figure]":
-    """The figures by stem ("bars", "cost", ...) that have something to show; "gains" only with a `reference` that has
-    results. Raises UserError as `leaderboard` does.
+    """Draw all plots that have something to show.
+
+    Args:
+        query: Which leaderboard.
+        reference: The label of a method to compare all others with; "gains" is drawn only if it has results.
+
+    Returns:
+        The plots by the name of their file without its ending ("bars", "cost", ...).
+
+    Raises:
+        UserError: As `leaderboard` does.
     """
     info = protocol_info(query.protocol)
     makers: dict[str, Callable[[], Figure]] = {

@@ -1,4 +1,4 @@
-"""Bars per dataset with intervals: accuracies, and gains over a reference."""
+"""Bars per dataset with intervals: accuracies, and differences from a reference."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ACROSS = 4
+"""Panels in a row."""
 _PANEL = 1.35
+"""Width of a panel in inches."""
 _BAR = 0.15
+"""Height of a bar with its gap, in inches."""
 _GAIN, _LOSS, _INK = "#a9c6e3", "#efc3a4", "#222222"
 
 
 class _Bar(NamedTuple):
-    """A value with its interval, which reaches `low` to `high`; both are the value where there is none."""
+    """A value with its 95 % interval, `low` to `high`; both equal the value if there is no interval."""
 
     value: float
     low: float
@@ -33,9 +36,16 @@ class _Bar(NamedTuple):
 def bars(query: BoardQuery, *, metric: Metric | None = None) -> "Figure":
     """Accuracies of every method: a panel for the average and one for each dataset, bars from 0 with 95 % intervals.
 
-    `metric` is the protocol's headline unless given; few-shot shows the largest of the query's shots that was
-    scored. Raises UserError for a metric the protocol does not have and as `leaderboard` does, NoScoresError when there
-    is nothing to draw.
+    Args:
+        query: Which leaderboard. Few-shot shows the largest of its numbers of shots that was scored.
+        metric: What is shown; None: the protocol's headline metric.
+
+    Returns:
+        The plot, in percent.
+
+    Raises:
+        UserError: The protocol does not have the metric, or as `leaderboard` does.
+        NoScoresError: There is nothing to draw.
     """
     protocol, datasets, shots = query.protocol, query.datasets, query.shots
     info = protocol_info(protocol)
@@ -64,9 +74,21 @@ def bars(query: BoardQuery, *, metric: Metric | None = None) -> "Figure":
 def gains(query: BoardQuery, reference: str, *, metric: Metric | None = None, shots: int | None = None) -> "Figure":
     """Points of every method above a reference: a panel for the average and one for each dataset.
 
-    Differences are those of seeds that both have. Intervals are 95 %: on a dataset over seeds, for the average over
-    datasets and seeds. Arguments and errors are those of `read_scores` and `against`; raises NoScoresError when there
-    is nothing to draw.
+    Differences are over the seeds that both have. Intervals are 95 %: over seeds on a dataset, over datasets and seeds
+    for the average.
+
+    Args:
+        query: Which leaderboard.
+        reference: A method's label.
+        metric: As in `read_scores`.
+        shots: As in `read_scores`.
+
+    Returns:
+        The plot, in points.
+
+    Raises:
+        UserError: As `read_scores` and `against` do.
+        NoScoresError: There is nothing to draw.
     """
     scores = read_scores(query, metric=metric, shots=shots)
     comparisons = against(scores, reference)
@@ -111,7 +133,7 @@ def _drawn(
     *,
     accuracies: bool = False,
 ) -> "Figure":
-    """The panels; those of accuracies have their numbers, and end at 100 where an interval goes on."""
+    """The plot with all its panels. Accuracies are printed beside their bars, and the axis ends at 100."""
     from matplotlib.figure import Figure
 
     names = shortened(order)

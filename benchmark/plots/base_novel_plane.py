@@ -1,4 +1,4 @@
-"""The plane of base and novel accuracy, with lines of equal harmonic mean."""
+"""The plane of base and novel accuracy, with contours of equal harmonic mean."""
 
 from typing import TYPE_CHECKING
 
@@ -23,15 +23,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _BESIDE = 18
-"""Up to so many methods have the legend beside the plane, more below it."""
+"""The legend is beside the plane for up to so many methods, below it for more."""
 _CONTOURS = 6
+"""About how many contours are drawn."""
 
 
 def plane(query: BoardQuery) -> "Figure":
-    """Base against novel accuracy, averages over the datasets, with 95 % Student-t intervals over seeds.
+    """Base against novel accuracy, averages over the datasets, with 95 % Student t intervals over seeds.
 
-    The query is of a protocol with both metrics; a method with an incomplete average is named in the title. Raises
-    UserError as `leaderboard` does, NoScoresError when there is nothing to draw.
+    Args:
+        query: Which leaderboard, of a protocol with both metrics. Methods with an incomplete average are named in the
+            title, not drawn.
+
+    Returns:
+        The plot, in percent.
+
+    Raises:
+        UserError: As `leaderboard` does.
+        NoScoresError: There is nothing to draw.
     """
     from matplotlib.figure import Figure
 
@@ -72,8 +81,7 @@ def plane(query: BoardQuery) -> "Figure":
 
 
 def _contours(axes: "Axes") -> None:
-    """Make the axes a square around what they show, within 0 to 100, and draw lines of equal harmonic mean with their
-    values."""
+    """Make the axes a square around the points, within 0 to 100, and draw labelled contours of equal harmonic mean."""
     import numpy as np
     from matplotlib.ticker import MaxNLocator
 
@@ -82,6 +90,7 @@ def _contours(axes: "Axes") -> None:
     centres = [min(max((low + high) / 2, half), 100 - half) for low, high in limits]
     square = [(centre - half, centre + half) for centre in centres]
     axes.set(xlim=square[0], ylim=square[1])
+    # From 0.1 on: at (0, 0) the harmonic mean divides by zero.
     x, y = np.meshgrid(*(np.linspace(max(low, 0.1), high, 200) for low, high in square))
     means = 2 * x * y / (x + y)
     levels = MaxNLocator(_CONTOURS).tick_values(float(means.min()), float(means.max()))
@@ -91,7 +100,7 @@ def _contours(axes: "Axes") -> None:
 
 
 def _spot(level: float, across: tuple[float, float], up: tuple[float, float]) -> tuple[float, float] | None:
-    """Where a contour is named: near its left end, if enough of it can be seen."""
+    """Where a contour is labelled: near its left end; None if too little of it is visible."""
     start, end = (
         max(across[0], min(across[1], level * y / (2 * y - level))) if 2 * y > level else across[1] for y in up[::-1]
     )

@@ -1,4 +1,4 @@
-"""Accuracy against what it costs."""
+"""Accuracy against cost: trainable parameters, training time and peak memory."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -22,20 +22,29 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _TICKS = 3, 5
+"""The least and the most ticks of a logarithmic axis."""
 _COSTS = {
     "trainable_parameters": ("Trainable parameters", 1.0),
     "train_seconds": ("Training time in s", MEASURABLE),
     "peak_memory_mib": ("Peak memory in MiB", 1.0),
 }
-"""Headings, and the least cost that counts as one: below it, a method stands left of all others."""
+"""The headings, and the least cost with a place on the axis: methods below it stand to the left of all others."""
 
 
 def cost(query: BoardQuery) -> "Figure":
-    """The headline average with its 95 % Student-t interval over seeds, against parameters, training time and memory.
+    """The headline average, with its 95 % Student t interval over seeds, against parameters, training time and memory.
 
-    Costs are means over runs, on logarithmic axes on which next to nothing has a place of its own. Few-shot takes the
-    largest of the query's shots that was scored. Raises UserError as `leaderboard` does, NoScoresError when there is
-    nothing to draw.
+    Costs are means over runs, on logarithmic axes with a place of its own for (almost) zero.
+
+    Args:
+        query: Which leaderboard. Few-shot shows the largest of its numbers of shots that was scored.
+
+    Returns:
+        The plot: percent against a number, seconds and MiB.
+
+    Raises:
+        UserError: As `leaderboard` does.
+        NoScoresError: There is nothing to draw.
     """
     from matplotlib.figure import Figure
 
@@ -70,9 +79,10 @@ def cost(query: BoardQuery) -> "Figure":
 
 
 def _log_axis(axes: "Axes", costs: Mapping[str, float], least: float) -> dict[str, float]:
-    """Make the axis logarithmic, with ticks in plain words; where each label goes, costs below `least` at the left.
+    """Make the axis logarithmic with plain tick labels. Returns where each method goes, costs below `least` at the
+    left.
 
-    Costs that are all of one order of magnitude keep an axis that is linear.
+    The axis stays linear if all costs are within one order of magnitude.
     """
     import numpy as np
     from matplotlib.ticker import MaxNLocator
@@ -104,7 +114,7 @@ def _log_axis(axes: "Axes", costs: Mapping[str, float], least: float) -> dict[st
 
 
 def _plain(tick: float) -> str:
-    """A tick in print: 0.01, 1, 2000, 20k, 1M."""
+    """A printed tick: 0.01, 1, 2000, 20k, 1M."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if tick >= max(size, 1e4):
             return f"{tick / size:g}{unit}"

@@ -1,4 +1,4 @@
-"""The critical-difference diagram."""
+"""The critical-difference diagram (Demšar, JMLR 7, 2006)."""
 
 from textwrap import wrap
 from typing import TYPE_CHECKING
@@ -15,20 +15,34 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Inches: of a method's row, of a group's bar, of a line of the heading, and of the scale at least.
+# In inches: the heights of a method's row, of a group's bar and of a line of the heading, and the least width of the
+# scale.
 _ROW, _BAR, _LINE, _SCALE = 0.19, 0.1, 0.15, 3.0
 _LOOSE = 12
-"""Up to so many pairs that no bar joins are drawn."""
+"""Up to so many pairs that no bar joins are drawn as thin lines."""
 _LINE_LETTERS = 115
+"""Characters in a line of the heading."""
 _INK, _GROUP = "#222222", "#0072b2"
 
 
 def critical_difference(query: BoardQuery, *, metric: Metric | None = None, shots: int | None = None) -> "Figure":
-    """Mean ranks over datasets on a line, the best on the left, with bars over methods that cannot be told apart.
+    """Mean ranks over datasets on a line, the best on the left, with bars over methods that do not differ
+    significantly.
 
-    A bar joins neighbours of which no two can be told apart, by the test that the heading names; a thin line between
-    two dots joins a pair that cannot be told apart either. Arguments and errors
-    are those of `read_scores` and `rank`.
+    A bar joins neighbours of which no two differ significantly, by the test that the heading names. A thin line between
+    two dots joins a further pair that does not.
+
+    Args:
+        query: Which leaderboard.
+        metric: As in `read_scores`.
+        shots: As in `read_scores`.
+
+    Returns:
+        The plot, in ranks.
+
+    Raises:
+        UserError: As `read_scores` does.
+        NoScoresError: As `rank` does.
     """
     from matplotlib.figure import Figure
 
@@ -86,7 +100,7 @@ def _scale(axes: "Axes", start: float, end: float, count: int, level: float) -> 
 
 
 def _difference(axes: "Axes", start: float, end: float, ranking: Ranking, level: float) -> None:
-    """The critical difference as a length."""
+    """Draw the critical difference as a length."""
     axes.plot([start, end], [level, level], color=_INK, linewidth=1.2)
     for at in (start, end):
         axes.plot([at, at], [level - 0.04, level + 0.04], color=_INK, linewidth=1.2)
@@ -95,7 +109,7 @@ def _difference(axes: "Axes", start: float, end: float, ranking: Ranking, level:
 
 
 def _facts(ranking: Ranking) -> list[str]:
-    """What the diagram rests on, in lines."""
+    """The lines that say what the diagram rests on."""
     facts = [sample(len(ranking.datasets), ranking.seeds)]
     if ranking.friedman is not None:
         facts.append(p_words(ranking.friedman, "Friedman p"))

@@ -30,20 +30,30 @@ if TYPE_CHECKING:
 Quantity = Literal["loss", "train_accuracy"]
 
 _ACROSS = 4
+"""Panels in a row."""
 _PANEL_HEIGHT = 1.45
+"""Height of a panel in inches, if there are several rows."""
 _QUANTITIES: Mapping[Quantity, str] = {"loss": "Training loss", "train_accuracy": "Training accuracy in %"}
 _MANY = 12
 """With more methods than this, intervals are drawn faintly."""
 _ASIDE = 0.3
-"""How far apart, in octaves, the first and the last method's points of one number of shots are."""
+"""The distance between the first and the last method's points at one number of shots, in octaves (powers of 2)."""
 
 
 def few_shot(query: BoardQuery) -> "Figure":
-    """Accuracy over training images per class: a panel for the average and one for each dataset, with 95 % Student-t
-    intervals over seeds.
+    """Accuracy over training images per class, with 95 % Student t intervals over seeds.
 
-    The query is of a protocol by numbers of shots. Incomplete figures are left out of the curves. Raises UserError as
-    `leaderboard` does, NoScoresError when there is nothing to draw.
+    There is a panel for the average and one for each dataset. Incomplete figures are left out of the curves.
+
+    Args:
+        query: Which leaderboard, of a protocol by numbers of shots.
+
+    Returns:
+        The plot, in percent.
+
+    Raises:
+        UserError: As `leaderboard` does.
+        NoScoresError: There is nothing to draw.
     """
     board = query.board
     places = sorted(query.shots)
@@ -75,10 +85,20 @@ def few_shot(query: BoardQuery) -> "Figure":
 def learning(
     curves: "pd.DataFrame", datasets: Titled, quantity: Quantity = "loss", *, miniature: bool = False
 ) -> "Figure":
-    """Training over epochs, a panel per dataset: the mean over seeds, with 95 % Student-t intervals as bands.
+    """Training over epochs, a panel per dataset: the mean over seeds, with 95 % Student t intervals as bands.
 
-    `curves` has the columns label, dataset, seed, epoch, loss and train_accuracy (0..1). Rows without the quantity are
-    left out. Raises NoScoresError when there is nothing to draw.
+    Args:
+        curves: The columns label, dataset, seed, epoch, loss and train_accuracy (0 to 1). Rows without the quantity are
+            left out.
+        datasets: (card name, title) of the panels, in this order.
+        quantity: What is shown.
+        miniature: Whether the runs are of the miniature; the title then says so.
+
+    Returns:
+        The plot; accuracy in percent.
+
+    Raises:
+        NoScoresError: There is nothing to draw.
     """
     factor = 100.0 if quantity == "train_accuracy" else 1.0
     rows = curves.dropna(subset=[quantity])
@@ -113,7 +133,8 @@ def _grid(
 ) -> "Figure":
     """A panel for each heading, with a curve for each label through its points (x, y, half the interval's width).
 
-    `octaves`: x doubles from tick to tick, and every point has its interval, a little aside from those of the others.
+    With `octaves`, x doubles from tick to tick, and every point has its own interval, slightly shifted so that the
+    intervals of different methods do not cover each other.
     """
     from matplotlib.figure import Figure
 

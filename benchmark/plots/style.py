@@ -1,4 +1,4 @@
-"""What all figures share: fonts, a look per method that needs no colour to be told from others, and files."""
+"""What all plots share: fonts, a look per method that is distinct without colour, and files."""
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def drawable(text: str) -> str:
-    """The text with U+4E2D and the like instead of characters that cannot be drawn; line ends are kept."""
+    """The text with a code point, such as U+4E2D, for each character that the font lacks; line breaks are kept."""
     known = _known()
     return "".join(each if ord(each) in known or each == "\n" else f"U+{ord(each):04X}" for each in text)
 
 
 def make_drawable(figure: "Figure") -> None:
-    """Replace what cannot be drawn in all texts of a figure."""
+    """Replace the characters that the font lacks in all texts of a plot."""
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
@@ -49,17 +49,20 @@ Format = Literal["png", "svg", "pdf"]
 FORMATS: tuple[Format, ...] = ("png", "svg", "pdf")
 
 PAGE = 7.2
-"""Inches across the text of a page."""
+"""Width of a page's text, in inches."""
 SMALL = 7.5
-"""Points of the type of ticks and legends."""
+"""Font size of ticks and legends, in points."""
 LABEL = 34
-"""Characters of a method's name that are shown; a longer one loses its middle."""
+"""The most characters shown of a method's name; a longer one is shortened in the middle."""
 _DPI = 200
+"""Resolution of PNG files."""
 _TITLE_LETTER = 0.066
+"""Mean width of a letter of the title, in inches."""
 _LEGEND_GAPS = 0.5
+"""Width of a legend column besides its text, in inches."""
 MINIATURE = "Miniature: never compare with published figures."
 
-# Okabe and Ito's colours without the yellow, which is lost on white.
+# The colours of Okabe and Ito, which colour-blind readers can distinguish; without yellow, which is invisible on white.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00", "#56b4e9")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "p", ">", "h")
 _FILLS: tuple[Literal["full", "none", "left", "bottom"], ...] = ("full", "none", "left", "bottom")
@@ -69,11 +72,12 @@ _METADATA: Mapping[Format, dict[str, None]] = {
     "svg": {"Creator": None, "Date": None},
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
 }
+"""Program names and dates that matplotlib must not write, so that the same plot has the same bytes."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a method is drawn. Up to 44 methods differ in marker and filling alone, so in greyscale too."""
+    """How a method is drawn. Up to 44 methods differ in marker and filling alone, and so in greyscale too."""
 
     colour: str
     marker: str
@@ -81,7 +85,7 @@ class Look:
     line: Any
 
     def marks(self, size: float = 5.5) -> dict[str, Any]:
-        """Arguments of `Axes.plot` for points of this look."""
+        """Arguments of `Axes.plot` for points; `size` in points."""
         return {
             "color": self.colour,
             "marker": self.marker,
@@ -93,12 +97,12 @@ class Look:
         }
 
     def curve(self, size: float = 4.0) -> dict[str, Any]:
-        """Arguments of `Axes.plot` for a line of this look."""
+        """Arguments of `Axes.plot` for a line; `size` of its markers in points."""
         return self.marks(size) | {"linestyle": self.line, "linewidth": 1.1}
 
 
 def looks(labels: Sequence[str]) -> dict[str, Look]:
-    """A look for each label; the same labels in whatever order get the same looks."""
+    """A look for each label. It depends on the set of labels, not on their order."""
     return {
         label: Look(
             colour=COLOURS[place % len(COLOURS)],
@@ -112,7 +116,7 @@ def looks(labels: Sequence[str]) -> dict[str, Look]:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """The settings to draw figures under: small type, and no mathematics in names."""
+    """The matplotlib settings of all plots: small type, and no mathematics in names."""
     import matplotlib
 
     settings: dict[Any, Any] = {
@@ -133,19 +137,32 @@ def styled() -> Iterator[None]:
 
 
 def rendered(figure: "Figure", format: Format) -> bytes:
-    """The figure as a file of this format, the same bytes every time with the same matplotlib."""
+    """The plot as the bytes of a file; the same bytes every time with the same matplotlib."""
     import matplotlib
 
     make_drawable(figure)
     buffer = io.BytesIO()
+    # Without a fixed salt the ids in an SVG are random. Type 42 embeds TrueType fonts, so that text in a PDF stays
+    # text.
     with matplotlib.rc_context({"svg.hashsalt": "promptarena", "pdf.fonttype": 42}):
         figure.savefig(buffer, format=format, dpi=_DPI, metadata=_METADATA[format])
     return buffer.getvalue()
 
 
 def save(figure: "Figure", folder: Path, stem: str) -> list[Path]:
-    """Write stem.png, stem.svg and stem.pdf into a folder, made if missing. Raises UserError when it cannot be
-    written."""
+    """Write a plot as PNG, SVG and PDF.
+
+    Args:
+        figure: The plot.
+        folder: Where to write; it is created if missing.
+        stem: The files' name without its ending.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        UserError: A file cannot be written.
+    """
     paths = [folder / f"{stem}.{format}" for format in FORMATS]
     for path, format in zip(paths, FORMATS, strict=True):
         write_whole(path, rendered(figure, format))
@@ -153,8 +170,15 @@ def save(figure: "Figure", folder: Path, stem: str) -> list[Path]:
 
 
 def shortened(labels: Sequence[str], limit: int = LABEL) -> dict[str, str]:
-    """What figures call each label: without the middle where it is too long, unless two would then be called the
-    same."""
+    """The names that plots show: shortened in the middle if too long, unless two names would become the same.
+
+    Args:
+        labels: The methods' labels.
+        limit: The most characters of a name.
+
+    Returns:
+        The name by label.
+    """
     tail = limit // 2 - 1
     whole = {label: drawable(label) for label in labels}
     short = {
@@ -166,14 +190,14 @@ def shortened(labels: Sequence[str], limit: int = LABEL) -> dict[str, str]:
 
 
 def title(figure: "Figure", text: str, miniature: bool, notes: Sequence[str] = ()) -> None:
-    """Put a title above a figure, and below the title notes and whether it shows a miniature."""
+    """Put a title above a plot, then notes, and a warning if it shows the miniature."""
     letters = int(figure.get_figwidth() / _TITLE_LETTER)
     lines = [text, *notes, *([MINIATURE] if miniature else [])]
     figure.suptitle("\n".join(part for line in lines for part in wrap(line, letters)))
 
 
 def text_width(texts: Iterable[str], size: float) -> float:
-    """Inches that the widest of these takes in type of `size` points; call it under `styled`."""
+    """Width in inches of the widest text at a font size of `size` points; call it under `styled`."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
@@ -182,7 +206,7 @@ def text_width(texts: Iterable[str], size: float) -> float:
 
 
 def legend_columns(labels: Sequence[str], width: float) -> int:
-    """How many columns of a legend of these labels fit into `width` inches."""
+    """How many legend columns of these labels fit into `width` inches."""
     return max(1, min(len(labels), int(width / (_LEGEND_GAPS + text_width(shortened(labels).values(), SMALL)))))
 
 
@@ -192,10 +216,11 @@ def legend(
     columns: int,
     place: Literal["outside right center", "outside lower center"],
 ) -> None:
-    """A legend outside the axes, with names as they are spelt."""
+    """Draw a legend outside the axes, with the methods' names exactly as given."""
     names = shortened(list(entries))
     drawn = figure.legend(
         list(entries.values()),
+        # Numbers first, names afterwards: matplotlib leaves out entries whose text begins with an underscore.
         [str(number) for number in range(len(entries))],
         loc=place,
         ncols=columns,
@@ -209,27 +234,27 @@ def legend(
 
 
 def sample_line(look: Look, curve: bool) -> "Artist":
-    """What a legend shows for a look: its marker, on its line for a curve."""
+    """The legend's sample of a look: its marker, and for a curve its line."""
     from matplotlib.lines import Line2D
 
     return Line2D([], [], **(look.curve() if curve else look.marks() | {"linestyle": "none"}))
 
 
 def ticks(axes: "Axes", grid: Literal["x", "y", "both"] | None = "both") -> None:
-    """Small ticks, and pale lines at them along these axes."""
+    """Small ticks, with pale grid lines along these axes."""
     axes.tick_params(labelsize=SMALL)
     if grid:
         axes.grid(axis=grid, color="#dddddd", linewidth=0.6)
 
 
 def within_percent(axes: "Axes") -> None:
-    """Let the y axis end a little outside 0 and 100 where intervals go on."""
+    """Limit the y axis to -2 to 102, since intervals may reach beyond 0 and 100 percent."""
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, -2), min(high, 102))
 
 
 def panels(figure: "Figure", count: int, across: int) -> "list[Axes]":
-    """Axes in a grid, `across` in a row; those past `count` are taken away."""
+    """`count` axes in a grid with `across` in a row; unused ones are removed."""
     grid = figure.subplots(-(-count // across), across, squeeze=False)
     axes = list(grid.flat)
     for spare in axes[count:]:
