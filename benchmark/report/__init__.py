@@ -1,1 +1,1 @@
-"""All leaderboards of a suite and the HTML report."""
+"""All boards and plots of a suite, and the HTML report."""

@@ -1,4 +1,4 @@
-"""The leaderboards of a suite, and what stands beside them: statistics, distances to published figures, figures."""
+"""The boards of a suite: leaderboards with their statistics, distances to published figures, and plots."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -20,14 +20,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FIGURE_FORMATS: tuple[Format, ...] = ("png", "svg")
+"""The formats of the plots that are kept in the record."""
 
 
 class Selection(TypedDict, total=False):
-    """What is shown of the results: `protocols` names the boards wanted (default: of those that have results),
-    `methods` restricts the rows, by name or label; `datasets` and, for few-shot, `shots` the columns. `labels` and
-    `seeds` say which rows and seeds to expect, so that holes show. `published` adds to each board one with the
-    distances to published figures, `statistics` one with what the figures allow to say; it compares with the method
-    labelled `reference`, if one is named, under the protocols in which that has results."""
+    """Which results to show.
+
+    Args:
+        protocols: The boards to build; default: those of all protocols that have results.
+        methods: The rows to show, by the method's name or label; default: all.
+        labels: The expected rows, so that missing ones show.
+        seeds: The expected seeds, so that missing ones show.
+        datasets: The columns to show; default: all of the suite.
+        shots: The columns of the few-shot protocol, in training images per class; default: the suite's.
+        published: Whether each leaderboard is followed by a board of distances to published figures.
+        statistics: Whether each leaderboard is followed by a board of statistics.
+        reference: The label of a method that the statistics compare all others with, in the protocols in which it has
+            results.
+    """
 
     protocols: Sequence[Protocol]
     methods: Sequence[str]
@@ -41,9 +51,18 @@ class Selection(TypedDict, total=False):
 
 
 def boards_of(outline: Outline, results: Sequence[StoredResult], **selection: Unpack[Selection]) -> list[Board]:
-    """One board for each protocol, and those beside it, from results of one suite.
+    """Build the leaderboards of a suite, each followed by the boards derived from it.
 
-    Raises UserError for a method or a reference without results, and for runs that may not be mixed.
+    Args:
+        outline: The suite's datasets and titles.
+        results: Recorded results of this suite.
+        selection: See `Selection`.
+
+    Returns:
+        The boards, in the order of the protocols.
+
+    Raises:
+        UserError: A method or the reference has no results, or runs must not be mixed (see `unmixed`).
     """
     frame, queries = _queries(outline, results, selection)
     reference = selection.get("reference", "")
@@ -61,7 +80,19 @@ def boards_of(outline: Outline, results: Sequence[StoredResult], **selection: Un
 
 
 def figures_of(outline: Outline, results: Sequence[StoredResult], **selection: Unpack[Selection]) -> dict[str, bytes]:
-    """The figures of the same, as PNG and SVG, by name: "base-to-novel/plane.svg". Raises UserError as `boards_of`."""
+    """Draw the plots of the same boards.
+
+    Args:
+        outline: The suite's datasets and titles.
+        results: Recorded results of this suite.
+        selection: See `Selection`.
+
+    Returns:
+        PNG and SVG files by name, such as "base-to-novel/plane.svg".
+
+    Raises:
+        UserError: As `boards_of` does.
+    """
     _, queries = _queries(outline, results, selection)
     return {
         f"{query.protocol}/{stem}.{format}": rendered(figure, format)
@@ -74,7 +105,7 @@ def figures_of(outline: Outline, results: Sequence[StoredResult], **selection: U
 def _queries(
     outline: Outline, results: Sequence[StoredResult], selection: Selection
 ) -> "tuple[pd.DataFrame, list[BoardQuery]]":
-    """The tidy frame, and a query for each protocol that is shown."""
+    """The tidy frame, and a query for each shown protocol."""
     methods, protocols = selection.get("methods", ()), selection.get("protocols", ())
     frame = tidy(of_methods(methods, results) if methods and results else results)
     read = {result.label: dict.fromkeys(score.reading for score in result.scores) for result in results}
@@ -92,7 +123,7 @@ def _queries(
 
 
 def of_methods(methods: Sequence[str], results: Sequence[StoredResult]) -> list[StoredResult]:
-    """The results of these methods, by name or label. Raises UserError for one without results."""
+    """The results of these methods, by name or label. Raises UserError for a method without results."""
     known = {result.method for result in results} | {result.label for result in results}
     for name in methods:
         if name not in known:

@@ -1,4 +1,4 @@
-"""Keeps boards and figures in the record."""
+"""Keep boards and plots in the record."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -16,9 +16,15 @@ def keep_boards(
     labels: Collection[str],
     draw: Callable[[], Mapping[str, bytes]],
 ) -> None:
-    """Keep the boards as tables of a comparison, in all formats, and their headlines with the methods named.
+    """Keep boards as tables of a comparison, in all file formats, together with their headline figures.
 
-    `draw` makes the figures to keep beside them, by name; it is asked only when the record has other tables, or none.
+    Args:
+        record: The record.
+        comparison_id: The comparison's id in the record.
+        boards: The boards.
+        labels: The labels of the methods; further readings of these have no headline figures in the record.
+        draw: Makes the plots to keep, by name. It is called only if the record has other tables, or none: drawing is
+            slow.
     """
     tables: dict[str, str | bytes] = {}
     headline: dict[str, dict[str, float]] = {}

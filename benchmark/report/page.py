@@ -1,4 +1,4 @@
-"""The report: one HTML page that needs nothing else, made of recorded values alone."""
+"""The report: one HTML page that loads nothing else, made from recorded values alone."""
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ _DOWNLOADS: Mapping[Format, str] = {
     "md": "text/markdown",
     "latex": "application/x-tex",
 }
-"""The formats in which the page carries its tables, with the media type of each."""
+"""The formats in which the page contains its tables, with their media types."""
 _ALT: Mapping[str, str] = {
     "bars": "Bars of every method's accuracy, a panel for the average and one for each dataset",
     "gains": "Bars of every method's points above the reference, a panel for the average and one for each dataset",
@@ -29,13 +29,14 @@ _ALT: Mapping[str, str] = {
     "critical-difference": "Mean ranks of the methods on a line, with bars over those that cannot be told apart",
     "plane": "Base against novel accuracy, a mark for each method, with lines of equal harmonic mean",
 }
+"""The alternative text of each plot, for readers who cannot see it."""
 _SHOTS = "Accuracy over training images per class, a curve for each method"
-"""Of the figure that is called as its protocol."""
+"""The alternative text of the plot that is named after its protocol."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as a data URI, and what it shows in words."""
+    """A plot as a data URI, with its alternative text."""
 
     source: str
     alt: str
@@ -43,7 +44,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Part:
-    """A board on the page."""
+    """A board on the page, with its printed tables."""
 
     board: Board
     sheets: tuple[Sheet, ...]
@@ -51,7 +52,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Chapter:
-    """A protocol on the page."""
+    """A protocol on the page: its leaderboard, the boards derived from it, and the plots."""
 
     protocol: str
     first: Part
@@ -61,7 +62,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Download:
-    """A file that the page carries: its name, size in bytes and data URI."""
+    """A file that the page contains: its name, size in bytes and data URI."""
 
     name: str
     size: int
@@ -77,11 +78,22 @@ def report_page(
     called: str = "",
     notes: Sequence[str] = (),
 ) -> str:
-    """The page with the sections' tables and figures, the provenance of `runs`, what is missing, and the commands.
+    """Build the page: tables and plots, where the runs come from, what is missing, and the commands that repeat the
+    runs.
 
-    `runs` are mappings as in `report_provenance`. `title` is the page's (default: the suite's name), `called` how
-    commands name the suite (default: its name), `notes` are lines about what is not in the sections. Equal arguments
-    give an equal page. Nothing is loaded from elsewhere: the page's own policy forbids it.
+    Nothing is loaded from elsewhere; the page's own content security policy forbids it. Equal arguments give an equal
+    page.
+
+    Args:
+        outline: The suite's datasets and titles.
+        sections: The protocols to show.
+        runs: The runs behind them, as plain values (see `provenance`).
+        title: The page's title; empty: from the suite's name.
+        called: The suite in the printed commands; empty: its name.
+        notes: Lines about results that are not in the sections.
+
+    Returns:
+        The HTML text.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

@@ -1,4 +1,4 @@
-"""Boards as the values that the report's page is filled with."""
+"""Boards as the values that fill the report's page."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -8,12 +8,14 @@ from promptarena.benchmark.leaderboard.formats.cell_text import shown, visible
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Mark, Table, Unit
 
 _OF_A_DATASET = re.compile(r"(.+)_(?:pct|published_pct|distance_points|difference_points)")
+"""The key of a column whose figures are of one dataset."""
 _NUMBER = re.compile(r"<?([+-]?\d+(?:\.\d+)?)")
+"""The number at the beginning of a note, to sort by."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """A column's heading; `dataset` when its figures are of one alone."""
+    """A column's heading; `dataset` is the card name if its figures are of one dataset, otherwise empty."""
 
     title: str
     unit: str
@@ -22,7 +24,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Group:
-    """A heading over `span` columns; empty where columns have none."""
+    """A heading over `span` columns; the title is empty where columns have none."""
 
     title: str
     span: int
@@ -30,7 +32,16 @@ class Group:
 
 @dataclass(frozen=True)
 class Entry:
-    """A cell in print: its figure, its spread, and what to sort it by (a number where `sort` is one; holes: empty)."""
+    """A printed cell.
+
+    Args:
+        text: The figure.
+        spread: The standard deviation over seeds; empty without one.
+        mark: Whether it is the best or second best of its column.
+        sort: What to sort by: an unrounded number where there is one; empty for a missing figure without a note.
+        hint: The tooltip.
+        dataset: The card name if the figure is of one dataset, otherwise empty.
+    """
 
     text: str
     spread: str
@@ -42,7 +53,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Line:
-    """A method's entries."""
+    """A row: the cells of a method."""
 
     label: str
     entries: tuple[Entry, ...]
@@ -50,7 +61,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table in print; `dataset` when it is of one alone."""
+    """A printed table; `dataset` is the card name if it is of one dataset, otherwise empty."""
 
     key: str
     title: str
@@ -61,7 +72,12 @@ class Sheet:
 
 
 def sheets(board: Board, datasets: Collection[str]) -> list[Sheet]:
-    """The board's tables for the page; `datasets` are the card names that tables and columns may be of."""
+    """The board's tables for the page.
+
+    Args:
+        board: The board.
+        datasets: The card names that tables and columns may belong to.
+    """
     return [_sheet(visible(table), board.part, datasets) for table in board.tables]
 
 

@@ -1,7 +1,7 @@
 """What a report says about the runs behind it: versions, machines, digests, splits, settings, commands.
 
-A run is a mapping of plain values as exports hold it: "spec", "config", "recipe", "provenance" and "environment". What
-a run does not say is left away.
+A run is a mapping of plain values, as in exports, with the keys "spec", "config", "recipe", "provenance" and
+"environment". Values that a run lacks are left out.
 """
 
 import json
@@ -16,16 +16,25 @@ from promptarena.benchmark.core.suite_layout import Outline
 Run = Mapping[str, Any]
 
 PLAIN = "fp32"
-# Told in tables of their own.
+"""The default precision, which commands need not name."""
+# Shown in tables of their own, so left out of the facts.
 _PER_SPLIT = ("targets", "train_split", "own_splits")
 _PER_METHOD = ("method_source", "method_origin", "method_distribution")
 _NAMES = {"backbone": "backbone, SHA-256"}
 _NAMED = 6
+"""How many names a cell lists; of the others it gives the number."""
 
 
 @dataclass(frozen=True)
 class Fact:
-    """A value of a field, and how many of the runs have it; `labels` are their methods where not all runs do."""
+    """A value of a field.
+
+    Args:
+        name: The field.
+        value: The value.
+        runs: How many runs have it.
+        labels: The methods of these runs, if not all runs have it; otherwise empty.
+    """
 
     name: str
     value: str
@@ -35,7 +44,16 @@ class Fact:
 
 @dataclass(frozen=True)
 class Split:
-    """A digest of images: those drawn for training (with `shots` and `seed`), or a test split."""
+    """The digest of a set of images.
+
+    Args:
+        dataset: The card name.
+        subset: The classes: "base", "novel" or "all".
+        role: "training" for a few-shot split, "test" for a test split.
+        shots: Training images per class; None for a test split.
+        seed: The seed of the few-shot split; None for a test split.
+        digest: The digest.
+    """
 
     dataset: str
     subset: str
@@ -47,7 +65,19 @@ class Split:
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a leaderboard: how it was made, and the command that makes it again, holes included."""
+    """How a row of a leaderboard was made.
+
+    Args:
+        label: The row's label.
+        protocol: The protocol's name.
+        runs: The number of runs.
+        seeds: The seeds, or that the method uses no random numbers.
+        origin: Where the method's code comes from.
+        source: The digest of this code.
+        config: The method's settings.
+        recipe: The training recipe.
+        command: The command that makes these runs, including missing ones.
+    """
 
     label: str
     protocol: str
@@ -61,7 +91,7 @@ class Line:
 
 
 def facts(runs: Sequence[Run]) -> tuple[list[Fact], list[Fact]]:
-    """What all runs have in common, and what differs between them, by field."""
+    """The facts that all runs share, and those in which they differ, by field."""
     values: dict[str, dict[str, list[str]]] = {}
     for run in runs:
         told = [pair for pair in _part(run, "provenance").items() if pair[0] not in _PER_SPLIT + _PER_METHOD]
@@ -79,7 +109,7 @@ def facts(runs: Sequence[Run]) -> tuple[list[Fact], list[Fact]]:
 
 
 def splits(runs: Iterable[Run]) -> list[Split]:
-    """The splits by dataset; one with several digests has a line for each."""
+    """The splits of the runs, sorted by dataset. A split with several digests has a line for each."""
     found: dict[Split, None] = {}
     for run in runs:
         spec, provenance = _part(run, "spec"), _part(run, "provenance")
@@ -93,9 +123,12 @@ def splits(runs: Iterable[Run]) -> list[Split]:
 
 
 def lines(outline: Outline, called: str, runs: Iterable[Run]) -> list[Line]:
-    """A line for each method and protocol in the runs, in the order of protocols and names.
+    """A line for each method and protocol, sorted by protocol and name.
 
-    `called` is how a command names the suite.
+    Args:
+        outline: The suite's datasets.
+        called: The suite in the printed commands.
+        runs: The runs, as plain values.
     """
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
@@ -118,7 +151,13 @@ def lines(outline: Outline, called: str, runs: Iterable[Run]) -> list[Line]:
 
 
 def command(outline: Outline, called: str, runs: Sequence[Run]) -> str:
-    """The command that makes these runs of one method and protocol, quoted for a shell."""
+    """The command that repeats these runs, quoted for a shell.
+
+    Args:
+        outline: The suite's datasets.
+        called: The suite in the command.
+        runs: At least one run, all of one method and protocol.
+    """
     specs = [_part(run, "spec") for run in runs]
     first = specs[0]
     protocol, method = first.get("protocol", ""), first.get("method", "")
@@ -138,7 +177,7 @@ def command(outline: Outline, called: str, runs: Sequence[Run]) -> str:
 
 
 def _datasets(outline: Outline, specs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What --datasets has to name; nothing where the runs are on all that the suite has."""
+    """The datasets that `--datasets` has to name; none if the runs cover the whole suite."""
     info = protocol_info(str(specs[0].get("protocol")))
     every = getattr(outline, info.suite_field)
     used = {spec.get("dataset") for spec in specs}
@@ -160,7 +199,7 @@ def _distinct(runs: Sequence[Run], name: str) -> list[str]:
 
 
 def _settings(runs: Sequence[Run], part: str) -> str:
-    """`name=value` for what all runs share, and the names of what differs."""
+    """`name=value` for the settings that all runs share, and the names of those in which they differ."""
     tables = [_part(run, part) for run in runs]
     names = list(dict.fromkeys(name for table in tables for name in table))
     texts = {name: {_text(table.get(name)) for table in tables} for name in names}

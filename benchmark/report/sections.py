@@ -1,4 +1,4 @@
-"""What a report shows of each protocol: its leaderboard, what that allows to say, and figures."""
+"""What a report shows of each protocol: its leaderboard, statistics, distances to published figures, and plots."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Section:
-    """A protocol in a report: its leaderboard, further boards below it, and SVG figures by stem."""
+    """A protocol in a report.
+
+    Args:
+        protocol: The protocol's name.
+        board: Its leaderboard.
+        further: The boards derived from it.
+        figures: SVG plots, by the name of their file without its ending.
+    """
 
     protocol: Protocol
     board: Board
@@ -39,10 +46,18 @@ def sections_of(
     reference: str = "",
     published: "pd.DataFrame | None" = None,
 ) -> tuple[list[Section], list[str]]:
-    """A section for each protocol that has results, and in lines what was refused and why.
+    """Build a section for each protocol that has results.
 
-    `datasets` picks columns. A `reference` is compared with the other methods where it has results. With `published`
-    figures there are distances to them.
+    Args:
+        outline: The suite's datasets and titles.
+        results: Recorded results of this suite.
+        protocols: The protocols to show, in this order.
+        datasets: The columns to show; empty: all.
+        reference: A method that the statistics compare all others with, where it has results; empty: none.
+        published: Published figures to give distances to; None: no distances.
+
+    Returns:
+        The sections, and lines on what was left out and why. A faulty result is left out; it raises no error.
     """
     made: list[Section] = []
     refused: list[str] = []
@@ -83,11 +98,13 @@ def _section(
 
 
 def _sound(results: Sequence[StoredResult]) -> "tuple[pd.DataFrame | None, list[str]]":
-    """The tidy frame of the results without those that it refuses, and the refusals; no frame when all are refused."""
+    """The tidy frame without the results that it refuses, and the refusals; no frame if everything is refused."""
     try:
         return tidy(results), []
     except UserError:
         refused: list[str] = []
+    # First each run by itself, then each method: so one faulty run costs neither its method's other runs nor other
+    # methods.
     sound = _accepted(results, lambda result: result.run_id, refused)
     sound = _accepted(sound, lambda result: result.label, refused)
     try:
@@ -99,7 +116,7 @@ def _sound(results: Sequence[StoredResult]) -> "tuple[pd.DataFrame | None, list[
 def _accepted(
     results: Sequence[StoredResult], name: Callable[[StoredResult], str], refused: list[str]
 ) -> list[StoredResult]:
-    """The results whose groups, those of one name, can be shown by themselves; adds why others cannot."""
+    """The results of the groups, by name, that `tidy` accepts by themselves; the reasons for others go to `refused`."""
     groups: dict[str, list[StoredResult]] = {}
     for result in results:
         groups.setdefault(name(result), []).append(result)
