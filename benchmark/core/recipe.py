@@ -1,9 +1,9 @@
 """Training recipes: all settings of the training loop, and the formula of the learning rate."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from promptarena.benchmark.core.protocol_table import Protocol
 
@@ -11,13 +11,17 @@ from promptarena.benchmark.core.protocol_table import Protocol
 class Recipe(BaseModel):
     """How a method is trained.
 
-    Every value is recorded with the run. A user changes one with `--set METHOD.recipe.NAME=VALUE`.
+    Every value is recorded with the run, `drop_last` only when it is off. A user changes one with
+    `--set METHOD.recipe.NAME=VALUE`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: int = Field(ge=0, description="passes over the training images; 0 trains nothing")
-    batch_size: int = Field(ge=1, description="images a step; an epoch has floor(N / batch_size) steps, at least one")
+    batch_size: int = Field(ge=1, description="images a step; fewer training images than this make one short step")
+    drop_last: bool = Field(
+        True, description="the images of an epoch that do not fill a batch are left out; off: they make a last step"
+    )
     epoch_steps: int | None = Field(None, ge=1, description="most steps of an epoch; None: as many as images allow")
     lr: float = Field(ge=0, description="learning rate after the warm-up")
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
@@ -35,6 +39,15 @@ class Recipe(BaseModel):
     augment: bool = Field(True, description="random resized crop and horizontal flip; off: the test transform")
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="share of the area that a random crop keeps")
 
+    @model_serializer(mode="wrap")
+    def _without_later_settings(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The recipe as a dictionary. `drop_last` is written only when it is off: the keys of runs contain the
+        recipe, and runs recorded before this setting existed keep theirs."""
+        values: dict[str, Any] = written(self)
+        if self.drop_last:
+            values.pop("drop_last", None)
+        return values
+
     def steps(self, images: int) -> int:
         """The steps of an epoch.
 
@@ -42,9 +55,10 @@ class Recipe(BaseModel):
             images: The number of training images; fewer than a batch make one short step.
 
         Returns:
-            floor(images / batch_size), at least 1 and at most `epoch_steps`.
+            images / batch_size, rounded down (up without `drop_last`), at least 1 and at most `epoch_steps`.
         """
-        return min(max(1, images // self.batch_size), self.epoch_steps or images)
+        rounded = math.floor if self.drop_last else math.ceil
+        return min(max(1, rounded(images / self.batch_size)), self.epoch_steps or images)
 
 
 class TrainingTask(BaseModel):
@@ -139,4 +153,4 @@ def images_seen(recipe: Recipe, count: int) -> int:
         The sum over all epochs, each image counted as often as it is shown; `count` for a recipe without epochs, whose
         closed-form fit uses each image once.
     """
-    return recipe.epochs * recipe.steps(count) * min(count, recipe.batch_size) or count
+    return recipe.epochs * min(count, recipe.steps(count) * recipe.batch_size) or count

@@ -42,7 +42,8 @@ def batches(count: int, recipe: Recipe, seed: int, epoch: int) -> list[np.ndarra
 
     Returns:
         For each step the rows of its images, (batch_size,) int64, from a permutation of 0 .. count - 1 that depends on
-        (seed, epoch) only. The images that do not fill a batch are dropped; fewer images than a batch form one batch.
+        (seed, epoch) only. The images that do not fill a batch are dropped, or form the last one when the recipe says
+        so; fewer images than a batch form one batch.
     """
     order = generator("batches", seed, epoch).permutation(count)
     size = recipe.batch_size

@@ -71,6 +71,17 @@ def test_another_run_has_other_keys(planner: Planner, change: dict[str, Any]) ->
     assert one.key != other.key
 
 
+def test_only_a_recipe_that_keeps_the_last_batch_has_other_keys(planner: Planner) -> None:
+    plain, dropped, kept = (
+        planner.plan(replace(SPEC, overrides=overrides))
+        for overrides in ((), (("recipe.drop_last", "true"),), (("recipe.drop_last", "false"),))
+    )
+    assert keys(dropped) == keys(plain)
+    assert "drop_last" not in plain.recipe
+    assert kept.train_key != plain.train_key
+    assert kept.recipe == dict(plain.recipe) | {"drop_last": False}
+
+
 def test_the_seed_decides_even_where_every_image_is_drawn(planner: Planner) -> None:
     """It still decides initial parameters, batches and augmentation."""
     data = worlds.Listed()

@@ -106,6 +106,16 @@ def test_an_epoch_is_a_permutation_without_its_remainder(count: int, size: int, 
     assert all(np.array_equal(*pair) for pair in zip(steps, batches(count, recipe, seed, epoch), strict=True))
 
 
+@given(st.integers(1, 200), st.integers(1, 50), st.integers(0, 9))
+def test_an_epoch_that_keeps_its_remainder_is_a_whole_permutation(count: int, size: int, seed: int) -> None:
+    recipe = RECIPE.model_copy(update={"batch_size": size})
+    steps = batches(count, recipe.model_copy(update={"drop_last": False}), seed, 1)
+    assert sorted(np.concatenate(steps).tolist()) == list(range(count))
+    assert [len(rows) for rows in steps[:-1]] == [size] * (len(steps) - 1)
+    full = batches(count, recipe, seed, 1)
+    assert all(np.array_equal(*pair) for pair in zip(full, steps, strict=False))
+
+
 def test_batches_change_with_seed_and_epoch() -> None:
     orders = {np.concatenate(batches(50, RECIPE, seed, epoch)).tobytes() for seed in range(3) for epoch in range(3)}
     assert len(orders) == 9
@@ -198,6 +208,35 @@ def test_other_optimizers_are_torchs(tmp_path: Path, optimizer: Any, reference: 
         logits = features @ expected.weight.T + expected.bias
         F.cross_entropy(logits, torch.from_numpy(task.train.labels)).backward()
         theirs.step()
+    torch.testing.assert_close(learner.weight, expected.weight, rtol=1e-4, atol=1e-5)
+
+
+def test_the_last_batch_is_a_step_of_the_schedule(tmp_path: Path) -> None:
+    recipe = Recipe(
+        epochs=2,
+        batch_size=4,
+        drop_last=False,
+        lr=0.1,
+        optimizer="adamw",
+        schedule="by step",
+        warmup_epochs=0,
+        augment=False,
+    )
+    learner, expected, task = tiny.linear(), tiny.linear(), tiny.task()
+    run(learner, tmp_path, recipe)
+    view, labels = View(task.train.images, tiny.backbone(), tiny.NO_CACHE), torch.from_numpy(task.train.labels)
+    optimizer = torch.optim.AdamW(expected.parameters(), lr=0.1, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=6)
+    sizes = []
+    for epoch in (1, 2):
+        for rows in batches(10, recipe, task.seed, epoch):
+            sizes.append(len(rows))
+            optimizer.zero_grad()
+            logits = view.features(rows.tolist()) @ expected.weight.T + expected.bias
+            F.cross_entropy(logits, labels[rows]).backward()
+            optimizer.step()
+            schedule.step()
+    assert sizes == [4, 4, 2, 4, 4, 2]
     torch.testing.assert_close(learner.weight, expected.weight, rtol=1e-4, atol=1e-5)
 
 

@@ -89,8 +89,10 @@ def test_every_seed_ends_as_alone(optimizer: Any, limit: float | None, tmp_path:
         assert torch.equal(kept.learner["weight"], each.learner.get_parameter("weight"))
 
 
-def test_epochs_are_cut_short_as_alone(tmp_path: Path) -> None:
-    recipe = RECIPE.model_copy(update={"epoch_steps": 1})
+@pytest.mark.parametrize("change", [{"epoch_steps": 1}, {"drop_last": False}], ids=str)
+def test_epochs_of_other_lengths_are_as_alone(change: dict[str, Any], tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update=change)
+    assert recipe.steps(len(tiny.task().train.labels)) != RECIPE.steps(len(tiny.task().train.labels))
     assert RECIPE.steps(len(tiny.task().train.labels)) > 1
     expected = [alone(linear(seed), seed, tmp_path / "alone", recipe) for seed in SEEDS]
     found = train_together([member(linear(seed), seed, tmp_path) for seed in SEEDS], recipe, tiny.cache(tmp_path))
