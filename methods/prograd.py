@@ -25,7 +25,9 @@ PHRASES = {
     "food101": "a type of food, a photo of",
     "ucf101": "a photo of a person doing",
 }
-"""The words before the class name; "a photo of a" for every other dataset."""
+"""The words before the class name, by the dataset's card."""
+OTHER_PHRASE = "a photo of a"
+"""The words on every other dataset."""
 
 
 class ProGradConfig(CoOpConfig):
@@ -59,7 +61,8 @@ class ProGrad(CoOp):
 
     Zhu et al., "Prompt-aligned Gradient for Prompt Tuning", ICCV 2023.
 
-    CoOp's prompts, with student logits l: (B, C) and zero-shot logits q: (B, C) of the same phrase:
+    CoOp's prompts, with student logits l: (B, C) and zero-shot logits q: (B, C) of the dataset's phrase in `PHRASES`,
+    whatever the context starts from:
 
         L_ce = cross-entropy of l,    L_kl = -T^2 / B sum_i sum_c softmax(q_i / T)_c log softmax(l_i / T)_c
 
@@ -103,16 +106,14 @@ class ProGrad(CoOp):
             epochs = {1: 50, 2: 100, 4: 100}.get(task.shots, 200)
             if task.shots >= 8 and task.dataset in ("oxford_flowers", "dtd", "eurosat"):
                 weight = 0.8
-        config = ProGradConfig(ctx_init=PHRASES.get(task.card, "a photo of a"), weight=weight)
+        config = ProGradConfig(ctx_init=PHRASES.get(task.card, OTHER_PHRASE), weight=weight)
         return config, Recipe(epochs=epochs, batch_size=32, lr=0.002)
 
     @torch.no_grad()
     def training_prompts(self, classes: Classes) -> Taught:
-        """The embeddings around the context, with the teacher's class features; without words its template is the
-        dataset's."""
-        words = " ".join(context_words(self.config.ctx_init))
-        texts = classes.filled(f"{words} {{}}." if words else None)
-        w = self.backbone.encode_texts(texts)
+        """The embeddings around the context, with the class features of the teacher, whose words are always those of
+        the dataset's phrase."""
+        w = self.backbone.encode_texts(classes.filled(f"{PHRASES.get(classes.dataset, OTHER_PHRASE)} {{}}."))
         return Taught(**vars(self.prompts(classes)), w=F.normalize(w, dim=-1))
 
     def training_step(self, images: Images, labels: Tensor, prompts: Any) -> tuple[Tensor, Mapping[str, Tensor]]:

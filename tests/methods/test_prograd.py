@@ -120,11 +120,29 @@ def test_distillation_is_the_soft_cross_entropy_with_zero_shot(t: float) -> None
     assert float(losses(learner)["distillation"].detach()) == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_teacher_of_a_drawn_context_has_the_datasets_template() -> None:
-    learner = prograd(ctx_init="")
-    teacher = learner.logits(IMAGES, learner.training_prompts(CLASSES).w)
-    assert close(teacher, zeroshot("art of the {}."))
-    assert not close(teacher, zeroshot("a photo of a {}."), 1e-3)
+@pytest.mark.parametrize(
+    ("dataset", "phrase"),
+    [
+        ("oxford_pets", "a type of pet, a photo of a"),
+        ("oxford_flowers", "a type of flower, a photo of a"),
+        ("fgvc_aircraft", "a type of aircraft, a photo of a"),
+        ("dtd", "a texture of"),
+        ("eurosat", "a centered satellite photo of"),
+        ("food101", "a type of food, a photo of"),
+        ("ucf101", "a photo of a person doing"),
+        ("imagenet", WORDS),
+        ("sun397", WORDS),
+        ("a dataset of one's own", WORDS),
+    ],
+)
+@pytest.mark.parametrize("ctx_init", ["", WORDS, "this is one"])
+def test_the_teacher_has_the_phrase_of_the_dataset_whatever_the_context_starts_from(
+    dataset: str, phrase: str, ctx_init: str
+) -> None:
+    classes = Classes(CLASSES.names, CLASSES.template, dataset)
+    teacher = prograd(ctx_init=ctx_init).training_prompts(classes).w
+    own = ZeroShot(BACKBONE, ZeroShotConfig(templates=(f"{phrase} {{}}.",)), CLASSES, torch.Generator())
+    assert close(teacher, own.classifier(own.prompts(CLASSES)))
 
 
 def test_a_student_that_is_its_teacher_has_nothing_to_distil() -> None:
