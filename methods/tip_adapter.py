@@ -178,11 +178,12 @@ class TipAdapterF(TipAdapter):
 
     @classmethod
     def preset(cls, task: TrainingTask) -> tuple[TipAdapterConfig, Recipe]:
-        """As released: AdamW, a cosine to 0 over all steps, 20 epochs, on EuroSAT 100."""
+        """As released: AdamW, a cosine to 0 over all steps, 20 epochs of all shots, on EuroSAT 100."""
         config, _ = super().preset(task)
         return config, Recipe(
             epochs=100 if task.dataset == "eurosat" else 20,
             batch_size=256,
+            drop_last=False,
             lr=1e-3,
             optimizer="adamw",
             eps=1e-4,

@@ -11,9 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from promptarena.benchmark.core.classes import Classes
-from promptarena.benchmark.core.recipe import TrainingTask
+from promptarena.benchmark.core.recipe import TrainingTask, images_seen
 from promptarena.benchmark.plugins.learner import CannotTransferError
+from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.plugins.templates import SELECT_7
+from promptarena.benchmark.training.shots import batches
 from promptarena.methods.tip_adapter import TipAdapter, TipAdapterConfig, TipAdapterF
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
 
@@ -250,3 +252,17 @@ def test_the_tuned_recipe_is_the_released_one() -> None:
     _, recipe = TipAdapterF.preset(tiny.training_task())
     assert (recipe.optimizer, recipe.lr, recipe.eps, recipe.weight_decay) == ("adamw", 1e-3, 1e-4, 0.01)
     assert (recipe.batch_size, recipe.schedule, recipe.warmup_epochs) == (256, "by step", 0)
+
+
+@pytest.mark.parametrize(("images", "sizes"), [(160, [160]), (300, [256, 44]), (752, [256, 256, 240])])
+def test_an_epoch_of_the_tuned_cache_has_all_shots(images: int, sizes: list[int]) -> None:
+    _, recipe = TipAdapterF.preset(tiny.training_task())
+    for epoch in (1, recipe.epochs):
+        assert [len(rows) for rows in batches(images, recipe, 1, epoch)] == sizes
+    assert images_seen(recipe, images) == 20 * images
+
+
+def test_no_other_method_keeps_the_last_batch() -> None:
+    learners = {name: method.learner for name, method in load_registry(()).methods.items()}
+    recipes = {name: learner.preset(tiny.training_task())[1] for name, learner in learners.items()}
+    assert [name for name, recipe in recipes.items() if not recipe.drop_last] == ["tip-adapter-f"]
