@@ -10,7 +10,7 @@ from torch import Tensor
 
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.recipe import Recipe
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.methods.tcp import TCP, TCPConfig
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
@@ -198,8 +198,12 @@ def test_it_needs_enough_layers() -> None:
         tcp(layer=3)
 
 
-@pytest.mark.parametrize("protocol", ["base-to-novel", "few-shot", "domain-generalization"])
-def test_the_preset_is_the_released_one(protocol: Any) -> None:
-    config, recipe = TCP.preset(tiny.training_task(protocol, 16))
+@pytest.mark.parametrize("protocol", ["base-to-novel", "few-shot", "cross-dataset", "domain-generalization"])
+@pytest.mark.parametrize(
+    ("dataset", "epochs"), [("imagenet", 25), ("sun397", 25), ("eurosat", 50), ("stanford_cars", 50), ("", 50)]
+)
+def test_the_preset_is_the_released_one(protocol: Any, dataset: str, epochs: int) -> None:
+    task = TrainingTask(protocol=protocol, shots=16, dataset=dataset, is_source=dataset == "imagenet")
+    config, recipe = TCP.preset(task)
     assert config == TCPConfig(layer=8, weight=8.0)
-    assert recipe == Recipe(epochs=50, batch_size=32, lr=0.002, optimizer="adam", eps=1e-3, weight_decay=5e-4)
+    assert recipe == Recipe(epochs=epochs, batch_size=32, lr=0.002, optimizer="adam", eps=1e-3, weight_decay=5e-4)
