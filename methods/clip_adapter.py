@@ -40,7 +40,7 @@ class CLIPAdapter(Learner):
         "IJCV",
         2024,
         "https://arxiv.org/abs/2110.04544",
-        parity="properties",
+        parity="golden",
         assumed=("optimiser and schedule are CoOp's", "epochs are CoOp's", "one recipe for all protocols"),
     )
     config_type = CLIPAdapterConfig

@@ -48,7 +48,7 @@ class KgCoOp(CoOp):
         "CVPR",
         2023,
         "https://arxiv.org/abs/2303.13283",
-        parity="properties",
+        parity="golden",
         assumed=("cross-dataset and domain-generalization recipe", "few-shot recipe for other than 4 shots"),
     )
     config_type = KgCoOpConfig

@@ -81,7 +81,7 @@ class ProGrad(CoOp):
         "ICCV",
         2023,
         "https://arxiv.org/abs/2205.14865",
-        parity="properties",
+        parity="golden",
         assumed=("cross-dataset recipe",),
     )
     config_type = ProGradConfig

@@ -79,7 +79,7 @@ class TCP(Learner):
         "CVPR",
         2024,
         "https://arxiv.org/abs/2311.18231",
-        parity="properties",
+        parity="golden",
         assumed=(
             "recipe outside base-to-novel",
             "token layout of a dataset outside the field's",

@@ -62,7 +62,7 @@ class TipAdapter(ZeroShot):
         "ECCV",
         2022,
         "https://arxiv.org/abs/2207.09519",
-        parity="properties",
+        parity="golden",
         assumed=("alpha, beta and their search on other datasets", "no search without validation images"),
     )
     config_type = TipAdapterConfig

@@ -21,6 +21,20 @@ from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import weights_digest
 
 ROOT = Path(__file__).parents[2]
+DATASETS = {
+    "ImageNet": "imagenet",
+    "Caltech101": "caltech101",
+    "OxfordPets": "oxford_pets",
+    "StanfordCars": "stanford_cars",
+    "OxfordFlowers": "oxford_flowers",
+    "Food101": "food101",
+    "FGVCAircraft": "fgvc_aircraft",
+    "SUN397": "sun397",
+    "DescribableTextures": "dtd",
+    "EuroSAT": "eurosat",
+    "UCF101": "ucf101",
+}
+"""Our card of each dataset that a manifest names as the authors' tables do."""
 
 
 def folders() -> list[Path]:
@@ -46,6 +60,10 @@ class Case:
     @property
     def config(self) -> dict[str, Any]:
         return dict(self.manifest.get("config", {}))
+
+    @property
+    def dataset(self) -> str:
+        return DATASETS.get(self.config.get("DATASET", ""), "")
 
     def expected(self) -> dict[str, Tensor]:
         return load_file(self.path.with_suffix(".safetensors"))

@@ -8,13 +8,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from promptarena.benchmark.plugins.learner import Images, Learner
+from promptarena.methods.clip_adapter import CLIPAdapter, CLIPAdapterConfig
 from promptarena.methods.cocoop import CoCoOp, CoCoOpConfig
 from promptarena.methods.coop import CoOp, CoOpConfig
 from promptarena.methods.ivlp import IVLP, IVLPConfig
+from promptarena.methods.kgcoop import KgCoOp, KgCoOpConfig
 from promptarena.methods.maple import MaPLe, MaPLeConfig
 from promptarena.methods.mmrl import MMRL, MMRLConfig
+from promptarena.methods.prograd import ProGrad, ProGradConfig
 from promptarena.methods.promptsrc import PromptSRC, PromptSRCConfig
 from promptarena.methods.rada import RAda, RAdaConfig
+from promptarena.methods.tcp import TCP, TCPConfig
 from promptarena.methods.vpt import VPT, VPTConfig
 
 Official = Mapping[str, Any]
@@ -61,10 +65,26 @@ def _mmrl_outputs(learner: Any, images: Images, prompts: Any) -> Outputs:
     }
 
 
+def _prior(learner: Any, images: Images, prompts: Any) -> Outputs:
+    return {"teacher/text_features_normalized": prompts.w}
+
+
+def _prograd_before(learner: Any, images: Images, prompts: Any) -> Outputs:
+    return _prior(learner, images, prompts) | {"teacher/logits": learner.logits(images, prompts.w)}
+
+
+def _tcp_before(learner: Any, images: Images, prompts: Any) -> Outputs:
+    return _prior(learner, images, prompts) | {"class_aware_tokens": learner.class_aware(prompts.w)}
+
+
+def _clip_adapter_before(learner: Any, images: Images, prompts: Any) -> Outputs:
+    return {"frozen/image_features": images.features, "adapter/output": learner.adapter(images.features)}
+
+
 @dataclass(frozen=True)
 class Adapter:
     """A method's golden dialect. `losses` maps our loss terms to the official names; `base_logits` are those that the
-    learner itself predicts base classes with."""
+    learner itself predicts base classes with; `before` gives further tensors before training, by their stored names."""
 
     learner: type[Learner]
     config: Callable[[Official], Any]
@@ -73,6 +93,7 @@ class Adapter:
     outputs: Callable[[Any, Images, Any], Outputs] = plain_outputs
     losses: Callable[[Official, Mapping[str, Tensor]], Outputs] = lambda config, losses: {}
     base_logits: str = "logits"
+    before: Callable[[Any, Images, Any], Outputs] = lambda learner, images, prompts: {}
 
 
 def _words(config: Official) -> str:
@@ -145,6 +166,35 @@ def _mmrl(config: Official) -> MMRLConfig:
     )
 
 
+def _kgcoop(config: Official) -> KgCoOpConfig:
+    return KgCoOpConfig(ctx_init=_words(config), weight=config["W"])
+
+
+def _prograd(config: Official) -> ProGradConfig:
+    phrase = config["template"].removesuffix(" {}.")
+    return ProGradConfig(
+        ctx_init=phrase if config["CTX_INIT"] else "",
+        n_ctx=config["N_CTX"],
+        class_token_position=config["CLASS_TOKEN_POSITION"],
+        class_specific=config["CSC"],
+        weight=config["LAMBDA"],
+        temperature=config["T"],
+    )
+
+
+def _tcp(config: Official) -> TCPConfig:
+    return TCPConfig(layer=config["LAYER"], weight=config["PRIOR_WEIGHT"])
+
+
+def _clip_adapter(config: Official) -> CLIPAdapterConfig:
+    return CLIPAdapterConfig(ratio=config["RATIO"], reduction=config["REDUCTION"])
+
+
+def _template(config: Official) -> str:
+    """The dataset's own template; the hand-written prompt of a method with a table of its own may be another."""
+    return str(config.get("dataset_template", config["template"]))
+
+
 def _context_name(official: str) -> str:
     return official.removeprefix("prompt_learner.").replace("ctx", "context").replace("meta_net", "metanet")
 
@@ -201,6 +251,18 @@ def _mmrl_losses(config: Official, losses: Mapping[str, Tensor]) -> Outputs:
     return {term: losses[names.get(term, term)] / share for term, share in shares.items() if share}
 
 
+def _kgcoop_losses(config: Official, losses: Mapping[str, Tensor]) -> Outputs:
+    return {"ce": losses["cross_entropy"], "knowledge": losses["knowledge"] / config["W"]}
+
+
+def _prograd_losses(config: Official, losses: Mapping[str, Tensor]) -> Outputs:
+    return {"xe": losses["cross_entropy"], "kl": losses["distillation"]}
+
+
+def _tcp_losses(config: Official, losses: Mapping[str, Tensor]) -> Outputs:
+    return {"ce": losses["cross_entropy"], "prior": losses["prior"] / config["PRIOR_WEIGHT"]}
+
+
 ADAPTERS = {
     "CoOp": Adapter(CoOp, _coop, _context_name),
     "CoCoOp": Adapter(CoCoOp, _cocoop, _context_name, outputs=_cocoop_outputs),
@@ -209,11 +271,21 @@ ADAPTERS = {
     "MaPLe": Adapter(MaPLe, _maple, _maple_name),
     "PromptSRC": Adapter(PromptSRC, _promptsrc, _deep_name, losses=_promptsrc_losses),
     "RAda": Adapter(RAda, _rada, _rada_name, _rada_template, _rada_outputs, _rada_losses),
+    "KgCoOp": Adapter(KgCoOp, _kgcoop, _context_name, _template, losses=_kgcoop_losses, before=_prior),
+    "ProGrad": Adapter(ProGrad, _prograd, _context_name, _template, losses=_prograd_losses, before=_prograd_before),
+    "TCP": Adapter(TCP, _tcp, _context_name, _template, losses=_tcp_losses, before=_tcp_before),
+    "CLIP-Adapter": Adapter(
+        CLIPAdapter,
+        _clip_adapter,
+        lambda official: official.replace(".fc.", "."),
+        _template,
+        before=_clip_adapter_before,
+    ),
     "MMRL": Adapter(
         MMRL,
         _mmrl,
         _mmrl_name,
-        lambda config: str(config["template"]),
+        _template,
         _mmrl_outputs,
         _mmrl_losses,
         "logits_fusion",
