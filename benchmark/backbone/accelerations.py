@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
-class Exact:
+class Accelerations:
     """What a backbone leaves out because nothing reads it, or computes once because it is the same for all.
 
     Attributes:
@@ -29,8 +29,8 @@ class Exact:
     encode_in_parts: bool = True
 
 
-EXACT = Exact()
+ALL_ACCELERATIONS = Accelerations()
 """Every acceleration."""
 
-PLAIN = Exact(**{switch.name: False for switch in fields(Exact)})
+PLAIN = Accelerations(**{switch.name: False for switch in fields(Accelerations)})
 """Everything computed for every text and every token."""

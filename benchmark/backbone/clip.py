@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from promptarena.benchmark.backbone.accelerations import EXACT, Exact
+from promptarena.benchmark.backbone.accelerations import ALL_ACCELERATIONS, Accelerations
 from promptarena.benchmark.backbone.interventions import Edit, Interventions, Kinds
 from promptarena.benchmark.backbone.towers import Tower
 from promptarena.benchmark.core.errors import UserError
@@ -78,8 +78,8 @@ class Backbone:
         mean, std: of the pixels' three channels.
         scale: exp(logit_scale), a scalar tensor.
         name, digest, origin: of the architecture; SHA-256 of the weights; where they come from, in words.
-        exact: which accelerations are on.
-        compiler: torch.compile's backend for the blocks; empty: none.
+        accelerations: which accelerations are on.
+        compile_backend: torch.compile's backend for the blocks; empty: none.
     """
 
     def __init__(
@@ -92,8 +92,8 @@ class Backbone:
         mean: Channels = OPENAI_DATASET_MEAN,
         std: Channels = OPENAI_DATASET_STD,
         origin: str = "",
-        exact: Exact = EXACT,
-        compiler: str = "",
+        accelerations: Accelerations = ALL_ACCELERATIONS,
+        compile_backend: str = "",
     ) -> None:
         self.model = model.to(device).eval().requires_grad_(False)
         self.name = name
@@ -101,9 +101,11 @@ class Backbone:
         self.origin = origin
         self.device = device
         self.precision = precision
-        self.exact = exact
-        self.compiler = compiler
-        self.text = Tower(model.transformer.resblocks, causal=True, exact=exact, compiler=compiler)
+        self.accelerations = accelerations
+        self.compile_backend = compile_backend
+        self.text = Tower(
+            model.transformer.resblocks, causal=True, accelerations=accelerations, compile_backend=compile_backend
+        )
         self.context_length = int(model.context_length)
         self.embed_dim = int(model.text_projection.shape[1])
         self.scale: Tensor = model.logit_scale.detach().exp()
@@ -127,7 +129,12 @@ class Backbone:
                 f"backbone {self.name}: its image encoder has no token sequence to edit; use a CLIP ViT, or "
                 "a method that leaves the image encoder as it is, such as coop"
             )
-        return Tower(visual.transformer.resblocks, causal=False, exact=self.exact, compiler=self.compiler)
+        return Tower(
+            visual.transformer.resblocks,
+            causal=False,
+            accelerations=self.accelerations,
+            compile_backend=self.compile_backend,
+        )
 
     @cached_property
     def colours(self) -> tuple[Tensor, Tensor]:
@@ -231,7 +238,7 @@ class Backbone:
             if count + 2 > self.context_length:
                 raise UserError(f"text of {count + 2} tokens exceeds the context of {self.context_length}: {text!r}")
         ids: Tensor = self._tokenizer(list(texts))
-        length = int(ids.argmax(-1).max()) + 1 if self.exact.cut_texts else self.context_length
+        length = int(ids.argmax(-1).max()) + 1 if self.accelerations.cut_texts else self.context_length
         return ids[:, :length].to(self.device)
 
     def embed(self, ids: Tensor) -> Prompts:
@@ -257,7 +264,7 @@ class Backbone:
         """Texts -> plain CLIP features (C, D), not normalised; those of a frozen text tower are kept, so that a
         teacher's texts are encoded once for all seeds. Raises UserError for a text beyond the context."""
         trained = any(weight.requires_grad for weight in self.model.transformer.parameters())
-        if trained or not self.exact.keep_texts:
+        if trained or not self.accelerations.keep_texts:
             return self.encode_text(self.prompts(texts))
         key = torch.is_autocast_enabled(self.device.type), tuple(texts)
         if key not in self._kept:
@@ -313,7 +320,7 @@ class Backbone:
             UserError: an intervention at a block that does not exist, or prompts that exceed the context.
         """
         interventions = Interventions(**kinds)
-        if not (prompts.shared and self.exact.share_beginnings and interventions.only_edits):
+        if not (prompts.shared and self.accelerations.share_beginnings and interventions.only_edits):
             embedded = self._positioned(prompts)
             rows = (prompts.eot - embedded.shape[1])[:, None]
             read = self.text.read(embedded, rows, start=prompts.start, interventions=interventions)
@@ -337,7 +344,7 @@ class Backbone:
 
         Parts are computed a second time in the backward pass. Groups are not divided.
         """
-        packed = self.exact.pack_texts and prompts.eot.device.type == "cpu"
+        packed = self.accelerations.pack_texts and prompts.eot.device.type == "cpu"
         longest = prompts.embeddings.shape[1] - prompts.shared
         rows = int((prompts.eot - prompts.shared + 1).sum()) if packed else len(prompts.eot) * longest
         held = rows * self.text.width * self.text.depth * HELD_BYTES
@@ -347,4 +354,4 @@ class Backbone:
         return [replace(prompts, embeddings=embeddings, eot=eot) for embeddings, eot in pairs]
 
     def _may_divide(self, prompts: Prompts) -> bool:
-        return self.exact.encode_in_parts and torch.is_grad_enabled() and prompts.groups == 1
+        return self.accelerations.encode_in_parts and torch.is_grad_enabled() and prompts.groups == 1

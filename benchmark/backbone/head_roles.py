@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.config_files import read_bytes, read_json_model
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.files import write_whole
+from promptarena.benchmark.core.files import write_atomically
 from promptarena.benchmark.core.keys import digest
 
 Attribute = Literal["colour", "shape", "texture", "object", "position"]
@@ -137,7 +137,7 @@ class RoleTable(_Value):
 
     def save(self, path: Path) -> None:
         """Write the table; equal tables give equal bytes. Raises UserError when it cannot be written."""
-        write_whole(path, self.text())
+        write_atomically(path, self.text())
 
     def text(self) -> str:
         """The JSON: a line for each head and concept, keys sorted."""

@@ -87,7 +87,7 @@ def load_backbone(
     *,
     device: str = "auto",
     precision: Precision = "fp32",
-    compiler: str = "",
+    compile_backend: str = "",
 ) -> Backbone:
     """The frozen backbone.
 
@@ -98,7 +98,7 @@ def load_backbone(
             it.
         device: as `choose_device` takes it.
         precision: of matrix products; weights stay float32.
-        compiler: as a Tower takes it.
+        compile_backend: as a Tower takes it.
 
     Returns:
         The backbone with its weights, on the device.
@@ -118,7 +118,7 @@ def load_backbone(
         source.preprocessing.mean,
         source.preprocessing.std,
         source.origin,
-        compiler=compiler,
+        compile_backend=compile_backend,
     )
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from promptarena.benchmark.backbone.accelerations import EXACT, Exact
+from promptarena.benchmark.backbone.accelerations import ALL_ACCELERATIONS, Accelerations
 from promptarena.benchmark.backbone.compiling import compiled
 from promptarena.benchmark.backbone.interventions import NONE, Edit, Interventions, Kinds
 from promptarena.benchmark.backbone.packing import Packing, packed
@@ -59,8 +59,8 @@ class Tower:
     Args:
         blocks: open_clip's residual attention blocks, at least one.
         causal: whether a token attends to itself and earlier tokens only, as in the text encoder.
-        exact: the accelerations to use.
-        compiler: torch.compile's backend for the part of a block after its attention; empty: none.
+        accelerations: the accelerations to use.
+        compile_backend: torch.compile's backend for the part of a block after its attention; empty: none.
 
     Attributes:
         depth: number of blocks.
@@ -68,16 +68,22 @@ class Tower:
         heads: attention heads of a block.
     """
 
-    def __init__(self, blocks: nn.ModuleList, causal: bool, exact: Exact = EXACT, compiler: str = "") -> None:
+    def __init__(
+        self,
+        blocks: nn.ModuleList,
+        causal: bool,
+        accelerations: Accelerations = ALL_ACCELERATIONS,
+        compile_backend: str = "",
+    ) -> None:
         self.blocks = blocks
-        self.exact = exact
+        self.accelerations = accelerations
         self.causal = causal
         self.depth = len(blocks)
         attention: Any = blocks[0].get_submodule("attn")
         self.width = int(attention.embed_dim)
         self.heads = int(attention.num_heads)
-        folded = exact.fold_quick_gelu and has_quick_gelu(blocks[0])
-        self._add: Rest = compiled(_add_folded if folded else _add, compiler)
+        folded = accelerations.fold_quick_gelu and has_quick_gelu(blocks[0])
+        self._add: Rest = compiled(_add_folded if folded else _add, compile_backend)
         self._packings = lru_cache(maxsize=PACKINGS)(packed)
 
     def run(
@@ -142,7 +148,7 @@ class Tower:
         if start <= last:
             tokens = self.run(tokens, start=start, stop=last, interventions=interventions)
             tokens = interventions.edited(last, tokens)
-        if start <= last and not self.exact.read_rows:
+        if start <= last and not self.accelerations.read_rows:
             tokens, start = self._block(self.blocks[last], tokens, bias), self.depth
         batch, length, width = tokens.shape
         rows = (rows % length).expand(batch, -1)
@@ -196,7 +202,7 @@ class Tower:
         for index in range(start, self.depth):
             block: Any = self.blocks[index]
             before = interventions.edited(index, before.view(groups, -1, self.width)).flatten(0, 1)
-            last = index == self.depth - 1 and self.exact.read_rows
+            last = index == self.depth - 1 and self.accelerations.read_rows
             q, k, v = self._project(block.attn, block.ln_1(before).view(groups, -1, self.width))
             own_q, own_k, own_v = self._project(block.attn, block.ln_1(rest).view(packing.bins, -1, self.width))
             mask = packing.mask(k.shape[2]).to(own_q.dtype)
@@ -218,8 +224,8 @@ class Tower:
         """How the sequences are packed. On the CPU it is kept, because every step packs the same ones; on a GPU it is
         made anew, because a comparison of the lengths would wait for the device."""
         if ends.device.type == "cpu":
-            return self._packings(tuple(ends.tolist()), length, groups, self.exact.pack_texts)
-        return Packing(ends, length, groups, self.exact.pack_texts)
+            return self._packings(tuple(ends.tolist()), length, groups, self.accelerations.pack_texts)
+        return Packing(ends, length, groups, self.accelerations.pack_texts)
 
     def written(self, block: int, tokens: Tensor) -> Written:
         """What each head of a block and its MLP add to the first token.
@@ -244,7 +250,7 @@ class Tower:
         """(B, L, W) -> (B, L, W) after the block. Without gradients the CPU takes a few sequences at a time: they stay
         in the processor's cache, and large batches take little memory."""
         few = max(1, PART_BYTES // (WIDEST * x.shape[1] * self.width * x.element_size()))
-        if torch.is_grad_enabled() or x.device.type != "cpu" or few >= len(x) or not self.exact.divide_batches:
+        if torch.is_grad_enabled() or x.device.type != "cpu" or few >= len(x) or not self.accelerations.divide_batches:
             return self._whole(block, x, bias)
         own = bias is not None and bias.ndim == 4 and len(bias) > 1
         biases = bias.split(few) if bias is not None and own else repeat(bias)

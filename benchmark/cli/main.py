@@ -141,7 +141,7 @@ def compare(
         device=device,
         precision=precision,
         seeds_together=seeds_together,
-        compiler=compiler_for(device, seeds_together) if compiled and not plan else "",
+        compile_backend=compiler_for(device, seeds_together) if compiled and not plan else "",
     )
     return run_compare(request, execution, tracking_uri, workers or default_workers(), plan_only=plan)
 
@@ -172,9 +172,13 @@ def leaderboard(
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Print the leaderboards of everything recorded for a suite."""
-    from promptarena.benchmark.cli.commands.leaderboard import Wanted, leaderboard_of_exports, leaderboard_of_record
+    from promptarena.benchmark.cli.commands.leaderboard import (
+        LeaderboardRequest,
+        leaderboard_of_exports,
+        leaderboard_of_record,
+    )
 
-    wanted = Wanted(
+    request = LeaderboardRequest(
         suite=suite,
         protocols=protocols or (),
         methods=methods or (),
@@ -186,9 +190,9 @@ def leaderboard(
         out=out,
     )
     if exports:
-        leaderboard_of_exports(wanted, exports)
+        leaderboard_of_exports(request, exports)
     else:
-        leaderboard_of_record(wanted, results.absolute(), tracking_uri)
+        leaderboard_of_record(request, results.absolute(), tracking_uri)
 
 
 @app.command(cls=SpacedLists)

@@ -19,7 +19,7 @@ from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.protocol_table import DEFAULT_PROTOCOL
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask, adapted
-from promptarena.benchmark.data.data_manager import Data, Examples, Pictures
+from promptarena.benchmark.data.data_manager import Data, DatasetImages, Examples
 from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.inputs.views import View
 from promptarena.benchmark.planning.suites import load_suite
@@ -87,7 +87,7 @@ def miniature(dataset: str = "digits", shots: int = 8) -> World:
     return World(
         backbone=load_backbone(source.given_architecture, source.given_weights, device="cpu"),
         task=task,
-        test=Examples(Pictures(card, split, rows), split.labels[rows]),
+        test=Examples(DatasetImages(card, split, rows), split.labels[rows]),
         novel=Classes(novel.names[:-1], novel.template, novel.dataset),
         cache=ArrayCache(default_cache_folder()),
         training=suite.task(DEFAULT_PROTOCOL, dataset, suite.shots),

@@ -8,7 +8,7 @@ from pathlib import Path
 from promptarena.benchmark.core.errors import UserError
 
 
-def write_whole(path: Path, content: str | bytes | Path) -> None:
+def write_atomically(path: Path, content: str | bytes | Path) -> None:
     """Write a file; an earlier file of that name stays as it is until the new one is complete.
 
     Args:

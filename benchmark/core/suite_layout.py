@@ -14,7 +14,7 @@ from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$")]
 
 
-class Outline(BaseModel):
+class SuiteLayout(BaseModel):
     """A suite's name, its datasets in table order and their titles.
 
     Args:

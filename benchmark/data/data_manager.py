@@ -16,7 +16,7 @@ from promptarena.benchmark.data.few_shot import draw_few_shot, restrict
 from promptarena.benchmark.data.splits import Split, find_split, load_split
 
 
-class Pictures:
+class DatasetImages:
     """The images of some rows of a split, in order: an `ImageList`."""
 
     def __init__(self, card: Card, split: Split, rows: np.ndarray) -> None:
@@ -45,7 +45,7 @@ class Pictures:
 class Examples:
     """N labelled images; labels: (N,) int64 in 0 .. C - 1 of the subset."""
 
-    images: Pictures
+    images: DatasetImages
     labels: np.ndarray
 
 
@@ -91,7 +91,7 @@ class Data:
     def test(self, card: Card) -> Examples:
         """All test images with their labels among all classes."""
         split = self.split(card, "test")
-        return Examples(Pictures(card, split, np.arange(len(split))), split.labels)
+        return Examples(DatasetImages(card, split, np.arange(len(split))), split.labels)
 
     def classes(self, card: Card, subset: Subset, name: SplitName) -> Classes:
         """The class names of `subset` in label order, with the dataset's template."""
@@ -102,4 +102,4 @@ class Data:
 
 def _drawn(card: Card, split: Split, rows: np.ndarray, subset: Subset) -> Examples:
     kept = restrict(split.labels[rows], subset, len(split.class_names))
-    return Examples(Pictures(card, split, rows[kept.rows]), kept.labels)
+    return Examples(DatasetImages(card, split, rows[kept.rows]), kept.labels)

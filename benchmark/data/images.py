@@ -85,10 +85,10 @@ class RenderedImages:
 
     def pixels(self, index: int) -> Image.Image:
         """A copy of image `index`."""
-        return Image.fromarray(self._pictures[index])
+        return Image.fromarray(self._images[index])
 
     @cached_property
-    def _pictures(self) -> PixelArray:
+    def _images(self) -> PixelArray:
         return self._render()
 
     def stamp(self, index: int) -> str:
@@ -110,10 +110,10 @@ def decode(path: Path) -> Image.Image:
             bombs; the message names the file.
     """
     try:
-        with Image.open(path, formats=_FORMATS) as picture:
-            if picture.mode == "P" and "transparency" in picture.info:
-                return picture.convert("RGBA").convert("RGB")
-            return picture.convert("RGB")
+        with Image.open(path, formats=_FORMATS) as image:
+            if image.mode == "P" and "transparency" in image.info:
+                return image.convert("RGBA").convert("RGB")
+            return image.convert("RGB")
     except FileNotFoundError as error:
         raise UserError(f"picture {path} does not exist") from error
     except _DAMAGED as error:

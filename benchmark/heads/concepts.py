@@ -46,14 +46,14 @@ class Concepts:
         return int(self.labels[self.texts.index(text)])
 
 
-def find_concepts(texts: Sequence[str], encode: Encoder, wanted: int, reduced_dims: int) -> Concepts:
-    """Cluster distinct texts by their sentence vectors into `wanted` concepts, or the nearest number found.
+def find_concepts(texts: Sequence[str], encode: Encoder, requested: int, reduced_dims: int) -> Concepts:
+    """Cluster distinct texts by their sentence vectors into `requested` concepts, or the nearest number found.
 
     The normalised vectors are reduced to their `reduced_dims` principal components for clustering (0: not at all).
     Raises UserError if the texts do not form at least two clusters.
     """
     vectors = _normalised(encode(texts))
-    labels, size = scan(_reduced(vectors, reduced_dims), wanted)
+    labels, size = scan(_reduced(vectors, reduced_dims), requested)
     labels = with_noise(vectors, labels)
     centres = _centres(vectors, labels)
     seeds = np.stack([_normalised(encode(SEEDS[attribute])).mean(0) for attribute in ATTRIBUTES])
@@ -74,10 +74,10 @@ def find_concepts(texts: Sequence[str], encode: Encoder, wanted: int, reduced_di
     )
 
 
-def scan(points: Vectors, wanted: int) -> tuple[Labels, int]:
+def scan(points: Vectors, requested: int) -> tuple[Labels, int]:
     """HDBSCAN's labels (N,) of points (N, d), -1 being noise, and the min_cluster_size that produced them.
 
-    That is the smallest size that gives `wanted` clusters, or else the number nearest to it.
+    That is the smallest size that gives `requested` clusters, or else the number nearest to it.
 
     Clusters are the leaves of HDBSCAN's tree: its other option, excess of mass, often puts nearly all texts in one.
     Raises UserError when no setting gives two clusters.
@@ -93,7 +93,7 @@ def scan(points: Vectors, wanted: int) -> tuple[Labels, int]:
         settings = {"metric": "precomputed", "cluster_selection_method": "leaf", "core_dist_n_jobs": 1}
         found = HDBSCAN(size, MIN_SAMPLES, **settings).fit(distances).labels_
         clusters = int(found.max()) + 1
-        missed = abs(clusters - wanted)
+        missed = abs(clusters - requested)
         if clusters >= 2 and (best is None or missed < best[0]):
             best = missed, size, np.asarray(found, dtype=np.int64)
         if missed == 0:

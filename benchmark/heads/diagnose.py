@@ -23,7 +23,7 @@ from promptarena.benchmark.backbone.head_roles import (
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.heads.concepts import Concepts, find_concepts
 from promptarena.benchmark.heads.decompose import Moments, decompose
-from promptarena.benchmark.heads.images import Source as Pictures
+from promptarena.benchmark.heads.images import Source as ImageSource
 from promptarena.benchmark.heads.sentence_encoder import SentenceEncoder
 from promptarena.benchmark.heads.text_pool import Pool
 from promptarena.benchmark.heads.textspan import textspan
@@ -39,7 +39,7 @@ Progress = Callable[[int, int], None]
 def diagnose(
     backbone: Backbone,
     layers: range,
-    pictures: Pictures,
+    pictures: ImageSource,
     pool: Pool,
     encoder: SentenceEncoder,
     settings: Settings,

@@ -14,7 +14,7 @@ from PIL import Image
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest, file_digest
 from promptarena.benchmark.data.cards import Card, load_card, names_a_file
-from promptarena.benchmark.data.data_manager import Data, Pictures
+from promptarena.benchmark.data.data_manager import Data, DatasetImages
 from promptarena.benchmark.data.images import EXTENSIONS, decode
 from promptarena.benchmark.inputs.views import ImageList
 from promptarena.benchmark.planning.suites import Suite
@@ -120,7 +120,7 @@ def mixed(cards: Sequence[Card], data: Data, largest: int) -> ImageList:
     counts = shared_out([len(split) for split in splits], largest)
     return Together(
         [
-            Pictures(card, split, balanced(split.labels, count))
+            DatasetImages(card, split, balanced(split.labels, count))
             for card, split, count in zip(cards, splits, counts, strict=True)
             if count
         ]

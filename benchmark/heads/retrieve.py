@@ -52,7 +52,7 @@ class SeesAttributes(Protocol):
         ...
 
 
-class OnePicture:
+class OneImage:
     """A file as a list of one image. Raises UserError when it cannot be read."""
 
     def __init__(self, path: Path) -> None:
@@ -114,23 +114,23 @@ def retrieve(
     The nearest image has the largest cosine; ties are broken by path. Raises UserError when an image is missing or
     cannot be decoded, or when the learner was trained without attribute tokens.
     """
-    wanted, pictures = OnePicture(query), find_pictures(folder)
-    rows = [row for row in range(len(pictures)) if not (folder / pictures.key(row)).samefile(query)]
+    query_image, folder_images = OneImage(query), find_images(folder)
+    rows = [row for row in range(len(folder_images)) if not (folder / folder_images.key(row)).samefile(query)]
     if not rows:
         raise UserError(f"folder {folder} holds no picture beside the query")
-    ones = features(backbone, learner, wanted, [0], attribute)
-    manys = features(backbone, learner, pictures, rows, attribute, progress)
+    ones = features(backbone, learner, query_image, [0], attribute)
+    manys = features(backbone, learner, folder_images, rows, attribute, progress)
 
     def nearest(one: Tensor, many: Tensor) -> tuple[Neighbour, ...]:
         cosines = [round(cosine, 6) for cosine in (many @ one[0]).tolist()]
         places = sorted(range(len(rows)), key=lambda place: (-cosines[place], place))
-        return tuple(Neighbour(pictures.key(rows[place]), cosines[place]) for place in places[:top])
+        return tuple(Neighbour(folder_images.key(rows[place]), cosines[place]) for place in places[:top])
 
     by_attribute, by_clip = (nearest(one, many) for one, many in zip(ones, manys, strict=True))
-    return Retrieval(attribute, query.name, wanted.digest, pictures.digest, len(rows), by_attribute, by_clip)
+    return Retrieval(attribute, query.name, query_image.digest, folder_images.digest, len(rows), by_attribute, by_clip)
 
 
-def find_pictures(folder: Path) -> Folder:
+def find_images(folder: Path) -> Folder:
     """All images below a folder. Raises UserError when there is no such folder or it holds none."""
     if not folder.is_dir():
         raise UserError(f"--folder {folder}: no such folder")
@@ -140,7 +140,7 @@ def find_pictures(folder: Path) -> Folder:
 def features(
     backbone: Backbone,
     learner: SeesAttributes,
-    pictures: ImageList,
+    folder_images: ImageList,
     rows: Sequence[int],
     attribute: Attribute,
     progress: Progress = lambda done, total: None,
@@ -149,7 +149,7 @@ def features(
 
     Raises UserError when an image cannot be decoded, or when the learner was trained without attribute tokens.
     """
-    view = View(pictures, backbone, ArrayCache(default_cache_folder()))
+    view = View(folder_images, backbone, ArrayCache(default_cache_folder()))
     own, plain = [], []
     for start in range(0, len(rows), BATCH):
         batch = view.plain(rows[start : start + BATCH])
@@ -191,9 +191,9 @@ def drawn(retrieval: Retrieval, query: Path, folder: Path) -> "Figure":
 
 
 def _show(axes: "Axes", path: Path, title: str, name: str) -> None:
-    picture = decode(path)
-    picture.thumbnail((SIDE, SIDE))
-    axes.imshow(picture)
+    image = decode(path)
+    image.thumbnail((SIDE, SIDE))
+    axes.imshow(image)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_title(title, fontsize=9)

@@ -43,11 +43,11 @@ def read_ahead(view: View, steps: Sequence[Sequence[int]], threads: int | None =
             yield batch
             if batch.pixels_read:
                 for following in steps[step + 1 + len(reading) : step + 1 + AHEAD]:
-                    reading.append([pool.submit(view.pictures, [row]) for row in following])
+                    reading.append([pool.submit(view.decoded, [row]) for row in following])
 
 
 def _joined(read: Sequence[Future[np.ndarray]]) -> np.ndarray:
-    return np.concatenate([picture.result() for picture in read])
+    return np.concatenate([image.result() for image in read])
 
 
 def _threads(view: View) -> int:

@@ -165,7 +165,7 @@ class View:
     def __len__(self) -> int:
         return len(self.images)
 
-    def pictures(self, rows: Sequence[int]) -> np.ndarray:
+    def decoded(self, rows: Sequence[int]) -> np.ndarray:
         """The transformed images before normalisation.
 
         Under the test transform all images of the view are decoded once and cached, up to LARGEST_PICTURES_MIB.
@@ -179,16 +179,16 @@ class View:
         size = self.backbone.image_size
         if self._augmentation is None and len(self) * 3 * size * size <= LARGEST_PICTURES_MIB << 20:
             key = digest(self.images.digest, self.images.stamp, size, TRANSFORM_VERSION)
-            pictures: np.ndarray = self._cache.get(key, len(self), self._decoded)[np.asarray(rows, dtype=np.int64)]
-            return pictures
+            decoded: np.ndarray = self._cache.get(key, len(self), self._decoded)[np.asarray(rows, dtype=np.int64)]
+            return decoded
         return self._decoded(rows)
 
     def _decoded(self, rows: Sequence[int]) -> np.ndarray:
         size = self.backbone.image_size
-        pictures = [np.asarray(self._picture(int(row))) for row in rows]
-        return np.stack(pictures) if pictures else np.empty((0, size, size, 3), dtype=np.uint8)
+        decoded = [np.asarray(self._image(int(row))) for row in rows]
+        return np.stack(decoded) if decoded else np.empty((0, size, size, 3), dtype=np.uint8)
 
-    def _picture(self, row: int) -> Image.Image:
+    def _image(self, row: int) -> Image.Image:
         image, size, augmentation = self.images.image(row), self.backbone.image_size, self._augmentation
         if augmentation is None:
             return test_view(image, size)
@@ -204,19 +204,19 @@ class View:
         Returns:
             (B, 3, H, H) float32 on the backbone's device.
         """
-        return self.normalised(self.pictures(rows))
+        return self.normalised(self.decoded(rows))
 
-    def normalised(self, pictures: np.ndarray) -> Tensor:
+    def normalised(self, decoded: np.ndarray) -> Tensor:
         """Normalise transformed images on the backbone's device, without waiting for a GPU.
 
         Args:
-            pictures: (B, H, H, 3) uint8.
+            decoded: (B, H, H, 3) uint8.
 
         Returns:
             (B, 3, H, H) float32 on the backbone's device.
         """
         # Bytes are sent and converted on the device: a quarter of the data of float32.
-        bytes_ = self._sent(pictures).permute(0, 3, 1, 2)
+        bytes_ = self._sent(decoded).permute(0, 3, 1, 2)
         mean, std = self.backbone.colours
         return (bytes_.float().div(255) - mean).div(std).contiguous()
 
@@ -269,8 +269,8 @@ class View:
     def _frozen(self, what: str, compute: Callable[[range], Tensor], rows: Sequence[int]) -> Tensor:
         backbone = self.backbone
         # Everything that decides bits is in the key: precision, kind of device, and the compiler where one is used.
-        compiler = [backbone.compiler] if backbone.compiler else []
-        key = digest(self._key, what, backbone.digest, backbone.precision, backbone.device.type, *compiler)
+        compile_backend = [backbone.compile_backend] if backbone.compile_backend else []
+        key = digest(self._key, what, backbone.digest, backbone.precision, backbone.device.type, *compile_backend)
         array = self._cache.get(key, len(self), lambda chunk: compute(chunk).cpu().numpy())
         return self._sent(array[np.asarray(rows, dtype=np.int64)])
 
@@ -285,18 +285,18 @@ class View:
         """B rows as a batch that computes everything from the pixels and caches nothing on the disk."""
         return PixelBatch(self.pixels(rows), self.backbone)
 
-    def batch(self, rows: Sequence[int], pictures: Callable[[], np.ndarray] | None = None) -> "ViewBatch":
+    def batch(self, rows: Sequence[int], decoded: Callable[[], np.ndarray] | None = None) -> "ViewBatch":
         """B rows as a lazy batch.
 
         Args:
             rows: The positions of B images.
-            pictures: Returns the transformed images (B, H, H, 3) uint8, if they are being read already; None reads
+            decoded: Returns the transformed images (B, H, H, 3) uint8, if they are being read already; None reads
                 them at first use.
 
         Returns:
             The batch.
         """
-        return ViewBatch(self, rows, pictures or partial(self.pictures, rows))
+        return ViewBatch(self, rows, decoded or partial(self.decoded, rows))
 
 
 class ViewBatch:
@@ -305,10 +305,10 @@ class ViewBatch:
     `pixels_read` says whether the pixels were used.
     """
 
-    def __init__(self, view: View, rows: Sequence[int], pictures: Callable[[], np.ndarray]) -> None:
+    def __init__(self, view: View, rows: Sequence[int], decoded: Callable[[], np.ndarray]) -> None:
         self._view = view
         self._rows = rows
-        self._pictures = pictures
+        self._read = decoded
         self._kept = Kept()
         self.pixels_read = False
 
@@ -324,7 +324,7 @@ class ViewBatch:
     def pixels(self) -> Tensor:
         """(B, 3, H, H) float32, normalised."""
         self.pixels_read = True
-        return self._kept.once("pixels", lambda: self._view.normalised(self._pictures()))
+        return self._kept.once("pixels", lambda: self._view.normalised(self._read()))
 
     @property
     def features(self) -> Tensor:

@@ -29,12 +29,12 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Figure:
+class Aggregate:
     """One accuracy of one method, seed by seed. It may be incomplete or missing.
 
     Args:
         by_seed: Accuracies in percent by seed; empty when the figure is missing.
-        wanted: The seeds it needs to be complete; never empty.
+        expected: The seeds it needs to be complete; never empty.
         centre: The value to report, in percent, where that is not the mean over seeds (averages, harmonic means).
         correct: Correctly classified test images, summed over seeds; None for averages and harmonic means.
         total: Test images, summed over seeds; None for averages and harmonic means.
@@ -43,7 +43,7 @@ class Figure:
     """
 
     by_seed: Mapping[Seed, float]
-    wanted: frozenset[Seed]
+    expected: frozenset[Seed]
     centre: float | None = None
     correct: int | None = None
     total: int | None = None
@@ -53,7 +53,7 @@ class Figure:
     @property
     def full(self) -> bool:
         """Whether every expected seed has a value."""
-        return self.wanted <= self.by_seed.keys()
+        return self.expected <= self.by_seed.keys()
 
     @property
     def value(self) -> float:
@@ -62,9 +62,9 @@ class Figure:
 
     def cell(self) -> Cell:
         """The figure as a cell of a table, with its spread over seeds (see `spread`)."""
-        filled, wanted = self.datasets or (len(self.by_seed), len(self.wanted))
+        filled, expected = self.datasets or (len(self.by_seed), len(self.expected))
         if not self.by_seed:
-            return Cell(filled=filled, wanted=wanted, parts=self._parts, reason=self.reason)
+            return Cell(filled=filled, expected=expected, parts=self._parts, reason=self.reason)
         over_seeds = spread(list(self.by_seed.values()), self.value)
         return Cell(
             value=over_seeds.mean,
@@ -73,7 +73,7 @@ class Figure:
             high=over_seeds.high,
             n=over_seeds.n,
             filled=filled,
-            wanted=wanted,
+            expected=expected,
             parts=self._parts,
             correct=self.correct,
             total=self.total,
@@ -85,36 +85,36 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Method:
+class MethodScores:
     """A row of the leaderboard before it is laid out in tables.
 
     Args:
         label: The row's label.
-        wanted: The seeds that each of its figures needs to be complete: {None} for a method without seeds.
+        expected: The seeds that each of its figures needs to be complete: {None} for a method without seeds.
         scores: (correct, total) test images by place and seed.
         reasons: For places that the method cannot be scored on, the reason.
     """
 
     label: str
-    wanted: frozenset[Seed]
+    expected: frozenset[Seed]
     scores: Mapping[Place, Mapping[Seed, tuple[int, int]]] = field(default_factory=dict)
     reasons: Mapping[Place, str] = field(default_factory=dict)
 
-    def figure(self, place: Place) -> Figure:
+    def figure(self, place: Place) -> Aggregate:
         """The accuracy at a place; missing if no expected seed was scored there."""
-        pairs = {seed: pair for seed, pair in self.scores.get(place, {}).items() if seed in self.wanted}
+        pairs = {seed: pair for seed, pair in self.scores.get(place, {}).items() if seed in self.expected}
         if not pairs:
-            return Figure({}, self.wanted, reason=self.reasons.get(place))
-        return Figure(
+            return Aggregate({}, self.expected, reason=self.reasons.get(place))
+        return Aggregate(
             # Multiply before dividing: other orders differ in the last bit of the exported percentages.
             by_seed={seed: 100 * correct / total for seed, (correct, total) in pairs.items()},
-            wanted=self.wanted,
+            expected=self.expected,
             correct=sum(correct for correct, _ in pairs.values()),
             total=sum(total for _, total in pairs.values()),
         )
 
 
-def average(figures: Sequence[Figure]) -> Figure:
+def average(figures: Sequence[Aggregate]) -> Aggregate:
     """The unweighted mean of figures, seed by seed.
 
     Args:
@@ -125,16 +125,16 @@ def average(figures: Sequence[Figure]) -> Figure:
         comparable. Its spread is that of the seeds' own averages.
     """
     full = [figure for figure in figures if figure.full]
-    wanted = figures[0].wanted
+    expected = figures[0].expected
     count = (len(full), len(figures))
     if len(full) < len(figures):
         reasons = {figure.reason for figure in figures if not figure.full}
-        return Figure({}, wanted, datasets=count, reason=reasons.pop() if len(reasons) == 1 else None)
-    by_seed = {seed: _mean([figure.by_seed[seed] for figure in figures]) for seed in wanted}
-    return Figure(by_seed, wanted, centre=_mean([figure.value for figure in figures]), datasets=count)
+        return Aggregate({}, expected, datasets=count, reason=reasons.pop() if len(reasons) == 1 else None)
+    by_seed = {seed: _mean([figure.by_seed[seed] for figure in figures]) for seed in expected}
+    return Aggregate(by_seed, expected, centre=_mean([figure.value for figure in figures]), datasets=count)
 
 
-def harmonic(base: Figure, novel: Figure) -> Figure:
+def harmonic(base: Aggregate, novel: Aggregate) -> Aggregate:
     """The harmonic mean 2bn / (b + n) of base and novel accuracy.
 
     Args:
@@ -147,10 +147,10 @@ def harmonic(base: Figure, novel: Figure) -> Figure:
     """
     seeds = [seed for seed in base.by_seed if seed in novel.by_seed]
     if not seeds:
-        return Figure({}, base.wanted, datasets=base.datasets, reason=base.reason or novel.reason)
-    return Figure(
+        return Aggregate({}, base.expected, datasets=base.datasets, reason=base.reason or novel.reason)
+    return Aggregate(
         by_seed={seed: harmonic_mean(base.by_seed[seed], novel.by_seed[seed]) for seed in seeds},
-        wanted=base.wanted,
+        expected=base.expected,
         centre=harmonic_mean(base.value, novel.value),
         datasets=base.datasets,
     )

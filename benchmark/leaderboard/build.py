@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.protocol_table import Metric, Protocol, ProtocolInfo, protocol_info
-from promptarena.benchmark.leaderboard.aggregate import Figure, Method, Place, Seed, average, harmonic
+from promptarena.benchmark.leaderboard.aggregate import Aggregate, MethodScores, Place, Seed, average, harmonic
 from promptarena.benchmark.leaderboard.captions import caption, missing_notes
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Mark, Row, Table
 from promptarena.benchmark.leaderboard.selection import ProtocolRows, Titled, counted_shots, protocol_rows
@@ -103,7 +103,7 @@ def leaderboard(query: BoardQuery) -> Board:
     datasets = [(name, f"{title} (own split)" if name in rows.own_splits else title) for name, title in datasets]
 
     expected = tuple(sorted(set(query.seeds) or {int(seed) for seed in ours["seed"].dropna().unique()}))
-    methods = _methods(ours, rows.holes, expected, labels, info.by_shots)
+    methods = _methods(ours, rows.missing, expected, labels, info.by_shots)
     columns = tuple(query.shots)
     methods.sort(key=lambda method: _rank(method, labels, info, datasets, columns))
     tables = tuple(_marked(table) for table in _layout(methods, info, datasets, columns))
@@ -126,20 +126,24 @@ def leaderboard(query: BoardQuery) -> Board:
 
 
 def _methods(
-    ours: "pd.DataFrame", holes: Iterable[Mapping[str, Any]], expected: Sequence[int], labels: Sequence[str], few: bool
-) -> list[Method]:
+    ours: "pd.DataFrame",
+    missing: Iterable[Mapping[str, Any]],
+    expected: Sequence[int],
+    labels: Sequence[str],
+    few: bool,
+) -> list[MethodScores]:
     scores: dict[str, dict[Place, dict[Seed, tuple[int, int]]]] = {label: {} for label in labels}
     reasons: dict[str, dict[Place, str]] = {}
     for row in ours.to_dict("records"):
         place = Place(row["target_dataset"], row["target_subset"], row["shots"] if few else 0)
         by_seed = scores.setdefault(row["label"], {}).setdefault(place, {})
         by_seed[_seed(row["seed"])] = (int(row["correct"]), int(row["total"]))
-    for hole in holes:
+    for hole in missing:
         place = Place(hole["target_dataset"], hole["target_subset"], hole["shots"] if few else 0)
         reasons.setdefault(hole["label"], {})[place] = hole["reason"]
         scores.setdefault(hole["label"], {})
     return [
-        Method(label, _wanted(by_place.values(), expected), by_place, reasons.get(label, {}))
+        MethodScores(label, _expected(by_place.values(), expected), by_place, reasons.get(label, {}))
         for label, by_place in scores.items()
         if not labels or label in labels
     ]
@@ -151,14 +155,14 @@ def _seed(value: Any) -> Seed:
     return None if pd.isna(value) else int(value)
 
 
-def _wanted(by_seeds: Iterable[Mapping[Seed, Any]], expected: Sequence[int]) -> frozenset[Seed]:
+def _expected(by_seeds: Iterable[Mapping[Seed, Any]], expected: Sequence[int]) -> frozenset[Seed]:
     """The seeds of a complete method: the expected ones, or {None} if all of its runs are without a seed."""
     drawn: set[Seed] = {seed for by_seed in by_seeds for seed in by_seed}
     return frozenset({None}) if drawn == {None} or not expected else frozenset(expected)
 
 
 def _rank(
-    method: Method, labels: Sequence[str], info: ProtocolInfo, datasets: Titled, shots: tuple[int, ...]
+    method: MethodScores, labels: Sequence[str], info: ProtocolInfo, datasets: Titled, shots: tuple[int, ...]
 ) -> tuple[float, str]:
     """The sort key of a row: its place in `labels`, otherwise its last headline average, missing ones first."""
     if labels:
@@ -168,7 +172,9 @@ def _rank(
     return (-1.0 if headline[-1] is None else headline[-1], method.label)
 
 
-def _layout(methods: Sequence[Method], info: ProtocolInfo, datasets: Titled, shots: tuple[int, ...]) -> list[Table]:
+def _layout(
+    methods: Sequence[MethodScores], info: ProtocolInfo, datasets: Titled, shots: tuple[int, ...]
+) -> list[Table]:
     match info.columns:
         case "metrics":
             return _by_metrics(methods, info, datasets)
@@ -196,19 +202,19 @@ def _places(info: ProtocolInfo, datasets: Titled, shots: tuple[int, ...]) -> lis
             ]
 
 
-def _by_metrics(methods: Sequence[Method], info: ProtocolInfo, datasets: Titled) -> list[Table]:
+def _by_metrics(methods: Sequence[MethodScores], info: ProtocolInfo, datasets: Titled) -> list[Table]:
     """One table of averages, then one per dataset; the columns are the metrics."""
     shown = {metric: column for metric, column in _SIDES.items() if metric in info.metrics}
 
-    def figures(method: Method, dataset: str) -> dict[Metric, Figure]:
+    def figures(method: MethodScores, dataset: str) -> dict[Metric, Aggregate]:
         every = {metric: method.figure(Place(dataset, subset)) for metric, subset in _MEASURED.items()}
         every["hm"] = harmonic(every["base"], every["novel"])
         return {metric: every[metric] for metric in shown}
 
-    def each(method: Method, dataset: str) -> list[Figure]:
+    def each(method: MethodScores, dataset: str) -> list[Aggregate]:
         return list(figures(method, dataset).values())
 
-    def averages(method: Method) -> list[Figure]:
+    def averages(method: MethodScores) -> list[Aggregate]:
         rows = [figures(method, name) for name, _ in datasets]
         means = {metric: average([row[metric] for row in rows]) for metric in shown}
         if "hm" not in means:
@@ -228,10 +234,10 @@ def _by_metrics(methods: Sequence[Method], info: ProtocolInfo, datasets: Titled)
     ]
 
 
-def _transfer(methods: Sequence[Method], datasets: Titled) -> Table:
+def _transfer(methods: Sequence[MethodScores], datasets: Titled) -> Table:
     """One table whose columns are the source, the targets, and the average over the targets without the source."""
 
-    def figures(method: Method) -> list[Figure]:
+    def figures(method: MethodScores) -> list[Aggregate]:
         each = [method.figure(Place(name, "all")) for name, _ in datasets]
         return [*each, average(each[1:])]
 
@@ -241,13 +247,13 @@ def _transfer(methods: Sequence[Method], datasets: Titled) -> Table:
     return _table("targets", "Source and targets", tuple(columns), methods, figures)
 
 
-def _by_shots(methods: Sequence[Method], datasets: Titled, shots: tuple[int, ...]) -> list[Table]:
+def _by_shots(methods: Sequence[MethodScores], datasets: Titled, shots: tuple[int, ...]) -> list[Table]:
     """One table of averages, then one per dataset; the columns are the numbers of shots."""
 
-    def averages(method: Method) -> list[Figure]:
+    def averages(method: MethodScores) -> list[Aggregate]:
         return [average([method.figure(Place(name, "all", count)) for name, _ in datasets]) for count in shots]
 
-    def each(method: Method, dataset: str) -> list[Figure]:
+    def each(method: MethodScores, dataset: str) -> list[Aggregate]:
         return [method.figure(Place(dataset, "all", count)) for count in shots]
 
     columns = tuple(Column(f"shots_{count}_pct", counted_shots(count)) for count in shots)
@@ -262,14 +268,14 @@ def _table(
     key: str,
     title: str,
     columns: tuple[Column, ...],
-    methods: Sequence[Method],
-    figures: Callable[[Method], Sequence[Figure]],
+    methods: Sequence[MethodScores],
+    figures: Callable[[MethodScores], Sequence[Aggregate]],
 ) -> Table:
     rows = tuple(Row(method.label, tuple(figure.cell() for figure in figures(method))) for method in methods)
     return Table(key, title, columns, rows)
 
 
-def _cost_table(ours: "pd.DataFrame", methods: Sequence[Method]) -> Table:
+def _cost_table(ours: "pd.DataFrame", methods: Sequence[MethodScores]) -> Table:
     """Means over runs: parameters, seconds, images per second and MiB of peak memory."""
     runs = ours.drop_duplicates("run_id")
     rows = []

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
-from promptarena.benchmark.leaderboard.aggregate import Method, Place
+from promptarena.benchmark.leaderboard.aggregate import MethodScores, Place
 
 MINIATURE = (
     "Miniature suite: a small backbone on miniature datasets. These figures must never be compared with published ones."
@@ -49,7 +49,7 @@ def caption(
     return " ".join(sentences + ([MINIATURE] if miniature else []))
 
 
-def missing_notes(methods: Iterable[Method], places: Sequence[tuple[Place, str]]) -> list[str]:
+def missing_notes(methods: Iterable[MethodScores], places: Sequence[tuple[Place, str]]) -> list[str]:
     """Say which figures are incomplete, and why.
 
     Args:

@@ -70,7 +70,7 @@ def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
     # everywhere.
     oldest_first = sorted(alike, key=lambda result: (result.finished_at, result.run_id))
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    holes: list[dict[str, Any]] = []
+    missing: list[dict[str, Any]] = []
     rivals: dict[tuple[str, str], set[str]] = {}
     for result in oldest_first:
         for row in _rows(result):
@@ -79,7 +79,7 @@ def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
                 rival = (result.protocol, _where(result))
                 rivals.setdefault(rival, set()).update((rows[cell]["run_id"], result.run_id))
             rows[cell] = row
-        holes.extend(_holes(result))
+        missing.extend(_missing_targets(result))
     frame = pd.DataFrame(list(rows.values()), columns=list(DTYPES)).astype(DTYPES)
     kept = set(frame["run_id"])
     frame.attrs["notes"] = [
@@ -94,7 +94,7 @@ def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
             if run.duplicates and run.run_id in kept
         ),
     ]
-    frame.attrs["holes"] = holes
+    frame.attrs["holes"] = missing
     return frame
 
 
@@ -127,7 +127,7 @@ def _rows(result: StoredResult) -> list[dict[str, Any]]:
     return rows
 
 
-def _holes(result: StoredResult) -> list[dict[str, Any]]:
+def _missing_targets(result: StoredResult) -> list[dict[str, Any]]:
     place = {name: getattr(result, name) for name in ("protocol", "label", "shots", "dataset")}
     return [
         place | {"target_dataset": target.dataset, "target_subset": target.subset, "reason": reason}

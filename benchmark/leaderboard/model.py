@@ -23,8 +23,8 @@ class Cell:
         low: Lower end of the 95 % interval, in the column's unit.
         high: Upper end of the 95 % interval, in the column's unit.
         n: The seeds behind the value (in the cost table, the runs).
-        filled: How many of the `wanted` parts are there.
-        wanted: How many parts a complete figure has.
+        filled: How many of the `expected` parts are there.
+        expected: How many parts a complete figure has.
         parts: What the parts are: seeds; datasets for an average; runs in the cost table.
         correct: Correctly classified test images, summed over seeds.
         total: Test images, summed over seeds.
@@ -39,7 +39,7 @@ class Cell:
     high: float | None = None
     n: int = 0
     filled: int = 0
-    wanted: int = 1
+    expected: int = 1
     parts: Literal["seeds", "datasets", "runs"] = "seeds"
     correct: int | None = None
     total: int | None = None
@@ -50,7 +50,7 @@ class Cell:
     @property
     def full(self) -> bool:
         """Whether nothing is missing, so that the figure may be compared."""
-        return self.value is not None and self.filled == self.wanted
+        return self.value is not None and self.filled == self.expected
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class ProtocolRows:
     Args:
         frame: Rows of the tidy frame. `label` is as tables show it, with the number of shots if `marked`; the
             additional column `plain_label` is the label without it.
-        holes: The targets that runs could not score, as in `attrs["holes"]` of the tidy frame.
+        missing: The targets that runs could not score, as in `attrs["holes"]` of the tidy frame.
         taught: The numbers of training images per class that occur, ascending.
         own_splits: The datasets that have only results on a split that the harness made itself.
         notes: Lines on what was left out.
@@ -33,7 +33,7 @@ class ProtocolRows:
     """
 
     frame: "pd.DataFrame"
-    holes: tuple[Mapping[str, Any], ...]
+    missing: tuple[Mapping[str, Any], ...]
     taught: tuple[int, ...]
     own_splits: tuple[str, ...]
     notes: tuple[str, ...]
@@ -77,17 +77,17 @@ def protocol_rows(
     ours = pd.DataFrame(frame)
     ours = ours[(ours["protocol"] == protocol) & (ours["metric"] == "accuracy")]
     ours = ours[ours["target_dataset"].isin(names)]
-    holes = [
+    missing = [
         hole
         for hole in frame.attrs.get("holes", [])
         if hole["protocol"] == protocol and hole["target_dataset"] in names
     ]
     if info.is_transfer:
         ours = ours[ours["dataset"].isin(names[:1])]
-        holes = [hole for hole in holes if hole["dataset"] in names[:1]]
+        missing = [hole for hole in missing if hole["dataset"] in names[:1]]
     if info.by_shots and shots is not None:
         ours = ours[ours["shots"].isin(list(shots))]
-        holes = [hole for hole in holes if hole["shots"] in shots]
+        missing = [hole for hole in missing if hole["shots"] in shots]
     ours, own_splits, notes = _without_rival_splits(ours, datasets)
     _check(ours)
     ours = ours.assign(plain_label=ours["label"])
@@ -95,8 +95,8 @@ def protocol_rows(
     marked = len(taught) > 1 and not info.by_shots
     if marked:
         ours = ours.assign(label=[with_shots(*pair) for pair in zip(ours["label"], ours["shots"], strict=True)])
-        holes = [hole | {"label": with_shots(hole["label"], hole["shots"])} for hole in holes]
-    return ProtocolRows(ours, tuple(holes), taught, own_splits, tuple(notes), marked)
+        missing = [hole | {"label": with_shots(hole["label"], hole["shots"])} for hole in missing]
+    return ProtocolRows(ours, tuple(missing), taught, own_splits, tuple(notes), marked)
 
 
 def counted_shots(count: int) -> str:

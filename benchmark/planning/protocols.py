@@ -70,13 +70,13 @@ def enumerate_runs(
     settings = {
         name: [{**changed.get(name, {}), **more} for more in ({}, *(variants or {}).get(name, ()))] for name in methods
     }
-    wanted = _known(datasets, suite.dataset_names)
+    requested = _known(datasets, suite.dataset_names)
     runs: list[RunSpec] = []
     notes: list[str] = []
     for protocol in _unique(protocol_info(name).name for name in protocols) or suite.protocols:
-        trainings = _trainings(suite, protocol, wanted)
+        trainings = _trainings(suite, protocol, requested)
         if not trainings:
-            notes.append(f"{protocol} is left out: none of {', '.join(sorted(wanted or ()))} is a dataset it scores")
+            notes.append(f"{protocol} is left out: none of {', '.join(sorted(requested or ()))} is a dataset it scores")
         default_shots = suite.few_shot_shots if protocol_info(protocol).by_shots else (suite.shots,)
         runs.extend(
             RunSpec(
@@ -99,12 +99,12 @@ def enumerate_runs(
     return Enumerated(tuple(runs), tuple(notes))
 
 
-def _trainings(suite: Suite, protocol: Protocol, wanted: frozenset[str] | None) -> tuple[_Training, ...]:
+def _trainings(suite: Suite, protocol: Protocol, requested: frozenset[str] | None) -> tuple[_Training, ...]:
     info = protocol_info(protocol)
     for field in info.needs:
         if not getattr(suite, field):
             raise UserError(f"suite {suite.name!r} cannot run {protocol}: it names no {field}")
-    names = [name for name in getattr(suite, info.suite_field) if wanted is None or name in wanted]
+    names = [name for name in getattr(suite, info.suite_field) if requested is None or name in requested]
     return TRAININGS[protocol](suite, names)
 
 

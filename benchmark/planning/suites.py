@@ -10,7 +10,7 @@ from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.core.protocol_table import DEFAULT_PROTOCOL, Protocol, protocol_info
 from promptarena.benchmark.core.recipe import TrainingTask
-from promptarena.benchmark.core.suite_layout import Outline
+from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.data.cards import Card, SplitName, load_card, names_a_file
 
 _SUITES = DATASETS / "suites"
@@ -238,7 +238,7 @@ def _check_splits(suite: Suite, path: Path) -> None:
                 )
 
 
-def outline_of(suite: Suite) -> Outline:
+def layout_of(suite: Suite) -> SuiteLayout:
     """What the tables need of a loaded suite.
 
     Args:
@@ -247,7 +247,7 @@ def outline_of(suite: Suite) -> Outline:
     Returns:
         Its names, titles and datasets in table order.
     """
-    return Outline(
+    return SuiteLayout(
         name=suite.name,
         datasets=suite.datasets,
         source=suite.source,

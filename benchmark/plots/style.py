@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal
 
-from promptarena.benchmark.core.files import write_whole
+from promptarena.benchmark.core.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -165,7 +165,7 @@ def save(figure: "Figure", folder: Path, stem: str) -> list[Path]:
     """
     paths = [folder / f"{stem}.{format}" for format in FORMATS]
     for path, format in zip(paths, FORMATS, strict=True):
-        write_whole(path, rendered(figure, format))
+        write_atomically(path, rendered(figure, format))
     return paths
 
 

@@ -135,14 +135,14 @@ def _by_shots(query: BoardQuery) -> Iterator[tuple[int, BoardQuery]]:
         yield 0, query
         return
     rows = query.frame[query.frame["protocol"] == query.protocol]
-    holes = [hole for hole in query.frame.attrs.get("holes", []) if hole["protocol"] == query.protocol]
-    counts = {int(count) for count in rows["shots"].unique()} | {int(hole["shots"]) for hole in holes}
+    missing = [hole for hole in query.frame.attrs.get("holes", []) if hole["protocol"] == query.protocol]
+    counts = {int(count) for count in rows["shots"].unique()} | {int(hole["shots"]) for hole in missing}
     if len(counts) <= 1:
         yield next(iter(counts), PUBLISHED_SHOTS), query
         return
     for count in sorted(counts, reverse=True):
         part = rows[rows["shots"] == count]
-        part.attrs = {"holes": [hole for hole in holes if hole["shots"] == count]}
+        part.attrs = {"holes": [hole for hole in missing if hole["shots"] == count]}
         yield count, replace(query, frame=part)
 
 
@@ -194,7 +194,7 @@ class _Judge:
         if theirs is None or unlike:
             return judged(verdict="not comparable", reason=unlike)
         if not ours.full or ours.value is None:
-            return judged(verdict="no verdict", reason=ours.reason or f"{ours.filled} of {ours.wanted} {ours.parts}")
+            return judged(verdict="no verdict", reason=ours.reason or f"{ours.filled} of {ours.expected} {ours.parts}")
         if theirs.kind == "bound":
             return judged(verdict="no verdict", reason=_UNFIT[theirs.kind])
         points = ours.value - theirs.value

@@ -150,8 +150,10 @@ class RecordReading(RecordAccess):
             experiment = self._find_experiment(suite)
             runs = self._search(experiment, "attributes.status = 'FINISHED'") if experiment else []
         self._artifact_uris |= {run_id_of(run): run.info.artifact_uri for run in runs}
-        wanted = None if keys is None else set(keys)
-        return results_of(run for run in runs if wanted is None or run.data.tags.get(names.RUN_KEY.name) in wanted)
+        requested = None if keys is None else set(keys)
+        return results_of(
+            run for run in runs if requested is None or run.data.tags.get(names.RUN_KEY.name) in requested
+        )
 
     def recall(self, run_id: str) -> Recalled:
         """The plan and the result of a finished run, as `begin` and `finish` got them. Raises UserError when its

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.recording.reading import Recalled
-from promptarena.benchmark.recording.runs import Imported, Parents, RecordRuns
+from promptarena.benchmark.recording.runs import Imported, RecordRuns
 from promptarena.benchmark.recording.store import open_store
 from promptarena.benchmark.recording.tables import RecordTables
 
-__all__ = ["Imported", "Parents", "Recalled", "Record"]
+__all__ = ["Imported", "ParentRuns", "Recalled", "Record"]
 
 
 class Record(RecordRuns, RecordTables):

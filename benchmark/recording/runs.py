@@ -29,11 +29,11 @@ from promptarena.benchmark.recording.reading import (
 )
 from promptarena.benchmark.recording.schema import (
     check_result,
-    facets,
     metrics_of,
     params_of,
     plan_document,
     run_name,
+    tags_of,
     unscored_tags,
 )
 from promptarena.benchmark.recording.store import Store, explained
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 DATASET_DIGEST_CHARACTERS = 36
 
 
-class Parents(NamedTuple):
+class ParentRuns(NamedTuple):
     """The run ids a run hangs under: its comparison and, in that, its method."""
 
     comparison: str
@@ -70,7 +70,7 @@ class RecordRuns(RecordReading):
     def begin(
         self,
         planned: PlannedRun,
-        parents: Parents,
+        parents: ParentRuns,
         backbone_name: str,
         miniature: bool,
         imported: Imported | None = None,
@@ -85,7 +85,7 @@ class RecordRuns(RecordReading):
             self.index(spec.suite)
         recorded = self._indices[spec.suite].get(planned.key)
         tags = {
-            **facets(spec, backbone_name, miniature),
+            **tags_of(spec, backbone_name, miniature),
             **Owner.current().tags(),
             **names.RUN_KEY.of(planned.key),
             **names.TRAIN_KEY.of(planned.train_key),

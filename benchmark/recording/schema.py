@@ -32,7 +32,7 @@ def run_name(spec: RunSpec) -> str:
     return f"{spec.label} {spec.protocol} {spec.dataset} {spec.shots} shots{seed}"
 
 
-def facets(spec: RunSpec, backbone_name: str, miniature: bool) -> dict[str, str]:
+def tags_of(spec: RunSpec, backbone_name: str, miniature: bool) -> dict[str, str]:
     """The tags to filter runs by."""
     return {
         **names.SUITE.of(spec.suite),

@@ -56,13 +56,13 @@ def open_store(results: Path, tracking_uri: str | None) -> Store:
     scheme = urllib.parse.urlsplit(uri).scheme
     if uri != "databricks" and (len(scheme) < 2 or scheme == "file"):
         raise UserError(
-            f"MLflow keeps no runs in plain files ({shown(uri)}); use a database (sqlite:///{results}/mlflow.db) "
+            f"MLflow keeps no runs in plain files ({redact(uri)}); use a database (sqlite:///{results}/mlflow.db) "
             "or a tracking server's http address"
         )
     with explained(f"use the results folder {results}"):
         results.mkdir(parents=True, exist_ok=True)
         lock = FileLock(results / "record.lock", timeout=LOCK_SECONDS)
-    with explained(f"open the record at {shown(uri)}"):
+    with explained(f"open the record at {redact(uri)}"):
         if scheme in ("http", "https"):
             _reach(uri)
         _silence()
@@ -90,7 +90,7 @@ def explained(action: str) -> Iterator[None]:
         raise _one_line(action, error) from error
 
 
-def shown(uri: str) -> str:
+def redact(uri: str) -> str:
     """The address without user name and password."""
     return re.sub(r"//[^@/]*@", "//", uri)
 
@@ -99,7 +99,7 @@ def _one_line(action: str, error: Exception) -> UserError:
     text = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.strerror} ({error.filename})" if error.filename else error.strerror
-    line = shown(text.strip().splitlines()[0])
+    line = redact(text.strip().splitlines()[0])
     hint = next((advice for sign, advice in _HINTS if sign in line), None)
     return UserError(f"cannot {action}: {line}" + (f"; {hint}" if hint else ""))
 
@@ -117,13 +117,13 @@ def _silence() -> None:
 
 def _reach(uri: str) -> None:
     try:
-        with urllib.request.urlopen(f"{shown(uri).rstrip('/')}/health", timeout=REACH_SECONDS):
+        with urllib.request.urlopen(f"{redact(uri).rstrip('/')}/health", timeout=REACH_SECONDS):
             return
     except urllib.error.HTTPError:
         return
     except OSError as error:
         raise UserError(
-            f"no tracking server answers at {shown(uri)} ({getattr(error, 'reason', error)}); start it, "
+            f"no tracking server answers at {redact(uri)} ({getattr(error, 'reason', error)}); start it, "
             "or unset MLFLOW_TRACKING_URI to keep the record in the results folder"
         ) from error
 

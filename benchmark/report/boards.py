@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from promptarena.benchmark.core.errors import unknown
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
 from promptarena.benchmark.core.runs import StoredResult
-from promptarena.benchmark.core.suite_layout import Outline
+from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.frame import reading_label, tidy
 from promptarena.benchmark.leaderboard.model import Board
@@ -50,11 +50,11 @@ class Selection(TypedDict, total=False):
     reference: str
 
 
-def boards_of(outline: Outline, results: Sequence[StoredResult], **selection: Unpack[Selection]) -> list[Board]:
+def boards_of(layout: SuiteLayout, results: Sequence[StoredResult], **selection: Unpack[Selection]) -> list[Board]:
     """Build the leaderboards of a suite, each followed by the boards derived from it.
 
     Args:
-        outline: The suite's datasets and titles.
+        layout: The suite's datasets and titles.
         results: Recorded results of this suite.
         selection: See `Selection`.
 
@@ -64,7 +64,7 @@ def boards_of(outline: Outline, results: Sequence[StoredResult], **selection: Un
     Raises:
         UserError: A method or the reference has no results, or runs must not be mixed (see `unmixed`).
     """
-    frame, queries = _queries(outline, results, selection)
+    frame, queries = _queries(layout, results, selection)
     reference = selection.get("reference", "")
     if reference and not (frame["label"] == reference).any():
         raise unknown("recorded method to compare with", reference, set(frame["label"]))
@@ -75,15 +75,17 @@ def boards_of(outline: Outline, results: Sequence[StoredResult], **selection: Un
             scored = ((frame["protocol"] == query.protocol) & (frame["label"] == reference)).any()
             made.append(statistics_board(query, reference=reference if scored else ""))
         if selection.get("published", False):
-            made.append(distance_board(query, load_published(), barred=outline.barred))
+            made.append(distance_board(query, load_published(), barred=layout.barred))
     return made
 
 
-def figures_of(outline: Outline, results: Sequence[StoredResult], **selection: Unpack[Selection]) -> dict[str, bytes]:
+def figures_of(
+    layout: SuiteLayout, results: Sequence[StoredResult], **selection: Unpack[Selection]
+) -> dict[str, bytes]:
     """Draw the plots of the same boards.
 
     Args:
-        outline: The suite's datasets and titles.
+        layout: The suite's datasets and titles.
         results: Recorded results of this suite.
         selection: See `Selection`.
 
@@ -93,7 +95,7 @@ def figures_of(outline: Outline, results: Sequence[StoredResult], **selection: U
     Raises:
         UserError: As `boards_of` does.
     """
-    _, queries = _queries(outline, results, selection)
+    _, queries = _queries(layout, results, selection)
     return {
         f"{query.protocol}/{stem}.{format}": rendered(figure, format)
         for query in queries
@@ -103,7 +105,7 @@ def figures_of(outline: Outline, results: Sequence[StoredResult], **selection: U
 
 
 def _queries(
-    outline: Outline, results: Sequence[StoredResult], selection: Selection
+    layout: SuiteLayout, results: Sequence[StoredResult], selection: Selection
 ) -> "tuple[pd.DataFrame, list[BoardQuery]]":
     """The tidy frame, and a query for each shown protocol."""
     methods, protocols = selection.get("methods", ()), selection.get("protocols", ())
@@ -114,9 +116,9 @@ def _queries(
         for label in selection.get("labels", ())
         for reading in {"": None} | read.get(label, {})
     ]
-    seeds, few = selection.get("seeds", ()), selection.get("shots", ()) or outline.few_shot_shots
+    seeds, few = selection.get("seeds", ()), selection.get("shots", ()) or layout.few_shot_shots
     queries = [
-        BoardQuery(frame, protocol, outline.columns(protocol, selection.get("datasets", ())), labels, seeds, few)
+        BoardQuery(frame, protocol, layout.columns(protocol, selection.get("datasets", ())), labels, seeds, few)
         for protocol in protocols or [protocol for protocol in PROTOCOLS if (frame["protocol"] == protocol).any()]
     ]
     return frame, [query for query in queries if query.datasets]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptarena.benchmark.core.suite_layout import Outline
+from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.leaderboard.formats.registry import find_format
 from promptarena.benchmark.leaderboard.formats.render import Format, render_all
 from promptarena.benchmark.leaderboard.model import Board
@@ -70,7 +70,7 @@ class Download:
 
 
 def report_page(
-    outline: Outline,
+    layout: SuiteLayout,
     sections: Sequence[Section],
     runs: Sequence[Run],
     *,
@@ -85,7 +85,7 @@ def report_page(
     page.
 
     Args:
-        outline: The suite's datasets and titles.
+        layout: The suite's datasets and titles.
         sections: The protocols to show.
         runs: The runs behind them, as plain values (see `provenance`).
         title: The page's title; empty: from the suite's name.
@@ -108,24 +108,24 @@ def report_page(
     shared, differing = facts(runs)
     boards = [board for section in sections for board in (section.board, *section.further)]
     return templates.get_template(TEMPLATE).render(
-        outline=outline,
-        title=title or f"Suite {outline.name}",
+        layout=layout,
+        title=title or f"Suite {layout.name}",
         miniature=any(board.miniature for board in boards),
-        chapters=[_chapter(section, outline) for section in sections],
+        chapters=[_chapter(section, layout) for section in sections],
         missing=[(section.board.title, section.board.notes) for section in sections if section.board.notes],
         notes=list(notes),
         labels=list(dict.fromkeys(row.label for section in sections for row in section.board.tables[0].rows)),
-        datasets=list(outline.titles.items()),
+        datasets=list(layout.titles.items()),
         runs=len(runs),
         shared=shared,
         differing=differing,
         splits=splits(runs),
-        lines=lines(outline, called or outline.name, runs),
-        downloads=[_download(outline.name, format, boards) for format in _DOWNLOADS] if boards else [],
+        lines=lines(layout, called or layout.name, runs),
+        downloads=[_download(layout.name, format, boards) for format in _DOWNLOADS] if boards else [],
     )
 
 
-def _chapter(section: Section, outline: Outline) -> Chapter:
+def _chapter(section: Section, layout: SuiteLayout) -> Chapter:
     board = section.board
     words = {**_ALT, section.protocol: _SHOTS}
     pictures = tuple(
@@ -133,12 +133,12 @@ def _chapter(section: Section, outline: Outline) -> Chapter:
         for stem, svg in section.figures.items()
     )
     return Chapter(
-        section.protocol, _part(board, outline), tuple(_part(each, outline) for each in section.further), pictures
+        section.protocol, _part(board, layout), tuple(_part(each, layout) for each in section.further), pictures
     )
 
 
-def _part(board: Board, outline: Outline) -> Part:
-    return Part(board, tuple(sheets(board, outline.titles)))
+def _part(board: Board, layout: SuiteLayout) -> Part:
+    return Part(board, tuple(sheets(board, layout.titles)))
 
 
 def _download(name: str, format: Format, boards: Sequence[Board]) -> Download:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, protocol_info
-from promptarena.benchmark.core.suite_layout import Outline
+from promptarena.benchmark.core.suite_layout import SuiteLayout
 
 Run = Mapping[str, Any]
 
@@ -122,11 +122,11 @@ def splits(runs: Iterable[Run]) -> list[Split]:
     return sorted(found, key=lambda split: tuple(map(_order, vars(split).values())))
 
 
-def lines(outline: Outline, called: str, runs: Iterable[Run]) -> list[Line]:
+def lines(layout: SuiteLayout, called: str, runs: Iterable[Run]) -> list[Line]:
     """A line for each method and protocol, sorted by protocol and name.
 
     Args:
-        outline: The suite's datasets.
+        layout: The suite's datasets.
         called: The suite in the printed commands.
         runs: The runs, as plain values.
     """
@@ -144,17 +144,17 @@ def lines(outline: Outline, called: str, runs: Iterable[Run]) -> list[Line]:
             source=_some(_distinct(group, "method_source")),
             config=_settings(group, "config"),
             recipe=_settings(group, "recipe"),
-            command=command(outline, called, group),
+            command=command(layout, called, group),
         )
         for (protocol, label), group in sorted(groups.items(), key=lambda item: (order.get(item[0][0], 9), item[0][1]))
     ]
 
 
-def command(outline: Outline, called: str, runs: Sequence[Run]) -> str:
+def command(layout: SuiteLayout, called: str, runs: Sequence[Run]) -> str:
     """The command that repeats these runs, quoted for a shell.
 
     Args:
-        outline: The suite's datasets.
+        layout: The suite's datasets.
         called: The suite in the command.
         runs: At least one run, all of one method and protocol.
     """
@@ -162,7 +162,7 @@ def command(outline: Outline, called: str, runs: Sequence[Run]) -> str:
     first = specs[0]
     protocol, method = first.get("protocol", ""), first.get("method", "")
     words = ["promptarena", "compare", called, "--methods", method, "--protocols", protocol]
-    chosen = _datasets(outline, specs)
+    chosen = _datasets(layout, specs)
     words += ["--datasets", *chosen] if chosen else []
     seeds, shots = _numbers(runs, "seed"), _numbers(runs, "shots")
     words += ["--seeds", *map(str, seeds)] if seeds else []
@@ -176,10 +176,10 @@ def command(outline: Outline, called: str, runs: Sequence[Run]) -> str:
     return shlex.join(map(str, words))
 
 
-def _datasets(outline: Outline, specs: Sequence[Mapping[str, Any]]) -> list[str]:
+def _datasets(layout: SuiteLayout, specs: Sequence[Mapping[str, Any]]) -> list[str]:
     """The datasets that `--datasets` has to name; none if the runs cover the whole suite."""
     info = protocol_info(str(specs[0].get("protocol")))
-    every = getattr(outline, info.suite_field)
+    every = getattr(layout, info.suite_field)
     used = {spec.get("dataset") for spec in specs}
     if info.is_transfer:
         used = {_dataset(target) for spec in specs for target in spec.get("targets") or ()}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
 from promptarena.benchmark.core.runs import StoredResult
-from promptarena.benchmark.core.suite_layout import Outline
+from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board
@@ -38,7 +38,7 @@ class Section:
 
 
 def sections_of(
-    outline: Outline,
+    layout: SuiteLayout,
     results: Sequence[StoredResult],
     *,
     protocols: Sequence[Protocol] = tuple(PROTOCOLS),
@@ -49,7 +49,7 @@ def sections_of(
     """Build a section for each protocol that has results.
 
     Args:
-        outline: The suite's datasets and titles.
+        layout: The suite's datasets and titles.
         results: Recorded results of this suite.
         protocols: The protocols to show, in this order.
         datasets: The columns to show; empty: all.
@@ -67,11 +67,11 @@ def sections_of(
             continue
         frame, left_out = _sound(ours)
         refused += [f"{protocol}: left out: {reason}" for reason in left_out]
-        columns = outline.columns(protocol, datasets)
+        columns = layout.columns(protocol, datasets)
         if frame is None or not columns:
             continue
         try:
-            section = _section(outline, frame, protocol, columns, reference, published)
+            section = _section(layout, frame, protocol, columns, reference, published)
         except UserError as error:
             refused.append(f"{protocol}: left out: {error}")
             continue
@@ -81,18 +81,18 @@ def sections_of(
 
 
 def _section(
-    outline: Outline,
+    layout: SuiteLayout,
     frame: "pd.DataFrame",
     protocol: Protocol,
     columns: Sequence[tuple[str, str]],
     reference: str,
     published: "pd.DataFrame | None",
 ) -> Section:
-    query = BoardQuery(frame, protocol, columns, shots=outline.few_shot_shots)
+    query = BoardQuery(frame, protocol, columns, shots=layout.few_shot_shots)
     known = reference if (frame["label"] == reference).any() else ""
     further = [statistics_board(query, reference=known)]
     if published is not None:
-        further.append(distance_board(query, published, barred=outline.barred))
+        further.append(distance_board(query, published, barred=layout.barred))
     figures = {stem: rendered(figure, "svg") for stem, figure in every_figure(query, reference=known).items()}
     return Section(protocol, query.board, tuple(further), figures)
 

@@ -21,7 +21,7 @@ from promptarena.benchmark.planning.plan import Planner
 from promptarena.benchmark.planning.request import RequestedRuns
 from promptarena.benchmark.planning.suites import Suite
 from promptarena.benchmark.recording.index import RecordedRun
-from promptarena.benchmark.recording.record import Parents, Record
+from promptarena.benchmark.recording.record import ParentRuns, Record
 from promptarena.benchmark.running.launcher import Done, EpochDone, Launcher, Quiet, RunFailedError, Started
 from promptarena.benchmark.running.runner import ExecutionConfig, training_folder
 from promptarena.benchmark.running.schedule import Schedule
@@ -166,7 +166,7 @@ def run_comparison(
     suite = comparison.suite
     comparison_id = record_comparison(comparison, record)
     parents = {
-        label: Parents(comparison_id, record.method_run(comparison_id, label))
+        label: ParentRuns(comparison_id, record.method_run(comparison_id, label))
         for label in dict.fromkeys(run.spec.label for run in comparison.runs)
     }
     backbone = suite.backbone.architecture or Path(suite.backbone.weights or "").stem

@@ -46,7 +46,8 @@ class ExecutionConfig:
 
     `threads` is the number of CPU threads of one run. It is fixed, not taken from the machine, because the last bits
     of a matrix product depend on it; the cores are used by several runs, not by several threads. `seeds_together`: runs
-    that differ only in the seed are trained as one computation, if their method allows it. `compiler`: as for Tower.
+    that differ only in the seed are trained as one computation, if their method allows it. `compile_backend`: as for
+    `Tower`.
     """
 
     suite: str
@@ -58,7 +59,7 @@ class ExecutionConfig:
     precision: Precision = "fp32"
     threads: int = 1
     seeds_together: bool = False
-    compiler: str = ""
+    compile_backend: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Runner:
             source.given_weights,
             device=self._execution.device,
             precision=self._execution.precision,
-            compiler=self._execution.compiler,
+            compile_backend=self._execution.compile_backend,
         )
 
     def train(self, planned: PlannedRun, on_epoch: Callable[[Curve], None]) -> TrainedRun:
@@ -269,7 +270,7 @@ def environment(backbone: Backbone, threads: int, seeds_together: int = 1) -> di
         "cpu_threads": str(threads),
         "backbone": backbone.name,
         "seeds_together": str(seeds_together),
-        **({"compiler": backbone.compiler} if backbone.compiler else {}),
+        **({"compiler": backbone.compile_backend} if backbone.compile_backend else {}),
     } | {package: version(package) for package in PACKAGES}
 
 

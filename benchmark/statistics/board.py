@@ -9,7 +9,7 @@ from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.captions import MINIATURE
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
-from promptarena.benchmark.statistics.paired import Comparison, Difference, Outcome, against
+from promptarena.benchmark.statistics.paired import Difference, Outcome, PairedComparison, against
 from promptarena.benchmark.statistics.ranks import Ranked, Ranking, rank
 from promptarena.benchmark.statistics.scores import NoScoresError, Scores, read_scores
 from promptarena.benchmark.statistics.sentences import against_words, first_two, ranking_words, words
@@ -94,7 +94,7 @@ def _every(query: BoardQuery) -> dict[str, Scores]:
     return {metric: read_scores(query, metric=metric) for metric in info.metrics}
 
 
-def _compared(scores: Scores, reference: str) -> list[Comparison]:
+def _compared(scores: Scores, reference: str) -> list[PairedComparison]:
     return against(scores, reference) if _known(scores, reference) else []
 
 
@@ -143,7 +143,7 @@ def _rank_cells(ranking: Ranking, method: Ranked) -> list[Cell]:
     ]
 
 
-def _against(every: Mapping[str, Scores], compared: Mapping[str, Sequence[Comparison]], reference: str) -> Table:
+def _against(every: Mapping[str, Scores], compared: Mapping[str, Sequence[PairedComparison]], reference: str) -> Table:
     columns = [
         column
         for key, scores in every.items()
@@ -162,7 +162,7 @@ def _against(every: Mapping[str, Scores], compared: Mapping[str, Sequence[Compar
     return Table("against", f"Differences from {reference}", tuple(columns), rows)
 
 
-def _comparison_cells(comparison: Comparison | None) -> list[Cell]:
+def _comparison_cells(comparison: PairedComparison | None) -> list[Cell]:
     if comparison is None:
         return [Cell()] * (3 + len(_OUTCOMES))
     low, high = comparison.low, comparison.high
@@ -178,11 +178,13 @@ def _comparison_cells(comparison: Comparison | None) -> list[Cell]:
         ),
         *(Cell(comparison.count(outcome), filled=1) for outcome in _OUTCOMES.values()),
         Cell() if p is None else Cell(p, filled=1, reason=f"p {comparison.p!r} before Holm's correction"),
-        Cell(float(comparison.told_apart), filled=1, reason=words(comparison)),
+        Cell(float(comparison.significant), filled=1, reason=words(comparison)),
     ]
 
 
-def _by_dataset(every: Mapping[str, Scores], compared: Mapping[str, Sequence[Comparison]], reference: str) -> Table:
+def _by_dataset(
+    every: Mapping[str, Scores], compared: Mapping[str, Sequence[PairedComparison]], reference: str
+) -> Table:
     key = _headline(every)
     scores = every[key]
     columns = tuple(Column(f"{name}_difference_points", title, "points") for name, title in scores.datasets)

@@ -37,7 +37,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedComparison:
     """The first method minus the second, in points.
 
     Args:
@@ -86,7 +86,7 @@ class Comparison:
         return min(counts), max(counts)
 
     @property
-    def told_apart(self) -> bool:
+    def significant(self) -> bool:
         """Whether the methods differ significantly at level `ALPHA`, by the test and by the interval."""
         p = self.p if self.p_holm is None else self.p_holm
         return p is not None and self.p_interval is not None and max(p, self.p_interval) <= ALPHA
@@ -96,7 +96,7 @@ class Comparison:
         return sum(each.outcome == outcome for each in self.datasets)
 
 
-def compare(scores: Scores, first: str, second: str) -> Comparison:
+def compare(scores: Scores, first: str, second: str) -> PairedComparison:
     """Compare two methods on the datasets and seeds that both have.
 
     The single score of a method without seeds is paired with each seed of the other.
@@ -133,7 +133,7 @@ def compare(scores: Scores, first: str, second: str) -> Comparison:
     count = len(shared)
     deterministic = all(seed is None for by_seed in shared.values() for seed in by_seed)
     lone = scores.crossed and set(sizes) == {1} and not deterministic
-    made = Comparison(
+    made = PairedComparison(
         first=first,
         second=second,
         words=scores.words,
@@ -164,7 +164,7 @@ def compare(scores: Scores, first: str, second: str) -> Comparison:
     return replace(made, low=over.low, high=over.high, test="Wilcoxon", p=p, p_interval=over.p)
 
 
-def against(scores: Scores, reference: str) -> list[Comparison]:
+def against(scores: Scores, reference: str) -> list[PairedComparison]:
     """Compare every other method with a reference, corrected for their number by Holm's method.
 
     If all datasets share their trainings, the p-values of the intervals are corrected too: a training that happens to

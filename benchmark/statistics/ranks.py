@@ -59,7 +59,7 @@ class Pair:
         high: Upper end of this interval.
         p: Wilcoxon's two-sided p-value over datasets.
         p_holm: `p` after Holm's correction for all pairs.
-        told_apart: Whether the two differ significantly.
+        significant: Whether the two differ significantly.
     """
 
     first: str
@@ -69,7 +69,7 @@ class Pair:
     high: float
     p: float
     p_holm: float
-    told_apart: bool
+    significant: bool
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Ranking:
         near = {
             other
             for pair in self.pairs
-            if not pair.told_apart and label in (pair.first, pair.second)
+            if not pair.significant and label in (pair.first, pair.second)
             for other in (pair.first, pair.second)
         }
         return tuple(each.label for each in self.methods if each.label in near - {label})
@@ -160,7 +160,7 @@ def rank(scores: Scores) -> Ranking:
         loose=tuple(
             (pair.first, pair.second)
             for pair in pairs
-            if not pair.told_apart and frozenset((pair.first, pair.second)) not in together
+            if not pair.significant and frozenset((pair.first, pair.second)) not in together
         ),
         left_out=block.left_out,
         one_training=block.one_training,
@@ -209,7 +209,7 @@ def _pairs(
                 high=over[place].high,
                 p=p_values[place],
                 p_holm=p_holm[place],
-                told_apart=differ and tested and sure[place] <= ALPHA,
+                significant=differ and tested and sure[place] <= ALPHA,
             )
         )
     return tuple(pairs)
@@ -228,7 +228,7 @@ def _errors(values: Array, sizes: tuple[int, ...], crossed: bool) -> Array:
 
 def _groups(labels: Sequence[str], pairs: Sequence[Pair]) -> tuple[tuple[str, ...], ...]:
     """The longest runs of neighbours, from the best rank on, in which no two differ significantly."""
-    near = {frozenset((pair.first, pair.second)) for pair in pairs if not pair.told_apart}
+    near = {frozenset((pair.first, pair.second)) for pair in pairs if not pair.significant}
     groups: list[tuple[str, ...]] = []
     reached = 0
     for start in range(len(labels)):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from promptarena.benchmark.leaderboard.formats.cell_text import p_text
-from promptarena.benchmark.statistics.paired import Comparison
+from promptarena.benchmark.statistics.paired import PairedComparison
 from promptarena.benchmark.statistics.ranks import Ranking
 from promptarena.benchmark.statistics.significance import ALPHA, smallest_wilcoxon
 
@@ -15,7 +15,7 @@ _ALONE = " The interval is of these two alone; the verdict is among all pairs of
 _ONE_TRAINING = "With one seed all targets share one training, so nothing can be said of other seeds."
 
 
-def against_words(comparisons: Sequence[Comparison]) -> list[str]:
+def against_words(comparisons: Sequence[PairedComparison]) -> list[str]:
     """Say how methods compare with one reference.
 
     Args:
@@ -27,17 +27,17 @@ def against_words(comparisons: Sequence[Comparison]) -> list[str]:
     if len(comparisons) <= _SPELT_OUT:
         return [words(each) for each in comparisons]
     reference, of = comparisons[0].second, comparisons[0].words
-    apart = [each for each in comparisons if each.told_apart]
+    apart = [each for each in comparisons if each.significant]
     parts = [
         ("above", tuple(each.first for each in apart if each.average > 0)),
         ("below", tuple(each.first for each in apart if each.average < 0)),
-        ("not told apart", tuple(each.first for each in comparisons if not each.told_apart)),
+        ("not told apart", tuple(each.first for each in comparisons if not each.significant)),
     ]
     listed = "; ".join(f"{name}: {', '.join(labels)}" for name, labels in parts if labels)
     return [f"{of}, {len(comparisons)} methods against {reference}: {listed}."]
 
 
-def words(comparison: Comparison) -> str:
+def words(comparison: PairedComparison) -> str:
     """Say what a comparison shows, in one to three sentences."""
     return " ".join((_verdict(comparison), *_limits(comparison)))
 
@@ -64,7 +64,7 @@ def first_two(ranking: Ranking) -> str:
     if pair.difference == 0:
         lead = f"{pair.first} and {pair.second} have the same {ranking.words}"
     facts = f"95 % interval {pair.low:.2f} to {pair.high:.2f}; {sample(len(ranking.datasets), ranking.seeds)}"
-    if pair.told_apart:
+    if pair.significant:
         return f"{lead} ({facts}): they can be told apart."
     alone = "" if pair.low <= 0 <= pair.high else _ALONE.format(len(ranking.methods))
     return f"{lead} ({facts}): they cannot be told apart.{alone}"
@@ -91,7 +91,7 @@ def p_words(p: float, name: str = "p") -> str:
     return f"{name} < {text[1:]}" if text.startswith("<") else f"{name} = {text}"
 
 
-def _verdict(comparison: Comparison) -> str:
+def _verdict(comparison: PairedComparison) -> str:
     first, second = comparison.first, comparison.second
     on = f" on {comparison.datasets[0].title}" if len(comparison.datasets) == 1 else ""
     points = f"{abs(comparison.average):.2f} points {comparison.words}"
@@ -109,11 +109,11 @@ def _verdict(comparison: Comparison) -> str:
     ]
     if comparison.p_holm is not None and comparison.family > 1:
         facts.append(f"{p_words(comparison.p_holm)} after Holm's correction for {comparison.family} comparisons")
-    verdict = "they can be told apart" if comparison.told_apart else "they cannot be told apart"
+    verdict = "they can be told apart" if comparison.significant else "they cannot be told apart"
     return f"{lead} ({'; '.join(facts)}): {verdict}."
 
 
-def _limits(comparison: Comparison) -> list[str]:
+def _limits(comparison: PairedComparison) -> list[str]:
     datasets, (_, seeds) = len(comparison.datasets), comparison.seeds
     limits = []
     if datasets == 1 and seeds == 1:
@@ -128,7 +128,7 @@ def _limits(comparison: Comparison) -> list[str]:
             f"{smallest_wilcoxon(datasets):.3g}{_on_these(comparison)}."
         )
     p = comparison.p if comparison.p_holm is None else comparison.p_holm
-    if p is not None and p <= ALPHA and not comparison.told_apart:
+    if p is not None and p <= ALPHA and not comparison.significant:
         limits.append("The test says that they differ, but the interval does not agree.")
     if comparison.missing or comparison.unpaired:
         parts = [
@@ -139,7 +139,7 @@ def _limits(comparison: Comparison) -> list[str]:
     return limits
 
 
-def _on_these(comparison: Comparison) -> str:
+def _on_these(comparison: PairedComparison) -> str:
     over = comparison.on_these
     if over is None or over.low is None or over.high is None:
         return ""
@@ -157,7 +157,7 @@ def _listed(names: tuple[str, ...]) -> str:
 
 def _beside(ranking: Ranking) -> str:
     near = ranking.beside(ranking.methods[0].label)
-    if not any(pair.told_apart for pair in ranking.pairs):
+    if not any(pair.significant for pair in ranking.pairs):
         return "no two can be told apart"
     return f"it cannot be told apart from {_listed(near)}" if near else "it can be told apart from all others"
 

@@ -15,7 +15,7 @@ from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.prefetch import read_ahead
 from promptarena.benchmark.plugins.learner import Images, Learner
 from promptarena.benchmark.training.checkpoint import Checkpoint
-from promptarena.benchmark.training.shots import Drawn, Task, batches
+from promptarena.benchmark.training.shots import Task, TrainingImages, batches
 
 Curve = Mapping[str, float]
 
@@ -52,15 +52,15 @@ def train(
         NotFiniteError: A loss became NaN or infinite.
         UserError: The checkpoint is damaged, belongs to another training or cannot be written.
     """
-    drawn, state = begin(learner, recipe, task, cache=cache, checkpoint=checkpoint, train_key=train_key)
-    loop = _Loop(learner, recipe, task, drawn, state)
+    images, state = begin(learner, recipe, task, cache=cache, checkpoint=checkpoint, train_key=train_key)
+    loop = _Loop(learner, recipe, task, images, state)
     for curve in state.curves:
         on_epoch(curve)
     for epoch in range(state.epoch + 1, recipe.epochs + 1):
         started = time.perf_counter()
         curve = loop.epoch(epoch)
         if epoch == recipe.epochs:
-            learner.end_training(drawn)
+            learner.end_training(images)
         seconds = state.train_seconds + time.perf_counter() - started
         state = loop.state(train_key, epoch, (*state.curves, curve), seconds)
         state.save(checkpoint)
@@ -70,7 +70,7 @@ def train(
 
 def begin(
     learner: Learner, recipe: Recipe, task: Task, *, cache: ArrayCache, checkpoint: Path, train_key: str
-) -> tuple["Drawn", Checkpoint]:
+) -> tuple[TrainingImages, Checkpoint]:
     """Load the state of a training, or create it by calling the learner's `fit`.
 
     Args:
@@ -88,16 +88,16 @@ def begin(
         UserError: As `train`.
     """
     learner.to(learner.backbone.device)
-    drawn = Drawn(learner, recipe, task, cache)
+    images = TrainingImages(learner, recipe, task, cache)
     state = Checkpoint.load(checkpoint, train_key)
     if state is None:
         started = time.perf_counter()
-        learner.fit(drawn)
+        learner.fit(images)
         if recipe.epochs == 0:
-            learner.end_training(drawn)
+            learner.end_training(images)
         state = Checkpoint(train_key, 0, learner.state_dict(), {}, {}, (), time.perf_counter() - started)
         state.save(checkpoint)
-    return drawn, state
+    return images, state
 
 
 def take_up(learner: Learner, state: Checkpoint) -> None:
@@ -130,11 +130,11 @@ def curve_of(epoch: int, rate: float, means: Mapping[str, float]) -> Curve:
 
 
 class _Loop:
-    def __init__(self, learner: Learner, recipe: Recipe, task: Task, drawn: Drawn, state: Checkpoint) -> None:
+    def __init__(self, learner: Learner, recipe: Recipe, task: Task, images: TrainingImages, state: Checkpoint) -> None:
         self.learner = learner
         self.recipe = recipe
         self.task = task
-        self.drawn = drawn
+        self.images = images
         self.device = learner.backbone.device
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=learner.backbone.precision == "fp16")
         # The optimiser comes after `take_up`: it must hold the parameters that are trained, with their final shapes.
@@ -146,13 +146,13 @@ class _Loop:
     def epoch(self, epoch: int) -> Curve:
         if self.prompts is None:
             self.prompts = self.learner.training_prompts(self.task.classes)
-        view = self.drawn.view(epoch)
+        view = self.images.view(epoch)
         steps = batches(len(view), self.recipe, self.task.seed, epoch)
         # Sums stay on the device: reading a value in every step would make the CPU wait for the GPU.
         sums: dict[str, Tensor] = {}
         rate = 0.0
-        pictures = read_ahead(view, [rows.tolist() for rows in steps])
-        for step, (rows, images) in enumerate(zip(steps, pictures, strict=True)):
+        decoded = read_ahead(view, [rows.tolist() for rows in steps])
+        for step, (rows, images) in enumerate(zip(steps, decoded, strict=True)):
             rate = learning_rate(self.recipe, epoch, step, len(steps))
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["factor"]
@@ -162,7 +162,7 @@ class _Loop:
         return curve_of(epoch, rate, {name: float(value) / len(steps) for name, value in sums.items()})
 
     def step(self, images: Images, rows: np.ndarray) -> dict[str, Tensor]:
-        labels = self.drawn.train_labels[torch.from_numpy(rows).to(self.device, non_blocking=True)]
+        labels = self.images.train_labels[torch.from_numpy(rows).to(self.device, non_blocking=True)]
         with self.learner.backbone.autocast():
             logits, losses = self.learner.training_step(images, labels, self.prompts)
             # Added one by one in the order of the learner's mapping: another order may change the last bits.

@@ -31,7 +31,7 @@ from promptarena.benchmark.training.loop import (
     restore,
     take_up,
 )
-from promptarena.benchmark.training.shots import Drawn, Task, batches
+from promptarena.benchmark.training.shots import Task, TrainingImages, batches
 from promptarena.benchmark.training.stacked_learners import Stacked
 
 
@@ -51,7 +51,7 @@ class _Standing:
     """A member during training: its images and its state."""
 
     member: Member
-    drawn: Drawn
+    drawn: TrainingImages
     state: Checkpoint
 
 
@@ -158,8 +158,8 @@ class _Loop:
         ]
         count, rate = len(rows[0]), 0.0
         sums: dict[str, Tensor] = {}
-        pictures = [read_ahead(view, [each.tolist() for each in own]) for view, own in zip(views, rows, strict=True)]
-        for step, images in enumerate(zip(*pictures, strict=True)):
+        decoded = [read_ahead(view, [each.tolist() for each in own]) for view, own in zip(views, rows, strict=True)]
+        for step, images in enumerate(zip(*decoded, strict=True)):
             rate = learning_rate(self._recipe, epoch, step, count)
             for group in self._optimizer.param_groups:
                 group["lr"] = rate * group["factor"]

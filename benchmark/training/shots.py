@@ -50,7 +50,7 @@ def batches(count: int, recipe: Recipe, seed: int, epoch: int) -> list[np.ndarra
     return [order[step * size : (step + 1) * size] for step in range(recipe.steps(count))]
 
 
-class Drawn:
+class TrainingImages:
     """The images of a training: the `Shots` that a learner receives, and the view of each epoch for the loop."""
 
     def __init__(self, learner: Learner, recipe: Recipe, task: Task, cache: ArrayCache) -> None:

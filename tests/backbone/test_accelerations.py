@@ -9,7 +9,7 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone import clip as backbone_module
 from promptarena.benchmark.backbone import towers
-from promptarena.benchmark.backbone.accelerations import EXACT, PLAIN, Exact
+from promptarena.benchmark.backbone.accelerations import ALL_ACCELERATIONS, PLAIN, Accelerations
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.backbone.interventions import Interventions
 from promptarena.benchmark.backbone.loading import load_backbone
@@ -22,13 +22,13 @@ from promptarena.benchmark.plugins.registry import load_registry
 CLASSES = Classes(
     ("red fox", "zebra", "great barn owl", "ox", "snow leopard in the far north"), "art of the {}.", "zoo"
 )
-ALONE = [replace(PLAIN, **{field.name: True}) for field in fields(Exact)]
+ALONE = [replace(PLAIN, **{field.name: True}) for field in fields(Accelerations)]
 REGISTRY = load_registry(())
 
 
-def with_(exact: Exact) -> Backbone:
+def with_(accelerations: Accelerations) -> Backbone:
     model = tiny.model(tiny.config(quick_gelu=True))
-    return Backbone(model, "tiny", "digest", torch.device("cpu"), "fp32", exact=exact)
+    return Backbone(model, "tiny", "digest", torch.device("cpu"), "fp32", accelerations=accelerations)
 
 
 def deep_text(backbone: Backbone, layers: list[Tensor]) -> Tensor:
@@ -50,11 +50,13 @@ def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backbone_module, "HELD_BYTES", 1 << 30)
 
 
-@pytest.mark.parametrize("exact", [*ALONE, EXACT], ids=[*(field.name for field in fields(Exact)), "all"])
+@pytest.mark.parametrize(
+    "exact", [*ALONE, ALL_ACCELERATIONS], ids=[*(field.name for field in fields(Accelerations)), "all"]
+)
 @pytest.mark.parametrize("encode", [deep_text, inserted_text, deep_images])
-def test_features_and_gradients_are_those_of_the_plain_path(exact: Exact, encode: object) -> None:
+def test_features_and_gradients_are_those_of_the_plain_path(accelerations: Accelerations, encode: object) -> None:
     found = []
-    for chosen in (exact, PLAIN):
+    for chosen in (accelerations, PLAIN):
         backbone = with_(chosen)
         width = (backbone.vision if encode is deep_images else backbone.text).width
         layers = [torch.randn(2, width, generator=torch.Generator().manual_seed(k)).requires_grad_() for k in range(3)]
@@ -81,11 +83,13 @@ def test_every_method_takes_the_same_step(name: str, mini: Backbone) -> None:
         pytest.skip(f"{name} takes no steps")
     pixels, labels = torch.randn(3, 3, 48, 48, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 4, 2])
     found = []
-    for exact in (EXACT, PLAIN):
-        backbone = Backbone(mini.model, mini.name, mini.digest, mini.device, "fp32", mini.mean, mini.std, exact=exact)
+    for accelerations in (ALL_ACCELERATIONS, PLAIN):
+        backbone = Backbone(
+            mini.model, mini.name, mini.digest, mini.device, "fp32", mini.mean, mini.std, accelerations=accelerations
+        )
         learner = learner_type(backbone, config, CLASSES, torch.Generator().manual_seed(1))
         images = PixelBatch(pixels, backbone)
-        learner.fit(Drawn(images, labels))
+        learner.fit(TrainingImages(images, labels))
         logits, losses = learner.training_step(images, labels, learner.training_prompts(CLASSES))
         learner.backward(losses)
         gradients = [parameter.grad for parameter in learner.parameters() if parameter.grad is not None]
@@ -95,7 +99,7 @@ def test_every_method_takes_the_same_step(name: str, mini: Backbone) -> None:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class TrainingImages:
     """Shots of a training that are also its validation."""
 
     train: PixelBatch
@@ -115,13 +119,13 @@ class Drawn:
 
 def test_text_beyond_the_last_end_is_kept_only_on_the_plain_path() -> None:
     assert with_(PLAIN).tokenize(["zebra"]).shape[1] == with_(PLAIN).context_length
-    assert with_(EXACT).tokenize(["zebra"]).shape[1] == 3
+    assert with_(ALL_ACCELERATIONS).tokenize(["zebra"]).shape[1] == 3
 
 
 def test_sequences_of_unlike_length_are_not_padded() -> None:
     counted: list[int] = []
-    for exact in (EXACT, replace(EXACT, pack_texts=False)):
-        backbone = with_(replace(exact, encode_in_parts=False))
+    for accelerations in (ALL_ACCELERATIONS, replace(ALL_ACCELERATIONS, pack_texts=False)):
+        backbone = with_(replace(accelerations, encode_in_parts=False))
         rows = 0
 
         def count(_: object, given: tuple[Tensor, ...]) -> None:
@@ -143,7 +147,7 @@ def replace_shared(backbone: Backbone) -> Prompts:
 
 
 def test_texts_scored_first_do_not_stand_in_the_way_of_training() -> None:
-    backbone = with_(EXACT)
+    backbone = with_(ALL_ACCELERATIONS)
     prompts = backbone.prompts(CLASSES.filled())
     with torch.inference_mode():
         scored = backbone.encode_text(prompts)
@@ -155,7 +159,7 @@ def test_texts_scored_first_do_not_stand_in_the_way_of_training() -> None:
 
 
 def test_plain_texts_are_encoded_once_and_what_is_done_to_their_features_harms_nobody() -> None:
-    backbone, passes = with_(EXACT), 0
+    backbone, passes = with_(ALL_ACCELERATIONS), 0
 
     def count(*_: object) -> None:
         nonlocal passes
@@ -179,7 +183,7 @@ def test_plain_texts_are_encoded_once_and_what_is_done_to_their_features_harms_n
 
 
 def test_texts_of_a_tower_under_training_are_not_kept() -> None:
-    backbone = with_(EXACT)
+    backbone = with_(ALL_ACCELERATIONS)
     before = backbone.encode_texts(["ox"])
     weight = backbone.model.transformer.resblocks[0].mlp.c_fc.weight.requires_grad_(True)
     with torch.no_grad():

@@ -21,14 +21,14 @@ from promptarena.methods.maple import MaPLe, MaPLeConfig
 CLASSES = Classes(("red fox", "zebra", "great barn owl"), "a photo of a {}.", "zoo")
 
 
-def built(compiler: str) -> Backbone:
-    return Backbone(tiny.model(), "tiny", "digest", tiny.CPU, "fp32", compiler=compiler)
+def built(compile_backend: str) -> Backbone:
+    return Backbone(tiny.model(), "tiny", "digest", tiny.CPU, "fp32", compile_backend=compile_backend)
 
 
 def test_a_compiled_training_step_is_the_plain_one_up_to_rounding() -> None:
     found = []
-    for compiler in ("aot_eager", ""):
-        learner = MaPLe(built(compiler), MaPLeConfig(prompt_depth=2), CLASSES, torch.Generator().manual_seed(0))
+    for compile_backend in ("aot_eager", ""):
+        learner = MaPLe(built(compile_backend), MaPLeConfig(prompt_depth=2), CLASSES, torch.Generator().manual_seed(0))
         images, labels = PixelBatch(tiny.pixels(2), learner.backbone), torch.tensor([0, 2])
         logits, losses = learner.training_step(images, labels, learner.training_prompts(CLASSES))
         learner.backward(losses)
@@ -39,14 +39,14 @@ def test_a_compiled_training_step_is_the_plain_one_up_to_rounding() -> None:
 
 
 def test_blocks_of_both_towers_are_compiled() -> None:
-    torch.compiler.reset()
+    torch.compile_backend.reset()
     biases: list[int] = []
 
-    def compiler(graph: Any, given: Sequence[Any]) -> Any:
+    def compile_backend(graph: Any, given: Sequence[Any]) -> Any:
         biases.extend(each.shape[0] for each in given if isinstance(each, Tensor) and each.ndim == 1)
         return graph.forward
 
-    backbone = built(compiler)  # type: ignore[arg-type]
+    backbone = built(compile_backend)  # type: ignore[arg-type]
     with torch.no_grad():
         backbone.encode_image(tiny.pixels(2))
         backbone.encode_texts(["zebra", "red fox"])
@@ -55,8 +55,8 @@ def test_blocks_of_both_towers_are_compiled() -> None:
 
 def test_features_of_compiled_blocks_are_cached_apart(tmp_path: Path) -> None:
     drawings = tiny.Drawings(["a", "b"])
-    for compiler in ("", "eager", ""):
-        View(drawings, built(compiler), tiny.cache(tmp_path)).features([0])
+    for compile_backend in ("", "eager", ""):
+        View(drawings, built(compile_backend), tiny.cache(tmp_path)).features([0])
     pictures_and_features = list(tmp_path.rglob("*.npy"))
     assert len(pictures_and_features) == 1 + 2
 

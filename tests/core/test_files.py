@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.files import write_whole
+from promptarena.benchmark.core.files import write_atomically
 
 
 def test_text_bytes_and_copies_go_into_folders_that_are_made(tmp_path: Path) -> None:
-    write_whole(tmp_path / "a" / "text", "79.1 \u00b1 2.6\n")
-    write_whole(tmp_path / "b" / "c" / "bytes", b"\x00\r\n")
-    write_whole(tmp_path / "copy", tmp_path / "b" / "c" / "bytes")
+    write_atomically(tmp_path / "a" / "text", "79.1 \u00b1 2.6\n")
+    write_atomically(tmp_path / "b" / "c" / "bytes", b"\x00\r\n")
+    write_atomically(tmp_path / "copy", tmp_path / "b" / "c" / "bytes")
     assert (tmp_path / "a" / "text").read_bytes() == b"79.1 \xc2\xb1 2.6\n"
     assert (tmp_path / "copy").read_bytes() == b"\x00\r\n"
     assert not list(tmp_path.rglob("*.part"))
@@ -42,7 +42,7 @@ def test_what_was_there_stands_when_writing_is_stopped(
     report.write_text("older")
     monkeypatch.setattr(Path, "write_bytes", half)
     with pytest.raises(told, match=words):
-        write_whole(report, "newer")
+        write_atomically(report, "newer")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     assert report.read_text() == "older"
 
@@ -50,7 +50,7 @@ def test_what_was_there_stands_when_writing_is_stopped(
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("older")
     (tmp_path / "link").symlink_to("real")
-    write_whole(tmp_path / "link", "newer")
+    write_atomically(tmp_path / "link", "newer")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_text() == "newer"
 
@@ -60,7 +60,7 @@ def test_a_pipe_stays_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
     reader.start()
-    write_whole(pipe, "through")
+    write_atomically(pipe, "through")
     reader.join(10)
     assert (read, pipe.is_fifo()) == (["through"], True)
 
@@ -68,7 +68,7 @@ def test_a_pipe_stays_a_pipe(tmp_path: Path) -> None:
 def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "leaderboard.md").mkdir()
     with pytest.raises(UserError, match=r"cannot write .*leaderboard\.md: Is a directory"):
-        write_whole(tmp_path / "leaderboard.md", "tables")
+        write_atomically(tmp_path / "leaderboard.md", "tables")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*leaderboard\.md: "):
-        write_whole(tmp_path / "file" / "leaderboard.md", "tables")
+        write_atomically(tmp_path / "file" / "leaderboard.md", "tables")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_runs import document_of, outline_of, results_of
+from report_runs import document_of, layout_of, results_of
 
 from promptarena.benchmark.cli.commands.report import page_of
 
@@ -30,14 +30,14 @@ LABELS = ("coop", "maple", "zeroshot", "<b>odd</b> & (n_ctx=16, init=a_long_valu
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    outline = outline_of(4)
+    layout = layout_of(4)
     results = [
         result
-        for result in results_of(outline, LABELS, protocols=["base-to-novel", "cross-dataset"])
+        for result in results_of(layout, LABELS, protocols=["base-to-novel", "cross-dataset"])
         if (result.label, result.dataset, result.protocol) != ("maple", "d1", "base-to-novel")
     ]
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(page_of(outline, results, list(map(document_of, results)), reference="coop"), encoding="utf-8")
+    path.write_text(page_of(layout, results, list(map(document_of, results)), reference="coop"), encoding="utf-8")
     return path
 
 

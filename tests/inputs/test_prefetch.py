@@ -22,10 +22,10 @@ class Watched(View):
     read: list[int]
     threads: set[int]
 
-    def pictures(self, rows: Sequence[int]) -> np.ndarray:
+    def decoded(self, rows: Sequence[int]) -> np.ndarray:
         self.read += list(rows)
         self.threads.add(threading.get_ident())
-        return super().pictures(rows)
+        return super().decoded(rows)
 
 
 @pytest.fixture
@@ -65,9 +65,9 @@ def test_an_unreadable_picture_is_told_to_the_one_who_asks_for_it(view: Watched,
     def broken(rows: Sequence[int]) -> np.ndarray:
         if 4 in rows:
             raise UserError("picture 4 cannot be decoded")
-        return View.pictures(view, rows)
+        return View.decoded(view, rows)
 
-    view.pictures = broken  # type: ignore[method-assign]
+    view.decoded = broken  # type: ignore[method-assign]
     given = read_ahead(view, STEPS, 2)
     first, second = next(given).pixels, next(given).pixels
     assert len(first) == len(second) == 2

@@ -14,7 +14,7 @@ from scipy.stats import t as student_t
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Cost, StoredResult, StoredScore, Target
-from promptarena.benchmark.leaderboard.aggregate import Figure, average, harmonic
+from promptarena.benchmark.leaderboard.aggregate import Aggregate, average, harmonic
 from promptarena.benchmark.leaderboard.build import BoardQuery, leaderboard
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board, Cell
@@ -118,8 +118,8 @@ def test_base_to_novel_against_plain_recomputation(grid: list[list[tuple[int, in
     ],
 )
 def test_published_averages_are_harmonic_means_of_averages(base: float, novel: float, published: float) -> None:
-    wanted: frozenset[int | None] = frozenset({None})
-    combined = harmonic(average([Figure({None: base}, wanted)]), average([Figure({None: novel}, wanted)]))
+    expected: frozenset[int | None] = frozenset({None})
+    combined = harmonic(average([Aggregate({None: base}, expected)]), average([Aggregate({None: novel}, expected)]))
     assert combined.value == pytest.approx(published, abs=0.005 + 1e-9)
 
 
@@ -152,11 +152,11 @@ def test_a_hole_stays_a_hole() -> None:
     frame = tidy(results_of(run for run in complete if run[:3] != ("coop", "dtd", 2)))
     board = BoardQuery(frame, "base-to-novel", DATASETS).board
     partial = cell(board, "dtd", "coop", "base_pct")
-    assert (partial.value, partial.n, partial.filled, partial.wanted, partial.full) == (50.0, 2, 2, 3, False)
+    assert (partial.value, partial.n, partial.filled, partial.expected, partial.full) == (50.0, 2, 2, 3, False)
     assert partial.mark is None
     for column in ("base_pct", "novel_pct", "hm_pct", "mean_of_hms_pct"):
         hole = cell(board, "average", "coop", column)
-        assert (hole.value, hole.filled, hole.wanted, hole.parts) == (None, 2, 3, "datasets")
+        assert (hole.value, hole.filled, hole.expected, hole.parts) == (None, 2, 3, "datasets")
     assert cell(board, "average", "maple", "base_pct").full
     assert board.notes == ("coop: 2 of 6 figures incomplete (DTD base, DTD novel): runs are missing",)
     assert set(board.headline()) == {"maple"}

@@ -15,7 +15,7 @@ from bs4 import BeautifulSoup
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from report_runs import outline_of
+from report_runs import layout_of
 from score_frames import frame_of
 
 from promptarena.benchmark.core.errors import UserError
@@ -33,7 +33,7 @@ from promptarena.benchmark.statistics.board import statistics_board
 VALIDATOR = Draft202012Validator(
     json.loads((files("promptarena.benchmark.leaderboard.formats") / "leaderboard.schema.json").read_text())
 )
-OUTLINE = outline_of(3)
+OUTLINE = layout_of(3)
 FORMATS: tuple[Format, ...] = ("rich", "md", "latex", "html", "csv", "json")
 NAMES = st.one_of(
     st.sampled_from(

@@ -145,8 +145,8 @@ def test_the_plane_shows_the_leaderboards_averages_with_their_intervals() -> Non
     reach = [path.get_extents() for part in axes.containers for bar in part.lines[2] for path in bar.get_paths()]
     for place, sizes in enumerate(([box.width for box in reach], [box.height for box in reach])):
         cells = [row.cells[place] for row in average.rows]
-        wanted = [cell.high - cell.low for cell in cells if cell.high is not None and cell.low is not None]
-        assert sorted(size for size in sizes if size > 1e-9) == pytest.approx(sorted(wanted))
+        expected = [cell.high - cell.low for cell in cells if cell.high is not None and cell.low is not None]
+        assert sorted(size for size in sizes if size > 1e-9) == pytest.approx(sorted(expected))
 
 
 def test_contours_are_lines_of_equal_harmonic_mean() -> None:

@@ -105,7 +105,7 @@ def test_a_group_of_columns_that_fits_a_line_is_not_cut(board: Board) -> None:
 
 
 def test_a_group_wider_than_the_line_is_cut_where_it_must_be() -> None:
-    cell = Cell(80.468, std=0.5, n=3, filled=3, wanted=3)
+    cell = Cell(80.468, std=0.5, n=3, filled=3, expected=3)
     names = ["Source", *["Target"] * 10, ""]
     columns = tuple(Column(f"d{number}_pct", f"Dataset{number:02d}", group=name) for number, name in enumerate(names))
     table = Table("targets", "Targets", columns, (Row("coop", (cell,) * 12),))

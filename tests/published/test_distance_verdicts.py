@@ -12,7 +12,7 @@ from scipy.stats import t as student_t
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Target
-from promptarena.benchmark.leaderboard.aggregate import Figure
+from promptarena.benchmark.leaderboard.aggregate import Aggregate
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.published.board import distance_board
@@ -40,7 +40,7 @@ def test_one_true_reproduction_in_twenty_is_called_off() -> None:
         ours, theirs = rng.normal(80, 1, (4000, n)), rng.normal(80, 1, (4000, 3)).mean(axis=1)
         off = 0
         for seeds, published in zip(ours, theirs, strict=True):
-            cell = Figure(dict(enumerate(seeds)), frozenset(range(n))).cell()
+            cell = Aggregate(dict(enumerate(seeds)), frozenset(range(n))).cell()
             off += abs(seeds.mean() - published) > allowance(cell, False)
         assert off / 4000 == pytest.approx(0.05, abs=4 * math.sqrt(0.05 * 0.95 / 4000))
 

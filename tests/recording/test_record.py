@@ -20,7 +20,7 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, RunSpec, Score, Target
 from promptarena.benchmark.recording.owner import Owner
-from promptarena.benchmark.recording.record import Parents, Record
+from promptarena.benchmark.recording.record import ParentRuns, Record
 from promptarena.benchmark.recording.store import explained
 
 COST = Cost(8192, 12.5, 800, 2.5, 600, 512.0)
@@ -70,7 +70,7 @@ def result(correct: int = 30, **changes: object) -> RunResult:
 
 def begin(record: Record, planned: PlannedRun) -> str:
     comparison = record.comparison(planned.spec.suite, digest("comparison"), "a comparison")
-    parents = Parents(comparison, record.method_run(comparison, planned.spec.label))
+    parents = ParentRuns(comparison, record.method_run(comparison, planned.spec.label))
     return record.begin(planned, parents, "mini-clip", miniature=True)
 
 
@@ -127,8 +127,8 @@ def test_runs_hang_under_their_method_and_comparison(record: Record, suite: str)
     comparison = record._client.get_run(method.data.tags["mlflow.parentRunId"])
     assert (method.data.tags["label"], comparison.data.tags["level"]) == ("coop", "comparison")
     assert run.data.tags["comparison"] == comparison.info.run_id
-    facets = ("suite", "protocol", "method", "dataset", "subset", "shots", "seed", "backbone", "miniature")
-    assert [run.data.tags[name] for name in facets] == [
+    tags_of = ("suite", "protocol", "method", "dataset", "subset", "shots", "seed", "backbone", "miniature")
+    assert [run.data.tags[name] for name in tags_of] == [
         suite, "base-to-novel", "coop", "dtd", "base", "16", "1", "mini-clip", "true",
     ]  # fmt: skip
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup, Tag
-from report_runs import NASTY, document_of, outline_of, page, results_of
+from report_runs import NASTY, document_of, layout_of, page, results_of
 
 from promptarena.benchmark.cli import main as cli
 from promptarena.benchmark.cli.commands.report import page_of
@@ -27,7 +27,7 @@ from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.report.page import report_page
 from promptarena.benchmark.report.provenance import command, facts, lines, splits
 
-OUTLINE = outline_of()
+OUTLINE = layout_of()
 LABELS = ("coop", *NASTY)
 
 

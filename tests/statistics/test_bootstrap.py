@@ -9,7 +9,7 @@ from scipy import stats
 from scored import random_scores, scores_of, shifted
 
 from promptarena.benchmark.statistics.bootstrap import Interval, draw_weights, interval
-from promptarena.benchmark.statistics.paired import Comparison, compare
+from promptarena.benchmark.statistics.paired import PairedComparison, compare
 from promptarena.benchmark.statistics.ranks import Ranking
 
 
@@ -70,8 +70,8 @@ class TestBootstrap:
         assert (over.p < 0.05) == (over.low > 0)
 
 
-def width(comparison: Comparison | Ranking) -> float:
-    assert isinstance(comparison, Comparison)
+def width(comparison: PairedComparison | Ranking) -> float:
+    assert isinstance(comparison, PairedComparison)
     assert comparison.low is not None
     assert comparison.high is not None
     return comparison.high - comparison.low

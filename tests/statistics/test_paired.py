@@ -102,7 +102,7 @@ class TestPairs:
 
     def test_with_one_seed_of_transfer_nothing_is_tested(self) -> None:
         one = compare(random_scores(3, 2, seeds=1, protocol="cross-dataset"), "m0", "m1")
-        assert (one.low, one.p, one.told_apart) == (None, None, False)
+        assert (one.low, one.p, one.significant) == (None, None, False)
         assert compare(random_scores(3, 2, seeds=1), "m0", "m1").p is not None
 
     def test_seedless_methods_can_be_compared_in_transfer(self) -> None:
@@ -122,16 +122,16 @@ class TestPairs:
 
     def test_told_apart_needs_both_the_interval_and_the_test(self) -> None:
         clear = compare(scores_of(shifted([(1.0, 2.0, 3.0)] * 6)), "a", "b")
-        assert clear.told_apart
+        assert clear.significant
         few = compare(scores_of(shifted([(1.0, 2.0, 3.0)] * 5)), "a", "b")
         assert few.p_interval is not None
         assert few.p_interval < 0.01
-        assert not few.told_apart
+        assert not few.significant
         outlier = compare(scores_of(shifted([(0.1 * place,) * 3 for place in range(1, 11)] + [(40.0,) * 3])), "a", "b")
         assert outlier.p == pytest.approx(2 / 2**11)
         assert outlier.low is not None
         assert outlier.low < 0
-        assert not outlier.told_apart
+        assert not outlier.significant
 
     def test_comparisons_with_a_reference_are_corrected_together(self) -> None:
         scores = random_scores(4, 6)

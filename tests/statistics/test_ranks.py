@@ -39,7 +39,7 @@ class TestRanks:
         ranking = rank(scores_of(rows))
         joined = {frozenset(pair) for group in ranking.groups for pair in combinations(group, 2)}
         loose = {frozenset(pair) for pair in ranking.loose}
-        near = {frozenset((each.first, each.second)) for each in ranking.pairs if not each.told_apart}
+        near = {frozenset((each.first, each.second)) for each in ranking.pairs if not each.significant}
         assert joined | loose == near
         assert not joined & loose
         assert 0 < len(near) < 28
@@ -71,8 +71,8 @@ class TestRanks:
         pairs = {(pair.first, pair.second): pair for pair in rank(scores_of(rows)).pairs}
         assert pairs["b", "a"].p_holm <= 0.05
         assert pairs["b", "a"].low < 0
-        assert not pairs["b", "a"].told_apart
-        assert pairs["c", "a"].told_apart
+        assert not pairs["b", "a"].significant
+        assert pairs["c", "a"].significant
 
     @pytest.mark.parametrize(
         ("methods", "datasets", "test"),
@@ -102,7 +102,7 @@ class TestRanks:
         ranks = {each.label: each.rank for each in ranking.methods}
         assert ranking.critical_difference is not None
         for pair in ranking.pairs:
-            assert pair.told_apart == (ranks[pair.second] - ranks[pair.first] >= ranking.critical_difference)
+            assert pair.significant == (ranks[pair.second] - ranks[pair.first] >= ranking.critical_difference)
         assert not ranking.loose
 
     def test_without_friedmans_consent_no_pair_is_told_apart(self) -> None:
@@ -119,7 +119,7 @@ class TestRanks:
         three = rank(scores_of(rows))
         assert three.friedman == pytest.approx(0.06, abs=0.005)
         assert min(pair.p_holm for pair in three.pairs) < 0.01
-        assert not any(pair.told_apart for pair in three.pairs)
+        assert not any(pair.significant for pair in three.pairs)
 
     def test_a_method_with_a_hole_is_left_out_and_named(self) -> None:
         frame = drawn_frame(np.random.default_rng(1), ["a", "b", "c", "zeroshot"])

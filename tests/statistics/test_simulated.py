@@ -68,11 +68,11 @@ def scores_of(values: Array, protocol: Protocol = "few-shot") -> Scores:
     return Scores(protocol, "accuracy", tuple((name, name) for name in names), cells)
 
 
-def told_apart(random: np.random.Generator, trials: int, datasets: int, seeds: int, spread: float) -> float:
+def significant(random: np.random.Generator, trials: int, datasets: int, seeds: int, spread: float) -> float:
     """How often two equal methods are told apart."""
     drawn = 70 + differences(random, trials, datasets, seeds, spread, 0.0)
     return sum(
-        compare(scores_of(np.stack([one, np.full_like(one, 70.0)])), "m0", "m1").told_apart for one in drawn
+        compare(scores_of(np.stack([one, np.full_like(one, 70.0)])), "m0", "m1").significant for one in drawn
     ) / len(drawn)
 
 
@@ -83,7 +83,7 @@ def families_wrong(random: np.random.Generator, trials: int, methods: int, datas
         own = 70 + random.normal(size=(methods, datasets, 1)) + 3 * random.normal(size=(1, datasets, 1))
         noise = random.normal(size=(methods, datasets, 3)) + luck * random.normal(size=(methods, 1, 3))
         ranking = rank(scores_of(own + noise, "cross-dataset" if luck else "few-shot"))
-        wrong += any(pair.told_apart for pair in ranking.pairs)
+        wrong += any(pair.significant for pair in ranking.pairs)
     return wrong / trials
 
 
@@ -128,7 +128,7 @@ def test_wilcoxon_is_wrong_at_most_one_time_of_20(datasets: int) -> None:
 
 
 def test_equal_methods_are_seldom_told_apart() -> None:
-    assert near(told_apart(np.random.default_rng(1), 150, 11, 3, 3.0), 150, 0.0, 0.05)
+    assert near(significant(np.random.default_rng(1), 150, 11, 3, 3.0), 150, 0.0, 0.05)
 
 
 @pytest.mark.slow
@@ -139,7 +139,7 @@ def test_equal_methods_are_seldom_told_apart() -> None:
 def test_equal_methods_are_told_apart_as_rarely_as_documented(
     datasets: int, seeds: int, spread: float, low: float, high: float
 ) -> None:
-    assert near(told_apart(np.random.default_rng(2), 300, datasets, seeds, spread), 300, low, high)
+    assert near(significant(np.random.default_rng(2), 300, datasets, seeds, spread), 300, low, high)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from typing import Any
 
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, RunSpec, Score, StoredResult, Target
-from promptarena.benchmark.core.suite_layout import Outline
+from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.recording.exports.exported_run import ExportedRun
 from promptarena.benchmark.recording.record import Recalled
 
@@ -16,7 +16,7 @@ SCORES = (
     Score(NOVEL, (20,), (80,)),
     Score(NOVEL, (40,), (80,), "class feature"),
 )
-OUTLINE = Outline(
+OUTLINE = SuiteLayout(
     name="small",
     datasets=("dtd",),
     source=None,

@@ -9,21 +9,21 @@ from faulty_server import FaultyServer
 
 from promptarena.benchmark.data.prepare.downloads import Downloads, FetchError
 from promptarena.benchmark.data.prepare.progress import unheard
-from promptarena.benchmark.data.prepare.transfers import Patience
+from promptarena.benchmark.data.prepare.transfers import RetryPolicy
 from promptarena.benchmark.data.sources import SourceFile
 
 CONTENT = random.Random(1).randbytes(3 << 20)
 OTHER = random.Random(2).randbytes(3 << 20)
-QUICK = Patience(connect_seconds=2.0, read_seconds=2.0, attempts=3, backoff_seconds=0.001)
+QUICK = RetryPolicy(connect_seconds=2.0, read_seconds=2.0, attempts=3, backoff_seconds=0.001)
 CHILD = """
 import sys
 from pathlib import Path
 from promptarena.benchmark.data.prepare.downloads import Downloads
 from promptarena.benchmark.data.sources import SourceFile
 from promptarena.benchmark.data.prepare.progress import unheard
-from promptarena.benchmark.data.prepare.transfers import Patience
+from promptarena.benchmark.data.prepare.transfers import RetryPolicy
 folder, url, checksum = sys.argv[1:]
-Downloads(Path(folder), Patience(), unheard).fetch(SourceFile(name="a.zip", urls=(url,), checksum=checksum))
+Downloads(Path(folder), RetryPolicy(), unheard).fetch(SourceFile(name="a.zip", urls=(url,), checksum=checksum))
 """
 
 
@@ -41,13 +41,13 @@ def begin(downloads: Downloads, server: FaultyServer, bytes_kept: int, **faults:
     url = server.add("/a.zip", CONTENT, **faults)
     page = server.pages["/a.zip"]
     page.drops, page.drop_after = 1000, bytes_kept
-    wanted = file(url, content=faults.pop("known", CONTENT))
+    expected = file(url, content=faults.pop("known", CONTENT))
     with pytest.raises(FetchError, match="breaks off again and again"):
-        Downloads(downloads.folder, Patience(attempts=0), unheard).fetch(wanted)
+        Downloads(downloads.folder, RetryPolicy(attempts=0), unheard).fetch(expected)
     page.drops = 0
     server.requests.clear()
     server.sent.clear()
-    return wanted
+    return expected
 
 
 class Usage:

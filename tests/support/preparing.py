@@ -17,10 +17,10 @@ from faulty_server import FaultyServer
 from promptarena.benchmark.data.cards import Card, load_card
 from promptarena.benchmark.data.prepare.dataset import Prepared, prepare
 from promptarena.benchmark.data.prepare.progress import Step
-from promptarena.benchmark.data.prepare.transfers import Patience
+from promptarena.benchmark.data.prepare.transfers import RetryPolicy
 from promptarena.benchmark.data.splits import load_split
 
-QUICK = Patience(connect_seconds=2.0, read_seconds=2.0, attempts=2, backoff_seconds=0.001)
+QUICK = RetryPolicy(connect_seconds=2.0, read_seconds=2.0, attempts=2, backoff_seconds=0.001)
 
 
 PICTURES = {
@@ -113,7 +113,7 @@ class World:
         return source("a mirror", f'name = "birds-mirror.zip"\nurls = ["{url}"]\ntake = "*"')
 
     def prepare(self, card: Card, **options: Any) -> Prepared:
-        return prepare(card, self.root, patience=QUICK, progress=self.steps.append, **options)
+        return prepare(card, self.root, retries=QUICK, progress=self.steps.append, **options)
 
     @property
     def place(self) -> Path:

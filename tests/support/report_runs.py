@@ -8,7 +8,7 @@ import numpy as np
 
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
 from promptarena.benchmark.core.runs import Cost, StoredResult, StoredScore, Target
-from promptarena.benchmark.core.suite_layout import Outline
+from promptarena.benchmark.core.suite_layout import SuiteLayout
 
 NASTY = (
     r"back\slash {brace} & 100 % $cost$ #1 a_b ~ ^ <b> |x|",
@@ -21,10 +21,10 @@ NASTY = (
 )
 
 
-def outline_of(datasets: int = 3) -> Outline:
+def layout_of(datasets: int = 3) -> SuiteLayout:
     """Datasets d0, d1, ..., of which d0 is the source."""
     names = tuple(f"d{place}" for place in range(datasets))
-    return Outline(
+    return SuiteLayout(
         name="s",
         datasets=names,
         source=names[0],
@@ -37,7 +37,7 @@ def outline_of(datasets: int = 3) -> Outline:
 
 
 def results_of(
-    outline: Outline,
+    layout: SuiteLayout,
     labels: Sequence[str],
     seeds: Sequence[int | None] = (1, 2, 3),
     protocols: Sequence[Protocol] = PROTOCOLS,
@@ -49,10 +49,10 @@ def results_of(
     for protocol in protocols:
         transfer = protocol in ("cross-dataset", "domain-generalization")
         for place, label in enumerate(labels):
-            for dataset in outline.datasets[:1] if transfer else outline.datasets:
-                for shots in outline.few_shot_shots if protocol == "few-shot" else (16,):
+            for dataset in layout.datasets[:1] if transfer else layout.datasets:
+                for shots in layout.few_shot_shots if protocol == "few-shot" else (16,):
                     for seed in seeds:
-                        names = [outline.datasets[0], *outline.targets] if transfer else [dataset]
+                        names = [layout.datasets[0], *layout.targets] if transfer else [dataset]
                         subsets = ("base", "novel") if protocol == "base-to-novel" else ("all",)
                         scores = tuple(
                             StoredScore(Target(name, subset), int(random.integers(550, 900) + place), 1000)  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ def results_of(
                         values = {
                             "run_id": f"r{number}",
                             "run_key": f"k{number}",
-                            "suite": outline.name,
+                            "suite": layout.name,
                             "protocol": protocol,
                             "method": label,
                             "label": label,
@@ -118,6 +118,6 @@ def page(labels: Sequence[str] = (), methods: int = 3, datasets: int = 3, **chos
     """The report of invented runs of `labels`, or of so many methods."""
     from promptarena.benchmark.cli.commands.report import page_of
 
-    outline = outline_of(datasets)
-    results = results_of(outline, labels or [f"method{number}" for number in range(methods)])
-    return page_of(outline, results, list(map(document_of, results)), **chosen)
+    layout = layout_of(datasets)
+    results = results_of(layout, labels or [f"method{number}" for number in range(methods)])
+    return page_of(layout, results, list(map(document_of, results)), **chosen)

@@ -22,7 +22,7 @@ from tabulate import tabulate
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.core.recipe import adapted
 from promptarena.benchmark.core.runs import Target
-from promptarena.benchmark.data.data_manager import Data, Examples, Pictures
+from promptarena.benchmark.data.data_manager import Data, DatasetImages, Examples
 from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.registry import load_registry
@@ -59,7 +59,7 @@ def base_validation_accuracy(trial: Trial) -> float:
             on_epoch=lambda curve: None,
         )
     split = data.split(card, "val")
-    everything = Examples(Pictures(card, split, np.arange(len(split))), split.labels)
+    everything = Examples(DatasetImages(card, split, np.arange(len(split))), split.labels)
     target = Target(dataset, "base")
     (score,) = evaluate(learner, target, classes, everything, len(split.class_names), cache).scores
     return sum(score.correct) / sum(score.total)

@@ -83,7 +83,7 @@ def recipe_of(method: str) -> Recipe:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class TrainingImages:
     """Images that are functions of their keys, kept as JPEG files in memory, so that decoding has its real cost."""
 
     keys: Sequence[str]
@@ -120,5 +120,5 @@ def _jpeg(key: str) -> bytes:
 
 def examples(name: str, count: int, classes: int) -> Examples:
     """`count` images whose labels cycle through the classes."""
-    images: Any = Drawn([f"{name}/{row}" for row in range(count)])
+    images: Any = TrainingImages([f"{name}/{row}" for row in range(count)])
     return Examples(images, np.arange(count, dtype=np.int64) % classes)

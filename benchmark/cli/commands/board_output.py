@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from promptarena.benchmark.core.files import write_whole
+from promptarena.benchmark.core.files import write_atomically
 from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.leaderboard.formats.registry import file_endings
 from promptarena.benchmark.leaderboard.formats.render import Format, print_rich, render_all
@@ -40,4 +40,4 @@ def print_boards(boards: Sequence[Board], format: Format, out: Path | None, *, i
     if out is None:
         print(text)
         return
-    write_whole(out, text)
+    write_atomically(out, text)

@@ -14,9 +14,9 @@ from promptarena.benchmark.core.runs import PlannedRun
 from promptarena.benchmark.leaderboard.formats.render import print_rich
 from promptarena.benchmark.leaderboard.model import in_brief
 from promptarena.benchmark.planning.request import Request, enumerate_request
-from promptarena.benchmark.planning.suites import outline_of
+from promptarena.benchmark.planning.suites import layout_of
 from promptarena.benchmark.recording.record import Record
-from promptarena.benchmark.recording.store import shown
+from promptarena.benchmark.recording.store import redact
 from promptarena.benchmark.report.boards import Selection, boards_of, figures_of
 from promptarena.benchmark.report.keep import keep_boards
 from promptarena.benchmark.running.comparison import (
@@ -55,7 +55,7 @@ def run_compare(
             terminal.console(stderr=True).print("promptarena: stopped; the same command goes on from here")
             raise
     _print_and_keep_tables(console, comparison, record, request)
-    console.print(f"Recorded in {shown(record.uri)}; look at it with: {_ui_command(execution.results, tracking_uri)}")
+    console.print(f"Recorded in {redact(record.uri)}; look at it with: {_ui_command(execution.results, tracking_uri)}")
     _print_failures(failures)
     if not failures:
         return 0
@@ -106,7 +106,7 @@ def _print_and_keep_tables(console: Console, comparison: Comparison, record: Rec
     labels = list(dict.fromkeys(run.spec.label for run in comparison.runs))
     seeds = sorted({run.spec.seed for run in comparison.runs if run.spec.seed is not None})
     protocols = [protocol for protocol in PROTOCOLS if any(run.spec.protocol == protocol for run in comparison.runs)]
-    outline = outline_of(comparison.suite)
+    layout = layout_of(comparison.suite)
     results = record.results(comparison.suite.name, comparison.keys)
     chosen = Selection(
         protocols=protocols,
@@ -116,13 +116,13 @@ def _print_and_keep_tables(console: Console, comparison: Comparison, record: Rec
         shots=sorted({run.spec.shots for run in comparison.runs if protocol_info(run.spec.protocol).by_shots}),
         statistics=True,
     )
-    made = boards_of(outline, results, **chosen)
+    made = boards_of(layout, results, **chosen)
     for board in made:
         console.print()
         print_rich(Console(), in_brief(board))
     console.print()
     comparison_id = record_comparison(comparison, record)
-    keep_boards(record, comparison_id, made, labels, lambda: figures_of(outline, results, **chosen))
+    keep_boards(record, comparison_id, made, labels, lambda: figures_of(layout, results, **chosen))
 
 
 def _print_failures(failures: Sequence[tuple[PlannedRun, RunFailedError]]) -> None:
@@ -137,5 +137,5 @@ def _print_failures(failures: Sequence[tuple[PlannedRun, RunFailedError]]) -> No
 
 def _ui_command(results: Path, tracking_uri: str | None) -> str:
     if tracking_uri:
-        return f"promptarena ui --tracking-uri {shown(tracking_uri)}"
+        return f"promptarena ui --tracking-uri {redact(tracking_uri)}"
     return "promptarena ui" if results == Path("results").absolute() else f"promptarena ui --results {results}"

@@ -11,7 +11,7 @@ from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.runs import StoredResult
-from promptarena.benchmark.planning.suites import Suite, load_suite, outline_of
+from promptarena.benchmark.planning.suites import Suite, layout_of, load_suite
 from promptarena.benchmark.recording.exports.exported_run import ExportedRun
 from promptarena.benchmark.recording.exports.folder import (
     FILE_NAMES,
@@ -25,8 +25,8 @@ from promptarena.benchmark.recording.exports.folder import (
     write_manifest,
     write_run,
 )
-from promptarena.benchmark.recording.record import Parents, Record
-from promptarena.benchmark.recording.store import shown
+from promptarena.benchmark.recording.record import ParentRuns, Record
+from promptarena.benchmark.recording.store import redact
 from promptarena.benchmark.report.boards import boards_of, figures_of
 from promptarena.benchmark.report.keep import keep_boards
 
@@ -45,7 +45,7 @@ def export_record(
     record = Record.open_existing(results, tracking_uri)
     stored = record.results(suite.name)
     if not stored:
-        raise UserError(f"nothing is recorded for suite {suite.name} in {shown(record.uri)}; run: promptarena compare")
+        raise UserError(f"nothing is recorded for suite {suite.name} in {redact(record.uri)}; run: promptarena compare")
     new = write_export(suite, record, stored, out, with_learners=with_learners)
     terminal.console().print(f"{len(stored)} runs of suite {suite.name} are in {out}, {new} of them new.")
 
@@ -67,7 +67,7 @@ def write_export(
             new += 1
         if with_learners:
             _add_files(record, result, out)
-    write_manifest(out, outline_of(suite))
+    write_manifest(out, layout_of(suite))
     return new
 
 
@@ -107,31 +107,31 @@ def import_exports(folders: Sequence[Path], results: Path, tracking_uri: str | N
         terminal.console().print(
             f"{len(runs[suite])} runs of suite {suite}: {new} imported, {len(runs[suite]) - new} recorded already."
         )
-    terminal.console().print(f"Recorded in {shown(record.uri)}.")
+    terminal.console().print(f"Recorded in {redact(record.uri)}.")
 
 
 def _import(exports: Sequence[Export], runs: Sequence[ExportedRun], record: Record) -> int:
     """Record the runs of these exports of one suite as one comparison. Returns how many were missing."""
-    outline = exports[0].manifest.suite
-    recorded = record.index(outline.name)
+    layout = exports[0].manifest.suite
+    recorded = record.index(layout.name)
     missing = [run for run in runs if run.run_key not in recorded or recorded[run.run_key].status != "finished"]
     if not missing:
         return 0
     keys = sorted(run.run_key for run in runs)
     labels = list(dict.fromkeys(run.spec.label for run in runs))
     description = f"Imported: {', '.join(labels)}; {len(keys)} runs"
-    comparison = record.comparison(outline.name, digest(keys), description)
+    comparison = record.comparison(layout.name, digest(keys), description)
     for run in _shown(missing, "importing"):
-        parents = Parents(comparison, record.method_run(comparison, run.spec.label))
+        parents = ParentRuns(comparison, record.method_run(comparison, run.spec.label))
         run_id = record.begin(run.planned(), parents, run.backbone, run.miniature, run.imported())
         record.finish(run_id, run.result(_files(exports, run)), run.finished_at)
-    results = record.results(outline.name, keys)
+    results = record.results(layout.name, keys)
     try:
-        made = boards_of(outline, results, statistics=True)
+        made = boards_of(layout, results, statistics=True)
     except UserError as error:
         terminal.console(stderr=True).print(f"promptarena: no tables are recorded with the imported runs: {error}")
     else:
-        keep_boards(record, comparison, made, labels, lambda: figures_of(outline, results))
+        keep_boards(record, comparison, made, labels, lambda: figures_of(layout, results))
     return len(missing)
 
 

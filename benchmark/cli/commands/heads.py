@@ -16,7 +16,7 @@ from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Attribute, Rol
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.files import write_whole
+from promptarena.benchmark.core.files import write_atomically
 from promptarena.benchmark.core.keys import digest, file_digest
 from promptarena.benchmark.heads import retrieve as retrieval
 from promptarena.benchmark.heads.diagnose import check_layers, diagnose
@@ -29,7 +29,7 @@ from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.recording.names import PARENT
 from promptarena.benchmark.recording.record import Record
-from promptarena.benchmark.recording.store import shown
+from promptarena.benchmark.recording.store import redact
 from promptarena.benchmark.training.trained_learner import LEARNED, Learned
 
 LAYERS = 4
@@ -81,7 +81,7 @@ def run_diagnosis(request: Request, results: Path, tracking_uri: str | None) -> 
     run_id = record_diagnosis(record, suite.name, table, figures(table))
     console = terminal.console()
     print_summary(console, table)
-    console.print(f"Role table: {out}; with figures in run {run_id} of {shown(record.uri)}")
+    console.print(f"Role table: {out}; with figures in run {run_id} of {redact(record.uri)}")
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def run_retrieval(search: Search, results: Path, tracking_uri: str | None) -> No
     images = retrieval.figures(found, search.query, search.folder)
     out = search.out or results / "heads" / f"{search.query.stem}-{search.attribute}.png"
     for ending in retrieval.FORMATS:
-        write_whole(out.with_suffix(f".{ending}"), images[f"retrieval.{ending}"])
+        write_atomically(out.with_suffix(f".{ending}"), images[f"retrieval.{ending}"])
     ranking = {"ranking.json": found.text().encode()}
     run_id = record.document(
         suite.name,
@@ -142,7 +142,7 @@ def run_retrieval(search: Search, results: Path, tracking_uri: str | None) -> No
         {**ranking, **images},
     )
     print_ranking(console, found)
-    console.print(f"Figure: {out}; recorded in run {run_id} of {shown(record.uri)}")
+    console.print(f"Figure: {out}; recorded in run {run_id} of {redact(record.uri)}")
 
 
 def _fetched(record: Record, run: str, folder: Path) -> Path:

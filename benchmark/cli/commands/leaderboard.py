@@ -7,17 +7,17 @@ from pathlib import Path
 from promptarena.benchmark.cli.commands.board_output import check_protocols, format_of, print_boards
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.runs import StoredResult
-from promptarena.benchmark.core.suite_layout import Outline
+from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.leaderboard.formats.render import Format
-from promptarena.benchmark.planning.suites import list_suites, load_suite, outline_of
+from promptarena.benchmark.planning.suites import layout_of, list_suites, load_suite
 from promptarena.benchmark.recording.exports.folder import Export, merged, read_export
 from promptarena.benchmark.recording.record import Record
-from promptarena.benchmark.recording.store import shown
+from promptarena.benchmark.recording.store import redact
 from promptarena.benchmark.report.boards import boards_of
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LeaderboardRequest:
     """Which leaderboards to show, and how.
 
     out: a file to write instead of printing; its ending sets the format unless `format` is given. statistics: show them
@@ -35,58 +35,58 @@ class Wanted:
     out: Path | None = None
 
 
-def leaderboard_of_record(wanted: Wanted, results: Path, tracking_uri: str | None) -> None:
+def leaderboard_of_record(request: LeaderboardRequest, results: Path, tracking_uri: str | None) -> None:
     """Print, or write, the leaderboards of the record. Raises UserError when there is nothing to show."""
-    check_protocols(wanted.protocols)
-    suite = load_suite(wanted.suite)
+    check_protocols(request.protocols)
+    suite = load_suite(request.suite)
     record = Record.open_existing(results, tracking_uri)
-    under = f" under {' or '.join(wanted.protocols)}" if wanted.protocols else ""
-    nothing = f"nothing is recorded for suite {suite.name}{under} in {shown(record.uri)}; run: promptarena compare"
-    _show(wanted, outline_of(suite), record.results(suite.name), nothing)
+    under = f" under {' or '.join(request.protocols)}" if request.protocols else ""
+    nothing = f"nothing is recorded for suite {suite.name}{under} in {redact(record.uri)}; run: promptarena compare"
+    _show(request, layout_of(suite), record.results(suite.name), nothing)
 
 
-def leaderboard_of_exports(wanted: Wanted, folders: Sequence[Path]) -> None:
+def leaderboard_of_exports(request: LeaderboardRequest, folders: Sequence[Path]) -> None:
     """Print, or write, the leaderboards of all the exports together; they equal those of a record with the same runs.
 
     Raises UserError if the exports are damaged or have nothing to show.
     """
-    check_protocols(wanted.protocols)
+    check_protocols(request.protocols)
     exports = [read_export(folder) for folder in folders]
-    outline = _outline(wanted.suite, exports)
-    ours = [export for export in exports if export.manifest.suite.name == outline.name]
-    under = f" under {' or '.join(wanted.protocols)}" if wanted.protocols else ""
-    nothing = f"nothing is exported for suite {outline.name}{under} in {', '.join(map(str, folders))}"
-    _show(wanted, outline, [run.stored() for run in merged(ours)], nothing)
+    layout = _layout(request.suite, exports)
+    ours = [export for export in exports if export.manifest.suite.name == layout.name]
+    under = f" under {' or '.join(request.protocols)}" if request.protocols else ""
+    nothing = f"nothing is exported for suite {layout.name}{under} in {', '.join(map(str, folders))}"
+    _show(request, layout, [run.stored() for run in merged(ours)], nothing)
 
 
-def _show(wanted: Wanted, outline: Outline, results: Sequence[StoredResult], nothing: str) -> None:
-    for dataset in wanted.datasets:
-        if dataset not in outline.titles:
-            raise unknown("dataset", dataset, outline.titles)
+def _show(request: LeaderboardRequest, layout: SuiteLayout, results: Sequence[StoredResult], nothing: str) -> None:
+    for dataset in request.datasets:
+        if dataset not in layout.titles:
+            raise unknown("dataset", dataset, layout.titles)
     made = boards_of(
-        outline,
+        layout,
         results,
-        protocols=wanted.protocols,
-        methods=wanted.methods,
-        datasets=wanted.datasets,
-        published=wanted.published,
+        protocols=request.protocols,
+        methods=request.methods,
+        datasets=request.datasets,
+        published=request.published,
         statistics=True,
-        reference=wanted.reference,
+        reference=request.reference,
     )
     made = [board for board in made if board.tables[0].rows]
     if not made:
         raise UserError(nothing)
-    print_boards(made, wanted.format or format_of(wanted.out), wanted.out, in_full=wanted.statistics)
+    print_boards(made, request.format or format_of(request.out), request.out, in_full=request.statistics)
 
 
-def _outline(name: str, exports: Sequence[Export]) -> Outline:
+def _layout(name: str, exports: Sequence[Export]) -> SuiteLayout:
     """The layout of a suite's tables: from the suite on this machine, else from the exports, which must then agree."""
     there = {export.manifest.suite.name: export.manifest.suite for export in exports}
     if name in list_suites() or name.endswith(".toml"):
-        outline = outline_of(load_suite(name))
-        if outline.name not in there:
-            raise UserError(f"no export is of suite {outline.name}; name one of: {', '.join(sorted(there))}")
-        return outline
+        layout = layout_of(load_suite(name))
+        if layout.name not in there:
+            raise UserError(f"no export is of suite {layout.name}; name one of: {', '.join(sorted(there))}")
+        return layout
     if name not in there:
         raise unknown("exported suite", name, there)
     for export in exports:

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from promptarena.benchmark.core.errors import UserError, unknown
-from promptarena.benchmark.core.files import write_whole
+from promptarena.benchmark.core.files import write_atomically
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, protocol_info
 from promptarena.benchmark.core.runs import StoredResult
-from promptarena.benchmark.core.suite_layout import Outline
-from promptarena.benchmark.planning.suites import Suite, load_suite, outline_of
+from promptarena.benchmark.core.suite_layout import SuiteLayout
+from promptarena.benchmark.planning.suites import Suite, layout_of, load_suite
 from promptarena.benchmark.published.load import load_published
 from promptarena.benchmark.recording.record import Record
-from promptarena.benchmark.recording.store import shown
+from promptarena.benchmark.recording.store import redact
 from promptarena.benchmark.report.boards import of_methods
 from promptarena.benchmark.report.page import report_page
 from promptarena.benchmark.report.sections import sections_of
@@ -44,9 +44,9 @@ def write_report(
     record = Record.open_existing(results, tracking_uri)
     stored = record.results(suite.name)
     if not stored:
-        raise UserError(f"nothing is recorded for suite {suite.name} in {shown(record.uri)}; run: promptarena compare")
+        raise UserError(f"nothing is recorded for suite {suite.name} in {redact(record.uri)}; run: promptarena compare")
     page = page_of(
-        outline_of(suite),
+        layout_of(suite),
         stored,
         _documents(record, stored),
         title=suite.title,
@@ -57,12 +57,12 @@ def write_report(
         datasets=datasets,
         reference=reference,
     )
-    write_whole(out, page)
+    write_atomically(out, page)
     print(f"The report is in {out}")
 
 
 def page_of(
-    outline: Outline,
+    layout: SuiteLayout,
     stored: Sequence[StoredResult],
     runs: Runs,
     *,
@@ -82,24 +82,26 @@ def page_of(
     for protocol in protocols:
         protocol_info(protocol)
     for dataset in datasets:
-        if dataset not in outline.titles:
-            raise unknown("dataset", dataset, outline.titles)
+        if dataset not in layout.titles:
+            raise unknown("dataset", dataset, layout.titles)
     chosen = [protocol for protocol in PROTOCOLS if not protocols or protocol in protocols]
-    wanted = [result for result in (of_methods(methods, stored) if methods else stored) if result.protocol in chosen]
-    labels = {result.label for result in wanted}
+    chosen_results = [
+        result for result in (of_methods(methods, stored) if methods else stored) if result.protocol in chosen
+    ]
+    labels = {result.label for result in chosen_results}
     if reference and reference not in labels:
         raise unknown("method to compare with", reference, labels)
     sections, refused = sections_of(
-        outline,
-        wanted,
+        layout,
+        chosen_results,
         protocols=chosen,
         datasets=datasets,
         reference=reference,
-        published=None if any(result.miniature for result in wanted) else load_published(),
+        published=None if any(result.miniature for result in chosen_results) else load_published(),
     )
-    ids = {result.run_id for result in wanted}
+    ids = {result.run_id for result in chosen_results}
     told = [run for run in runs if run["run_id"] in ids]
-    return report_page(outline, sections, told, title=title, called=called, notes=[*notes, *refused])
+    return report_page(layout, sections, told, title=title, called=called, notes=[*notes, *refused])
 
 
 def _documents(record: Record, stored: Sequence[StoredResult]) -> list[dict[str, Any]]:

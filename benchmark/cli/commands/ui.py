@@ -10,7 +10,7 @@ from pathlib import Path
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.recording.record import Record
-from promptarena.benchmark.recording.store import shown
+from promptarena.benchmark.recording.store import redact
 
 LOCALHOST = "127.0.0.1"
 
@@ -21,12 +21,12 @@ def serve_ui(results: Path, tracking_uri: str | None, port: int) -> int:
     """Run MLflow's server on the record until it is stopped. Returns its exit code."""
     record = Record.open_existing(results, tracking_uri)
     if record.uri.startswith(("http://", "https://")):
-        raise UserError(f"the record is served already: open {shown(record.uri)} in a browser")
+        raise UserError(f"the record is served already: open {redact(record.uri)} in a browser")
     with closing(socket.socket()) as probe:
         if probe.connect_ex((LOCALHOST, port)) == 0:
             raise UserError(f"port {port} is taken; choose another with --port")
     server_address = f"http://{LOCALHOST}:{port}"
-    print(f"{server_address} shows {shown(record.uri)}; stop with Ctrl-C", flush=True)
+    print(f"{server_address} shows {redact(record.uri)}; stop with Ctrl-C", flush=True)
     for suite, address in record.views().items():
         print(f"{server_address}/{address.lstrip('/')} shows the methods of {suite} with their averages", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", record.uri, "--workers", "1"]

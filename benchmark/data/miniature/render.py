@@ -67,8 +67,8 @@ def render(card_options: Mapping[str, Any], name: str, split: Split) -> tuple[Pi
     chunks = []
     for start in range(0, len(wanted), _CHUNK):
         rows = slice(start, start + _CHUNK)
-        pictures = draw(options, name, split, wanted[rows], instances[rows], rng)
-        chunks.append((pictures * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
+        rendered = draw(options, name, split, wanted[rows], instances[rows], rng)
+        chunks.append((rendered * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
     return np.concatenate(chunks), wanted
 
 

@@ -84,9 +84,9 @@ def _class_folders(folder: Path, options: SplitJsonOptions, names: Sequence[str]
     if len(classes) != len(names):
         raise UserError(f"{images} holds {len(classes)} class folders, but the dataset has {len(names)} classes")
     for label, (inside, name) in enumerate(zip(classes, names, strict=True)):
-        for picture in _listed(images / inside, os.DirEntry.is_file):
-            if os.path.splitext(picture)[1].lower() in EXTENSIONS:
-                yield Row(f"{inside}/{picture}", label, name)
+        for image in _listed(images / inside, os.DirEntry.is_file):
+            if os.path.splitext(image)[1].lower() in EXTENSIONS:
+                yield Row(f"{inside}/{image}", label, name)
 
 
 def _pets(folder: Path, options: SplitJsonOptions, names: Sequence[str]) -> Iterator[Row]:
@@ -98,11 +98,11 @@ def _pets(folder: Path, options: SplitJsonOptions, names: Sequence[str]) -> Iter
 def _cars(folder: Path, options: SplitJsonOptions, names: Sequence[str]) -> Iterator[Row]:
     models = dict(enumerate(_matlab(folder / "devkit" / "cars_meta.mat", "class_names"), start=1))
     for part, file in _parts("devkit/cars_train_annos.mat", "cars_test_annos_withlabels.mat"):
-        for picture in _matlab(folder / file, "annotations"):
-            if not (isinstance(picture, dict) and {"class", "fname"} <= picture.keys()):
+        for image in _matlab(folder / file, "annotations"):
+            if not (isinstance(image, dict) and {"class", "fname"} <= image.keys()):
                 raise UserError(f"{folder / file}: has no labels; take the authors' file that has them")
-            number = int(picture["class"])
-            yield Row(f"cars_{part}/{picture['fname']}", number - 1, year_first(models.get(number, "")), part)
+            number = int(image["class"])
+            yield Row(f"cars_{part}/{image['fname']}", number - 1, year_first(models.get(number, "")), part)
 
 
 def _flowers(folder: Path, options: SplitJsonOptions, names: Sequence[str]) -> Iterator[Row]:

@@ -22,7 +22,7 @@ from promptarena.benchmark.data.prepare.disk_space import DiskFullError, require
 from promptarena.benchmark.data.prepare.downloads import Downloads, FetchError
 from promptarena.benchmark.data.prepare.imagenet import build_imagenet
 from promptarena.benchmark.data.prepare.progress import Progress, Step, unheard
-from promptarena.benchmark.data.prepare.transfers import Patience
+from promptarena.benchmark.data.prepare.transfers import RetryPolicy
 from promptarena.benchmark.data.readers.split_json import own_split_path
 from promptarena.benchmark.data.sources import Source, SourceFile, browser_address
 from promptarena.benchmark.data.splits import find_split
@@ -59,7 +59,7 @@ def prepare(
     *,
     own_split: bool = False,
     progress: Progress = unheard,
-    patience: Patience | None = None,
+    retries: RetryPolicy | None = None,
 ) -> Prepared:
     """Prepare the dataset of a built-in card; after an interruption, the same call continues where it stopped.
 
@@ -68,7 +68,7 @@ def prepare(
         root: The folder of the public datasets.
         own_split: Whether an own split may be made when the published one cannot be downloaded.
         progress: Called while steps go on.
-        patience: Time limits and repeats of downloads; None means the defaults.
+        retries: Time limits and repeats of downloads; None means the defaults.
 
     Returns:
         The state of the dataset. If it is incomplete, the lines say what is missing and where to put it.
@@ -81,7 +81,7 @@ def prepare(
         return Prepared(card.name, "already there", (f"{card.name}: drawn by the program, nothing to prepare",))
     if not card.built_in:
         raise UserError(f"{card.path}: only datasets that come with the package are prepared; put your pictures there")
-    work = _Preparation(card, root.expanduser().absolute(), folder, own_split, progress, patience or Patience())
+    work = _Preparation(card, root.expanduser().absolute(), folder, own_split, progress, retries or RetryPolicy())
     try:
         with told_when_full(root):
             return work.run()
@@ -102,14 +102,14 @@ class _SourceError(Exception):
 
 class _Preparation:
     def __init__(
-        self, card: Card, root: Path, folder: str, own_split: bool, progress: Progress, patience: Patience
+        self, card: Card, root: Path, folder: str, own_split: bool, progress: Progress, retries: RetryPolicy
     ) -> None:
         self._card = card
         self._root = root
         self._folder = folder
         self._own_split = own_split
         self._progress = progress
-        self._downloads = Downloads(root / "downloads", patience, progress)
+        self._downloads = Downloads(root / "downloads", retries, progress)
         self._staging = root / ".staging" / card.name
         self._refused: set[str] = set()
 

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promptarena.benchmark.data.prepare.progress import Progress, Step
 from promptarena.benchmark.data.prepare.transfers import (
-    Patience,
     Received,
     Report,
+    RetryPolicy,
     TransferError,
     started_from,
     transfer,
@@ -45,7 +45,7 @@ class Downloads:
     """Downloads files into `folder`."""
 
     folder: Path
-    patience: Patience
+    retries: RetryPolicy
     progress: Progress
 
     def path(self, file: SourceFile) -> Path:
@@ -77,7 +77,7 @@ class Downloads:
         if not file.urls:
             raise FetchError("no address serves it, it has to be put there by hand")
         reasons = []
-        begun = started_from(self._desk(file))
+        begun = started_from(self._partial_dir(file))
         for url in sorted(file.urls, key=lambda url: url != begun):
             try:
                 return self._fetch_from(url, file)
@@ -94,29 +94,29 @@ class Downloads:
         fetched = self._was_fetched(file)
         if fetched:
             self.path(file).unlink(missing_ok=True)
-        shutil.rmtree(self._desk(file), ignore_errors=True)
+        shutil.rmtree(self._partial_dir(file), ignore_errors=True)
         return fetched
 
     def holds_leftovers(self, file: SourceFile) -> bool:
         """Whether `discard` has anything to delete."""
-        return self._desk(file).is_dir()
+        return self._partial_dir(file).is_dir()
 
     def _fetch_from(self, url: str, file: SourceFile) -> Path:
-        desk = self._desk(file)
+        partial_dir = self._partial_dir(file)
         problem: str | None = None
         for _ in range(2):
-            desk.mkdir(parents=True, exist_ok=True)
-            received = transfer(url, desk, self.patience, self._report(file), checked=file.checksum is not None)
+            partial_dir.mkdir(parents=True, exist_ok=True)
+            received = transfer(url, partial_dir, self.retries, self._report(file), checked=file.checksum is not None)
             problem = self._problem(file, received.path, received.sha256)
             if problem is None:
                 return self._keep(file, received)
-            shutil.rmtree(desk)
+            shutil.rmtree(partial_dir)
             if not received.continued:
                 break
         raise TransferError(f"what it gives {problem}")
 
     def _keep(self, file: SourceFile, received: Received) -> Path:
-        if received.path.parent != self._desk(file):
+        if received.path.parent != self._partial_dir(file):
             return received.path
         status = received.path.stat()
         note = _Fetched(size=status.st_size, mtime_ns=status.st_mtime_ns)
@@ -154,8 +154,8 @@ class Downloads:
     def _report(self, file: SourceFile) -> Report:
         return lambda have, size: self.progress(Step("download", file.name, have, size))
 
-    def _desk(self, file: SourceFile) -> Path:
+    def _partial_dir(self, file: SourceFile) -> Path:
         return self.folder / f".{file.name}"
 
     def _fetched_note(self, file: SourceFile) -> Path:
-        return self._desk(file) / "fetched.json"
+        return self._partial_dir(file) / "fetched.json"

@@ -70,8 +70,8 @@ def _add_train(archive: Path, wnids: set[str], unpacker: Unpacker) -> Iterator[i
             missing.discard(found[1])
             with tarfile.open(fileobj=content) as inner:
                 for member in inner:
-                    if member.isreg() and not is_dropping(member.name) and (picture := inner.extractfile(member)):
-                        unpacker.add_file(f"images/train/{found[1]}/{PurePosixPath(member.name).name}", picture)
+                    if member.isreg() and not is_dropping(member.name) and (image := inner.extractfile(member)):
+                        unpacker.add_file(f"images/train/{found[1]}/{PurePosixPath(member.name).name}", image)
             yield packed.offset_data + packed.size
     if missing:
         raise DamagedArchiveError(f"it lacks {len(missing)} of {len(wnids)} classes, {min(missing)} first")
@@ -86,10 +86,10 @@ def _add_val(archive: Path, wnid_of: list[str], unpacker: Unpacker) -> Iterator[
                 continue
             name = PurePosixPath(member.name).name
             found = _VAL_PICTURE.fullmatch(name)
-            picture = packed.extractfile(member)
-            if found is None or picture is None or not 1 <= int(found[1]) <= len(wnid_of):
+            image = packed.extractfile(member)
+            if found is None or image is None or not 1 <= int(found[1]) <= len(wnid_of):
                 raise DamagedArchiveError(f"its member {member.name!r} is none of the {len(wnid_of)} of {DEVKIT}")
-            unpacker.add_file(f"images/val/{wnid_of[int(found[1]) - 1]}/{name}", picture)
+            unpacker.add_file(f"images/val/{wnid_of[int(found[1]) - 1]}/{name}", image)
             done += 1
             yield member.offset_data + member.size
     if done != len(wnid_of):

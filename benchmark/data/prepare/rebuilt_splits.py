@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.files import write_whole
+from promptarena.benchmark.core.files import write_atomically
 from promptarena.benchmark.data.cards import SPLITS, Card, SplitName
 from promptarena.benchmark.data.prepare.annotations import Row, read_annotations
 from promptarena.benchmark.data.readers.split_json import SplitFile
@@ -61,7 +61,7 @@ def write_own_split(card: Card, folder: Path, out: Path) -> None:
                 f"dataset {card.name!r}: an own split of {folder} has {found} {name} images, but {card.path} counts "
                 f"{expected}; complete the files"
             )
-    write_whole(out, _json(split))
+    write_atomically(out, _json(split))
 
 
 def own_split(rows: Iterable[Row]) -> SplitFile:

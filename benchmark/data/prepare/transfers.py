@@ -37,7 +37,7 @@ class TransferError(Exception):
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """Time limits and repeats for slow or failing servers.
 
     `connect_seconds` and `read_seconds` limit the wait for a connection and for more bytes. After a lost connection or
@@ -81,7 +81,7 @@ class Received:
     sha256: str | None = None
 
 
-class _Note(BaseModel):
+class _Manifest(BaseModel):
     """The file that a partial download belongs to."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,19 +92,19 @@ class _Note(BaseModel):
     sha256: str | None
 
 
-def transfer(url: str, desk: Path, patience: Patience, report: Report, *, checked: bool) -> Received:
+def transfer(url: str, partial_dir: Path, retries: RetryPolicy, report: Report, *, checked: bool) -> Received:
     """Download a file, or resume its download.
 
     Args:
         url: The address (see sources.py).
-        desk: The folder for the partial download.
-        patience: Time limits and repeats.
+        partial_dir: The folder for the partial download.
+        retries: Time limits and repeats.
         report: Called as bytes arrive.
         checked: Whether the caller knows a checksum. Only then are pieces joined that the server does not identify as
             parts of the same file.
 
     Returns:
-        The complete file, in `desk` or in the Hub's own cache.
+        The complete file, in `partial_dir` or in the Hub's own cache.
 
     Raises:
         TransferError: The address does not give the file.
@@ -112,16 +112,16 @@ def transfer(url: str, desk: Path, patience: Patience, report: Report, *, checke
         OSError: A file cannot be written.
     """
     if drive := drive_file(url):
-        return _from_drive(drive, desk, patience, report)
+        return _from_drive(drive, partial_dir, retries, report)
     if hub := hub_file(url):
-        return _from_hub(hub, url, desk, patience, report, checked)
-    return _WebTransfer(url, url, {}, desk, patience, report, checked).run()
+        return _from_hub(hub, url, partial_dir, retries, report, checked)
+    return _WebTransfer(url, url, {}, partial_dir, retries, report, checked).run()
 
 
-def started_from(desk: Path) -> str | None:
+def started_from(partial_dir: Path) -> str | None:
     """The address that a partial download came from; None when there is no partial download."""
-    note = _read_note(desk)
-    return None if note is None else note.url
+    manifest = _read_manifest(partial_dir)
+    return None if manifest is None else manifest.url
 
 
 class _WebTransfer:
@@ -132,17 +132,17 @@ class _WebTransfer:
         name: str,
         address: str,
         headers: dict[str, str],
-        desk: Path,
-        patience: Patience,
+        partial_dir: Path,
+        retries: RetryPolicy,
         report: Report,
         checked: bool,
     ) -> None:
         self._name = name
         self._address = address
         self._headers = headers | {"Accept-Encoding": "identity"}
-        self._desk = desk
-        self._part = desk / "part"
-        self._patience = patience
+        self._partial_dir = partial_dir
+        self._part = partial_dir / "part"
+        self._retries = retries
         self._report = report
         self._checked = checked
         self._continued = False
@@ -150,8 +150,8 @@ class _WebTransfer:
     def run(self) -> Received:
         from urllib3.exceptions import HTTPError, MaxRetryError
 
-        fresh = retries = self._patience.retries()
-        with _session(self._patience) as session:
+        fresh = retries = self._retries.retries()
+        with _session(self._retries) as session:
             while True:
                 before = self._size()
                 try:
@@ -165,35 +165,35 @@ class _WebTransfer:
                     except MaxRetryError as last:
                         raise TransferError("the connection breaks off again and again") from last
                     retries.sleep()
-        note = _read_note(self._desk)
-        return Received(self._part, self._continued, None if note is None else note.sha256)
+        manifest = _read_manifest(self._partial_dir)
+        return Received(self._part, self._continued, None if manifest is None else manifest.sha256)
 
     def _attempt(self, session: "Session") -> None:
         """One request. Raises urllib3's HTTPError when another one may continue."""
         import requests
         from urllib3.exceptions import ProtocolError
 
-        note = _read_note(self._desk)
-        have = self._resumable(note)
-        if note is not None and note.size is not None and have == note.size:
+        manifest = _read_manifest(self._partial_dir)
+        have = self._resumable(manifest)
+        if manifest is not None and manifest.size is not None and have == manifest.size:
             self._continued = True
             return
         headers = dict(self._headers)
-        if note is not None and have:
+        if manifest is not None and have:
             headers["Range"] = f"bytes={have}-"
-            if note.validator is not None:
-                headers["If-Range"] = note.validator
+            if manifest.validator is not None:
+                headers["If-Range"] = manifest.validator
         try:
-            response = session.get(self._address, headers=headers, stream=True, timeout=self._patience.timeout)
+            response = session.get(self._address, headers=headers, stream=True, timeout=self._retries.timeout)
         except requests.RequestException as error:
             raise TransferError(_reason(error)) from error
         with response:
-            if note is not None and have and response.status_code in (206, 416):
-                if not _goes_on(response, note, have):
+            if manifest is not None and have and response.status_code in (206, 416):
+                if not _goes_on(response, manifest, have):
                     self._part.unlink()
                     raise ProtocolError("the server answers with another part than asked for")
                 self._continued = True
-                self._receive(response, have, note.size)
+                self._receive(response, have, manifest.size)
             elif response.status_code == 200:
                 self._receive(response, 0, _length(response))
             else:
@@ -203,11 +203,11 @@ class _WebTransfer:
         from urllib3.exceptions import ProtocolError
 
         if size is not None:
-            require_space(self._desk.parent, size - have)
-        with told_when_full(self._desk.parent, None if size is None else size - have):
+            require_space(self._partial_dir.parent, size - have)
+        with told_when_full(self._partial_dir.parent, None if size is None else size - have):
             if not have:
                 self._part.write_bytes(b"")
-                _write_note(self._desk, _Note(url=self._name, size=size, **_identity(response)))
+                _write_manifest(self._partial_dir, _Manifest(url=self._name, size=size, **_identity(response)))
             with self._part.open("ab") as stream:
                 for chunk in response.raw.stream(_CHUNK, decode_content=False):
                     stream.write(chunk)
@@ -216,20 +216,22 @@ class _WebTransfer:
         if size is not None and have < size:
             raise ProtocolError(f"{have} of {size} bytes came")
 
-    def _resumable(self, note: _Note | None) -> int:
+    def _resumable(self, manifest: _Manifest | None) -> int:
         """The number of bytes after which the download can be resumed; 0 means from the beginning."""
-        if note is None or note.url != self._name:
+        if manifest is None or manifest.url != self._name:
             return 0
-        if note.validator is None and note.sha256 is None and not self._checked:
+        if manifest.validator is None and manifest.sha256 is None and not self._checked:
             return 0
         have = self._size()
-        return have if note.size is None or have <= note.size else 0
+        return have if manifest.size is None or have <= manifest.size else 0
 
     def _size(self) -> int:
         return self._part.stat().st_size if self._part.exists() else 0
 
 
-def _from_hub(hub: HubFile, url: str, desk: Path, patience: Patience, report: Report, checked: bool) -> Received:
+def _from_hub(
+    hub: HubFile, url: str, partial_dir: Path, retries: RetryPolicy, report: Report, checked: bool
+) -> Received:
     from huggingface_hub import constants, get_token, hf_hub_url, try_to_load_from_cache
 
     cached = try_to_load_from_cache(hub.repository, hub.path, revision=hub.revision, repo_type=hub.kind)
@@ -240,27 +242,27 @@ def _from_hub(hub: HubFile, url: str, desk: Path, patience: Patience, report: Re
     address = hf_hub_url(hub.repository, hub.path, revision=hub.revision, repo_type=hub.kind)
     token = get_token()
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    return _WebTransfer(url, address, headers, desk, patience, report, checked).run()
+    return _WebTransfer(url, address, headers, partial_dir, retries, report, checked).run()
 
 
-def _from_drive(file: str, desk: Path, patience: Patience, report: Report) -> Received:
+def _from_drive(file: str, partial_dir: Path, retries: RetryPolicy, report: Report) -> Received:
     import gdown
     import requests
 
-    target = desk / f"drive-{file}"
-    begun = sorted(desk.glob(f"{target.name}????????.part"))
+    target = partial_dir / f"drive-{file}"
+    begun = sorted(partial_dir.glob(f"{target.name}????????.part"))
     announced: list[int] = []
 
     def told(have: int, size: int | None) -> None:
         if size is not None and not announced:
-            require_space(desk.parent, size - have)
+            require_space(partial_dir.parent, size - have)
             announced.append(size)
         report(have, size)
 
     if target.exists():
         return Received(target, continued=True)
     try:
-        with told_when_full(desk.parent):
+        with told_when_full(partial_dir.parent):
             gdown.download(
                 id=file,
                 output=str(target),
@@ -268,8 +270,8 @@ def _from_drive(file: str, desk: Path, patience: Patience, report: Report) -> Re
                 use_cookies=False,
                 resume=True,
                 progress=told,
-                timeout=patience.timeout,
-                retries=patience.attempts,
+                timeout=retries.timeout,
+                retries=retries.attempts,
             )
     except gdown.FileURLRetrievalError as error:
         raise TransferError("Google Drive does not give it out (its download limit, or no longer public)") from error
@@ -277,7 +279,7 @@ def _from_drive(file: str, desk: Path, patience: Patience, report: Report) -> Re
         if begun and ("byte range" in str(error) or "multiple temporary files" in str(error)):
             for path in begun:
                 path.unlink()
-            return _from_drive(file, desk, patience, report)
+            return _from_drive(file, partial_dir, retries, report)
         cause = error.__cause__
         failure = cause if isinstance(cause, requests.ConnectionError | requests.Timeout) else error
         raise TransferError(_reason(failure)) from error
@@ -286,25 +288,25 @@ def _from_drive(file: str, desk: Path, patience: Patience, report: Report) -> Re
     return Received(target, continued=bool(begun))
 
 
-def _session(patience: Patience) -> "Session":
+def _session(retries: RetryPolicy) -> "Session":
     import requests
     from requests.adapters import HTTPAdapter
 
     session = requests.Session()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(max_retries=patience.retries()))
+        session.mount(scheme, HTTPAdapter(max_retries=retries.retries()))
     return session
 
 
-def _goes_on(response: "Response", note: _Note, have: int) -> bool:
+def _goes_on(response: "Response", manifest: _Manifest, have: int) -> bool:
     """Whether a server's answer is the requested rest of the same file."""
     found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
     if response.status_code != 206 or found is None or int(found[1]) != have:
         return False
-    if note.size is not None and found[2] not in ("*", str(note.size)):
+    if manifest.size is not None and found[2] not in ("*", str(manifest.size)):
         return False
     now = _identity(response)
-    return all(now[key] in (None, before) for key, before in note.model_dump(include=set(now)).items())
+    return all(now[key] in (None, before) for key, before in manifest.model_dump(include=set(now)).items())
 
 
 def _identity(response: "Response") -> dict[str, str | None]:
@@ -335,14 +337,14 @@ def _reason(error: BaseException) -> str:
     return first_line(error)
 
 
-def _read_note(desk: Path) -> _Note | None:
+def _read_manifest(partial_dir: Path) -> _Manifest | None:
     try:
-        return _Note.model_validate_json((desk / "note.json").read_bytes())
+        return _Manifest.model_validate_json((partial_dir / "note.json").read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
 
 
-def _write_note(desk: Path, note: _Note) -> None:
-    temporary = desk / "note.json.new"
-    temporary.write_text(note.model_dump_json(), encoding="utf-8")
-    os.replace(temporary, desk / "note.json")
+def _write_manifest(partial_dir: Path, manifest: _Manifest) -> None:
+    temporary = partial_dir / "note.json.new"
+    temporary.write_text(manifest.model_dump_json(), encoding="utf-8")
+    os.replace(temporary, partial_dir / "note.json")

@@ -36,20 +36,20 @@ def read_folder(card: Card, split: SplitName, root: Path | None) -> Listing:
         classes = _class_folders(folder)
         if not classes:
             raise UserError(f"dataset {card.name!r}: {folder} holds no class folders")
-        pictures = _own_split(card, folder, classes, split)
+        images = _own_split(card, folder, classes, split)
     else:
         classes = _common_classes(card, folder, options)
         inside = options.splits.get(split)
-        pictures = {name: _keys(folder, f"{inside}/{name}") if inside else [] for name in classes}
+        images = {name: _keys(folder, f"{inside}/{name}") if inside else [] for name in classes}
     if card.class_names and len(card.class_names) != len(classes):
         raise UserError(
             f"{card.path}: field 'class_names' has {len(card.class_names)} names, "
             f"but {folder} has {len(classes)} class folders"
         )
-    keys = tuple(key for name in classes for key in pictures[name])
+    keys = tuple(key for name in classes for key in images[name])
     return Listing(
         keys=keys,
-        labels=tuple(label for label, name in enumerate(classes) for _ in pictures[name]),
+        labels=tuple(label for label, name in enumerate(classes) for _ in images[name]),
         class_names=card.class_names or tuple(readable(name) for name in classes),
         open_images=partial(FileImages, folder, keys),
         own_split=options.own_split,

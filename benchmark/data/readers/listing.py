@@ -80,16 +80,16 @@ def image_folder(card: Card, folder: str, root: Path | None) -> Path:
 
 def require_files(card: Card, folder: Path, keys: Iterable[str]) -> None:
     """Raise UserError, naming the first, if some `keys` are not files in `folder`; each sub-folder is listed once."""
-    wanted: dict[str, list[str]] = defaultdict(list)
+    listed: dict[str, list[str]] = defaultdict(list)
     for key in keys:
         parent, _, name = key.rpartition("/")
-        wanted[parent].append(name)
+        listed[parent].append(name)
     missing = []
-    for parent, names in wanted.items():
+    for parent, names in listed.items():
         there = _names(folder / parent)
         missing += [f"{parent}/{name}" if parent else name for name in names if name not in there]
     if missing:
-        total = sum(map(len, wanted.values()))
+        total = sum(map(len, listed.values()))
         raise UserError(
             f"dataset {card.name!r}: {len(missing)} of {total} pictures are not in {folder}, {missing[0]!r} first; "
             "complete the files"

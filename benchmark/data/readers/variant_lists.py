@@ -41,10 +41,10 @@ def read_variant_lists(card: Card, split: SplitName, root: Path | None) -> Listi
     labels: list[int] = []
     lines = read_text(folder / options.splits[split]).splitlines() if split in options.splits else []
     for number, line in enumerate(lines, start=1):
-        picture, _, name = line.partition(" ")
-        if name not in label_of or "/" in picture:
+        image, _, name = line.partition(" ")
+        if name not in label_of or "/" in image:
             raise UserError(f"{folder / options.splits[split]}: line {number} is not ID and class name: {line!r}")
-        keys.append(f"{picture}.jpg")
+        keys.append(f"{image}.jpg")
         labels.append(label_of[name])
     require_files(card, folder / options.image_dir, keys)
     images = partial(FileImages, folder / options.image_dir, tuple(keys))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from promptarena.benchmark.leaderboard.model import Cell, Column, Table, Unit
 
-HOLE = "–"
+MISSING = "–"
 """The text of a missing figure."""
 
 
@@ -21,7 +21,9 @@ def shown(cell: Cell, unit: Unit) -> str:
         is there. The cell's note follows the figure, or replaces it if there is none.
     """
     if cell.value is None:
-        return cell.note or (f"{cell.filled} of {cell.wanted}" if cell.parts == "datasets" and cell.filled else HOLE)
+        return cell.note or (
+            f"{cell.filled} of {cell.expected}" if cell.parts == "datasets" and cell.filled else MISSING
+        )
     match unit:
         case "percent":
             text = f"{cell.value:.2f}"
@@ -41,7 +43,7 @@ def shown(cell: Cell, unit: Unit) -> str:
             text = "yes" if cell.value else "no"
     text = f"{text} {cell.note}" if cell.note else text
     if not cell.full:
-        return f"{text} ({cell.filled}/{cell.wanted})"
+        return f"{text} ({cell.filled}/{cell.expected})"
     return text if cell.std is None else f"{text} ±{cell.std:.2f}"
 
 

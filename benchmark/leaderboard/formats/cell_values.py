@@ -16,7 +16,7 @@ def figure(cell: Cell) -> dict[str, Any]:
         "correct": cell.correct,
         "total": cell.total,
         "filled": cell.filled,
-        "wanted": cell.wanted,
+        "wanted": cell.expected,
         "parts": cell.parts,
         "reason": cell.reason,
     }

@@ -23,7 +23,7 @@ from promptarena.benchmark.core.runs import (
     Target,
 )
 from promptarena.benchmark.core.suite_layout import Name
-from promptarena.benchmark.recording.exports.sealed import Digest, Sealed, Values, json_bytes
+from promptarena.benchmark.recording.exports.checksummed import Checksummed, Digest, Values, json_bytes
 from promptarena.benchmark.recording.record import Imported, Recalled
 from promptarena.benchmark.recording.schema import check_result, params_of
 
@@ -61,7 +61,7 @@ class ExportedScore(Values):
     total: tuple[Count, ...]
 
 
-class ExportedHole(Values):
+class NotScored(Values):
     """A target that could not be scored, and why."""
 
     target: ExportedTarget
@@ -79,7 +79,7 @@ class ExportedCost(Values):
     peak_memory_mib: Amount
 
 
-class ExportedRun(Sealed):
+class ExportedRun(Checksummed):
     """A finished run: what it was planned as, what came out, and what it rests on.
 
     Accuracies follow from the integers alone. Curves have a row per epoch, null where a value was no finite number.
@@ -98,7 +98,7 @@ class ExportedRun(Sealed):
     provenance: dict[str, Any] = Field(description="digests of backbone, splits, targets and method; versions")
     environment: dict[str, str]
     scores: tuple[ExportedScore, ...]
-    unscored: tuple[ExportedHole, ...]
+    unscored: tuple[NotScored, ...]
     cost: ExportedCost
     curves: tuple[dict[str, float | None], ...]
     started_at: AwareDatetime
@@ -128,7 +128,7 @@ class ExportedRun(Sealed):
         spec = planned.spec
         values = asdict(spec)
         suite = values.pop("suite")
-        return cls.sealed(
+        return cls.checksummed(
             suite=suite,
             backbone=stored.backbone,
             miniature=stored.miniature,
@@ -146,8 +146,7 @@ class ExportedRun(Sealed):
                 for score in result.scores
             ),
             unscored=tuple(
-                ExportedHole(target=_exported(target), reason=reason)
-                for target, reason in sorted(result.unscored.items())
+                NotScored(target=_exported(target), reason=reason) for target, reason in sorted(result.unscored.items())
             ),
             cost=ExportedCost(**asdict(result.cost)),
             curves=tuple({name: _finite(value) for name, value in row.items()} for row in result.curves),

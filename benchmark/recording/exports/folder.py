@@ -15,11 +15,11 @@ from pydantic import model_validator
 
 from promptarena.benchmark.core.config_files import read_bytes, read_json_model
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.files import write_whole
+from promptarena.benchmark.core.files import write_atomically
 from promptarena.benchmark.core.keys import file_digest
-from promptarena.benchmark.core.suite_layout import Outline
+from promptarena.benchmark.core.suite_layout import SuiteLayout
+from promptarena.benchmark.recording.exports.checksummed import SCHEMA_VERSION, Checksummed, Digest, content_digest
 from promptarena.benchmark.recording.exports.exported_run import Count, ExportedRun
-from promptarena.benchmark.recording.exports.sealed import SCHEMA_VERSION, Digest, Sealed, content_digest
 
 MANIFEST = "manifest.json"
 
@@ -31,10 +31,10 @@ class NewerSchemaError(UserError):
     """A file was written by a later version of promptarena."""
 
 
-class Manifest(Sealed):
+class Manifest(Checksummed):
     """What an export holds: the digest of each run by its key, the SHA-256 of each further file by KEY and name."""
 
-    suite: Outline
+    suite: SuiteLayout
     count: Count
     runs: dict[Digest, Digest]
     files: dict[Digest, dict[FileName, Digest]]
@@ -111,15 +111,15 @@ def write_run(folder: Path, run: ExportedRun) -> None:
     """Add a run to an export, atomically, in place of another one of its key and that one's files. Raises UserError
     when it cannot be written."""
     shutil.rmtree(folder / "files" / run.run_key, ignore_errors=True)
-    write_whole(_run(folder, run.run_key), run.content())
+    write_atomically(_run(folder, run.run_key), run.content())
 
 
 def write_file(folder: Path, run_key: str, source: Path) -> None:
     """Add a run's file to an export, atomically. Raises UserError when it cannot be written."""
-    write_whole(_file(folder, run_key, source.name), source)
+    write_atomically(_file(folder, run_key, source.name), source)
 
 
-def write_manifest(folder: Path, outline: Outline) -> Manifest:
+def write_manifest(folder: Path, layout: SuiteLayout) -> Manifest:
     """List all that lies in the folder, atomically; the export is whole then. Raises UserError when a run is not."""
     keys = sorted(path.stem for path in (folder / "runs").glob("*.json"))
     runs = {key: read_run(folder, key).digest for key in keys}
@@ -128,12 +128,12 @@ def write_manifest(folder: Path, outline: Outline) -> Manifest:
         for key in keys
     }
     listed = {key: named for key, named in files.items() if named}
-    manifest = Manifest.sealed(suite=outline, count=len(runs), runs=runs, files=listed)
-    write_whole(folder / MANIFEST, manifest.content())
+    manifest = Manifest.checksummed(suite=layout, count=len(runs), runs=runs, files=listed)
+    write_atomically(folder / MANIFEST, manifest.content())
     return manifest
 
 
-Model = TypeVar("Model", bound=Sealed)
+Model = TypeVar("Model", bound=Checksummed)
 
 
 def _read(path: Path, folder: Path, model: type[Model]) -> Model:

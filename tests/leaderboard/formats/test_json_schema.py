@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from report_runs import NASTY, outline_of, results_of
+from report_runs import NASTY, layout_of, results_of
 
 from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.leaderboard.build import BoardQuery
@@ -19,7 +19,7 @@ from promptarena.benchmark.report.sections import sections_of
 
 SCHEMA = json.loads((files("promptarena.benchmark.leaderboard.formats") / "leaderboard.schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
-OUTLINE = outline_of()
+OUTLINE = layout_of()
 
 
 def every_board(**common: Any) -> list[Board]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_runs import NASTY, outline_of, results_of
+from report_runs import NASTY, layout_of, results_of
 
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
 from promptarena.benchmark.leaderboard.build import BoardQuery
@@ -58,9 +58,9 @@ def assert_on_the_page(log: str) -> None:
 
 
 def board_of(labels: tuple[str, ...], protocol: Protocol, datasets: int, seeds: tuple[int, ...] = (1, 2, 3)) -> Board:
-    outline = outline_of(datasets)
-    results = results_of(outline, labels, seeds, [protocol])
-    return BoardQuery(tidy(results), protocol, outline.columns(protocol), shots=outline.few_shot_shots).board
+    layout = layout_of(datasets)
+    results = results_of(layout, labels, seeds, [protocol])
+    return BoardQuery(tidy(results), protocol, layout.columns(protocol), shots=layout.few_shot_shots).board
 
 
 @needs_pdflatex
@@ -84,14 +84,14 @@ def test_forty_methods_on_eleven_datasets_stay_on_the_page(protocol: Protocol, t
 
 @needs_pdflatex
 def test_holes_one_seed_and_further_boards_compile(tmp_path: Path) -> None:
-    outline = outline_of(3)
+    layout = layout_of(3)
     names = ("coop", "maple", "zeroshot")
     results = [
         result
-        for result in results_of(outline, names, (1,), ["base-to-novel"])
+        for result in results_of(layout, names, (1,), ["base-to-novel"])
         if (result.label, result.dataset) != ("coop", "d0")
     ]
-    frame, columns = tidy(results), [("imagenet", "ImageNet"), *outline.columns("base-to-novel")]
+    frame, columns = tidy(results), [("imagenet", "ImageNet"), *layout.columns("base-to-novel")]
     boards = [
         BoardQuery(frame, "base-to-novel", columns, labels=["absent", *names], seeds=[1, 2]).board,
         distance_board(BoardQuery(frame, "base-to-novel", columns), load_published()),

@@ -14,11 +14,13 @@ from promptarena.benchmark.leaderboard.formats.render import Format, print_rich,
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
 
 SIDES = (Column("base_pct", "Base", headline=True), Column("novel_pct", "Novel"), Column("extra_pct", "x", shown=False))
-FULL = Cell(80.468, std=0.5, low=79.2258, high=81.7102, n=3, filled=3, wanted=3, correct=2414, total=3000, mark="best")
-STILL = Cell(74.2149, n=1, filled=1, wanted=1, correct=742, total=1000, mark="second")
-PARTIAL = Cell(70.0, std=1.0, n=2, filled=2, wanted=3, correct=7, total=10)
-HOLE = Cell(filled=0, wanted=3, reason="a linear head has no novel classes")
-GAP = Cell(filled=9, wanted=11, parts="datasets")
+FULL = Cell(
+    80.468, std=0.5, low=79.2258, high=81.7102, n=3, filled=3, expected=3, correct=2414, total=3000, mark="best"
+)
+STILL = Cell(74.2149, n=1, filled=1, expected=1, correct=742, total=1000, mark="second")
+PARTIAL = Cell(70.0, std=1.0, n=2, filled=2, expected=3, correct=7, total=10)
+MISSING = Cell(filled=0, expected=3, reason="a linear head has no novel classes")
+GAP = Cell(filled=9, expected=11, parts="datasets")
 COST = Table(
     "cost",
     "Cost, mean over runs",
@@ -41,7 +43,7 @@ BOARD = Board(
             "average",
             "Average over 11 datasets",
             SIDES,
-            (Row("coop", (FULL, GAP, FULL)), Row("a_b & c", (STILL, HOLE, STILL))),
+            (Row("coop", (FULL, GAP, FULL)), Row("a_b & c", (STILL, MISSING, STILL))),
         ),
         Table("dtd", "DTD", SIDES, (Row("coop", (PARTIAL, FULL, FULL)), Row("a_b & c", (STILL, STILL, STILL)))),
         COST,

@@ -17,6 +17,7 @@ from promptarena.benchmark.cli.commands.leaderboard import Wanted, leaderboard_o
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import Score, Target
 from promptarena.benchmark.recording.exports import folder as exports
+from promptarena.benchmark.recording.exports.checksummed import content_digest
 from promptarena.benchmark.recording.exports.exported_run import ExportedRun, run_schema
 from promptarena.benchmark.recording.exports.folder import (
     MANIFEST,
@@ -27,8 +28,7 @@ from promptarena.benchmark.recording.exports.folder import (
     write_manifest,
     write_run,
 )
-from promptarena.benchmark.recording.exports.sealed import content_digest
-from promptarena.benchmark.recording.record import Parents, Record
+from promptarena.benchmark.recording.record import ParentRuns, Record
 
 
 def write(folder: Path, *runs: ExportedRun) -> Path:
@@ -247,7 +247,7 @@ def test_a_full_disk_is_named_and_leaves_no_half_file(tmp_path: Path, monkeypatc
 
 def export_of(folder: str, *runs: ExportedRun) -> Export:
     keys = {run.run_key: run.digest for run in runs}
-    return Export(Path(folder), exports.Manifest.sealed(suite=OUTLINE, count=len(keys), runs=keys, files={}), runs)
+    return Export(Path(folder), exports.Manifest.checksummed(suite=OUTLINE, count=len(keys), runs=keys, files={}), runs)
 
 
 def test_exports_merge_into_the_newest_run_of_every_key() -> None:
@@ -276,7 +276,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         learned.write_bytes(b"tensors")
         for seed in (1, 2, 3):
             plan = planned(seed=seed)
-            parents = Parents(comparison, record.method_run(comparison, plan.spec.label))
+            parents = ParentRuns(comparison, record.method_run(comparison, plan.spec.label))
             run_id = record.begin(plan, parents, "mini-clip", miniature=True)
             record.finish(run_id, result(files={learned.name: learned}))
     return ours, tmp_path_factory.mktemp("theirs")

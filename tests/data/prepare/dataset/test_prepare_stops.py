@@ -86,7 +86,7 @@ class TestStops:
 
         card = world.card(world.official())
         with pytest.raises(KeyboardInterrupt):
-            prepare(card, world.root, patience=QUICK, progress=interrupt)
+            prepare(card, world.root, retries=QUICK, progress=interrupt)
         asked = len(world.server.requests)
         assert world.prepare(card).state == "prepared"
         assert len(world.server.requests) == asked
@@ -102,7 +102,7 @@ class TestStops:
                 waited.touch()
 
         children = [
-            start_child(lambda: code_of(prepare(card, world.root, patience=QUICK, progress=told))) for _ in range(3)
+            start_child(lambda: code_of(prepare(card, world.root, retries=QUICK, progress=told))) for _ in range(3)
         ]
         assert sorted(map(end_child, children)) == [10, 20, 20]
         assert len(world.server.seen("/birds.zip")) == 1

@@ -10,7 +10,7 @@ from fetching import CONTENT, OTHER, Usage, file
 from promptarena.benchmark.data.prepare.disk_space import DiskFullError
 from promptarena.benchmark.data.prepare.downloads import Downloads, FetchError
 from promptarena.benchmark.data.prepare.progress import unheard
-from promptarena.benchmark.data.prepare.transfers import Patience
+from promptarena.benchmark.data.prepare.transfers import RetryPolicy
 
 
 class TestDrive:
@@ -40,7 +40,7 @@ class TestDrive:
     def test_it_resumes_between_two_calls(self, server: FaultyServer, downloads: Downloads) -> None:
         self.serve(server, drops=1000, drop_after=1_000_000)
         with pytest.raises(FetchError, match=r"drive\.google\.com: Download is incomplete"):
-            Downloads(downloads.folder, Patience(attempts=0), unheard).fetch(file(self.URL))
+            Downloads(downloads.folder, RetryPolicy(attempts=0), unheard).fetch(file(self.URL))
         server.pages["/uc"].drops = 0
         server.requests.clear()
         assert downloads.fetch(file(self.URL)).read_bytes() == CONTENT
@@ -49,7 +49,7 @@ class TestDrive:
     def test_a_part_that_cannot_go_on_is_fetched_anew(self, server: FaultyServer, downloads: Downloads) -> None:
         self.serve(server, drops=1000, drop_after=1_000_000)
         with pytest.raises(FetchError):
-            Downloads(downloads.folder, Patience(attempts=0), unheard).fetch(file(self.URL))
+            Downloads(downloads.folder, RetryPolicy(attempts=0), unheard).fetch(file(self.URL))
         self.serve(server, OTHER, ranges="refused")
         assert downloads.fetch(file(self.URL, content=OTHER)).read_bytes() == OTHER
 

@@ -13,7 +13,7 @@ from fetching import CHILD, CONTENT, OTHER, file, md5
 
 from promptarena.benchmark.data.prepare.downloads import Downloads, FetchError
 from promptarena.benchmark.data.prepare.progress import unheard
-from promptarena.benchmark.data.prepare.transfers import Patience
+from promptarena.benchmark.data.prepare.transfers import RetryPolicy
 
 
 class TestHub:
@@ -55,7 +55,7 @@ class TestHub:
     def test_it_resumes_between_two_calls(self, server: FaultyServer, downloads: Downloads) -> None:
         self.serve(server, CONTENT, drops=1000, drop_after=1_000_000)
         with pytest.raises(FetchError):
-            Downloads(downloads.folder, Patience(attempts=0), unheard).fetch(file(self.URL, content=None))
+            Downloads(downloads.folder, RetryPolicy(attempts=0), unheard).fetch(file(self.URL, content=None))
         server.pages["/cdn/blob"].drops = 0
         assert downloads.fetch(file(self.URL, content=None)).read_bytes() == CONTENT
         assert [request.range for request in server.seen("/cdn/blob")] == [None, "bytes=1000000-"]

@@ -11,7 +11,7 @@ from fetching import CONTENT, OTHER, QUICK, file, md5
 
 from promptarena.benchmark.data.prepare.downloads import Downloads, FetchError
 from promptarena.benchmark.data.prepare.progress import Step, unheard
-from promptarena.benchmark.data.prepare.transfers import Patience
+from promptarena.benchmark.data.prepare.transfers import RetryPolicy
 from promptarena.benchmark.data.sources import SourceFile
 
 
@@ -93,7 +93,7 @@ class TestFaults:
 
     def test_a_server_that_never_answers_is_given_up_in_time(self, server: FaultyServer, tmp_path: Path) -> None:
         url = server.add("/a.zip", CONTENT, before=lambda page: time.sleep(0.5))
-        hasty = Patience(connect_seconds=1.0, read_seconds=0.05, attempts=1, backoff_seconds=0.0)
+        hasty = RetryPolicy(connect_seconds=1.0, read_seconds=0.05, attempts=1, backoff_seconds=0.0)
         start = time.monotonic()
         with pytest.raises(FetchError, match=r"cannot be reached|no answer in time"):
             Downloads(tmp_path, hasty, unheard).fetch(file(url))
@@ -121,7 +121,7 @@ class TestFaults:
     def test_attempts_are_not_used_up_as_long_as_it_moves_on(self, server: FaultyServer, tmp_path: Path) -> None:
         content = random.Random(3).randbytes(12 << 20)
         url = server.add("/a.zip", content, drops=10, drop_after=1 << 20)
-        few = Patience(attempts=2, backoff_seconds=0.001)
+        few = RetryPolicy(attempts=2, backoff_seconds=0.001)
         assert Downloads(tmp_path, few, unheard).fetch(file(url, content=content)).read_bytes() == content
 
     def test_a_broken_transfer_falls_back_to_the_next_address(self, server: FaultyServer, downloads: Downloads) -> None:

@@ -18,17 +18,17 @@ class Values(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Sealed(Values):
+class Checksummed(Values):
     """A file with its version and the SHA-256 of the rest of it: compact JSON with sorted keys, in UTF-8."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     digest: Digest
 
     @classmethod
-    def sealed(cls, **fields: Any) -> Self:
+    def checksummed(cls, **fields: Any) -> Self:
         """The document of these fields, with its digest."""
-        unsealed = cls(**fields, digest="0" * 64)
-        return unsealed.model_copy(update={"digest": content_digest(unsealed.model_dump(mode="json"))})
+        bare = cls(**fields, digest="0" * 64)
+        return bare.model_copy(update={"digest": content_digest(bare.model_dump(mode="json"))})
 
     def content(self) -> bytes:
         """The file, always the same bytes for the same values."""
