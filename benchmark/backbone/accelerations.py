@@ -29,7 +29,7 @@ class Accelerations:
     encode_in_parts: bool = True
 
 
-ALL_ACCELERATIONS = Accelerations()
+ALL = Accelerations()
 """Every acceleration."""
 
 PLAIN = Accelerations(**{switch.name: False for switch in fields(Accelerations)})

@@ -49,7 +49,7 @@ _WRONG_VALUES = (TypeError, ValueError, AttributeError, ArithmeticError, Asserti
 
 
 class Preprocessing(BaseModel):
-    """How pictures were prepared in a training, in open_clip's words; without any, as OpenAI did."""
+    """How images were prepared in a training, in open_clip's words; without any, as OpenAI did."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -170,7 +170,7 @@ def _differences(config: Mapping[str, Any]) -> list[str]:
     meant = [text.format(other[where]) for where, text in _MEANING.items() if where in other]
     size = config["vision_cfg"].get("image_size")
     if isinstance(size, list) and len(set(size)) > 1:
-        meant.append("its pictures are not square")
+        meant.append("its images are not square")
     return meant or [f"{part}.{key} = {value!r}".removeprefix(".") for (part, key), value in other.items()]
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from promptarena.benchmark.backbone.accelerations import ALL_ACCELERATIONS, Accelerations
+from promptarena.benchmark.backbone.accelerations import ALL, Accelerations
 from promptarena.benchmark.backbone.interventions import Edit, Interventions, Kinds
 from promptarena.benchmark.backbone.towers import Tower
 from promptarena.benchmark.core.errors import UserError
@@ -92,7 +92,7 @@ class Backbone:
         mean: Channels = OPENAI_DATASET_MEAN,
         std: Channels = OPENAI_DATASET_STD,
         origin: str = "",
-        accelerations: Accelerations = ALL_ACCELERATIONS,
+        accelerations: Accelerations = ALL,
         compile_backend: str = "",
     ) -> None:
         self.model = model.to(device).eval().requires_grad_(False)
@@ -103,9 +103,7 @@ class Backbone:
         self.precision = precision
         self.accelerations = accelerations
         self.compile_backend = compile_backend
-        self.text = Tower(
-            model.transformer.resblocks, causal=True, accelerations=accelerations, compile_backend=compile_backend
-        )
+        self.text = Tower(model.transformer.resblocks, True, accelerations, compile_backend)
         self.context_length = int(model.context_length)
         self.embed_dim = int(model.text_projection.shape[1])
         self.scale: Tensor = model.logit_scale.detach().exp()
@@ -129,12 +127,7 @@ class Backbone:
                 f"backbone {self.name}: its image encoder has no token sequence to edit; use a CLIP ViT, or "
                 "a method that leaves the image encoder as it is, such as coop"
             )
-        return Tower(
-            visual.transformer.resblocks,
-            causal=False,
-            accelerations=self.accelerations,
-            compile_backend=self.compile_backend,
-        )
+        return Tower(visual.transformer.resblocks, False, self.accelerations, self.compile_backend)
 
     @cached_property
     def colours(self) -> tuple[Tensor, Tensor]:

@@ -248,7 +248,7 @@ def _require_same_resizing(weights: str, preprocessing: Preprocessing) -> None:
     resizing = preprocessing.resize_mode, preprocessing.interpolation
     if resizing != ("shortest", "bicubic"):
         raise UserError(
-            f"weights {weights!r} were trained on pictures resized by {' '.join(resizing)}; "
+            f"weights {weights!r} were trained on images resized by {' '.join(resizing)}; "
             "only those trained on the shorter side, bicubic, are supported"
         )
 

@@ -35,7 +35,7 @@ class Pretrained:
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How pictures were prepared for them."""
+        """How images were prepared for them."""
         return Preprocessing.of(f"pretrained tag {self.tag!r}", dict(self.entry))
 
     def fetch(self) -> Path:

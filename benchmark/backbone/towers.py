@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from promptarena.benchmark.backbone.accelerations import ALL_ACCELERATIONS, Accelerations
+from promptarena.benchmark.backbone.accelerations import ALL, Accelerations
 from promptarena.benchmark.backbone.compiling import compiled
 from promptarena.benchmark.backbone.interventions import NONE, Edit, Interventions, Kinds
 from promptarena.benchmark.backbone.packing import Packing, packed
@@ -72,7 +72,7 @@ class Tower:
         self,
         blocks: nn.ModuleList,
         causal: bool,
-        accelerations: Accelerations = ALL_ACCELERATIONS,
+        accelerations: Accelerations = ALL,
         compile_backend: str = "",
     ) -> None:
         self.blocks = blocks

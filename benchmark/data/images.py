@@ -115,7 +115,7 @@ def decode(path: Path) -> Image.Image:
                 return image.convert("RGBA").convert("RGB")
             return image.convert("RGB")
     except FileNotFoundError as error:
-        raise UserError(f"picture {path} does not exist") from error
+        raise UserError(f"image {path} does not exist") from error
     except _DAMAGED as error:
         reason = first_line(error)
-        raise UserError(f"picture {path} cannot be decoded ({reason}); replace the file") from error
+        raise UserError(f"image {path} cannot be decoded ({reason}); replace the file") from error

@@ -39,7 +39,7 @@ Progress = Callable[[int, int], None]
 def diagnose(
     backbone: Backbone,
     layers: range,
-    pictures: ImageSource,
+    images: ImageSource,
     pool: Pool,
     encoder: SentenceEncoder,
     settings: Settings,
@@ -56,7 +56,7 @@ def diagnose(
     check_layers(backbone, layers)
     with _threads(threads):
         texts = text_features(backbone, pool.texts)
-        covariance = head_covariance(backbone, pictures.images, layers, progress)
+        covariance = head_covariance(backbone, images.images, layers, progress)
         rank = backbone.vision.width // backbone.vision.heads
         chosen = [textspan(head, texts, settings.texts_per_head, rank).rows for head in covariance]
         lists = [tuple(pool.texts[row] for row in rows) for rows in chosen]
@@ -81,7 +81,7 @@ def diagnose(
         ),
         found_with=found.min_cluster_size,
         heads=tuple(_head(place, head, p, h, role, found) for place, head, p, h, role in rows),
-        images=Source(name=pictures.name, count=len(pictures.images), digest=pictures.images.digest),
+        images=Source(name=images.name, count=len(images.images), digest=images.images.digest),
         pool=Source(name=pool.name, count=len(pool.texts), digest=pool.digest),
         encoder=Source(name=encoder.name, count=1, digest=encoder.digest),
         settings=settings,

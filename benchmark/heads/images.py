@@ -74,7 +74,7 @@ class Folder:
             if os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")
         )
         if not found:
-            raise UserError(f"folder {folder} holds no pictures ({', '.join(sorted(EXTENSIONS))})")
+            raise UserError(f"folder {folder} holds no images ({', '.join(sorted(EXTENSIONS))})")
         self._keys = [found[row] for row in spaced(len(found), largest)]
         self.digest = digest([[key, file_digest(folder / key)] for key in self._keys])
         self.stamp = ""
@@ -110,12 +110,12 @@ def find_images(name: str | None, suite: Suite, root: Path | None, largest: int)
     except UserError as error:
         if names_a_file(name):
             raise
-        raise UserError(f"--images {name}: {error}; or give a folder of pictures") from error
+        raise UserError(f"--images {name}: {error}; or give a folder of images") from error
     return Source(card.name, mixed([card], data, largest))
 
 
 def mixed(cards: Sequence[Card], data: Data, largest: int) -> ImageList:
-    """At most `largest` training pictures, as evenly as possible from the datasets and from the classes of each."""
+    """At most `largest` training images, as evenly as possible from the datasets and from the classes of each."""
     splits = [data.split(card, "train") for card in cards]
     counts = shared_out([len(split) for split in splits], largest)
     return Together(

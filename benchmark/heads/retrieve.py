@@ -117,7 +117,7 @@ def retrieve(
     query_image, folder_images = OneImage(query), find_images(folder)
     rows = [row for row in range(len(folder_images)) if not (folder / folder_images.key(row)).samefile(query)]
     if not rows:
-        raise UserError(f"folder {folder} holds no picture beside the query")
+        raise UserError(f"folder {folder} holds no other image than the query")
     ones = features(backbone, learner, query_image, [0], attribute)
     manys = features(backbone, learner, folder_images, rows, attribute, progress)
 

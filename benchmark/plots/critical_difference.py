@@ -114,13 +114,15 @@ def _facts(ranking: Ranking) -> list[str]:
     if ranking.friedman is not None:
         facts.append(p_words(ranking.friedman, "Friedman p"))
     if ranking.friedman is not None and ranking.friedman > ALPHA:
-        verdict = "No two can be told apart"
+        verdict = "No two differ significantly"
     elif ranking.one_training:
         verdict = "One seed, one training for all targets: nothing can be said of other seeds"
     elif ranking.test is None:
-        verdict = "Too few datasets to tell methods apart"
+        verdict = "Too few datasets for a significant difference"
     else:
-        verdict = f"Bars: not told apart by {ranking.test} at level {ALPHA} and the intervals of differences"
+        verdict = (
+            f"Bars: not significantly different by {ranking.test} at level {ALPHA} and the intervals of differences"
+        )
     if len(ranking.loose) > _LOOSE:
         verdict += f"; nor are {len(ranking.loose)} pairs that no bar joins"
     elif ranking.loose:

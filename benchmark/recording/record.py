@@ -8,7 +8,7 @@ from pathlib import Path
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.recording.reading import Recalled
-from promptarena.benchmark.recording.runs import Imported, RecordRuns
+from promptarena.benchmark.recording.runs import Imported, ParentRuns, RecordRuns
 from promptarena.benchmark.recording.store import open_store
 from promptarena.benchmark.recording.tables import RecordTables
 

@@ -26,7 +26,7 @@ _ALT: Mapping[str, str] = {
     "bars": "Bars of every method's accuracy, a panel for the average and one for each dataset",
     "gains": "Bars of every method's points above the reference, a panel for the average and one for each dataset",
     "cost": "The headline average against parameters, training time and memory, a mark for each method",
-    "critical-difference": "Mean ranks of the methods on a line, with bars over those that cannot be told apart",
+    "critical-difference": "Mean ranks of the methods on a line, with bars over those that do not differ significantly",
     "plane": "Base against novel accuracy, a mark for each method, with lines of equal harmonic mean",
 }
 """The alternative text of each plot, for readers who cannot see it."""

@@ -24,15 +24,15 @@ PART = "statistics"
 _OUTCOMES: Mapping[str, Outcome] = {"Won": "win", "Tied": "tie", "Lost": "loss"}
 
 _RANKS = (
-    "Rank: mean over datasets, 1 is best. Apart from: how many of the other methods it can be told apart from at level "
-    "{alpha}. The average is that of the datasets and seeds ranked."
+    "Rank: mean over datasets, 1 is best. Differs from: how many of the other methods it differs from significantly at "
+    "level {alpha}. The average is that of the datasets and seeds ranked."
 )
 _AGAINST = (
     "Difference: points above {reference} on the datasets and seeds of both, with the 95 % interval over datasets and "
     "seeds (hierarchical bootstrap; one dataset: Student t over seeds). Won, tied, lost: datasets; a difference within "
     "the standard deviation of the seeds' differences is a tie. p: Wilcoxon over datasets (one dataset: t-test over "
-    "seeds) with Holm's correction for the methods of the column. Apart: p is at most {alpha} and the interval, "
-    "in transfer corrected alike, excludes 0."
+    "seeds) with Holm's correction for the methods of the column. Significant: p is at most {alpha} and the "
+    "interval, in transfer with the same correction, excludes 0."
 )
 
 
@@ -116,7 +116,7 @@ def _ranks(every: Mapping[str, Scores], rankings: Mapping[str, Ranking], labels:
         columns += [
             Column(f"{key}_average_pct", "Average", group=group),
             Column(f"{key}_mean_rank", "Rank", "rank", group),
-            Column(f"{key}_apart_from_count", "Apart from", "count", group),
+            Column(f"{key}_apart_from_count", "Differs from", "count", group),
         ]
         ranking = rankings.get(key)
         by_label = {each.label: each for each in ranking.methods} if ranking else {}
@@ -135,7 +135,7 @@ def _ordered(rankings: Mapping[str, Ranking], every: Mapping[str, Scores], label
 
 def _rank_cells(ranking: Ranking, method: Ranked) -> list[Cell]:
     near, others = ranking.beside(method.label), len(ranking.methods) - 1
-    near_ones = f"cannot be told apart from: {', '.join(near) or 'none'}"
+    near_ones = f"does not differ significantly from: {', '.join(near) or 'none'}"
     return [
         Cell(method.average, n=ranking.seeds[0], filled=1),
         Cell(method.rank, filled=1, reason=f"mean rank over {len(ranking.datasets)} datasets"),
@@ -151,7 +151,7 @@ def _against(every: Mapping[str, Scores], compared: Mapping[str, Sequence[Paired
             Column(f"{key}_difference_points", "Difference", "points", _capital(scores.words)),
             *(Column(f"{key}_{name.lower()}_count", name, "count", _capital(scores.words)) for name in _OUTCOMES),
             Column(f"{key}_holm_p", "p", "p", _capital(scores.words)),
-            Column(f"{key}_told_apart_flag", "Apart", "flag", _capital(scores.words)),
+            Column(f"{key}_told_apart_flag", "Significant", "flag", _capital(scores.words)),
         )
     ]
     found = {key: {each.first: each for each in comparisons} for key, comparisons in compared.items()}

@@ -31,7 +31,7 @@ def against_words(comparisons: Sequence[PairedComparison]) -> list[str]:
     parts = [
         ("above", tuple(each.first for each in apart if each.average > 0)),
         ("below", tuple(each.first for each in apart if each.average < 0)),
-        ("not told apart", tuple(each.first for each in comparisons if not each.significant)),
+        ("not significantly different", tuple(each.first for each in comparisons if not each.significant)),
     ]
     listed = "; ".join(f"{name}: {', '.join(labels)}" for name, labels in parts if labels)
     return [f"{of}, {len(comparisons)} methods against {reference}: {listed}."]
@@ -65,9 +65,9 @@ def first_two(ranking: Ranking) -> str:
         lead = f"{pair.first} and {pair.second} have the same {ranking.words}"
     facts = f"95 % interval {pair.low:.2f} to {pair.high:.2f}; {sample(len(ranking.datasets), ranking.seeds)}"
     if pair.significant:
-        return f"{lead} ({facts}): they can be told apart."
+        return f"{lead} ({facts}): they differ significantly."
     alone = "" if pair.low <= 0 <= pair.high else _ALONE.format(len(ranking.methods))
-    return f"{lead} ({facts}): they cannot be told apart.{alone}"
+    return f"{lead} ({facts}): they do not differ significantly.{alone}"
 
 
 def sample(datasets: int, seeds: tuple[int, int]) -> str:
@@ -109,7 +109,7 @@ def _verdict(comparison: PairedComparison) -> str:
     ]
     if comparison.p_holm is not None and comparison.family > 1:
         facts.append(f"{p_words(comparison.p_holm)} after Holm's correction for {comparison.family} comparisons")
-    verdict = "they can be told apart" if comparison.significant else "they cannot be told apart"
+    verdict = "they differ significantly" if comparison.significant else "they do not differ significantly"
     return f"{lead} ({'; '.join(facts)}): {verdict}."
 
 
@@ -158,8 +158,10 @@ def _listed(names: tuple[str, ...]) -> str:
 def _beside(ranking: Ranking) -> str:
     near = ranking.beside(ranking.methods[0].label)
     if not any(pair.significant for pair in ranking.pairs):
-        return "no two can be told apart"
-    return f"it cannot be told apart from {_listed(near)}" if near else "it can be told apart from all others"
+        return "no two differ significantly"
+    return (
+        f"it does not differ significantly from {_listed(near)}" if near else "it differs significantly from all others"
+    )
 
 
 def _basis(ranking: Ranking) -> str:
@@ -185,7 +187,7 @@ def _doubts(ranking: Ranking) -> list[str]:
     wide = ranking.critical_difference is not None and ranking.critical_difference > methods - 1
     small = ranking.test is not None and methods == 2 and smallest_wilcoxon(datasets) > ALPHA
     if wide or small:
-        doubts.append(f"{datasets} datasets are too few to tell any of {methods} methods apart.")
+        doubts.append(f"{datasets} datasets are too few for any of {methods} methods to differ significantly.")
     if ranking.one_training:
         doubts.append(_ONE_TRAINING)
     elif datasets == 1:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone import clip as backbone_module
 from promptarena.benchmark.backbone import towers
-from promptarena.benchmark.backbone.accelerations import ALL_ACCELERATIONS, PLAIN, Accelerations
+from promptarena.benchmark.backbone.accelerations import ALL, PLAIN, Accelerations
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.backbone.interventions import Interventions
 from promptarena.benchmark.backbone.loading import load_backbone
@@ -50,9 +50,7 @@ def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backbone_module, "HELD_BYTES", 1 << 30)
 
 
-@pytest.mark.parametrize(
-    "exact", [*ALONE, ALL_ACCELERATIONS], ids=[*(field.name for field in fields(Accelerations)), "all"]
-)
+@pytest.mark.parametrize("accelerations", [*ALONE, ALL], ids=[*(field.name for field in fields(Accelerations)), "all"])
 @pytest.mark.parametrize("encode", [deep_text, inserted_text, deep_images])
 def test_features_and_gradients_are_those_of_the_plain_path(accelerations: Accelerations, encode: object) -> None:
     found = []
@@ -83,7 +81,7 @@ def test_every_method_takes_the_same_step(name: str, mini: Backbone) -> None:
         pytest.skip(f"{name} takes no steps")
     pixels, labels = torch.randn(3, 3, 48, 48, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 4, 2])
     found = []
-    for accelerations in (ALL_ACCELERATIONS, PLAIN):
+    for accelerations in (ALL, PLAIN):
         backbone = Backbone(
             mini.model, mini.name, mini.digest, mini.device, "fp32", mini.mean, mini.std, accelerations=accelerations
         )
@@ -119,12 +117,12 @@ class TrainingImages:
 
 def test_text_beyond_the_last_end_is_kept_only_on_the_plain_path() -> None:
     assert with_(PLAIN).tokenize(["zebra"]).shape[1] == with_(PLAIN).context_length
-    assert with_(ALL_ACCELERATIONS).tokenize(["zebra"]).shape[1] == 3
+    assert with_(ALL).tokenize(["zebra"]).shape[1] == 3
 
 
 def test_sequences_of_unlike_length_are_not_padded() -> None:
     counted: list[int] = []
-    for accelerations in (ALL_ACCELERATIONS, replace(ALL_ACCELERATIONS, pack_texts=False)):
+    for accelerations in (ALL, replace(ALL, pack_texts=False)):
         backbone = with_(replace(accelerations, encode_in_parts=False))
         rows = 0
 
@@ -147,7 +145,7 @@ def replace_shared(backbone: Backbone) -> Prompts:
 
 
 def test_texts_scored_first_do_not_stand_in_the_way_of_training() -> None:
-    backbone = with_(ALL_ACCELERATIONS)
+    backbone = with_(ALL)
     prompts = backbone.prompts(CLASSES.filled())
     with torch.inference_mode():
         scored = backbone.encode_text(prompts)
@@ -159,7 +157,7 @@ def test_texts_scored_first_do_not_stand_in_the_way_of_training() -> None:
 
 
 def test_plain_texts_are_encoded_once_and_what_is_done_to_their_features_harms_nobody() -> None:
-    backbone, passes = with_(ALL_ACCELERATIONS), 0
+    backbone, passes = with_(ALL), 0
 
     def count(*_: object) -> None:
         nonlocal passes
@@ -183,7 +181,7 @@ def test_plain_texts_are_encoded_once_and_what_is_done_to_their_features_harms_n
 
 
 def test_texts_of_a_tower_under_training_are_not_kept() -> None:
-    backbone = with_(ALL_ACCELERATIONS)
+    backbone = with_(ALL)
     before = backbone.encode_texts(["ox"])
     weight = backbone.model.transformer.resblocks[0].mlp.c_fc.weight.requires_grad_(True)
     with torch.no_grad():

@@ -134,7 +134,7 @@ def changed(part: str, **values: Any) -> dict[str, Any]:
         (changed("vision_cfg", patch_size=0), "a value makes no sense"),
         (changed("vision_cfg", layers=0), "vision_cfg.layers is 0"),
         (changed("text_cfg", layers=-1), "text_cfg.layers is -1"),
-        (changed("vision_cfg", image_size=[16, 24]), "its pictures are not square"),
+        (changed("vision_cfg", image_size=[16, 24]), "its images are not square"),
         (changed("vision_cfg", pool_type="avg"), "cannot be used: vision_cfg.pool_type = 'avg'"),
         (changed("vision_cfg", qk_norm=True), "cannot be used: vision_cfg.qk_norm = True"),
         (changed("text_cfg", scale_fc=True), "cannot be used: text_cfg.scale_fc = True"),

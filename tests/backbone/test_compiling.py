@@ -39,7 +39,7 @@ def test_a_compiled_training_step_is_the_plain_one_up_to_rounding() -> None:
 
 
 def test_blocks_of_both_towers_are_compiled() -> None:
-    torch.compile_backend.reset()
+    torch.compiler.reset()
     biases: list[int] = []
 
     def compile_backend(graph: Any, given: Sequence[Any]) -> Any:

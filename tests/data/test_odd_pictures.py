@@ -133,7 +133,7 @@ def test_a_damaged_file_is_named_with_the_reason(place: Path, content: bytes, re
     split = listed(place)
     with pytest.raises(UserError) as error:
         split.images.pixels(0)
-    assert str(error.value).startswith(f"picture {place / 'bad.jpg'} cannot be decoded (")
+    assert str(error.value).startswith(f"image {place / 'bad.jpg'} cannot be decoded (")
     assert reason in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -13,7 +13,7 @@ from e2e_inside import call
 from e2e_world import make_world
 
 from promptarena.benchmark.cli.commands.export import export_record, import_exports
-from promptarena.benchmark.cli.commands.leaderboard import Wanted, leaderboard_of_exports
+from promptarena.benchmark.cli.commands.leaderboard import LeaderboardRequest, leaderboard_of_exports
 from promptarena.benchmark.leaderboard.formats.render import Format
 
 FORMATS: tuple[Format, ...] = ("md", "csv", "json", "latex", "html")
@@ -46,7 +46,7 @@ def recorded(suite: Path, results: Path, format: str) -> str:
 
 
 def from_exports(suite: str | Path, format: Format, out: Path, *folders: Path) -> str:
-    leaderboard_of_exports(Wanted(str(suite), format=format, out=out), folders)
+    leaderboard_of_exports(LeaderboardRequest(str(suite), format=format, out=out), folders)
     return out.read_text()
 
 
@@ -67,8 +67,8 @@ def test_tables_from_an_export_need_neither_torch_nor_mlflow(
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from promptarena.benchmark.cli.commands.leaderboard import Wanted, leaderboard_of_exports\n"
-        "leaderboard_of_exports(Wanted('small', format='csv'), [Path(sys.argv[1])])\n"
+        "from promptarena.benchmark.cli.commands.leaderboard import LeaderboardRequest, leaderboard_of_exports\n"
+        "leaderboard_of_exports(LeaderboardRequest('small', format='csv'), [Path(sys.argv[1])])\n"
     )
     printed = run_without_heavy_packages(code, export, cwd=tmp_path, env=environment())
     assert printed.rstrip() == recorded(suite, folder / "results", "csv").rstrip()

@@ -119,7 +119,7 @@ def test_each_damage_is_told_with_dataset_file_and_reason_and_hides_no_other(cop
     blocks = told(ended)
     expected = {
         "food101": [str(cut), "cannot be decoded"],
-        "ucf101": ["'ucf101'", "pictures are not in", repr(f"Yo_Yo/{gone.name}")],
+        "ucf101": ["'ucf101'", "images are not in", repr(f"Yo_Yo/{gone.name}")],
         "imagenet-a": ["'imagenet-a'", "holds the folder 'n01440764'", "no class of"],
         "imagenetv2": ["'imagenetv2'", "holds the folder 'n01440764'", "another release"],
         "eurosat": ["'eurosat'", str(split_file), "has SHA-256", "expected", "restore the file"],

@@ -106,10 +106,10 @@ def test_what_is_missing_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "alone").mkdir()
     with pytest.raises(UserError, match=r"no\w*: no such folder"):
         retrieve(BACKBONE, Stub(), query, tmp_path / "nowhere", "colour", 3)
-    with pytest.raises(UserError, match="holds no pictures"):
+    with pytest.raises(UserError, match="holds no images"):
         retrieve(BACKBONE, Stub(), query, tmp_path / "alone", "colour", 3)
     (tmp_path / "alone" / "one.png").symlink_to(query)
-    with pytest.raises(UserError, match="no picture beside the query"):
+    with pytest.raises(UserError, match="no other image than the query"):
         retrieve(BACKBONE, Stub(), query, tmp_path / "alone", "colour", 3)
     with pytest.raises(UserError, match=r"nix\.png"):
         retrieve(BACKBONE, Stub(), tmp_path / "nix.png", tmp_path / "pictures", "colour", 3)

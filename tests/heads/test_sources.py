@@ -56,7 +56,7 @@ def test_images_come_from_the_suite_a_dataset_a_card_or_a_folder(tmp_path: Path)
     folder = find_images(str(tmp_path / "pictures"), suite, None, 20)
     assert (folder.name, len(folder.images)) == ("pictures", 20)
     assert folder.images.image(3).mode == "RGB"
-    with pytest.raises(UserError, match=r"--images nosy: .*folder of pictures"):
+    with pytest.raises(UserError, match=r"--images nosy: .*folder of images"):
         find_images("nosy", suite, None, 8)
 
 
@@ -71,7 +71,7 @@ def test_a_folders_digest_is_of_its_files_content(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no pictures"):
+    with pytest.raises(UserError, match="holds no images"):
         Folder(tmp_path, 10)
 
 

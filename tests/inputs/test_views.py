@@ -25,10 +25,10 @@ def view(keys: list[str], augmentation: Augmentation | None = FIRST) -> View:
 
 
 def test_an_augmented_picture_does_not_depend_on_list_order_or_batch() -> None:
-    whole = view(KEYS).pictures(range(5))
-    np.testing.assert_array_equal(view(KEYS).pictures([3, 1])[0], whole[3])
-    np.testing.assert_array_equal(view(["x", "d"]).pictures([1])[0], whole[3])
-    np.testing.assert_array_equal(view(KEYS[::-1]).pictures(range(5))[::-1], whole)
+    whole = view(KEYS).decoded(range(5))
+    np.testing.assert_array_equal(view(KEYS).decoded([3, 1])[0], whole[3])
+    np.testing.assert_array_equal(view(["x", "d"]).decoded([1])[0], whole[3])
+    np.testing.assert_array_equal(view(KEYS[::-1]).decoded(range(5))[::-1], whole)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_an_augmented_picture_does_not_depend_on_list_order_or_batch() -> None:
     ],
 )
 def test_it_depends_on_seed_epoch_and_scale(other: Augmentation | None, tmp_path: Path) -> None:
-    assert not np.array_equal(view(KEYS, other).pictures(range(5)), view(KEYS).pictures(range(5)))
+    assert not np.array_equal(view(KEYS, other).decoded(range(5)), view(KEYS).decoded(range(5)))
     cache, drawings = tiny.cache(tmp_path), tiny.Drawings(KEYS)
     one, two = (View(drawings, tiny.backbone(), cache, augmentation).features([0]) for augmentation in (FIRST, other))
     assert not torch.equal(one, two)
@@ -50,7 +50,7 @@ def test_it_depends_on_seed_epoch_and_scale(other: Augmentation | None, tmp_path
 def test_different_pictures_are_cropped_differently() -> None:
     flat = tiny.Drawings(KEYS)
     flat.image = lambda index: tiny.Drawings(["same"]).image(0)  # type: ignore[method-assign]
-    pictures = View(flat, tiny.backbone(), tiny.NO_CACHE, FIRST).pictures(range(5))
+    pictures = View(flat, tiny.backbone(), tiny.NO_CACHE, FIRST).decoded(range(5))
     assert len({picture.tobytes() for picture in pictures}) == 5
 
 

@@ -1,10 +1,11 @@
 """A comparison recorded once and kept: what it must still give, and how it is made again.
 
-python tests/support/recorded_before.py
+python tests/support/recorded_before.py [--tables]
 """
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -34,14 +35,15 @@ def tables(suite_file: Path, format_name: str, folder: Path) -> str:
 
 
 def main() -> None:
-    """Make the folder again by the present code."""
+    """Make the folder again by the present code; with --tables only the tables, from the runs that are kept."""
     with tempfile.TemporaryDirectory() as name:
         here = Path(name)
         world = suite(here / "world")
         os.environ["PROMPTARENA_CACHE"] = str(here / "cache")
-        print(run("compare", world, *ARGUMENTS, cwd=here).out)
-        shutil.rmtree(EXPORT, ignore_errors=True)
-        succeed("export", world, "--out", EXPORT, cwd=here)
+        if "--tables" not in sys.argv:
+            print(run("compare", world, *ARGUMENTS, cwd=here).out)
+            shutil.rmtree(EXPORT, ignore_errors=True)
+            succeed("export", world, "--out", EXPORT, cwd=here)
         for format_name in FORMATS:
             (FOLDER / f"tables.{format_name}.txt").write_text(tables(world, format_name, here))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from promptarena.benchmark.backbone.accelerations import ALL_ACCELERATIONS, PLAIN, Accelerations
+from promptarena.benchmark.backbone.accelerations import ALL, PLAIN, Accelerations
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.cli.commands.terminal import console
 from promptarena.benchmark.inputs.array_cache import ArrayCache
@@ -40,7 +40,7 @@ def text(world: World, classes: int, rounds: int, report: Report) -> None:
         for name in ("own blocks", *CUMULATIVE):
             exact = exact if name == "own blocks" else replace(exact, **{name: True})
             learners[name] = _with(world, exact, classes, contexts)
-        learners["all (encode_in_parts)"] = _with(world, ALL_ACCELERATIONS, classes, contexts)
+        learners["all (encode_in_parts)"] = _with(world, ALL, classes, contexts)
         timed = interleaved({name: _pass(learner, classes) for name, learner in learners.items()}, rounds)
         for name, found in timed.items():
             shown = "+ " + name if name in CUMULATIVE else name
@@ -60,7 +60,7 @@ def text(world: World, classes: int, rounds: int, report: Report) -> None:
 
 def _with(world: World, exact: Accelerations, classes: int, contexts: int) -> Learner:
     ours = world.ours
-    backbone = Backbone(ours.model, ours.name, ours.digest, ours.device, ours.precision, exact=exact)
+    backbone = Backbone(ours.model, ours.name, ours.digest, ours.device, ours.precision, accelerations=exact)
     return world.learner("coop", class_names(classes), backbone=backbone, n_ctx=contexts)
 
 

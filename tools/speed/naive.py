@@ -82,7 +82,7 @@ class NaiveBackbone(Backbone):
     """The same frozen model without any acceleration."""
 
     def __init__(self, *built: Any) -> None:
-        super().__init__(*built, exact=PLAIN)
+        super().__init__(*built, accelerations=PLAIN)
         self.text = NaiveTower(self.model.transformer.resblocks, causal=True)
 
     @cached_property

@@ -59,16 +59,16 @@ def run_diagnosis(request: Request, results: Path, tracking_uri: str | None) -> 
     suite = load_suite(request.suite)
     settings = Settings(texts_per_head=request.texts_per_head, concepts=request.concepts)
     pool = read_pool(request.pool or SHIPPED)
-    pictures = find_images(request.images, suite, request.root, request.largest)
+    images = find_images(request.images, suite, request.root, request.largest)
     backbone = _backbone(suite, request.device)
     layers = chosen_layers(request.layers, backbone)
     encoder = open_encoder(request.encoder)
     with _progress() as progress:
-        task = progress.add_task("pictures", total=len(pictures.images))
+        task = progress.add_task("images", total=len(images.images))
         table = diagnose(
             backbone,
             layers,
-            pictures,
+            images,
             pool,
             encoder,
             settings,
@@ -117,7 +117,7 @@ def run_retrieval(search: Search, results: Path, tracking_uri: str | None) -> No
     for line in learned.changes(backbone, registry):
         terminal.console(stderr=True).print(f"Note: {line}", style="yellow")
     with _progress() as progress:
-        task = progress.add_task("pictures", total=None)
+        task = progress.add_task("images", total=None)
         found = retrieval.retrieve(
             backbone,
             learner,
@@ -154,7 +154,7 @@ def _fetched(record: Record, run: str, folder: Path) -> Path:
 
 def print_ranking(console: Console, found: retrieval.Retrieval) -> None:
     """Print the nearest images by the attribute, and next to them those by plain CLIP."""
-    console.print(f"Nearest to {found.query_name} among {found.compared} pictures:")
+    console.print(f"Nearest to {found.query_name} among {found.compared} images:")
     table = terminal.table("", f"by {found.attribute}", "cosine", f"by {retrieval.PLAIN}", "cosine")
     for rank, (own, plain) in enumerate(zip(found.by_attribute, found.by_clip, strict=True), start=1):
         terminal.add(table, str(rank), own.name, f"{own.cosine:.4f}", plain.name, f"{plain.cosine:.4f}")
@@ -187,7 +187,7 @@ def chosen_layers(text: str | None, backbone: Backbone) -> range:
 def print_summary(console: Console, table: RoleTable) -> None:
     """Print the roles by layer, the heads of each attribute, the rule that set the roles, and warnings."""
     console.print(
-        f"{table.backbone}: {len(table.heads)} heads, {table.images.count} pictures ({table.images.name}), "
+        f"{table.backbone}: {len(table.heads)} heads, {table.images.count} images ({table.images.name}), "
         f"{table.pool.count} texts ({table.pool.name}), {table.encoder.name}"
     )
     roles = _table("layer", "attribute", "generalization", "mixed", "entropy in bits")

@@ -1,1 +1,1 @@
-"""The embedded miniature: its picture pack, renderer, pretraining and zero-shot table."""
+"""The embedded miniature: its image pack, renderer, pretraining and zero-shot table."""

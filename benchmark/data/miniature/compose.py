@@ -1,6 +1,6 @@
 """The compositor: sprites over backgrounds, 48 x 48 RGB, all of a batch at once.
 
-What is drawn is fixed by a `Scenes` value (one row per picture), made by `draw_scenes` from a generator and `Knobs`.
+What is drawn is fixed by a `Scenes` value (one row per image), made by `draw_scenes` from a generator and `Knobs`.
 """
 
 from dataclasses import dataclass
@@ -79,7 +79,7 @@ class Knobs:
 
 @dataclass
 class Scenes:
-    """One row per picture. Centres in -1..1 of the frame, angles in degrees, `pattern` -1 for none.
+    """One row per image. Centres in -1..1 of the frame, angles in degrees, `pattern` -1 for none.
 
     `ground` and `second` are colours of PALETTE, `tint` is an RGB colour in 0..1.
     """
@@ -98,7 +98,7 @@ class Scenes:
 
 
 def draw_scenes(rng: np.random.Generator, count: int, knobs: Knobs) -> Scenes:
-    """Scenes of `count` pictures: placement, background and tint; colour sprites keep their colours."""
+    """Scenes of `count` images: placement, background and tint; colour sprites keep their colours."""
     scale = rng.uniform(*knobs.scale, count).astype(np.float32)
     ground = np.where(rng.random(count) < 0.35, 0, rng.integers(0, len(PALETTE), count))
     return Scenes(
@@ -128,16 +128,16 @@ def place(sprites: npt.NDArray[np.uint8], scale: Floats, centre: Floats, angle: 
 
     `scale` is the sprite's side as a fraction of the frame's, `centre` (n, 2) in -1..1, `angle` in degrees.
     """
-    picture = torch.from_numpy(sprites).float().div_(255)
-    if picture.shape[1] > 1:
-        picture[:, :-1] *= picture[:, -1:]
+    image = torch.from_numpy(sprites).float().div_(255)
+    if image.shape[1] > 1:
+        image[:, :-1] *= image[:, -1:]
     turn = np.deg2rad(angle.astype(np.float64))
     cos, sin = np.cos(turn) / scale, np.sin(turn) / scale
     matrix = np.stack([np.stack([cos, sin], 1), np.stack([-sin, cos], 1)], 1)
     offset = -np.einsum("nij,nj->ni", matrix, centre.astype(np.float64))
     theta = torch.from_numpy(np.concatenate([matrix, offset[:, :, None]], axis=2).astype(np.float32))
     grid = F.affine_grid(theta, [len(sprites), sprites.shape[1], SIZE, SIZE], align_corners=False)
-    return F.grid_sample(picture, grid, align_corners=False)
+    return F.grid_sample(image, grid, align_corners=False)
 
 
 def backgrounds(rng: np.random.Generator, scenes: Scenes, knobs: Knobs) -> Tensor:
@@ -202,7 +202,7 @@ def compose(
     rng: np.random.Generator,
     knobs: Knobs,
 ) -> Tensor:
-    """Pictures (n, 3, 48, 48) in 0..1 of sprites uint8 (n, 4, 64, 64); one-colour sprites take the scene's tint."""
+    """Images (n, 3, 48, 48) in 0..1 of sprites uint8 (n, 4, 64, 64); one-colour sprites take the scene's tint."""
     layer = place(sprites, scenes.scale, scenes.centre, scenes.angle)
     tint = torch.from_numpy(np.where(one_colour[:, None], scenes.tint, 1).astype(np.float32))
     layer[:, :3] *= tint[:, :, None, None]
@@ -218,7 +218,7 @@ def compose(
 
 
 def finish(canvas: Tensor, rng: np.random.Generator, knobs: Knobs) -> Tensor:
-    """Camera effects on pictures (n, 3, 48, 48): channels mixed, tint, contrast, brightness, blur, noise; in 0..1."""
+    """Camera effects on images (n, 3, 48, 48): channels mixed, tint, contrast, brightness, blur, noise; in 0..1."""
     count = len(canvas)
     if knobs.mixing > 0:
         mixer = np.eye(3) * (1 - knobs.mixing) + knobs.mixing * rng.dirichlet([0.5, 0.5, 0.5], (count, 3))

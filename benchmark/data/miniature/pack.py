@@ -1,4 +1,4 @@
-"""The picture pack: one atlas of 64 x 64 sprites per style, a manifest of what each sprite shows, and checksums."""
+"""The image pack: one atlas of 64 x 64 sprites per style, a manifest of what each sprite shows, and checksums."""
 
 import csv
 import functools
@@ -26,7 +26,7 @@ _REPAIR = "reinstall promptarena, or restore the folder from the repository"
 
 
 def pack_dir() -> Path:
-    """Folder of the picture pack."""
+    """Folder of the image pack."""
     return MINIATURE / "pack"
 
 
@@ -36,7 +36,7 @@ def read_index(folder: Path) -> dict[str, str]:
     try:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"the miniature's picture pack has no readable index {path}; {_REPAIR}") from error
+        raise UserError(f"the miniature's image pack has no readable index {path}; {_REPAIR}") from error
     return {str(name): str(value) for name, value in files.items()}
 
 
@@ -60,9 +60,9 @@ def verified(folder: Path, name: str) -> Path:
     expected = read_index(folder).get(name)
     path = folder / name
     if expected is None or not path.is_file():
-        raise UserError(f"the miniature's picture pack lacks {path}; {_REPAIR}")
+        raise UserError(f"the miniature's image pack lacks {path}; {_REPAIR}")
     if file_digest(path) != expected:
-        raise UserError(f"the miniature's picture pack is damaged: {path} does not match its checksum; {_REPAIR}")
+        raise UserError(f"the miniature's image pack is damaged: {path} does not match its checksum; {_REPAIR}")
     return path
 
 
@@ -117,7 +117,7 @@ class Pack:
     def _read(self, name: str) -> Style:
         rows = [row for row in self._manifest if row["style"] == name]
         if not rows:
-            raise unknown("picture style", name, self.style_names())
+            raise unknown("image style", name, self.style_names())
         by_concept: dict[str, list[int]] = {}
         for row in rows:
             by_concept.setdefault(row["concept"], []).append(int(row["index"]))

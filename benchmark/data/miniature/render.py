@@ -35,7 +35,7 @@ class Options(BaseModel):
     """The `[options]` of a miniature dataset's card.
 
     `kind` says what is drawn: sprites of the pack (`concepts` are its keys, `styles` the icon sets to take in turn),
-    pure textures or handwritten digits (`concepts` are their names). `per_class` is the number of pictures by split.
+    pure textures or handwritten digits (`concepts` are their names). `per_class` is the number of images by split.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,7 +54,7 @@ def labels(card_options: Mapping[str, Any], name: str, split: Split) -> Labels:
 
 
 def render(card_options: Mapping[str, Any], name: str, split: Split) -> tuple[Pixels, Labels]:
-    """Pictures uint8 (N, 48, 48, 3), RGB, and labels int64 (N,) of a split, ordered by label, then instance.
+    """Images uint8 (N, 48, 48, 3), RGB, and labels int64 (N,) of a split, ordered by label, then instance.
 
     A pure function of the pack, the options, the dataset's name and the split. Raises UserError for bad options, a
     split the options do not have, and a missing or damaged pack.

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 SIZE = 48
-"""Side of a picture in pixels."""
+"""Side of an image in pixels."""
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 _Painter: TypeAlias = Callable[[Floats, Floats, Floats, np.random.Generator], Floats]

@@ -80,7 +80,7 @@ def prepare(
     if folder is None:
         return Prepared(card.name, "already there", (f"{card.name}: drawn by the program, nothing to prepare",))
     if not card.built_in:
-        raise UserError(f"{card.path}: only datasets that come with the package are prepared; put your pictures there")
+        raise UserError(f"{card.path}: only datasets that come with the package are prepared; put your images there")
     work = _Preparation(card, root.expanduser().absolute(), folder, own_split, progress, retries or RetryPolicy())
     try:
         with told_when_full(root):

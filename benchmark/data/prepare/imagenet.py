@@ -93,7 +93,7 @@ def _add_val(archive: Path, wnid_of: list[str], unpacker: Unpacker) -> Iterator[
             done += 1
             yield member.offset_data + member.size
     if done != len(wnid_of):
-        raise DamagedArchiveError(f"it holds {done} pictures, but {DEVKIT} lists {len(wnid_of)}")
+        raise DamagedArchiveError(f"it holds {done} images, but {DEVKIT} lists {len(wnid_of)}")
 
 
 def _read_devkit(archive: Path) -> tuple[dict[int, str], list[int]]:

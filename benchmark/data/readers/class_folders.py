@@ -97,7 +97,7 @@ def _own_split(card: Card, folder: Path, classes: list[str], split: SplitName) -
         files = _keys(folder, name)
         if len(files) < 4:
             raise UserError(
-                f"dataset {card.name!r}: {folder / name} holds {len(files)} pictures; own_split needs at least 4"
+                f"dataset {card.name!r}: {folder / name} holds {len(files)} images; own_split needs at least 4"
             )
         stream.shuffle(files)
         train, val = round(0.5 * len(files)), round(0.2 * len(files))

@@ -91,7 +91,7 @@ def require_files(card: Card, folder: Path, keys: Iterable[str]) -> None:
     if missing:
         total = sum(map(len, listed.values()))
         raise UserError(
-            f"dataset {card.name!r}: {len(missing)} of {total} pictures are not in {folder}, {missing[0]!r} first; "
+            f"dataset {card.name!r}: {len(missing)} of {total} images are not in {folder}, {missing[0]!r} first; "
             "complete the files"
         )
 

@@ -61,7 +61,7 @@ def own_split_path(card: Card, root: Path | None) -> Path:
 
 
 def read_split_json(card: Card, split: SplitName, root: Path | None) -> Listing:
-    """The rows of a split in the file's order. Raises UserError when the file is not the card's or a picture is
+    """The rows of a split in the file's order. Raises UserError when the file is not the card's or an image is
     missing."""
     options = check(f"{card.path}: [options]", card.options, SplitJsonOptions)
     folder = image_folder(card, options.folder, root)

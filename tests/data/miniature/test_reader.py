@@ -82,7 +82,7 @@ def test_styles_are_taken_in_turn_within_a_class():
         ({"knobs": {"scael": [0.5, 1.0]}}, "scael"),
         ({"knobs": {"scale": [1.0, 0.5]}}, "scale"),
         ({"knobs": {"occluded": 1.5}}, "occluded"),
-        ({"styles": ["notos"]}, "unknown picture style 'notos'"),
+        ({"styles": ["notos"]}, "unknown image style 'notos'"),
         ({"styles": ["flag"]}, "draws concept"),
         ({"surplus": 1}, "surplus"),
     ],

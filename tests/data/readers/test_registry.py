@@ -125,7 +125,7 @@ class TestFolder:
     def test_an_own_split_needs_four_pictures_a_class(self, tmp_path: Path) -> None:
         touch(tmp_path / "pictures", "a/1.jpg", "a/2.jpg", "a/3.jpg")
         card = write_card(tmp_path, options='folder = "pictures"\nown_split = true')
-        with pytest.raises(UserError, match="holds 3 pictures; own_split needs at least 4"):
+        with pytest.raises(UserError, match="holds 3 images; own_split needs at least 4"):
             list_split(card, "train", None)
 
     def test_class_folders_without_splits_bring_the_hint(self, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ class TestSplitJson:
     def test_missing_pictures_are_counted_before_any_is_opened(self, tmp_path: Path) -> None:
         write_split(tmp_path, test=[["a/x.png", 0, "jay"], ["b/y.png", 0, "jay"], ["c/z.png", 1, "heron"]])
         touch(tmp_path / "jpg", "b/y.png", "a/other.png")
-        with pytest.raises(UserError, match=r"2 of 3 pictures are not in .*jpg, 'a/x\.png' first"):
+        with pytest.raises(UserError, match=r"2 of 3 images are not in .*jpg, 'a/x\.png' first"):
             self.read(tmp_path, "test")
 
     @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ class TestVariantLists:
         [
             ("0034309 F-16", "images_variant_test.txt: line 1 is not ID and class name: '0034309 F-16'"),
             ("../x 707-320", "line 1 is not ID and class name"),
-            ("0000001 707-320", "1 of 1 pictures are not in .*images, '0000001.jpg' first"),
+            ("0000001 707-320", "1 of 1 images are not in .*images, '0000001.jpg' first"),
         ],
     )
     def test_a_wrong_line_is_told(self, tmp_path: Path, line: str, message: str) -> None:

@@ -164,7 +164,7 @@ class TestAFolderThatIsThere:
     def test_missing_pictures_are_told(self, world: World, card: Card) -> None:
         (world.place / "images" / "jay" / "1.jpg").unlink()
         told = one_line_each(self.run(world, card))
-        assert "1 of 2 pictures are not in" in told
+        assert "1 of 2 images are not in" in told
         assert "complete it by hand, or move it away and run the same command again to fetch it anew" in told
 
     def test_another_split_than_the_cards_is_told(self, world: World, card: Card) -> None:

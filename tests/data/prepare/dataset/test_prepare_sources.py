@@ -76,7 +76,7 @@ class TestFromSources:
         few = zipped({"x/images/jay/0.jpg": b"1", "x/split_birds.json": SPLIT})
         other = json.dumps(ROWS | {"val": []}).encode()
         miscounted = zipped({f"x/images/{n}": c for n, c in PICTURES.items()} | {"x/split_birds.json": other})
-        missing = "1 of 2 pictures are not in bird-set/images, 'heron/0.jpg' first"
+        missing = "1 of 2 images are not in bird-set/images, 'heron/0.jpg' first"
         for content, reason in ((few, missing), (miscounted, "found 0 val images")):
             card = world.card(world.mirror(content))
             told = one_line_each(world.prepare(card))
