@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.labels import Label, Overrides
 from promptarena.benchmark.core.protocol_table import Protocol
 
 Subset = Literal["base", "novel", "all"]
@@ -51,7 +52,7 @@ class RunSpec:
     shots: int
     seed: int | None
     targets: tuple[Target, ...]
-    overrides: tuple[tuple[str, str], ...] = ()
+    overrides: Overrides = ()
 
     def __post_init__(self) -> None:
         if self.shots < 1:
@@ -60,10 +61,14 @@ class RunSpec:
             raise UserError(f"seeds must not be negative, got {self.seed}")
 
     @property
+    def name(self) -> Label:
+        """What tables name the run by: its method, and what the user changed of it."""
+        return Label(self.method, self.overrides)
+
+    @property
     def label(self) -> str:
-        """The method's name in tables: `coop`, or `coop(n_ctx=16)` when the user changed its configuration."""
-        changed = ", ".join(f"{name}={value}" for name, value in self.overrides)
-        return f"{self.method}({changed})" if changed else self.method
+        """The printed name: `coop`, or `coop(n_ctx=16)` when the user changed its configuration."""
+        return str(self.name)
 
 
 @dataclass(frozen=True)
@@ -162,10 +167,10 @@ class StoredScore:
 class StoredResult:
     """A finished run as the record holds it.
 
-    `finished_at` is in UTC. `unscored` gives the reason why a target has no score. `own_splits` names the datasets
-    whose split was made by promptarena, not by the dataset's authors. `settings` are configuration, recipe and
-    provenance by dotted name, long values cut. `imported_from` is the id that an imported run has in the record it was
-    exported from, else empty.
+    `overrides` are as in `RunSpec`. `finished_at` is in UTC. `unscored` gives the reason why a target has no score.
+    `own_splits` names the datasets whose split was made by promptarena, not by the dataset's authors. `settings` are
+    configuration, recipe and provenance by dotted name, long values cut. `imported_from` is the id that an imported
+    run has in the record it was exported from, else empty.
     """
 
     run_id: str
@@ -173,7 +178,6 @@ class StoredResult:
     suite: str
     protocol: str
     method: str
-    label: str
     dataset: str
     shots: int
     seed: int | None
@@ -182,8 +186,19 @@ class StoredResult:
     scores: tuple[StoredScore, ...]
     cost: Cost
     finished_at: datetime
+    overrides: Overrides = ()
     duplicates: int = 0
     unscored: Mapping[Target, str] = field(default_factory=dict)
     own_splits: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     imported_from: str = ""
+
+    @property
+    def name(self) -> Label:
+        """What tables name the run by: its method, and what the user changed of it."""
+        return Label(self.method, self.overrides)
+
+    @property
+    def label(self) -> str:
+        """The printed name."""
+        return str(self.name)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.subsets import harmonic_mean
 from promptarena.benchmark.leaderboard.model import Cell
 from promptarena.benchmark.leaderboard.spread import spread
@@ -89,16 +90,21 @@ class MethodScores:
     """A row of the leaderboard before it is laid out in tables.
 
     Args:
-        label: The row's label.
+        name: What tables name the method.
         expected: The seeds that each of its figures needs to be complete: {None} for a method without seeds.
         scores: (correct, total) test images by place and seed.
         reasons: For places that the method cannot be scored on, the reason.
     """
 
-    label: str
+    name: Label
     expected: frozenset[Seed]
     scores: Mapping[Place, Mapping[Seed, tuple[int, int]]] = field(default_factory=dict)
     reasons: Mapping[Place, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The printed name."""
+        return str(self.name)
 
     def figure(self, place: Place) -> Aggregate:
         """The accuracy at a place; missing if no expected seed was scored there."""

@@ -7,15 +7,16 @@ row, of the two averages.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.labels import Label, counted_shots
 from promptarena.benchmark.core.protocol_table import Metric, Protocol, ProtocolInfo, protocol_info
 from promptarena.benchmark.leaderboard.aggregate import Aggregate, MethodScores, Place, Seed, average, harmonic
 from promptarena.benchmark.leaderboard.captions import caption, missing_notes
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Mark, Row, Table
-from promptarena.benchmark.leaderboard.selection import ProtocolRows, Titled, counted_shots, protocol_rows
+from promptarena.benchmark.leaderboard.selection import ProtocolRows, Titled, protocol_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,10 +25,10 @@ FEW_SHOTS = (1, 2, 4, 8, 16)
 """The columns of the few-shot protocol, in training images per class, as in CoOp (Zhou et al., IJCV 2022)."""
 
 _SIDES: Mapping[Metric, Column] = {
-    "base": Column("base_pct", "Base"),
-    "novel": Column("novel_pct", "Novel"),
-    "hm": Column("hm_pct", "HM"),
-    "accuracy": Column("accuracy_pct", "Accuracy"),
+    "base": Column("base_pct", "Base", metric="base"),
+    "novel": Column("novel_pct", "Novel", metric="novel"),
+    "hm": Column("hm_pct", "HM", metric="hm"),
+    "accuracy": Column("accuracy_pct", "Accuracy", metric="accuracy"),
 }
 _MEASURED: Mapping[Metric, str] = {"base": "base", "novel": "novel", "accuracy": "all"}
 """The class subset whose accuracy each measured metric is. The harmonic mean is computed, not measured."""
@@ -64,7 +65,7 @@ class BoardQuery:
     frame: "pd.DataFrame"
     protocol: Protocol
     datasets: Titled
-    labels: Sequence[str] = ()
+    labels: Sequence[Label] = ()
     seeds: Sequence[int] = ()
     shots: Sequence[int] = FEW_SHOTS
 
@@ -99,13 +100,14 @@ def leaderboard(query: BoardQuery) -> Board:
             f"a {protocol} leaderboard needs {'a source and a target' if info.is_transfer else 'a dataset'}"
         )
     rows = query.rows
-    ours, labels = rows.frame, rows.labels(query.labels)
+    names = rows.names(query.labels)
+    ours = rows.frame
     datasets = [(name, f"{title} (own split)" if name in rows.own_splits else title) for name, title in datasets]
 
     expected = tuple(sorted(set(query.seeds) or {int(seed) for seed in ours["seed"].dropna().unique()}))
-    methods = _methods(ours, rows.missing, expected, labels, info.by_shots)
+    methods = _methods(rows, expected, names, info.by_shots)
     columns = tuple(query.shots)
-    methods.sort(key=lambda method: _rank(method, labels, info, datasets, columns))
+    methods.sort(key=lambda method: _rank(method, names, info, datasets, columns))
     tables = tuple(_marked(table) for table in _layout(methods, info, datasets, columns))
     remarks = [note["text"] for note in query.frame.attrs.get("notes", []) if note["protocol"] == protocol]
     miniature = bool(ours["miniature"].any())
@@ -125,27 +127,21 @@ def leaderboard(query: BoardQuery) -> Board:
     )
 
 
-def _methods(
-    ours: "pd.DataFrame",
-    missing: Iterable[Mapping[str, Any]],
-    expected: Sequence[int],
-    labels: Sequence[str],
-    few: bool,
-) -> list[MethodScores]:
-    scores: dict[str, dict[Place, dict[Seed, tuple[int, int]]]] = {label: {} for label in labels}
-    reasons: dict[str, dict[Place, str]] = {}
-    for row in ours.to_dict("records"):
+def _methods(rows: ProtocolRows, expected: Sequence[int], names: Sequence[Label], few: bool) -> list[MethodScores]:
+    scores: dict[Label, dict[Place, dict[Seed, tuple[int, int]]]] = {name: {} for name in names}
+    reasons: dict[Label, dict[Place, str]] = {}
+    for row in rows.frame.to_dict("records"):
         place = Place(row["target_dataset"], row["target_subset"], row["shots"] if few else 0)
-        by_seed = scores.setdefault(row["label"], {}).setdefault(place, {})
+        by_seed = scores.setdefault(rows.name(row), {}).setdefault(place, {})
         by_seed[_seed(row["seed"])] = (int(row["correct"]), int(row["total"]))
-    for hole in missing:
+    for hole in rows.missing:
         place = Place(hole["target_dataset"], hole["target_subset"], hole["shots"] if few else 0)
-        reasons.setdefault(hole["label"], {})[place] = hole["reason"]
-        scores.setdefault(hole["label"], {})
+        reasons.setdefault(rows.name(hole), {})[place] = hole["reason"]
+        scores.setdefault(rows.name(hole), {})
     return [
-        MethodScores(label, _expected(by_place.values(), expected), by_place, reasons.get(label, {}))
-        for label, by_place in scores.items()
-        if not labels or label in labels
+        MethodScores(name, _expected(by_place.values(), expected), by_place, reasons.get(name, {}))
+        for name, by_place in scores.items()
+        if not names or name in names
     ]
 
 
@@ -162,14 +158,16 @@ def _expected(by_seeds: Iterable[Mapping[Seed, Any]], expected: Sequence[int]) -
 
 
 def _rank(
-    method: MethodScores, labels: Sequence[str], info: ProtocolInfo, datasets: Titled, shots: tuple[int, ...]
+    method: MethodScores, names: Sequence[Label], info: ProtocolInfo, datasets: Titled, shots: tuple[int, ...]
 ) -> tuple[float, str]:
-    """The sort key of a row: its place in `labels`, otherwise its last headline average, missing ones first."""
-    if labels:
-        return (labels.index(method.label), method.label)
+    """The sort key of a row: its place in `names`, otherwise its average of the protocol's headline metric, missing
+    ones first. Few-shot has such an average for each number of shots; that of the largest decides.
+    """
+    if names:
+        return (names.index(method.name), method.label)
     table = _layout([method], info, datasets, shots)[0]
-    headline = [cell.value for column, cell in zip(table.columns, table.rows[0].cells, strict=True) if column.headline]
-    return (-1.0 if headline[-1] is None else headline[-1], method.label)
+    (cell,) = table.column(table.headlines(info.headline)[0])
+    return (-1.0 if cell.value is None else cell.value, method.label)
 
 
 def _layout(
@@ -229,8 +227,8 @@ def _by_metrics(methods: Sequence[MethodScores], info: ProtocolInfo, datasets: T
     if "hm" in shown:
         columns.append(Column("mean_of_hms_pct", "Mean of HMs", shown=False))
     return [
-        _table("average", _average_title(datasets), tuple(columns), methods, averages),
-        *(_table(name, title, tuple(shown.values()), methods, partial(each, dataset=name)) for name, title in datasets),
+        _table("average", _average_title(datasets), tuple(columns), methods, map(averages, methods)),
+        *_by_dataset(datasets, tuple(shown.values()), methods, each),
     ]
 
 
@@ -242,9 +240,12 @@ def _transfer(methods: Sequence[MethodScores], datasets: Titled) -> Table:
         return [*each, average(each[1:])]
 
     groups = ["Source"] + ["Target"] * (len(datasets) - 1)
-    columns = [Column(f"{name}_pct", title, group=group) for (name, title), group in zip(datasets, groups, strict=True)]
-    columns.append(Column("average_pct", "Average", headline=True))
-    return _table("targets", "Source and targets", tuple(columns), methods, figures)
+    columns = [
+        Column(f"{name}_pct", title, group=group, metric="accuracy", dataset=name)
+        for (name, title), group in zip(datasets, groups, strict=True)
+    ]
+    columns.append(Column("average_pct", "Average", headline=True, metric="accuracy"))
+    return _table("targets", "Source and targets", tuple(columns), methods, map(figures, methods))
 
 
 def _by_shots(methods: Sequence[MethodScores], datasets: Titled, shots: tuple[int, ...]) -> list[Table]:
@@ -256,11 +257,26 @@ def _by_shots(methods: Sequence[MethodScores], datasets: Titled, shots: tuple[in
     def each(method: MethodScores, dataset: str) -> list[Aggregate]:
         return [method.figure(Place(dataset, "all", count)) for count in shots]
 
-    columns = tuple(Column(f"shots_{count}_pct", counted_shots(count)) for count in shots)
+    columns = tuple(
+        Column(f"shots_{count}_pct", counted_shots(count), metric="accuracy", shots=count) for count in shots
+    )
     headlines = tuple(replace(column, headline=True) for column in columns)
     return [
-        _table("average", _average_title(datasets), headlines, methods, averages),
-        *(_table(name, title, columns, methods, partial(each, dataset=name)) for name, title in datasets),
+        _table("average", _average_title(datasets), headlines, methods, map(averages, methods)),
+        *_by_dataset(datasets, columns, methods, each),
+    ]
+
+
+def _by_dataset(
+    datasets: Titled,
+    columns: tuple[Column, ...],
+    methods: Sequence[MethodScores],
+    figures: Callable[[MethodScores, str], Sequence[Aggregate]],
+) -> list[Table]:
+    """A table for each dataset; `figures` takes the dataset's card name."""
+    return [
+        replace(_table(name, title, columns, methods, [figures(method, name) for method in methods]), dataset=name)
+        for name, title in datasets
     ]
 
 
@@ -269,9 +285,11 @@ def _table(
     title: str,
     columns: tuple[Column, ...],
     methods: Sequence[MethodScores],
-    figures: Callable[[MethodScores], Sequence[Aggregate]],
+    figures: Iterable[Sequence[Aggregate]],
 ) -> Table:
-    rows = tuple(Row(method.label, tuple(figure.cell() for figure in figures(method))) for method in methods)
+    rows = tuple(
+        Row(method.name, tuple(figure.cell() for figure in each)) for method, each in zip(methods, figures, strict=True)
+    )
     return Table(key, title, columns, rows)
 
 
@@ -293,7 +311,7 @@ def _cost_table(ours: "pd.DataFrame", methods: Sequence[MethodScores]) -> Table:
             Cell(n=count, parts="runs") if value is None else Cell(float(value), n=count, filled=1, parts="runs")
             for value in values
         )
-        rows.append(Row(method.label, tuple(cells)))
+        rows.append(Row(method.name, tuple(cells)))
     return Table("cost", "Cost, mean over runs", _COSTS, tuple(rows))
 
 
@@ -305,7 +323,7 @@ def _marked(table: Table) -> Table:
     """
     marks = [_marks([row.cells[place] for row in table.rows]) for place in range(len(table.columns))]
     rows = (
-        Row(row.label, tuple(replace(cell, mark=marks[place][line]) for place, cell in enumerate(row.cells)))
+        Row(row.name, tuple(replace(cell, mark=marks[place][line]) for place, cell in enumerate(row.cells)))
         for line, row in enumerate(table.rows)
     )
     return replace(table, rows=tuple(rows))

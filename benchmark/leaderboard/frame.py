@@ -1,10 +1,13 @@
 """The tidy frame: one row per run, target and metric. All tables are made from it, and nothing in it is rounded."""
 
+import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.leaderboard.comparable import unmixed
 
@@ -15,6 +18,8 @@ DTYPES = {
     "suite": "str",
     "protocol": "str",
     "method": "str",
+    "overrides": "str",
+    "reading": "str",
     "label": "str",
     "dataset": "str",
     "shots": "int64",
@@ -39,7 +44,9 @@ DTYPES = {
     "finished_at": "datetime64[us, UTC]",
     "duplicates": "int64",
 }
-"""The columns of the tidy frame and their pandas types. `value` is an accuracy from 0 to 1; times are in seconds."""
+"""The columns of the tidy frame and their pandas types. `value` is an accuracy from 0 to 1; times are in seconds.
+`label` is the printed `Label`, whose parts are method, overrides (as JSON) and reading.
+"""
 # With the target, these say what was measured. Of runs that agree in all of it, only the newest is kept.
 CELL = ("suite", "backbone", "protocol", "label", "dataset", "shots", "seed", "own_split")
 
@@ -47,8 +54,8 @@ CELL = ("suite", "backbone", "protocol", "label", "dataset", "shots", "seed", "o
 def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
     """Put results into the tidy frame.
 
-    A method may have further readings: other ways to classify with the same trained learner. Their rows are labelled
-    "LABEL: READING". Runs that must not be mixed are left out or refused (see `unmixed`). If several runs scored the
+    A method may have further readings: other ways to classify with the same trained learner. They have rows of
+    their own. Runs that must not be mixed are left out or refused (see `unmixed`). If several runs scored the
     same label, protocol, dataset, shots, seed and target, only the newest is kept.
 
     Args:
@@ -58,7 +65,8 @@ def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
         One row per run, target and metric, with the columns and types of `DTYPES`. `value` is the accuracy (0 to 1),
         `own_split` whether training or scoring used a dataset that the harness split itself. `attrs["notes"]` lists
         what was left out: dicts with "protocol" and a line of "text". `attrs["holes"]` lists targets that runs could
-        not score: dicts with "protocol", "label", "shots", "dataset", "target_dataset", "target_subset" and "reason".
+        not score: dicts with "protocol", "method", "overrides", "reading", "label", "shots",
+        "dataset", "target_dataset", "target_subset" and "reason".
 
     Raises:
         UserError: A value is missing, infinite, or an accuracy over no images (it names the run), or `unmixed` refuses.
@@ -98,14 +106,18 @@ def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
     return frame
 
 
-def reading_label(label: str, reading: str) -> str:
-    """How tables name a reading: "LABEL: READING", or the label alone for the main reading ("")."""
-    return f"{label}: {reading}" if reading else label
+def name_columns(name: Label) -> dict[str, str]:
+    """The columns of the frame, and the entries of "holes", that say which method a row is of."""
+    overrides = json.dumps(name.overrides, ensure_ascii=False)
+    return {"method": name.method, "overrides": overrides, "reading": name.reading, "label": str(name)}
 
 
-def names_reading(label: str, methods: Iterable[str]) -> bool:
-    """Whether a label is that of a further reading of one of these methods."""
-    return any(label.startswith(f"{method}: ") for method in methods)
+def name_of(row: Mapping[Any, Any], shots: int | None = None) -> Label:
+    """What `name_columns` wrote, with a number of shots."""
+    # A frame that was written as CSV has NaN in place of an empty text.
+    reading = row["reading"] if isinstance(row["reading"], str) else ""
+    overrides = tuple((name, value) for name, value in json.loads(row["overrides"]))
+    return Label(row["method"], overrides, reading, shots)
 
 
 def _rows(result: StoredResult) -> list[dict[str, Any]]:
@@ -120,7 +132,7 @@ def _rows(result: StoredResult) -> list[dict[str, Any]]:
         if seen <= 0 or not 0 <= right <= seen:
             raise _refusal(result, f"{right} of {seen} right on {score.target.dataset}/{score.target.subset}")
         measured = {"target_dataset": score.target.dataset, "target_subset": score.target.subset, "metric": "accuracy"}
-        measured["label"] = reading_label(result.label, score.reading)
+        measured |= name_columns(replace(result.name, reading=score.reading))
         own_split = not {result.dataset, score.target.dataset}.isdisjoint(result.own_splits)
         counted = {"correct": right, "total": seen, "value": right / seen, "own_split": own_split}
         rows.append(shared | measured | counted)
@@ -128,7 +140,7 @@ def _rows(result: StoredResult) -> list[dict[str, Any]]:
 
 
 def _missing_targets(result: StoredResult) -> list[dict[str, Any]]:
-    place = {name: getattr(result, name) for name in ("protocol", "label", "shots", "dataset")}
+    place = {name: getattr(result, name) for name in ("protocol", "shots", "dataset")} | name_columns(result.name)
     return [
         place | {"target_dataset": target.dataset, "target_subset": target.subset, "reason": reason}
         for target, reason in result.unscored.items()

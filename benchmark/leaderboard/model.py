@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from promptarena.benchmark.core.labels import Label
+from promptarena.benchmark.core.protocol_table import Metric
+
 Unit = Literal["percent", "points", "parameters", "seconds", "images/s", "MiB", "rank", "p", "count", "flag"]
 """The unit of a column. "percent" is an accuracy, "points" a difference of percentages, "flag" is 1 for yes and 0 for
 no.
@@ -58,12 +61,15 @@ class Column:
     """A column of a table.
 
     Args:
-        key: Its name in data formats; it ends with the unit.
+        key: Its name in data formats; it ends with the unit. What the column shows is in the fields below.
         title: Its printed name.
         unit: The unit of its values.
         group: A heading shared with neighbouring columns; empty when it has none.
         shown: False for a column that is in the data formats only.
         headline: Whether its figures summarize the whole board.
+        metric: The metric of its figures; None where they are of another kind, such as costs.
+        dataset: The card name of the dataset that its figures are of; empty if that is the table's, or none.
+        shots: Training images per class of its figures, in the few-shot protocol; None otherwise.
     """
 
     key: str
@@ -72,14 +78,22 @@ class Column:
     group: str = ""
     shown: bool = True
     headline: bool = False
+    metric: Metric | None = None
+    dataset: str = ""
+    shots: int | None = None
 
 
 @dataclass(frozen=True)
 class Row:
     """The cells of a method, one per column of the table."""
 
-    label: str
+    name: Label
     cells: tuple[Cell, ...]
+
+    @property
+    def label(self) -> str:
+        """The printed name."""
+        return str(self.name)
 
 
 @dataclass(frozen=True)
@@ -91,12 +105,24 @@ class Table:
         title: Its printed name.
         columns: The columns, from left to right.
         rows: One row per method.
+        dataset: The card name if the whole table is of one dataset; empty otherwise.
     """
 
     key: str
     title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    dataset: str = ""
+
+    def headlines(self, metric: Metric) -> list[Column]:
+        """The headline columns of this metric, the one of the most training images per class first."""
+        found = [column for column in self.columns if column.headline and column.metric == metric]
+        return sorted(found, key=lambda column: column.shots or 0, reverse=True)
+
+    def column(self, column: Column) -> list[Cell]:
+        """The cells of one of the columns, row by row."""
+        place = self.columns.index(column)
+        return [row.cells[place] for row in self.rows]
 
 
 @dataclass(frozen=True)
@@ -131,14 +157,14 @@ class Board:
     part: str = ""
     brief: tuple[str, ...] = ()
 
-    def headline(self) -> Mapping[str, Mapping[str, float]]:
+    def headline(self) -> Mapping[Label, Mapping[str, float]]:
         """For each method its complete headline figures in percent, by "PROTOCOL/COLUMN"."""
-        means: dict[str, dict[str, float]] = {}
+        means: dict[Label, dict[str, float]] = {}
         for table in self.tables:
             for row in table.rows:
                 for column, cell in zip(table.columns, row.cells, strict=True):
                     if column.headline and cell.full and cell.value is not None:
-                        means.setdefault(row.label, {})[f"{self.protocol}/{column.key}"] = cell.value
+                        means.setdefault(row.name, {})[f"{self.protocol}/{column.key}"] = cell.value
         return means
 
 

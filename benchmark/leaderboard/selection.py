@@ -1,11 +1,13 @@
 """Which rows of the tidy frame count for a protocol: the same rule for leaderboards, statistics and plots."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
+from promptarena.benchmark.leaderboard.frame import name_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,6 +16,8 @@ Titled = Sequence[tuple[str, str]]
 """(card name, title) of datasets, in table order."""
 
 _COSTS = ("trainable_parameters", "train_seconds", "train_images", "eval_seconds", "eval_images", "peak_memory_mib")
+_NAME = ["method", "overrides", "reading", "shots"]
+"""What `Label` is made from."""
 _PLACE = ["label", "shots", "seed", "target_dataset", "target_subset"]
 """What identifies a score within a protocol: each may occur once."""
 
@@ -39,9 +43,15 @@ class ProtocolRows:
     notes: tuple[str, ...]
     marked: bool
 
-    def labels(self, names: Sequence[str]) -> list[str]:
-        """The row labels of these methods, including methods without results."""
-        return [with_shots(name, count) for name in names for count in self.taught] if self.marked else list(names)
+    def names(self, methods: Sequence[Label]) -> list[Label]:
+        """What tables name these methods, including methods without results: with the number of shots if `marked`."""
+        if not self.marked:
+            return list(methods)
+        return [replace(method, shots=count) for method in methods for count in self.taught]
+
+    def name(self, row: Mapping[Any, Any]) -> Label:
+        """What tables name a row of `frame` or of `missing`."""
+        return _name(row, self.marked)
 
     def only(self, column: str) -> str:
         """The single value of "suite" or "backbone"; empty if there are no rows."""
@@ -94,19 +104,13 @@ def protocol_rows(
     taught = tuple(sorted({int(count) for count in ours["shots"]}))
     marked = len(taught) > 1 and not info.by_shots
     if marked:
-        ours = ours.assign(label=[with_shots(*pair) for pair in zip(ours["label"], ours["shots"], strict=True)])
-        missing = [hole | {"label": with_shots(hole["label"], hole["shots"])} for hole in missing]
+        ours = ours.assign(label=[str(_name(row, marked)) for row in ours[_NAME].to_dict("records")])
+        missing = [hole | {"label": str(_name(hole, marked))} for hole in missing]
     return ProtocolRows(ours, tuple(missing), taught, own_splits, tuple(notes), marked)
 
 
-def counted_shots(count: int) -> str:
-    """A number of shots in words: "1 shot", "16 shots"."""
-    return f"{count} shot{'' if count == 1 else 's'}"
-
-
-def with_shots(label: str, count: int) -> str:
-    """How tables name a method that ran with several numbers of shots: "coop (16 shots)"."""
-    return f"{label} ({counted_shots(count)})"
+def _name(row: Mapping[Any, Any], marked: bool) -> Label:
+    return name_of(row, int(row["shots"]) if marked else None)
 
 
 def _without_rival_splits(ours: "pd.DataFrame", datasets: Titled) -> "tuple[pd.DataFrame, tuple[str, ...], list[str]]":

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.labels import counted_shots
 from promptarena.benchmark.core.protocol_table import Metric, protocol_info
 from promptarena.benchmark.leaderboard.build import BoardQuery
-from promptarena.benchmark.leaderboard.model import Board
-from promptarena.benchmark.plots.cells import column, something, value
+from promptarena.benchmark.plots.cells import accuracies, something, value
 from promptarena.benchmark.plots.style import SMALL, panels, shortened, styled, text_width, ticks, title
 from promptarena.benchmark.statistics.paired import against
 from promptarena.benchmark.statistics.scores import NoScoresError, read_scores
@@ -55,11 +55,18 @@ def bars(query: BoardQuery, *, metric: Metric | None = None) -> "Figure":
     board = query.board
     scored = {int(count) for count in query.frame.loc[query.frame["protocol"] == protocol, "shots"]} & set(shots)
     at = max(scored, default=max(shots, default=1))
-    shown = {name: _accuracies(board, name, chosen, at) for name, _ in (("average", "Average"), *datasets)}
+    count = at if info.by_shots else None
+    shown = {
+        name: {label: _bar(value(cell), cell.low, cell.high) for label, cell in cells.items()}
+        for name, cells in (
+            ("average", accuracies(board, chosen, shots=count)),
+            *((name, accuracies(board, chosen, name, count)) for name, _ in datasets),
+        )
+    }
     order = [row.label for row in board.tables[0].rows if any(row.label in each for each in shown.values())]
     something(board, order)
     words = {"hm": "HM", "base": "base accuracy", "novel": "novel accuracy"}.get(chosen, "accuracy")
-    shot = f" at {at} shot{'' if at == 1 else 's'}" if info.by_shots else ""
+    shot = f" at {counted_shots(at)}" if info.by_shots else ""
     return _drawn(
         shown,
         {"average": "Average", **dict(datasets)},
@@ -110,17 +117,6 @@ def gains(query: BoardQuery, reference: str, *, metric: Metric | None = None, sh
 
 def _bar(centre: float, low: float | None, high: float | None) -> _Bar:
     return _Bar(centre, centre if low is None else low, centre if high is None else high)
-
-
-def _accuracies(board: Board, name: str, metric: Metric, shots: int) -> dict[str, _Bar]:
-    match protocol_info(board.protocol).columns:
-        case "metrics":
-            cells = column(board, name, f"{metric}_pct")
-        case "shots":
-            cells = column(board, name, f"shots_{shots}_pct")
-        case "datasets":
-            cells = column(board, "targets", f"{name}_pct")
-    return {label: _bar(value(cell), cell.low, cell.high) for label, cell in cells.items()}
 
 
 def _drawn(

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from promptarena.benchmark.leaderboard.build import BoardQuery
-from promptarena.benchmark.plots.cells import absent, column, half_width, something, value
+from promptarena.benchmark.plots.cells import absent, accuracies, half_width, something, value
 from promptarena.benchmark.plots.style import (
     PAGE,
     SMALL,
@@ -45,7 +45,7 @@ def plane(query: BoardQuery) -> "Figure":
     from matplotlib.figure import Figure
 
     board = query.board
-    base, novel = column(board, "average", "base_pct"), column(board, "average", "novel_pct")
+    base, novel = accuracies(board, "base"), accuracies(board, "novel")
     shown = [label for label in reversed(base) if label in novel]
     something(board, shown)
     with styled():

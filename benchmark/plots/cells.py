@@ -2,15 +2,33 @@
 
 from collections.abc import Sequence
 
-from promptarena.benchmark.leaderboard.model import Board, Cell
+from promptarena.benchmark.core.protocol_table import Metric
+from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Table
 from promptarena.benchmark.statistics.scores import NoScoresError
 
 
-def column(board: Board, table: str, key: str) -> dict[str, Cell]:
-    """The complete figures of a column by method, in the board's order."""
-    (found,) = [each for each in board.tables if each.key == table]
-    place = [each.key for each in found.columns].index(key)
-    return {row.label: row.cells[place] for row in found.rows if row.cells[place].full}
+def accuracies(board: Board, metric: Metric, dataset: str = "", shots: int | None = None) -> dict[str, Cell]:
+    """The complete figures of a metric by method, in the board's order.
+
+    Args:
+        board: A leaderboard.
+        metric: The metric.
+        dataset: The card name of the scored dataset; empty: the average.
+        shots: Training images per class, in the few-shot protocol.
+    """
+    (found,) = [
+        (table, column)
+        for table in board.tables
+        for column in table.columns
+        if (column.metric, column.dataset or table.dataset, column.shots) == (metric, dataset, shots)
+    ]
+    return complete(*found)
+
+
+def complete(table: Table, column: Column) -> dict[str, Cell]:
+    """The complete figures of a column by method, in the table's order."""
+    cells = zip(table.rows, table.column(column), strict=True)
+    return {row.label: cell for row, cell in cells if cell.full}
 
 
 def half_width(cell: Cell) -> float:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.leaderboard.build import MEASURABLE, BoardQuery
-from promptarena.benchmark.plots.cells import absent, column, half_width, something, value
+from promptarena.benchmark.plots.cells import absent, complete, half_width, something, value
 from promptarena.benchmark.plots.style import (
     PAGE,
     legend,
@@ -49,11 +50,11 @@ def cost(query: BoardQuery) -> "Figure":
     from matplotlib.figure import Figure
 
     board = query.board
-    headlines = [each.key for each in board.tables[0].columns if each.headline]
-    averages = {key: column(board, board.tables[0].key, key) for key in headlines}
-    key = next((each for each in reversed(headlines) if averages[each]), headlines[-1])
-    spent = {name: column(board, "cost", name) for name in _COSTS}
-    shown = [label for label in reversed(averages[key]) if all(label in each for each in spent.values())]
+    first, costs = board.tables[0], board.tables[-1]
+    metric = protocol_info(query.protocol).headline
+    averages = next(filter(None, (complete(first, column) for column in first.headlines(metric))), {})
+    spent = {column.key: complete(costs, column) for column in costs.columns}
+    shown = [label for label in reversed(averages) if all(label in spent[name] for name in _COSTS)]
     something(board, shown)
     styles = looks([row.label for row in board.tables[0].rows])
     with styled():
@@ -63,7 +64,7 @@ def cost(query: BoardQuery) -> "Figure":
         for axes, (name, (heading, least)) in zip(grid, _COSTS.items(), strict=True):
             spots = _log_axis(axes, {label: value(spent[name][label]) for label in shown}, least)
             for label in shown:
-                cell, look = averages[key][label], styles[label]
+                cell, look = averages[label], styles[label]
                 axes.errorbar(
                     spots[label], value(cell), half_width(cell), ecolor=look.colour, elinewidth=0.7, fmt="none"
                 )
@@ -71,7 +72,7 @@ def cost(query: BoardQuery) -> "Figure":
             axes.set_xlabel(heading)
             ticks(axes)
         within_percent(grid[0])
-        grid[0].set_ylabel({"hm_pct": "Average HM in %"}.get(key, "Average accuracy in %"))
+        grid[0].set_ylabel("Average HM in %" if metric == "hm" else "Average accuracy in %")
         entries = {label: sample_line(styles[label], curve=False) for label in shown}
         legend(figure, entries, columns, "outside lower center")
         title(figure, f"{board.title}: accuracy against cost", board.miniature, absent(board, shown))

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
+from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.leaderboard.spread import spread
-from promptarena.benchmark.plots.cells import column, half_width, something, value
+from promptarena.benchmark.plots.cells import accuracies, half_width, something, value
 from promptarena.benchmark.plots.style import (
     PAGE,
     Look,
@@ -56,10 +57,10 @@ def few_shot(query: BoardQuery) -> "Figure":
         NoScoresError: There is nothing to draw.
     """
     board = query.board
-    places = sorted(query.shots)
+    places, metric = sorted(query.shots), protocol_info(query.protocol).headline
     shown = {}
-    for name, heading in (("average", "Average"), *query.datasets):
-        by_shots = {count: column(board, name, f"shots_{count}_pct") for count in places}
+    for name, heading in (("", "Average"), *query.datasets):
+        by_shots = {count: accuracies(board, metric, name, count) for count in places}
         shown[heading] = {
             row.label: [
                 (float(count), value(cells[row.label]), half_width(cells[row.label]))

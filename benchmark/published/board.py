@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from promptarena.benchmark.core.labels import Label, counted_shots
 from promptarena.benchmark.core.protocol_table import ProtocolInfo, protocol_info
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
-from promptarena.benchmark.leaderboard.selection import counted_shots, with_shots
 from promptarena.benchmark.published.distance import UNPUBLISHED, Distance, distances
 from promptarena.benchmark.published.load import Published
 from promptarena.benchmark.published.rows import AVERAGE
@@ -84,10 +84,11 @@ class _Layout:
     info: ProtocolInfo
     several: bool
 
+    def name(self, each: Distance) -> Label:
+        return replace(each.name, shots=each.shots) if self.several and not self.info.by_shots else each.name
+
     def row(self, each: Distance) -> str:
-        if self.several and not self.info.by_shots:
-            return with_shots(each.label, each.shots)
-        return each.label
+        return str(self.name(each))
 
     def key(self, each: Distance) -> str:
         return f"shots_{each.shots}" if self.info.by_shots else each.metric
@@ -98,14 +99,15 @@ class _Layout:
 
 def _table(here: Sequence[Distance], dataset: str, title: str, layout: _Layout) -> Table:
     groups = {layout.key(each): layout.group(each) for each in here}
-    rows: dict[str, list[Cell]] = {}
+    rows: dict[Label, list[Cell]] = {}
     for each in here:
-        rows.setdefault(layout.row(each), []).extend(_cells(each))
+        rows.setdefault(layout.name(each), []).extend(_cells(each))
     return Table(
         f"{dataset}-{PART}",
         title,
         tuple(column for key, group in groups.items() for column in _columns(key, group)),
-        tuple(Row(label, tuple(cells)) for label, cells in rows.items()),
+        tuple(Row(name, tuple(cells)) for name, cells in rows.items()),
+        dataset="" if dataset == AVERAGE else dataset,
     )
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
 from promptarena.benchmark.leaderboard.build import BoardQuery
-from promptarena.benchmark.leaderboard.frame import names_reading
 from promptarena.benchmark.leaderboard.model import Board, Cell
 from promptarena.benchmark.published.load import Place, Published, lookup
 from promptarena.benchmark.published.rows import AVERAGE, BACKBONES, SOURCE, STANDARD, Kind
@@ -44,7 +44,7 @@ class Distance:
     """One of our figures beside the published one.
 
     Args:
-        label: The row's label.
+        name: What tables name the method, without its number of shots.
         dataset: The card name of the scored dataset, or "average".
         metric: "base", "novel", "hm" or "accuracy".
         shots: Our number of training images per class.
@@ -56,7 +56,7 @@ class Distance:
         reason: Why there is no verdict, or why the figures are not comparable.
     """
 
-    label: str
+    name: Label
     dataset: str
     metric: str
     shots: int
@@ -66,6 +66,11 @@ class Distance:
     points: float | None = None
     allowance: float | None = None
     reason: str = ""
+
+    @property
+    def label(self) -> str:
+        """The printed name."""
+        return str(self.name)
 
     @property
     def words(self) -> str:
@@ -100,7 +105,7 @@ def distances(query: BoardQuery, published: "pd.DataFrame", *, barred: str = "")
     found: list[Distance] = []
     for count, part in _by_shots(query):
         judge = _Judge(part, barred)
-        for place, cell in _figures(part.board, protocol, count):
+        for place, cell in _figures(part.board, count):
             found.append(judge.distance(place, cell, _theirs(known, place, protocol)))
     return found
 
@@ -148,32 +153,30 @@ def _by_shots(query: BoardQuery) -> Iterator[tuple[int, BoardQuery]]:
 
 def _theirs(known: Mapping[Place, Published], place: "_Place", protocol: Protocol) -> Published | None:
     """The published figure for a place: with our shots, else with the protocol's, else with all training images."""
+    if place.name != Label(place.name.method):
+        return None  # other settings or another reading than what is published
     counts = (place.shots,) if protocol_info(protocol).by_shots else (place.shots, PUBLISHED_SHOTS, None)
-    places = [(place.label, place.dataset, place.metric, count) for count in counts]
+    places = [(place.name.method, place.dataset, place.metric, count) for count in counts]
     return next((known[each] for each in places if each in known), None)
 
 
 class _Place(NamedTuple):
-    label: str
+    name: Label
     dataset: str
     metric: str
     shots: int
 
 
-def _figures(board: Board, protocol: Protocol, count: int) -> Iterator[tuple[_Place, Cell]]:
+def _figures(board: Board, count: int) -> Iterator[tuple[_Place, Cell]]:
     """Every figure to compare, method by method."""
-    info = protocol_info(protocol)
     tables = [table for table in board.tables if table.key != "cost"]
     for line, first in enumerate(tables[0].rows):
         for table in tables:
             for column, cell in zip(table.columns, table.rows[line].cells, strict=True):
-                name = column.key.removesuffix("_pct")
-                if info.is_transfer:
-                    yield _Place(first.label, name, "accuracy", count), cell
-                elif info.by_shots:
-                    yield _Place(first.label, table.key, "accuracy", int(name.removeprefix("shots_"))), cell
-                elif column.shown:
-                    yield _Place(first.label, table.key, name, count), cell
+                if column.metric:
+                    dataset = column.dataset or table.dataset or AVERAGE
+                    shots = count if column.shots is None else column.shots
+                    yield _Place(first.name, dataset, column.metric, shots), cell
 
 
 @dataclass(frozen=True)
@@ -186,11 +189,11 @@ class _Judge:
     def distance(self, place: _Place, ours: Cell, theirs: Published | None) -> Distance:
         """A figure beside the published one, with its verdict."""
         frame = self.query.frame
-        mine = frame[(frame["protocol"] == self.query.protocol) & (frame["label"] == place.label)]
+        mine = frame[(frame["protocol"] == self.query.protocol) & (frame["label"] == str(place.name))]
         deterministic = not mine.empty and bool(mine["seed"].isna().all())
         shown = None if self.query.board.miniature else theirs
         judged = partial(Distance, *place, ours, published=shown)
-        unlike = self._unlike(place, theirs, set(mine["method"]) or {place.label}, deterministic)
+        unlike = self._unlike(place, theirs, deterministic)
         if theirs is None or unlike:
             return judged(verdict="not comparable", reason=unlike)
         if not ours.full or ours.value is None:
@@ -206,17 +209,17 @@ class _Judge:
         verdict: Verdict = "reproduced" if abs(points) <= width + EPSILON else "off"
         return judged(verdict=verdict, points=points, allowance=width)
 
-    def _unlike(self, place: _Place, theirs: Published | None, methods: set[str], deterministic: bool) -> str:
+    def _unlike(self, place: _Place, theirs: Published | None, deterministic: bool) -> str:
         """The first reason why the two figures are not comparable; empty if they are."""
         board, datasets = self.query.board, [name for name, _ in self.query.datasets]
         if board.miniature:
             return "miniature"
         if self.barred:
             return self.barred
-        if names_reading(place.label, methods):
-            return "another reading of the method"
-        if place.label not in methods:
+        if place.name.overrides:
             return "changed settings"
+        if place.name.reading:
+            return "another reading of the method"
         if theirs is None:
             return UNPUBLISHED
         if board.backbone not in ("", *BACKBONES[theirs.backbone]):

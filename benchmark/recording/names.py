@@ -3,11 +3,13 @@
 Runs recorded before are read by these names, so a name never changes. Nothing here imports MLflow.
 """
 
+import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
 
+from promptarena.benchmark.core.labels import Overrides
 from promptarena.benchmark.core.runs import Cost, Subset, Target
 
 Value = TypeVar("Value")
@@ -81,6 +83,8 @@ SUITE = _text("suite")
 PROTOCOL = _text("protocol")
 METHOD = _text("method")
 LABEL = _text("label")
+OVERRIDES: Tag[Overrides] = Tag("overrides", json.dumps, lambda text: overrides_of(json.loads(text)), "[]")
+"""Runs recorded before have no such tag, and runs whose tag would be too long; their plan has the overrides."""
 DATASET = _text("dataset")
 SUBSET = _text("subset")
 SHOTS = Tag("shots", str, int)
@@ -123,6 +127,11 @@ TRACEBACK_FILE = "traceback.txt"
 def tag_filter(*tags: tuple[Tag[str], str]) -> str:
     """The condition, in MLflow's filter language, that a run has all these tags; a value is not escaped."""
     return " AND ".join(f"tags.`{tag.name}` = '{value}'" for tag, value in tags)
+
+
+def overrides_of(pairs: Iterable[Iterable[str]]) -> Overrides:
+    """The overrides in a JSON document. Raises ValueError when they are not such."""
+    return tuple((name, value) for name, value in pairs)
 
 
 def cost_metrics(cost: Cost) -> dict[str, float]:

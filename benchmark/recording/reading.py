@@ -4,16 +4,25 @@ import json
 import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.labels import Overrides
 from promptarena.benchmark.core.runs import PlannedRun, RunResult, StoredResult
 from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.index import RecordedRun, index_of, results_of
 from promptarena.benchmark.recording.mlflow_view import VIEW_TAG, view_address
-from promptarena.benchmark.recording.schema import curves_of, planned_run, scores_of, unscored_of
+from promptarena.benchmark.recording.schema import (
+    TAG_CHARACTERS,
+    curves_of,
+    lacks_overrides,
+    planned_run,
+    scores_of,
+    unscored_of,
+)
 from promptarena.benchmark.recording.store import Store, explained
 
 if TYPE_CHECKING:
@@ -22,7 +31,6 @@ if TYPE_CHECKING:
 # MLflow's limits on one request and on one value.
 BATCH_METRICS = 1000
 BATCH_PARAMS = 100
-TAG_CHARACTERS = 8000
 PAGE_RUNS = 1000
 
 
@@ -151,9 +159,14 @@ class RecordReading(RecordAccess):
             runs = self._search(experiment, "attributes.status = 'FINISHED'") if experiment else []
         self._artifact_uris |= {run_id_of(run): run.info.artifact_uri for run in runs}
         requested = None if keys is None else set(keys)
-        return results_of(
+        results = results_of(
             run for run in runs if requested is None or run.data.tags.get(names.RUN_KEY.name) in requested
         )
+        lacking = {run_id_of(run) for run in runs if lacks_overrides(run)}
+        return [
+            replace(result, overrides=self._planned_overrides(result.run_id)) if result.run_id in lacking else result
+            for result in results
+        ]
 
     def recall(self, run_id: str) -> Recalled:
         """The plan and the result of a finished run, as `begin` and `finish` got them. Raises UserError when its
@@ -185,6 +198,17 @@ class RecordReading(RecordAccess):
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"the artifacts of run {run_id} lack or garble {error}; delete it in MLflow to have it run again"
+            ) from error
+
+    def _planned_overrides(self, run_id: str) -> Overrides:
+        """What the user changed, from the run's plan."""
+        with tempfile.TemporaryDirectory() as folder:
+            plan = self.artifact(run_id, names.PLAN_FILE, Path(folder)).read_text()
+        try:
+            return planned_run(json.loads(plan)).spec.overrides
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{names.PLAN_FILE} of run {run_id} lacks or garbles {error}; delete it in MLflow to have it run again"
             ) from error
 
     def artifacts(self, run_id: str) -> frozenset[str]:

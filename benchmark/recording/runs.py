@@ -20,7 +20,6 @@ from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.index import RecordedRun
 from promptarena.benchmark.recording.owner import Owner
 from promptarena.benchmark.recording.reading import (
-    TAG_CHARACTERS,
     RecordReading,
     json_of,
     milliseconds,
@@ -28,6 +27,7 @@ from promptarena.benchmark.recording.reading import (
     write_bytes,
 )
 from promptarena.benchmark.recording.schema import (
+    TAG_CHARACTERS,
     check_result,
     metrics_of,
     params_of,

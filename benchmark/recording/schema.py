@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 PARAM_CHARACTERS = 6000
+TAG_CHARACTERS = 8000
+"""MLflow's limit on the text of a tag."""
 
 
 def run_name(spec: RunSpec) -> str:
@@ -39,6 +41,7 @@ def tags_of(spec: RunSpec, backbone_name: str, miniature: bool) -> dict[str, str
         **names.PROTOCOL.of(spec.protocol),
         **names.METHOD.of(spec.method),
         **names.LABEL.of(spec.label),
+        **_overrides_tag(spec),
         **names.DATASET.of(spec.dataset),
         **names.SUBSET.of(spec.subset),
         **names.SHOTS.of(spec.shots),
@@ -46,6 +49,18 @@ def tags_of(spec: RunSpec, backbone_name: str, miniature: bool) -> dict[str, str
         **names.BACKBONE.of(backbone_name),
         **names.MINIATURE.of(miniature),
     }
+
+
+def _overrides_tag(spec: RunSpec) -> dict[str, str]:
+    """No tag where it would be cut: `lacks_overrides` then holds, as for runs recorded before there was such a tag."""
+    tag = names.OVERRIDES.of(spec.overrides)
+    return {} if any(len(text) > TAG_CHARACTERS for text in tag.values()) else tag
+
+
+def lacks_overrides(run: "Run") -> bool:
+    """Whether a run's tags leave out what the user changed, so that its plan has to be read."""
+    tags = run.data.tags
+    return names.OVERRIDES.name not in tags and tags.get(names.LABEL.name) != tags.get(names.METHOD.name)
 
 
 def plan_document(planned: PlannedRun) -> dict[str, Any]:
@@ -64,7 +79,7 @@ def planned_run(document: Mapping[str, Any]) -> PlannedRun:
     """The plan that `plan_document` wrote. Raises KeyError or TypeError when it is not one."""
     spec = dict(document["spec"])
     spec["targets"] = tuple(Target(**target) for target in spec["targets"])
-    spec["overrides"] = tuple((name, value) for name, value in spec["overrides"])
+    spec["overrides"] = names.overrides_of(spec["overrides"])
     return PlannedRun(**{**document, "spec": RunSpec(**spec)})
 
 
@@ -152,7 +167,7 @@ def stored_result(run: "Run") -> StoredResult:
             suite=names.SUITE.read(tags),
             protocol=names.PROTOCOL.read(tags),
             method=names.METHOD.read(tags),
-            label=names.LABEL.read(tags),
+            overrides=names.OVERRIDES.read(tags),
             dataset=names.DATASET.read(tags),
             shots=names.SHOTS.read(tags),
             seed=names.SEED.read(tags),

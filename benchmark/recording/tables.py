@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from promptarena.benchmark.core.keys import digest
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.mlflow_view import VIEW_TAG, view_state
 from promptarena.benchmark.recording.reading import (
-    TAG_CHARACTERS,
     RecordAccess,
     milliseconds,
     run_id_of,
     write_bytes,
 )
+from promptarena.benchmark.recording.schema import TAG_CHARACTERS
 from promptarena.benchmark.recording.store import explained
 
 
@@ -40,8 +41,8 @@ class RecordTables(RecordAccess):
             }
             return self._create(experiment, tags, f"comparison {comparison_key[:8]}")
 
-    def method_run(self, comparison_id: str, label: str) -> str:
-        """Run id of the method `label` under a comparison; made on first use."""
+    def method_run(self, comparison_id: str, method: Label) -> str:
+        """Run id of the method under a comparison; made on first use."""
         with explained("record the method"), self._store.lock:
             comparison = self._client.get_run(comparison_id)
             experiment = comparison.info.experiment_id
@@ -50,32 +51,32 @@ class RecordTables(RecordAccess):
                 names.tag_filter((names.PARENT, comparison_id), (names.LEVEL, "method")),
             )
             for child in children:
-                if names.LABEL.read(child.data.tags) == label:
+                if names.LABEL.read(child.data.tags) == str(method):
                     return run_id_of(child)
             tags = {
                 **names.LEVEL.of("method"),
                 **names.SUITE.of(names.SUITE.read(comparison.data.tags)),
-                **names.METHOD.of(label.partition("(")[0]),
-                **names.LABEL.of(label),
+                **names.METHOD.of(method.method),
+                **names.LABEL.of(str(method)),
                 **names.PARENT.of(comparison_id),
             }
-            return self._create(experiment, tags, label)
+            return self._create(experiment, tags, str(method))
 
     def log_tables(
         self,
         comparison_id: str,
         tables: Mapping[str, str | bytes],
-        headline: Mapping[str, Mapping[str, float]],
+        headline: Mapping[Label, Mapping[str, float]],
         draw: Callable[[], Mapping[str, bytes]] = dict,
     ) -> None:
         """Keep a comparison's tables and mark it finished; adds nothing when these very tables are already there.
 
-        `tables` maps file names ("base-to-novel.md") to their content, `headline` labels to named means, which become
+        `tables` maps file names ("base-to-novel.md") to their content, `headline` methods to named means, which become
         metrics of the method runs (so MLflow can sort by them) and one table in MLflow's own viewer. `draw` makes the
         figures that go with the tables, by name; it is asked only when there is something to keep.
         """
         contents = {name: text.encode() if isinstance(text, str) else text for name, text in tables.items()}
-        content_key = digest({name: content.hex() for name, content in contents.items()}, headline)
+        content_key = digest({name: content.hex() for name, content in contents.items()}, _printed(headline))
         if self._has_tables(comparison_id, content_key):
             return
         figures = draw()
@@ -127,16 +128,16 @@ class RecordTables(RecordAccess):
             if files:
                 self._client.log_artifacts(run_id, folder, place)
 
-    def _log_headline(self, comparison_id: str, headline: Mapping[str, Mapping[str, float]], name: str) -> None:
+    def _log_headline(self, comparison_id: str, headline: Mapping[Label, Mapping[str, float]], name: str) -> None:
         from mlflow.entities import Metric
 
         columns = sorted({metric for means in headline.values() for metric in means})
         if columns and name not in {file.path for file in self._client.list_artifacts(comparison_id, "tables")}:
-            table: dict[str, list[Any]] = {"method": list(headline)}
+            table: dict[str, list[Any]] = {"method": list(_printed(headline))}
             table |= {column: [means.get(column) for means in headline.values()] for column in columns}
             self._client.log_table(comparison_id, table, name)
-        for label, means in headline.items():
-            method_id = self.method_run(comparison_id, label)
+        for method, means in headline.items():
+            method_id = self.method_run(comparison_id, method)
             stored = self._client.get_run(method_id).data.metrics
             now = milliseconds()
             self._log(
@@ -147,3 +148,7 @@ class RecordTables(RecordAccess):
             experiment = self._client.get_experiment(self._client.get_run(comparison_id).info.experiment_id)
             view = view_state(columns, experiment.tags.get(VIEW_TAG))
             self._client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, view)
+
+
+def _printed(headline: Mapping[Label, Mapping[str, float]]) -> dict[str, Mapping[str, float]]:
+    return {str(method): means for method, means in headline.items()}

@@ -106,12 +106,12 @@ def report_page(
         lstrip_blocks=True,
     )
     shared, differing = facts(runs)
-    boards = [board for section in sections for board in (section.board, *section.further)]
+    boards = [board for section in sections for board in section.boards]
     return templates.get_template(TEMPLATE).render(
         layout=layout,
         title=title or f"Suite {layout.name}",
         miniature=any(board.miniature for board in boards),
-        chapters=[_chapter(section, layout) for section in sections],
+        chapters=[_chapter(section) for section in sections],
         missing=[(section.board.title, section.board.notes) for section in sections if section.board.notes],
         notes=list(notes),
         labels=list(dict.fromkeys(row.label for section in sections for row in section.board.tables[0].rows)),
@@ -125,20 +125,19 @@ def report_page(
     )
 
 
-def _chapter(section: Section, layout: SuiteLayout) -> Chapter:
+def _chapter(section: Section) -> Chapter:
     board = section.board
     words = {**_ALT, section.protocol: _SHOTS}
+    figures = {Path(name).stem: svg for name, svg in section.figures("svg").items()}
     pictures = tuple(
         Picture(_data("image/svg+xml", svg), f"{words.get(stem, stem)}. {board.title}; the tables have the values.")
-        for stem, svg in section.figures.items()
+        for stem, svg in figures.items()
     )
-    return Chapter(
-        section.protocol, _part(board, layout), tuple(_part(each, layout) for each in section.further), pictures
-    )
+    return Chapter(section.protocol, _part(board), tuple(map(_part, section.further)), pictures)
 
 
-def _part(board: Board, layout: SuiteLayout) -> Part:
-    return Part(board, tuple(sheets(board, layout.titles)))
+def _part(board: Board) -> Part:
+    return Part(board, tuple(sheets(board)))
 
 
 def _download(name: str, format: Format, boards: Sequence[Board]) -> Download:

@@ -1,16 +1,10 @@
 """Boards as the values that fill the report's page."""
 
-import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from promptarena.benchmark.leaderboard.formats.cell_text import shown, visible
+from promptarena.benchmark.leaderboard.formats.cell_text import figure_and_spread, visible
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Mark, Table, Unit
-
-_OF_A_DATASET = re.compile(r"(.+)_(?:pct|published_pct|distance_points|difference_points)")
-"""The key of a column whose figures are of one dataset."""
-_NUMBER = re.compile(r"<?([+-]?\d+(?:\.\d+)?)")
-"""The number at the beginning of a note, to sort by."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ class Entry:
         text: The figure.
         spread: The standard deviation over seeds; empty without one.
         mark: Whether it is the best or second best of its column.
-        sort: What to sort by: an unrounded number where there is one; empty for a missing figure without a note.
+        sort: What to sort by: the unrounded number, else the note that is printed in its place.
         hint: The tooltip.
         dataset: The card name if the figure is of one dataset, otherwise empty.
     """
@@ -71,19 +65,13 @@ class Sheet:
     lines: tuple[Line, ...]
 
 
-def sheets(board: Board, datasets: Collection[str]) -> list[Sheet]:
-    """The board's tables for the page.
-
-    Args:
-        board: The board.
-        datasets: The card names that tables and columns may belong to.
-    """
-    return [_sheet(visible(table), board.part, datasets) for table in board.tables]
+def sheets(board: Board) -> list[Sheet]:
+    """The board's tables for the page."""
+    return [_sheet(visible(table)) for table in board.tables]
 
 
-def _sheet(table: Table, part: str, datasets: Collection[str]) -> Sheet:
-    name = table.key.removesuffix(f"-{part}") if part else table.key
-    heads = tuple(_head(column, datasets) for column in table.columns)
+def _sheet(table: Table) -> Sheet:
+    heads = tuple(Head(column.title, column.unit, column.dataset) for column in table.columns)
     lines = tuple(
         Line(
             row.label,
@@ -96,13 +84,7 @@ def _sheet(table: Table, part: str, datasets: Collection[str]) -> Sheet:
     )
     grouped = any(column.group for column in table.columns)
     groups = tuple(_groups(table.columns)) if grouped else ()
-    return Sheet(table.key, table.title, name if name in datasets else "", groups, heads, lines)
-
-
-def _head(column: Column, datasets: Collection[str]) -> Head:
-    found = _OF_A_DATASET.fullmatch(column.key)
-    name = found[1] if found else ""
-    return Head(column.title, column.unit, name if name in datasets else "")
+    return Sheet(table.key, table.title, table.dataset, groups, heads, lines)
 
 
 def _groups(columns: tuple[Column, ...]) -> Iterator[Group]:
@@ -119,15 +101,9 @@ def _groups(columns: tuple[Column, ...]) -> Iterator[Group]:
 
 
 def _entry(cell: Cell, unit: Unit, dataset: str) -> Entry:
-    text, *spread = shown(cell, unit).split(" ±")
-    return Entry(text, spread[0] if spread else "", cell.mark, _sort(cell), _hint(cell), dataset)
-
-
-def _sort(cell: Cell) -> str:
-    if cell.value is not None:
-        return repr(cell.value)
-    found = _NUMBER.match(cell.note)
-    return found[1] if found else cell.note
+    text, spread = figure_and_spread(cell, unit)
+    sort = cell.note if cell.value is None else repr(cell.value)
+    return Entry(text, spread, cell.mark, sort, _hint(cell), dataset)
 
 
 def _hint(cell: Cell) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, protocol_info
 from promptarena.benchmark.core.suite_layout import SuiteLayout
 
@@ -214,9 +215,8 @@ def _part(run: Run, name: str) -> Mapping[str, Any]:
 
 def _label(run: Run) -> str:
     spec = _part(run, "spec")
-    changed = ", ".join(f"{name}={value}" for name, value in spec.get("overrides") or ())
-    method = str(spec.get("method", ""))
-    return str(spec.get("label") or (f"{method}({changed})" if changed else method))
+    overrides = tuple((str(name), str(value)) for name, value in spec.get("overrides") or ())
+    return str(Label(str(spec.get("method", "")), overrides))
 
 
 def _text(value: Any) -> str:

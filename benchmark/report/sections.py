@@ -1,10 +1,14 @@
-"""What a report shows of each protocol: its leaderboard, statistics, distances to published figures, and plots."""
+"""All that is made of a protocol's results: its leaderboard, statistics, distances to published figures, and plots.
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+The commands `leaderboard`, `compare` and `report` all show these sections.
+"""
 
-from promptarena.benchmark.core.errors import UserError
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from promptarena.benchmark.core.errors import unknown
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
 from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.core.suite_layout import SuiteLayout
@@ -12,7 +16,7 @@ from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.plots.all_figures import every_figure
-from promptarena.benchmark.plots.style import rendered
+from promptarena.benchmark.plots.style import Format, rendered
 from promptarena.benchmark.published.board import distance_board
 from promptarena.benchmark.statistics.board import statistics_board
 
@@ -20,112 +24,120 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Section:
-    """A protocol in a report.
+    """A protocol with all that is made of its results.
 
     Args:
-        protocol: The protocol's name.
-        board: Its leaderboard.
-        further: The boards derived from it.
-        figures: SVG plots, by the name of their file without its ending.
+        query: Which leaderboard. The section's boards and plots are made from it, so the leaderboard is built once.
+        further: The boards derived from the leaderboard.
+        reference: The label of the method that the others are compared with; empty: none.
     """
 
-    protocol: Protocol
-    board: Board
+    query: BoardQuery
     further: tuple[Board, ...] = ()
-    figures: Mapping[str, bytes] = field(default_factory=dict)
+    reference: str = ""
+
+    @property
+    def protocol(self) -> Protocol:
+        """The protocol's name."""
+        return self.query.protocol
+
+    @property
+    def board(self) -> Board:
+        """The leaderboard."""
+        return self.query.board
+
+    @property
+    def boards(self) -> tuple[Board, ...]:
+        """The leaderboard and the boards derived from it."""
+        return (self.board, *self.further)
+
+    def figures(self, *formats: Format) -> dict[str, bytes]:
+        """Draw the plots.
+
+        Args:
+            formats: The formats of the files.
+
+        Returns:
+            The files by name, such as "plane.svg".
+        """
+        return {
+            f"{stem}.{format}": rendered(figure, format)
+            for stem, figure in every_figure(self.query, reference=self.reference).items()
+            for format in formats
+        }
 
 
-def sections_of(
-    layout: SuiteLayout,
-    results: Sequence[StoredResult],
-    *,
-    protocols: Sequence[Protocol] = tuple(PROTOCOLS),
-    datasets: Sequence[str] = (),
-    reference: str = "",
-    published: "pd.DataFrame | None" = None,
-) -> tuple[list[Section], list[str]]:
-    """Build a section for each protocol that has results.
+class Selection(TypedDict, total=False):
+    """Which results to show.
+
+    Args:
+        protocols: The protocols to show; default: all that have results.
+        methods: The rows to show, by the method's name or label; default: all.
+        labels: The expected rows, so that missing ones show.
+        seeds: The expected seeds, so that missing ones show.
+        datasets: The columns to show; default: all of the suite.
+        shots: The columns of the few-shot protocol, in training images per class; default: the suite's.
+        published: Published figures; each leaderboard is followed by a board of distances to them. Default: none.
+        reference: The label of a method that the others are compared with, in the protocols in which it has results.
+    """
+
+    protocols: Sequence[Protocol]
+    methods: Sequence[str]
+    labels: Sequence[Label]
+    seeds: Sequence[int]
+    datasets: Sequence[str]
+    shots: Sequence[int]
+    published: "pd.DataFrame | None"
+    reference: str
+
+
+def sections_of(layout: SuiteLayout, results: Sequence[StoredResult], **selection: Unpack[Selection]) -> list[Section]:
+    """Build the leaderboards of a suite, each with its statistics and the distances to published figures.
 
     Args:
         layout: The suite's datasets and titles.
         results: Recorded results of this suite.
-        protocols: The protocols to show, in this order.
-        datasets: The columns to show; empty: all.
-        reference: A method that the statistics compare all others with, where it has results; empty: none.
-        published: Published figures to give distances to; None: no distances.
+        selection: See `Selection`.
 
     Returns:
-        The sections, and lines on what was left out and why. A faulty result is left out; it raises no error.
+        The sections, in the order of the protocols. A protocol for which the suite has no dataset has none.
+
+    Raises:
+        UserError: A method has no results, or runs must not be mixed (see `unmixed`).
     """
-    made: list[Section] = []
-    refused: list[str] = []
-    for protocol in protocols:
-        ours = [result for result in results if result.protocol == protocol]
-        if not ours:
-            continue
-        frame, left_out = _sound(ours)
-        refused += [f"{protocol}: left out: {reason}" for reason in left_out]
-        columns = layout.columns(protocol, datasets)
-        if frame is None or not columns:
-            continue
-        try:
-            section = _section(layout, frame, protocol, columns, reference, published)
-        except UserError as error:
-            refused.append(f"{protocol}: left out: {error}")
-            continue
-        if section.board.tables[0].rows:
-            made.append(section)
-    return made, refused
+    methods, protocols = selection.get("methods", ()), selection.get("protocols", ())
+    frame = tidy(of_methods(methods, results) if methods and results else results)
+    read = {result.name: dict.fromkeys(score.reading for score in result.scores) for result in results}
+    labels = [
+        replace(label, reading=reading)
+        for label in selection.get("labels", ())
+        for reading in {"": None} | read.get(label, {})
+    ]
+    seeds, few = selection.get("seeds", ()), selection.get("shots", ()) or layout.few_shot_shots
+    queries = [
+        BoardQuery(frame, protocol, layout.columns(protocol, selection.get("datasets", ())), labels, seeds, few)
+        for protocol in protocols or [protocol for protocol in PROTOCOLS if (frame["protocol"] == protocol).any()]
+    ]
+    reference, published = selection.get("reference", ""), selection.get("published")
+    return [_section(layout, query, reference, published) for query in queries if query.datasets]
 
 
-def _section(
-    layout: SuiteLayout,
-    frame: "pd.DataFrame",
-    protocol: Protocol,
-    columns: Sequence[tuple[str, str]],
-    reference: str,
-    published: "pd.DataFrame | None",
-) -> Section:
-    query = BoardQuery(frame, protocol, columns, shots=layout.few_shot_shots)
-    known = reference if (frame["label"] == reference).any() else ""
+def _section(layout: SuiteLayout, query: BoardQuery, reference: str, published: "pd.DataFrame | None") -> Section:
+    frame = query.frame
+    scored = ((frame["protocol"] == query.protocol) & (frame["label"] == reference)).any()
+    known = reference if scored else ""
     further = [statistics_board(query, reference=known)]
     if published is not None:
         further.append(distance_board(query, published, barred=layout.barred))
-    figures = {stem: rendered(figure, "svg") for stem, figure in every_figure(query, reference=known).items()}
-    return Section(protocol, query.board, tuple(further), figures)
+    return Section(query, tuple(further), known)
 
 
-def _sound(results: Sequence[StoredResult]) -> "tuple[pd.DataFrame | None, list[str]]":
-    """The tidy frame without the results that it refuses, and the refusals; no frame if everything is refused."""
-    try:
-        return tidy(results), []
-    except UserError:
-        refused: list[str] = []
-    # First each run by itself, then each method: so one faulty run costs neither its method's other runs nor other
-    # methods.
-    sound = _accepted(results, lambda result: result.run_id, refused)
-    sound = _accepted(sound, lambda result: result.label, refused)
-    try:
-        return tidy(sound) if sound else None, refused
-    except UserError as error:
-        return None, [*refused, str(error)]
-
-
-def _accepted(
-    results: Sequence[StoredResult], name: Callable[[StoredResult], str], refused: list[str]
-) -> list[StoredResult]:
-    """The results of the groups, by name, that `tidy` accepts by themselves; the reasons for others go to `refused`."""
-    groups: dict[str, list[StoredResult]] = {}
-    for result in results:
-        groups.setdefault(name(result), []).append(result)
-    kept = []
-    for group in groups.values():
-        try:
-            tidy(group)
-        except UserError as error:
-            refused.append(str(error))
-        else:
-            kept += group
-    return kept
+def of_methods(methods: Sequence[str], results: Sequence[StoredResult]) -> list[StoredResult]:
+    """The results of these methods, by name or label. Raises UserError for a method without results."""
+    known = {result.method for result in results} | {result.label for result in results}
+    for name in methods:
+        if name not in known:
+            raise unknown("recorded method", name, known)
+    return [result for result in results if result.method in methods or result.label in methods]

@@ -166,8 +166,8 @@ def run_comparison(
     suite = comparison.suite
     comparison_id = record_comparison(comparison, record)
     parents = {
-        label: ParentRuns(comparison_id, record.method_run(comparison_id, label))
-        for label in dict.fromkeys(run.spec.label for run in comparison.runs)
+        name: ParentRuns(comparison_id, record.method_run(comparison_id, name))
+        for name in dict.fromkeys(run.spec.name for run in comparison.runs)
     }
     backbone = suite.backbone.architecture or Path(suite.backbone.weights or "").stem
     failures: list[tuple[PlannedRun, RunFailedError]] = []
@@ -180,7 +180,7 @@ def run_comparison(
         for event in events:
             match event:
                 case Started(run):
-                    ids[run.key] = record.begin(run, parents[run.spec.label], backbone, suite.miniature)
+                    ids[run.key] = record.begin(run, parents[run.spec.name], backbone, suite.miniature)
                     reporter.started(run)
                 case EpochDone(run, curve):
                     record.log_epochs(ids[run.key], [curve])

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from promptarena.benchmark.core.errors import unknown
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.captions import MINIATURE
@@ -14,9 +14,6 @@ from promptarena.benchmark.statistics.ranks import Ranked, Ranking, rank
 from promptarena.benchmark.statistics.scores import NoScoresError, Scores, read_scores
 from promptarena.benchmark.statistics.sentences import against_words, first_two, ranking_words, words
 from promptarena.benchmark.statistics.significance import ALPHA
-
-if TYPE_CHECKING:
-    pass
 
 PART = "statistics"
 """The `part` of these boards in file names and data formats."""
@@ -63,16 +60,15 @@ def statistics_board(query: BoardQuery, *, reference: str = "") -> Board:
         else:
             said[key] = ranking_words(rankings[key])
     pairs = [] if reference or first not in rankings else [first_two(rankings[first])]
-    tables = [_ranks(every, rankings, [row.label for row in board.tables[0].rows])]
+    names = {row.label: row.name for row in board.tables[0].rows}
+    tables = [_ranks(every, rankings, names)]
     captions = [f"{board.title}, suite {board.suite or 'unknown'}: what the figures allow to say."]
     captions.append(_RANKS.format(alpha=ALPHA))
     if reference:
         if not any(_known(scores, reference) for scores in every.values()):
-            raise unknown(
-                f"method with {query.protocol} results", reference, {row.label for row in board.tables[0].rows}
-            )
+            raise unknown(f"method with {query.protocol} results", reference, names)
         compared = {key: _compared(scores, reference) for key, scores in every.items()}
-        tables += [_against(every, compared, reference), _by_dataset(every, compared, reference)]
+        tables += [_against(every, compared, reference, names), _by_dataset(every, compared, reference, names)]
         captions.append(_AGAINST.format(reference=reference, alpha=ALPHA))
         pairs = against_words(compared[first]) if compared[first] else [f"Nothing can be compared with {reference}."]
     return replace(
@@ -108,9 +104,9 @@ def _headline(every: Mapping[str, Scores]) -> str:
     return max(scored, key=lambda key: every[key].shots, default=next(iter(every)))
 
 
-def _ranks(every: Mapping[str, Scores], rankings: Mapping[str, Ranking], labels: Sequence[str]) -> Table:
+def _ranks(every: Mapping[str, Scores], rankings: Mapping[str, Ranking], names: Mapping[str, Label]) -> Table:
     columns: list[Column] = []
-    cells: dict[str, list[Cell]] = {label: [] for label in _ordered(rankings, every, labels)}
+    cells: dict[str, list[Cell]] = {label: [] for label in _ordered(rankings, every, list(names))}
     for key, scores in every.items():
         group = _capital(scores.words)
         columns += [
@@ -122,7 +118,7 @@ def _ranks(every: Mapping[str, Scores], rankings: Mapping[str, Ranking], labels:
         by_label = {each.label: each for each in ranking.methods} if ranking else {}
         for label, row in cells.items():
             row += _rank_cells(ranking, by_label[label]) if ranking and label in by_label else [Cell(), Cell(), Cell()]
-    rows = tuple(Row(label, tuple(row)) for label, row in cells.items())
+    rows = tuple(Row(names[label], tuple(row)) for label, row in cells.items())
     return Table("ranks", "Mean ranks over datasets", tuple(columns), rows)
 
 
@@ -143,7 +139,12 @@ def _rank_cells(ranking: Ranking, method: Ranked) -> list[Cell]:
     ]
 
 
-def _against(every: Mapping[str, Scores], compared: Mapping[str, Sequence[PairedComparison]], reference: str) -> Table:
+def _against(
+    every: Mapping[str, Scores],
+    compared: Mapping[str, Sequence[PairedComparison]],
+    reference: str,
+    names: Mapping[str, Label],
+) -> Table:
     columns = [
         column
         for key, scores in every.items()
@@ -156,7 +157,7 @@ def _against(every: Mapping[str, Scores], compared: Mapping[str, Sequence[Paired
     ]
     found = {key: {each.first: each for each in comparisons} for key, comparisons in compared.items()}
     rows = tuple(
-        Row(label, tuple(cell for key in every for cell in _comparison_cells(found[key].get(label))))
+        Row(names[label], tuple(cell for key in every for cell in _comparison_cells(found[key].get(label))))
         for label in _unique(each.first for comparisons in compared.values() for each in comparisons)
     )
     return Table("against", f"Differences from {reference}", tuple(columns), rows)
@@ -183,16 +184,21 @@ def _comparison_cells(comparison: PairedComparison | None) -> list[Cell]:
 
 
 def _by_dataset(
-    every: Mapping[str, Scores], compared: Mapping[str, Sequence[PairedComparison]], reference: str
+    every: Mapping[str, Scores],
+    compared: Mapping[str, Sequence[PairedComparison]],
+    reference: str,
+    names: Mapping[str, Label],
 ) -> Table:
     key = _headline(every)
     scores = every[key]
-    columns = tuple(Column(f"{name}_difference_points", title, "points") for name, title in scores.datasets)
+    columns = tuple(
+        Column(f"{name}_difference_points", title, "points", dataset=name) for name, title in scores.datasets
+    )
     rows = []
     for comparison in compared[key]:
         by_name = {each.dataset: each for each in comparison.datasets}
         cells = (_difference_cell(by_name.get(name)) for name, _ in scores.datasets)
-        rows.append(Row(comparison.first, tuple(cells)))
+        rows.append(Row(names[comparison.first], tuple(cells)))
     title = f"Differences from {reference} in {scores.words}, by dataset"
     return Table("against-datasets", title, columns, tuple(rows))
 

@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from promptarena.benchmark.core.errors import UserError, unknown
+from promptarena.benchmark.core.labels import counted_shots
 from promptarena.benchmark.core.protocol_table import Metric, Protocol, protocol_info
 from promptarena.benchmark.leaderboard.aggregate import Seed
 from promptarena.benchmark.leaderboard.build import BoardQuery
-from promptarena.benchmark.leaderboard.frame import names_reading
 from promptarena.benchmark.leaderboard.selection import protocol_rows
-
-if TYPE_CHECKING:
-    pass
 
 _WORDS: Mapping[Metric, str] = {
     "hm": "HM",
@@ -81,8 +78,7 @@ class Scores:
     @property
     def words(self) -> str:
         """What is scored, after "points": `HM`, `accuracy at 16 shots`."""
-        plural = "" if self.shots == 1 else "s"
-        return _WORDS[self.metric] + (f" at {self.shots} shot{plural}" if self.shots else "")
+        return _WORDS[self.metric] + (f" at {counted_shots(self.shots)}" if self.shots else "")
 
 
 def read_scores(
@@ -117,9 +113,7 @@ def read_scores(
     if seeds:
         ours = ours[ours["seed"].isna() | ours["seed"].isin(list(seeds))]
     if labels:
-        ours = ours[ours["plain_label"].isin(list(labels))]
-    drawn = set(ours["plain_label"])
-    ours = ours.assign(reading=[names_reading(label, drawn) for label in ours["plain_label"]])
+        ours = ours[ours["plain_label"].isin(list(map(str, labels)))]
     at = (shots if shots is not None else max(picked.taught, default=0)) if info.by_shots else 0
     if info.by_shots:
         ours = ours[ours["shots"] == at]
@@ -133,7 +127,7 @@ def read_scores(
         metric=chosen,
         datasets=tuple(datasets),
         cells=_cells(rows, _SUBSETS[chosen]),
-        readings=frozenset(row["label"] for row in rows if row["reading"]),
+        readings=frozenset(row["label"] for row in rows if picked.name(row).reading),
         named=named,
         shots=at,
         miniature=bool(ours["miniature"].any()),

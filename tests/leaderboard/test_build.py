@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import t as student_t
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.runs import Cost, StoredResult, StoredScore, Target
 from promptarena.benchmark.leaderboard.aggregate import Aggregate, average, harmonic
 from promptarena.benchmark.leaderboard.build import BoardQuery, leaderboard
@@ -35,7 +36,6 @@ def results_of(
                 "suite": "mini",
                 "protocol": protocol,
                 "method": label,
-                "label": label,
                 "dataset": dataset,
                 "shots": 16,
                 "seed": seed,
@@ -137,7 +137,7 @@ def test_order_of_rows_changes_nothing() -> None:
 
 
 def test_tables_follow_the_order_of_the_suite_average_first_and_cost_last() -> None:
-    board = BoardQuery(tidy([]), "base-to-novel", DATASETS, labels=["coop"]).board
+    board = BoardQuery(tidy([]), "base-to-novel", DATASETS, labels=[Label("coop")]).board
     assert [table.key for table in board.tables] == ["average", "imagenet", "dtd", "eurosat", "cost"]
     assert [table.title for table in board.tables][:2] == ["Average over 3 datasets", "ImageNet"]
 
@@ -159,7 +159,7 @@ def test_a_hole_stays_a_hole() -> None:
         assert (hole.value, hole.filled, hole.expected, hole.parts) == (None, 2, 3, "datasets")
     assert cell(board, "average", "maple", "base_pct").full
     assert board.notes == ("coop: 2 of 6 figures incomplete (DTD base, DTD novel): runs are missing",)
-    assert set(board.headline()) == {"maple"}
+    assert set(board.headline()) == {Label("maple")}
 
 
 def test_a_hole_may_say_why() -> None:
@@ -176,12 +176,12 @@ def test_a_hole_may_say_why() -> None:
         assert cell(board, "average", "linear-probe", column).reason == reason
     (note,) = board.notes
     assert note == f"linear-probe: 3 of 6 figures incomplete (ImageNet novel, DTD novel, EuroSAT novel): {reason}"
-    assert board.headline() == {"linear-probe": {"base-to-novel/base_pct": 50.0}}
+    assert board.headline() == {Label("linear-probe"): {"base-to-novel/base_pct": 50.0}}
 
 
 def test_a_method_without_results_is_a_row_of_holes() -> None:
     frame = tidy(results_of(("coop", name, 1, sides(name, 500, 400)) for name, _ in DATASETS))
-    board = BoardQuery(frame, "base-to-novel", DATASETS, labels=["maple", "coop"]).board
+    board = BoardQuery(frame, "base-to-novel", DATASETS, labels=[Label("maple"), Label("coop")]).board
     assert [row.label for row in board.tables[0].rows] == ["maple", "coop"]
     assert cell(board, "average", "maple", "base_pct").value is None
     assert "maple: 6 of 6 figures incomplete" in board.notes[0]
@@ -246,7 +246,7 @@ def test_transfer_averages_leave_the_source_out(protocol: Any) -> None:
     assert [column.title for column in table.columns] == ["ImageNet", "DTD", "EuroSAT", "Average"]
     assert [column.group for column in table.columns] == ["Source", "Target", "Target", ""]
     assert [shown.value for shown in table.rows[0].cells] == [90.0, 40.0, 60.0, 50.0]
-    assert board.headline() == {"coop": {f"{protocol}/average_pct": 50.0}}
+    assert board.headline() == {Label("coop"): {f"{protocol}/average_pct": 50.0}}
 
 
 def test_few_shot_has_a_column_per_number_of_shots() -> None:
@@ -340,7 +340,7 @@ def test_numbers_of_shots_are_rows_of_their_own_outside_few_shot() -> None:
         for shots, right in ((4, 50), (16, 70))
         for result in results_of([("coop", "dtd", 1, sides("dtd", right, 10, 100))], shots=shots, run_id=f"run{shots}")
     ]
-    board = BoardQuery(tidy(runs), "base-to-novel", [("dtd", "DTD")], labels=["coop"]).board
+    board = BoardQuery(tidy(runs), "base-to-novel", [("dtd", "DTD")], labels=[Label("coop")]).board
     assert [row.label for row in board.tables[0].rows] == ["coop (4 shots)", "coop (16 shots)"]
     assert cell(board, "dtd", "coop (4 shots)", "base_pct").value == 50.0
     assert "4, 16 training images per class" in board.caption

@@ -39,7 +39,6 @@ def run(
         suite="small",
         protocol="base-to-novel",
         method=label,
-        label=label,
         dataset=dataset,
         shots=16,
         seed=seed,

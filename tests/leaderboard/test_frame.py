@@ -20,7 +20,7 @@ RESULT = StoredResult(
     suite="mini",
     protocol="base-to-novel",
     method="coop",
-    label="coop(n_ctx=16)",
+    overrides=(("n_ctx", "16"),),
     dataset="dtd",
     shots=16,
     seed=1,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from score_frames import DATASETS, drawn_frame, frame_of
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.leaderboard.build import BoardQuery, leaderboard
 from promptarena.benchmark.leaderboard.selection import protocol_rows
@@ -39,10 +40,9 @@ def leaderboards_figures(frame: pd.DataFrame, protocol: Protocol, datasets: Any)
     for table in board.tables[:-1]:
         for row in table.rows:
             for column, cell in zip(table.columns, row.cells, strict=True):
-                name = column.key.removesuffix("_pct")
-                dataset, side = (table.key, name) if table.key in columns else (name, "all")
+                dataset, side = column.dataset or table.dataset, column.metric or ""
                 if dataset in columns and side != "hm" and cell.value is not None:
-                    found[row.label, dataset, side.replace("shots_16", "all")] = cell.value
+                    found[row.label, dataset, "all" if side == "accuracy" else side] = cell.value
     return found
 
 
@@ -96,6 +96,8 @@ def test_leaderboard_and_statistics_rest_on_the_same_rows(protocol: Protocol, ch
     frame = drawn_frame(np.random.default_rng(1), ["a", "b", "zeroshot"], protocol, datasets=3, seeds=(1, 2))
     for place, (column, value) in changed:
         frame.loc[place % len(frame), column] = value
+        if column == "label":
+            frame.loc[place % len(frame), "method"] = value
     transfer = protocol in ("cross-dataset", "domain-generalization")
     datasets = TITLED if transfer else TITLED[1:]
     ours, theirs = leaderboards_figures(frame, protocol, datasets), statistics_figures(frame, protocol, datasets)
@@ -150,6 +152,12 @@ def test_two_runs_of_one_score_are_refused() -> None:
 def test_methods_without_results_are_spelt_like_those_with_several_numbers_of_shots() -> None:
     frame = drawn_frame(np.random.default_rng(1), ["a"], datasets=2, shots=(1, 16))
     rows = protocol_rows(frame, "base-to-novel", DATASETS[:2])
-    assert rows.labels(["a", "b"]) == ["a (1 shot)", "a (16 shots)", "b (1 shot)", "b (16 shots)"]
+    names = rows.names([Label("a"), Label("b")])
+    assert list(map(str, names)) == [
+        "a (1 shot)",
+        "a (16 shots)",
+        "b (1 shot)",
+        "b (16 shots)",
+    ]
     assert set(rows.frame["label"]) == {"a (1 shot)", "a (16 shots)"}
     assert set(rows.frame["plain_label"]) == {"a"}

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from distanced import DTD, judged, only, result, seeded, sides
 
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.formats.render import render
@@ -62,12 +63,13 @@ def test_a_flagged_figure_is_shown_and_not_used(publish: Any) -> None:
         ("coop", {"backbone": "ViT-B-32-quickgelu"}, "other backbone (ViT-B-32-quickgelu)"),
         ("coop", {"own_splits": ("dtd",)}, "own split"),
         ("coop", {"shots": 4}, "4 shots, published with 16"),
-        ("coop(n_ctx=4)", {}, "changed settings"),
-        ("coop: image branch", {}, "another reading of the method"),
+        (Label("coop", (("n_ctx", "4"),)), {}, "changed settings"),
+        (Label("coop", reading="image branch"), {}, "another reading of the method"),
+        (Label("coop", (("n_ctx", "4"),), "image branch"), {}, "changed settings"),
     ],
 )
 def test_figures_made_in_another_way_are_not_compared(
-    publish: Any, label: str, changes: dict[str, Any], reason: str
+    publish: Any, label: str | Label, changes: dict[str, Any], reason: str
 ) -> None:
     table = publish(("coop", "dtd", "base", 81.0), ("coop", AVERAGE, "base", 81.0))
     frame = seeded([80, 81, 82], label, **changes)

@@ -10,6 +10,7 @@ import pytest
 from distanced import DTD, result, seeded, sides
 from rich.console import Console
 
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.formats.render import Format, print_rich, render, render_all
 from promptarena.benchmark.leaderboard.frame import tidy
@@ -29,7 +30,7 @@ def board(publish: Any) -> Board:
     )
     runs = [
         result(label, seed, sides(base + seed / 10), seed)
-        for label, base in (("coop", 80.0), ("maple", 84.0), ("maple(n_ctx=4)", 84.0))
+        for label, base in (("coop", 80.0), ("maple", 84.0), (Label("maple", (("n_ctx", "4"),)), 84.0))
         for seed in (1, 2, 3)
     ]
     return distance_board(BoardQuery(tidy(runs), "base-to-novel", DTD), table)
@@ -108,7 +109,7 @@ def test_a_group_wider_than_the_line_is_cut_where_it_must_be() -> None:
     cell = Cell(80.468, std=0.5, n=3, filled=3, expected=3)
     names = ["Source", *["Target"] * 10, ""]
     columns = tuple(Column(f"d{number}_pct", f"Dataset{number:02d}", group=name) for number, name in enumerate(names))
-    table = Table("targets", "Targets", columns, (Row("coop", (cell,) * 12),))
+    table = Table("targets", "Targets", columns, (Row(Label("coop"), (cell,) * 12),))
     board = Board("s", "cross-dataset", "T", "C", "b", False, (1, 2, 3), (table,))
     heads = [line.split()[1:] for line in render(board, "rich").splitlines() if line.startswith("Method")]
     assert [len(words) for words in heads] == [7, 5]

@@ -11,6 +11,7 @@ from distanced import DTD, ELEVEN, judged, only, result, seeded, sides
 from scipy.stats import t as student_t
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.runs import Target
 from promptarena.benchmark.leaderboard.aggregate import Aggregate
 from promptarena.benchmark.leaderboard.build import BoardQuery
@@ -86,8 +87,8 @@ def test_harmonic_means_and_averages_are_compared_as_the_leaderboard_shows_them(
 def test_runs_that_are_missing_leave_no_verdict(publish: Any) -> None:
     table = publish(("coop", "dtd", "base", 81.0))
     assert judged(seeded([80, 81]), table, seeds=[1, 2, 3]).words == "no verdict: 2 of 3 seeds"
-    assert judged(seeded([80, 81]), table, labels=["coop", "maple"]).verdict == "reproduced"
-    assert judged(tidy([]), table, labels=["coop"]).verdict == "no verdict"
+    assert judged(seeded([80, 81]), table, labels=[Label("coop"), Label("maple")]).verdict == "reproduced"
+    assert judged(tidy([]), table, labels=[Label("coop")]).verdict == "no verdict"
     hole = result("coop", 1, {("dtd", "novel"): 60.0}, unscored={Target("dtd", "base"): "no such head"})
     assert judged(tidy([hole]), table).words == "no verdict: no such head"
 

@@ -18,6 +18,7 @@ from record_child import open_and_compare
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, RunSpec, Score, Target
 from promptarena.benchmark.recording.owner import Owner
 from promptarena.benchmark.recording.record import ParentRuns, Record
@@ -70,7 +71,7 @@ def result(correct: int = 30, **changes: object) -> RunResult:
 
 def begin(record: Record, planned: PlannedRun) -> str:
     comparison = record.comparison(planned.spec.suite, digest("comparison"), "a comparison")
-    parents = ParentRuns(comparison, record.method_run(comparison, planned.spec.label))
+    parents = ParentRuns(comparison, record.method_run(comparison, planned.spec.name))
     return record.begin(planned, parents, "mini-clip", miniature=True)
 
 
@@ -137,7 +138,11 @@ def test_the_same_comparison_is_made_once(record: Record, suite: str) -> None:
     first = record.comparison(suite, "k1", "text")
     assert record.comparison(suite, "k1", "text") == first
     assert record.comparison(suite, "k2", "text") != first
-    assert record.method_run(first, "coop(n_ctx=16)") == record.method_run(first, "coop(n_ctx=16)")
+    name = Label("coop", (("n_ctx", "16"),))
+    method = record.method_run(first, name)
+    assert record.method_run(first, name) == method
+    tags = record._client.get_run(method).data.tags
+    assert (tags["label"], tags["method"]) == ("coop(n_ctx=16)", "coop")
     with pytest.raises(ValueError, match="digest"):
         record.comparison(suite, "k' OR '1", "text")
 
@@ -282,7 +287,7 @@ def test_senseless_results_are_refused(record: Record, broken: RunResult, words:
 def test_tables_are_logged_once(record: Record, suite: str, tmp_path: Path) -> None:
     comparison = record.comparison(suite, "k", "text")
     tables = {"base-to-novel.md": "| a |\n", "base-to-novel.json": b"{}"}
-    headline = {"coop": {"base-to-novel/hm_pct": 70.5}, "zeroshot": {"base-to-novel/hm_pct": 60.0}}
+    headline = {Label("coop"): {"base-to-novel/hm_pct": 70.5}, Label("zeroshot"): {"base-to-novel/hm_pct": 60.0}}
 
     def logged() -> list[str]:
         return sorted(file.path for file in record._client.list_artifacts(comparison, "tables"))
@@ -290,7 +295,7 @@ def test_tables_are_logged_once(record: Record, suite: str, tmp_path: Path) -> N
     for _ in range(2):
         record.log_tables(comparison, tables, headline)
         assert len(logged()) == 3
-    method = record.method_run(comparison, "coop")
+    method = record.method_run(comparison, Label("coop"))
     assert record._client.get_run(method).data.metrics == {"base-to-novel/hm_pct": 70.5}
     assert len(record._client.get_metric_history(method, "base-to-novel/hm_pct")) == 1
     assert record.artifact(comparison, "tables/base-to-novel.md", tmp_path).read_text() == "| a |\n"

@@ -195,7 +195,7 @@ def test_the_comparison_is_told_in_sentences(soup: BeautifulSoup) -> None:
 
 def test_runs_that_make_no_sense_are_left_out_and_named() -> None:
     good = results_of(OUTLINE, ["coop", "maple"], protocols=["cross-dataset"])
-    bad = replace(good[0], run_id="bad-run", label="broken", cost=replace(good[0].cost, train_seconds=math.nan))
+    bad = replace(good[0], run_id="bad-run", method="broken", cost=replace(good[0].cost, train_seconds=math.nan))
     soup = page_with([*good, bad])
     assert "bad-run" in missing(soup)
     assert set(rows(table(soup, "Source and targets"))) == {"coop", "maple"}

@@ -11,6 +11,7 @@ from score_frames import DATASETS, Row, drawn_frame, frame_of
 from scored import SOURCE, naive_holm, random_scores, scores_of, shifted
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.statistics.paired import against, compare
 from promptarena.benchmark.statistics.scores import NoScoresError, read_scores
@@ -149,7 +150,9 @@ class TestPairs:
 
     def test_readings_are_compared_only_by_name(self) -> None:
         scores = read_scores(
-            BoardQuery(drawn_frame(np.random.default_rng(1), ["a", "b", "b: x"]), "base-to-novel", DATASETS)
+            BoardQuery(
+                drawn_frame(np.random.default_rng(1), ["a", "b", Label("b", reading="x")]), "base-to-novel", DATASETS
+            )
         )
         assert [each.first for each in against(scores, "a")] == ["b"]
         assert [each.first for each in against(scores, "b: x")] == ["a", "b"]
@@ -157,6 +160,6 @@ class TestPairs:
 
     def test_a_method_that_ran_with_several_shots_is_found_with_the_most(self) -> None:
         frame = drawn_frame(np.random.default_rng(1), ["a", "b"], shots=(16, 4))
-        scores = read_scores(BoardQuery(frame, "base-to-novel", DATASETS, labels=["a", "b"]))
+        scores = read_scores(BoardQuery(frame, "base-to-novel", DATASETS, labels=[Label("a"), Label("b")]))
         assert {each.second for each in against(scores, "a")} == {"a (16 shots)"}
         assert {each.first for each in against(scores, "a")} == {"a (4 shots)", "b (4 shots)", "b (16 shots)"}

@@ -9,6 +9,7 @@ import pytest
 from score_frames import DATASETS, Row, drawn_frame, frame_of
 from scored import naive_holm, random_scores, scores_of
 
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.statistics.paired import against, compare
@@ -139,7 +140,9 @@ class TestRanks:
 
     def test_readings_are_not_ranked(self) -> None:
         scores = read_scores(
-            BoardQuery(drawn_frame(np.random.default_rng(1), ["a", "b", "b: x"]), "base-to-novel", DATASETS)
+            BoardQuery(
+                drawn_frame(np.random.default_rng(1), ["a", "b", Label("b", reading="x")]), "base-to-novel", DATASETS
+            )
         )
         assert {each.label for each in rank(scores).methods} == {"a", "b"}
 

@@ -9,6 +9,7 @@ from score_frames import DATASETS, drawn_frame, frame_of
 from scored import SOURCE
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.statistics.paired import compare
@@ -62,7 +63,7 @@ class TestScores:
         assert compare(read_scores(BoardQuery(both, "few-shot", DATASETS)), "a", "b").average == pytest.approx(10)
 
     def test_a_further_reading_is_known_as_one(self) -> None:
-        labels = ["dear", "dear: class feature", "coop: not a reading"]
+        labels = ["dear", Label("dear", reading="class feature"), "coop: not a reading"]
         scores = read_scores(
             BoardQuery(drawn_frame(np.random.default_rng(5), labels, shots=(4, 16)), "base-to-novel", DATASETS)
         )

@@ -8,6 +8,7 @@ import pytest
 from score_frames import DATASETS, Row, drawn_frame, frame_of
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.formats.render import Format, render
@@ -330,7 +331,7 @@ class TestBoard:
         assert any("Left out: probe: lacks scores on 11 of 11 datasets" in note for note in board.notes)
 
     def test_an_empty_frame_says_that_there_is_nothing(self) -> None:
-        board = statistics_board(BoardQuery(frame_of([]), "base-to-novel", DATASETS, labels=["coop"]))
+        board = statistics_board(BoardQuery(frame_of([]), "base-to-novel", DATASETS, labels=[Label("coop")]))
         assert [row.label for row in board.tables[0].rows] == ["coop"]
         assert board.notes[0].startswith("no methods with HM on the same datasets and seeds of base-to-novel")
 

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
+from score_frames import label_of
 
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.core.runs import Cost, StoredResult, StoredScore, Target
 from promptarena.benchmark.leaderboard.build import BoardQuery
@@ -23,18 +25,21 @@ DTD = [("dtd", "DTD")]
 Percents = Mapping[tuple[str, str], float]
 
 
-def result(label: str, seed: int | None, percents: Percents, number: int = 0, **changes: Any) -> StoredResult:
+def result(name: str | Label, seed: int | None, percents: Percents, number: int = 0, **changes: Any) -> StoredResult:
     """A run with these accuracies, exact to a hundredth of a percent, by dataset and subset."""
+    label = label_of(name)
     protocol = changes.get("protocol", "base-to-novel")
-    scores = [StoredScore(Target(*at), round(value * TOTAL / 100), TOTAL) for at, value in percents.items()]  # type: ignore[arg-type]
+    scores = [
+        StoredScore(Target(*at), round(value * TOTAL / 100), TOTAL, label.reading) for at, value in percents.items()
+    ]  # type: ignore[arg-type]
     return StoredResult(
         **{
             "run_id": f"{label}-{seed}-{number}",
             "run_key": f"{label}-{seed}-{number}",
             "suite": "clip-15",
             "protocol": protocol,
-            "method": label.split("(")[0].split(":")[0],
-            "label": label,
+            "method": label.method,
+            "overrides": label.overrides,
             "dataset": next(iter(percents))[0] if protocol in ("base-to-novel", "few-shot") else "imagenet",
             "shots": 16,
             "seed": seed,
@@ -52,13 +57,15 @@ def sides(base: float, novel: float = 60.0, dataset: str = "dtd") -> Percents:
     return {(dataset, "base"): base, (dataset, "novel"): novel}
 
 
-def seeded(bases: Iterable[float], label: str = "coop", **changes: Any) -> pd.DataFrame:
+def seeded(bases: Iterable[float], label: str | Label = "coop", **changes: Any) -> pd.DataFrame:
     """The frame of runs on dtd with these base accuracies for seeds 1, 2, ..."""
     return tidy([result(label, seed, sides(base), seed, **changes) for seed, base in enumerate(bases, start=1)])
 
 
-def only(found: Iterable[Distance], label: str = "coop", dataset: str = "dtd", metric: str = "base") -> Distance:
-    (one,) = [each for each in found if (each.label, each.dataset, each.metric) == (label, dataset, metric)]
+def only(
+    found: Iterable[Distance], label: str | Label = "coop", dataset: str = "dtd", metric: str = "base"
+) -> Distance:
+    (one,) = [each for each in found if (each.name, each.dataset, each.metric) == (label_of(label), dataset, metric)]
     return one
 
 

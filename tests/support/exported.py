@@ -79,7 +79,7 @@ def exported(
         suite="small",
         protocol="base-to-novel",
         method=method,
-        label=plan.spec.label,
+        overrides=plan.spec.overrides,
         dataset="dtd",
         shots=16,
         seed=seed,

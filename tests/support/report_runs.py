@@ -66,7 +66,6 @@ def results_of(
                             "suite": layout.name,
                             "protocol": protocol,
                             "method": label,
-                            "label": label,
                             "dataset": dataset,
                             "shots": shots,
                             "seed": seed,

@@ -5,14 +5,22 @@ from typing import Any
 
 import pandas as pd
 
-from promptarena.benchmark.leaderboard.frame import DTYPES
+from promptarena.benchmark.core.labels import Label
+from promptarena.benchmark.leaderboard.frame import DTYPES, name_columns
 
 DATASETS = tuple((f"d{place}", f"Data {place}") for place in range(11))
-Row = tuple[str, str, int | None, Mapping[str, float]]
+Row = tuple[str | Label, str, int | None, Mapping[str, float]]
+
+
+def label_of(name: str | Label) -> Label:
+    """The label of a method whose name alone is given."""
+    return Label(name) if isinstance(name, str) else name
 
 
 def frame_of(rows: Iterable[Row], protocol: str = "base-to-novel", **common: Any) -> pd.DataFrame:
-    """A frame of (label, target dataset, seed, {subset: accuracy in percent}); `common` replaces columns of all rows.
+    """A frame of (label or method, target dataset, seed, {subset: accuracy in percent}).
+
+    `common` replaces columns of all rows.
 
     In the transfer protocols everything was trained on `source`.
     """
@@ -21,8 +29,6 @@ def frame_of(rows: Iterable[Row], protocol: str = "base-to-novel", **common: Any
         {
             "suite": "s",
             "protocol": protocol,
-            "method": label.split("(")[0],
-            "label": label,
             "dataset": "source" if transfer else dataset,
             "shots": 16,
             "seed": seed,
@@ -46,8 +52,9 @@ def frame_of(rows: Iterable[Row], protocol: str = "base-to-novel", **common: Any
             "finished_at": pd.Timestamp("2026-01-01", tz="UTC"),
             "duplicates": 0,
         }
+        | name_columns(label_of(name))
         | common
-        for number, (label, dataset, seed, sides) in enumerate(rows)
+        for number, (name, dataset, seed, sides) in enumerate(rows)
         for subset, percent in sides.items()
     ]
     return pd.DataFrame(made, columns=list(DTYPES)).astype(DTYPES)
@@ -55,7 +62,7 @@ def frame_of(rows: Iterable[Row], protocol: str = "base-to-novel", **common: Any
 
 def drawn_frame(
     random: Any,
-    labels: Sequence[str],
+    labels: Sequence[str | Label],
     protocol: str = "base-to-novel",
     datasets: int = 11,
     seeds: Sequence[int] = (1, 2, 3),
@@ -73,7 +80,7 @@ def drawn_frame(
                 (label, name, seed, {subset: round(float(random.normal(70, 5)), 2) for subset in subsets})
                 for label in labels
                 for name in names
-                for seed in ([None] if "zeroshot" in label else seeds)
+                for seed in ([None] if "zeroshot" in str(label) else seeds)
             ),
             protocol,
             **({"shots": count} | common),

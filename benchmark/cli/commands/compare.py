@@ -17,8 +17,8 @@ from promptarena.benchmark.planning.request import Request, enumerate_request
 from promptarena.benchmark.planning.suites import layout_of
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.recording.store import redact
-from promptarena.benchmark.report.boards import Selection, boards_of, figures_of
-from promptarena.benchmark.report.keep import keep_boards
+from promptarena.benchmark.report.keep import keep_sections
+from promptarena.benchmark.report.sections import sections_of
 from promptarena.benchmark.running.comparison import (
     Comparison,
     plan_comparison,
@@ -103,26 +103,26 @@ def _expectation(comparison: Comparison, workers: int) -> str:
 
 
 def _print_and_keep_tables(console: Console, comparison: Comparison, record: Record, request: Request) -> None:
-    labels = list(dict.fromkeys(run.spec.label for run in comparison.runs))
+    labels = list(dict.fromkeys(run.spec.name for run in comparison.runs))
     seeds = sorted({run.spec.seed for run in comparison.runs if run.spec.seed is not None})
     protocols = [protocol for protocol in PROTOCOLS if any(run.spec.protocol == protocol for run in comparison.runs)]
     layout = layout_of(comparison.suite)
     results = record.results(comparison.suite.name, comparison.keys)
-    chosen = Selection(
+    sections = sections_of(
+        layout,
+        results,
         protocols=protocols,
         labels=labels,
         seeds=seeds,
         datasets=request.datasets,
         shots=sorted({run.spec.shots for run in comparison.runs if protocol_info(run.spec.protocol).by_shots}),
-        statistics=True,
     )
-    made = boards_of(layout, results, **chosen)
-    for board in made:
+    for board in (board for section in sections for board in section.boards):
         console.print()
         print_rich(Console(), in_brief(board))
     console.print()
     comparison_id = record_comparison(comparison, record)
-    keep_boards(record, comparison_id, made, labels, lambda: figures_of(layout, results, **chosen))
+    keep_sections(record, comparison_id, sections)
 
 
 def _print_failures(failures: Sequence[tuple[PlannedRun, RunFailedError]]) -> None:

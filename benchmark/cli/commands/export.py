@@ -27,8 +27,8 @@ from promptarena.benchmark.recording.exports.folder import (
 )
 from promptarena.benchmark.recording.record import ParentRuns, Record
 from promptarena.benchmark.recording.store import redact
-from promptarena.benchmark.report.boards import boards_of, figures_of
-from promptarena.benchmark.report.keep import keep_boards
+from promptarena.benchmark.report.keep import keep_sections
+from promptarena.benchmark.report.sections import sections_of
 
 Item = TypeVar("Item")
 
@@ -122,16 +122,17 @@ def _import(exports: Sequence[Export], runs: Sequence[ExportedRun], record: Reco
     description = f"Imported: {', '.join(labels)}; {len(keys)} runs"
     comparison = record.comparison(layout.name, digest(keys), description)
     for run in _shown(missing, "importing"):
-        parents = ParentRuns(comparison, record.method_run(comparison, run.spec.label))
-        run_id = record.begin(run.planned(), parents, run.backbone, run.miniature, run.imported())
+        planned = run.planned()
+        parents = ParentRuns(comparison, record.method_run(comparison, planned.spec.name))
+        run_id = record.begin(planned, parents, run.backbone, run.miniature, run.imported())
         record.finish(run_id, run.result(_files(exports, run)), run.finished_at)
     results = record.results(layout.name, keys)
     try:
-        made = boards_of(layout, results, statistics=True)
+        sections = sections_of(layout, results)
     except UserError as error:
         terminal.console(stderr=True).print(f"promptarena: no tables are recorded with the imported runs: {error}")
     else:
-        keep_boards(record, comparison, made, labels, lambda: figures_of(layout, results))
+        keep_sections(record, comparison, sections)
     return len(missing)
 
 

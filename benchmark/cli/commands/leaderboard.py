@@ -10,10 +10,11 @@ from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.leaderboard.formats.render import Format
 from promptarena.benchmark.planning.suites import layout_of, list_suites, load_suite
+from promptarena.benchmark.published.load import load_published
 from promptarena.benchmark.recording.exports.folder import Export, merged, read_export
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.recording.store import redact
-from promptarena.benchmark.report.boards import boards_of
+from promptarena.benchmark.report.sections import sections_of
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class LeaderboardRequest:
 
     out: a file to write instead of printing; its ending sets the format unless `format` is given. statistics: show them
     in full, not in brief, on a terminal. reference: the method that statistics compare the others with, if any. The
-    rest is as in `boards.Selection`."""
+    rest is as in `sections.Selection`."""
 
     suite: str = "mini"
     protocols: Sequence[str] = ()
@@ -63,17 +64,19 @@ def _show(request: LeaderboardRequest, layout: SuiteLayout, results: Sequence[St
     for dataset in request.datasets:
         if dataset not in layout.titles:
             raise unknown("dataset", dataset, layout.titles)
-    made = boards_of(
+    sections = sections_of(
         layout,
         results,
         protocols=request.protocols,
         methods=request.methods,
         datasets=request.datasets,
-        published=request.published,
-        statistics=True,
+        published=load_published() if request.published else None,
         reference=request.reference,
     )
-    made = [board for board in made if board.tables[0].rows]
+    labels = {label for section in sections for label in section.query.frame["label"]}
+    if request.reference and request.reference not in labels:
+        raise unknown("recorded method to compare with", request.reference, labels)
+    made = [board for section in sections for board in section.boards if board.tables[0].rows]
     if not made:
         raise UserError(nothing)
     print_boards(made, request.format or format_of(request.out), request.out, in_full=request.statistics)

@@ -17,9 +17,9 @@ from promptarena.benchmark.planning.suites import Suite, layout_of, load_suite
 from promptarena.benchmark.published.load import load_published
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.recording.store import redact
-from promptarena.benchmark.report.boards import of_methods
 from promptarena.benchmark.report.page import report_page
-from promptarena.benchmark.report.sections import sections_of
+from promptarena.benchmark.report.sections import of_methods
+from promptarena.benchmark.report.sound import sound_sections
 
 Runs = Sequence[Mapping[str, Any]]
 
@@ -91,7 +91,7 @@ def page_of(
     labels = {result.label for result in chosen_results}
     if reference and reference not in labels:
         raise unknown("method to compare with", reference, labels)
-    sections, refused = sections_of(
+    sections, refused = sound_sections(
         layout,
         chosen_results,
         protocols=chosen,

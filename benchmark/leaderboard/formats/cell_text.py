@@ -20,10 +20,24 @@ def shown(cell: Cell, unit: Unit) -> str:
         `84.26 ±0.35`; `84.26 (2/3)` if seeds are missing; `9 of 11` for an average that lacks datasets; `–` if nothing
         is there. The cell's note follows the figure, or replaces it if there is none.
     """
+    text, spread = figure_and_spread(cell, unit)
+    return f"{text} ±{spread}" if spread else text
+
+
+def figure_and_spread(cell: Cell, unit: Unit) -> tuple[str, str]:
+    """The printed text of a cell in two parts.
+
+    Args:
+        cell: The figure.
+        unit: The unit of its column.
+
+    Returns:
+        The text as `shown` gives it but without the standard deviation, and that: ("84.26", "0.35"). The second part is
+        empty without a standard deviation.
+    """
     if cell.value is None:
-        return cell.note or (
-            f"{cell.filled} of {cell.expected}" if cell.parts == "datasets" and cell.filled else MISSING
-        )
+        missing = f"{cell.filled} of {cell.expected}" if cell.parts == "datasets" and cell.filled else MISSING
+        return cell.note or missing, ""
     match unit:
         case "percent":
             text = f"{cell.value:.2f}"
@@ -43,8 +57,8 @@ def shown(cell: Cell, unit: Unit) -> str:
             text = "yes" if cell.value else "no"
     text = f"{text} {cell.note}" if cell.note else text
     if not cell.full:
-        return f"{text} ({cell.filled}/{cell.expected})"
-    return text if cell.std is None else f"{text} ±{cell.std:.2f}"
+        return f"{text} ({cell.filled}/{cell.expected})", ""
+    return text, "" if cell.std is None else f"{cell.std:.2f}"
 
 
 def p_text(p: float) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from promptarena.benchmark.leaderboard.formats.cell_text import group_starts, shown, visible
+from promptarena.benchmark.leaderboard.formats.cell_text import figure_and_spread, group_starts, visible
 from promptarena.benchmark.leaderboard.formats.registry import TableFormat
 from promptarena.benchmark.leaderboard.model import Board, Cell, Table, Unit
 
@@ -58,10 +58,10 @@ def _table(table: Table) -> str:
 
 
 def _cell(cell: Cell, unit: Unit) -> str:
-    value, *spread = shown(cell, unit).split(" ±")
+    value, spread = figure_and_spread(cell, unit)
     tag = _TAGS.get(cell.mark or "")
     text = f"<{tag}>{escape(value)}</{tag}>" if tag else escape(value)
-    text += "".join(f" <small>±{part}</small>" for part in spread)
+    text += f" <small>±{spread}</small>" if spread else ""
     hint = cell.reason or ("" if cell.low is None else f"95 %: {cell.low:.2f} to {cell.high:.2f}, n = {cell.n}")
     return f'<td title="{escape(hint)}">{text}</td>' if hint else f"<td>{text}</td>"
 

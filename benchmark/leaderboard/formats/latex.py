@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from promptarena.benchmark.leaderboard.formats.cell_text import group_starts, shown, visible
+from promptarena.benchmark.leaderboard.formats.cell_text import figure_and_spread, group_starts, shown, visible
 from promptarena.benchmark.leaderboard.formats.column_split import parts
 from promptarena.benchmark.leaderboard.formats.latex_text import breakable, escaped
 from promptarena.benchmark.leaderboard.formats.registry import TableFormat
@@ -178,8 +178,8 @@ def _groups(table: Table) -> str:
 
 
 def _cell(cell: Cell, unit: Unit) -> str:
-    value, *spread = shown(cell, unit).split(" ±")
-    return _MARKS[cell.mark] % escaped(value) + "".join(rf" {{\tiny$\pm${part}}}" for part in spread)
+    value, spread = figure_and_spread(cell, unit)
+    return _MARKS[cell.mark] % escaped(value) + (rf" {{\tiny$\pm${spread}}}" if spread else "")
 
 
 def _one_after_the_other(boards: Sequence[Board]) -> str:

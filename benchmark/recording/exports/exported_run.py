@@ -198,7 +198,7 @@ class ExportedRun(Checksummed):
             suite=self.suite,
             protocol=self.spec.protocol,
             method=self.spec.method,
-            label=self.spec.label,
+            overrides=self.spec.overrides,
             dataset=self.spec.dataset,
             shots=self.spec.shots,
             seed=self.spec.seed,

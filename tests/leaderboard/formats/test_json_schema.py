@@ -9,13 +9,14 @@ import pytest
 from jsonschema import Draft202012Validator
 from report_runs import NASTY, layout_of, results_of
 
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.formats.render import render, render_all
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.published.load import load_published
-from promptarena.benchmark.report.sections import sections_of
+from promptarena.benchmark.report.sound import sound_sections
 
 SCHEMA = json.loads((files("promptarena.benchmark.leaderboard.formats") / "leaderboard.schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -24,9 +25,9 @@ OUTLINE = layout_of()
 
 def every_board(**common: Any) -> list[Board]:
     results = results_of(OUTLINE, NASTY[:3], seeds=(1, 2), **common)
-    sections, refused = sections_of(OUTLINE, results, published=load_published(), reference=NASTY[0])
+    sections, refused = sound_sections(OUTLINE, results, published=load_published(), reference=NASTY[0])
     assert not refused
-    return [board for section in sections for board in (section.board, *section.further)]
+    return [board for section in sections for board in section.boards]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,9 @@ def test_boards_with_holes_and_of_one_seed_fit(protocol: Any) -> None:
         for result in results_of(OUTLINE, ["a", "b"], seeds=(1,))
         if (result.label, result.dataset) != ("a", "d0")
     ]
-    board = BoardQuery(tidy(results), protocol, OUTLINE.columns(protocol), labels=["a", "b", "c"], seeds=[1, 2]).board
+    board = BoardQuery(
+        tidy(results), protocol, OUTLINE.columns(protocol), labels=list(map(Label, "abc")), seeds=[1, 2]
+    ).board
     VALIDATOR.validate(json.loads(render(board, "json")))
 
 

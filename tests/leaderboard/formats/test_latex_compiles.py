@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from report_runs import NASTY, layout_of, results_of
 
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.formats.latex_text import breakable, escaped
@@ -93,7 +94,7 @@ def test_holes_one_seed_and_further_boards_compile(tmp_path: Path) -> None:
     ]
     frame, columns = tidy(results), [("imagenet", "ImageNet"), *layout.columns("base-to-novel")]
     boards = [
-        BoardQuery(frame, "base-to-novel", columns, labels=["absent", *names], seeds=[1, 2]).board,
+        BoardQuery(frame, "base-to-novel", columns, labels=[Label("absent"), *map(Label, names)], seeds=[1, 2]).board,
         distance_board(BoardQuery(frame, "base-to-novel", columns), load_published()),
         statistics_board(BoardQuery(frame, "base-to-novel", columns), reference="maple"),
     ]

@@ -9,6 +9,7 @@ import pytest
 
 from promptarena.benchmark.cli.commands.board_output import format_of
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.leaderboard import formats
 from promptarena.benchmark.leaderboard.formats.registry import all_formats, file_endings, find_format, format_names
 from promptarena.benchmark.leaderboard.formats.render import render, render_all
@@ -22,7 +23,7 @@ BOARD = Board(
     backbone="mini-clip",
     miniature=True,
     seeds=(1,),
-    tables=(Table("average", "Average", (), (Row("coop", ()),)),),
+    tables=(Table("average", "Average", (), (Row(Label("coop"), ()),)),),
 )
 
 YAML = '''

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.leaderboard.formats.render import Format, print_rich, render, render_all
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
 
@@ -26,8 +27,8 @@ COST = Table(
     "Cost, mean over runs",
     (Column("trainable_parameters", "Parameters", "parameters"), Column("train_seconds", "Training s", "seconds")),
     (
-        Row("coop", (Cell(8192.0, n=3, filled=1, parts="runs"), Cell(12.345, n=3, filled=1, parts="runs"))),
-        Row("a_b & c", (Cell(0.0, n=1, filled=1, parts="runs"), Cell(n=1, parts="runs"))),
+        Row(Label("coop"), (Cell(8192.0, n=3, filled=1, parts="runs"), Cell(12.345, n=3, filled=1, parts="runs"))),
+        Row(Label("a_b & c"), (Cell(0.0, n=1, filled=1, parts="runs"), Cell(n=1, parts="runs"))),
     ),
 )
 BOARD = Board(
@@ -43,9 +44,14 @@ BOARD = Board(
             "average",
             "Average over 11 datasets",
             SIDES,
-            (Row("coop", (FULL, GAP, FULL)), Row("a_b & c", (STILL, MISSING, STILL))),
+            (Row(Label("coop"), (FULL, GAP, FULL)), Row(Label("a_b & c"), (STILL, MISSING, STILL))),
         ),
-        Table("dtd", "DTD", SIDES, (Row("coop", (PARTIAL, FULL, FULL)), Row("a_b & c", (STILL, STILL, STILL)))),
+        Table(
+            "dtd",
+            "DTD",
+            SIDES,
+            (Row(Label("coop"), (PARTIAL, FULL, FULL)), Row(Label("a_b & c"), (STILL, STILL, STILL))),
+        ),
         COST,
     ),
     notes=("coop: 1 run_missing",),
@@ -55,7 +61,7 @@ FORMATS: list[Format] = ["rich", "md", "latex", "html", "csv", "json"]
 
 def wide(columns: int, labels: tuple[str, ...] = ("coop", "maple")) -> Board:
     heads = tuple(Column(f"d{number}_pct", f"Dataset{number:02d}", group="Target") for number in range(columns))
-    rows = tuple(Row(label, (FULL,) * columns) for label in labels)
+    rows = tuple(Row(Label(label), (FULL,) * columns) for label in labels)
     return replace(BOARD, tables=(Table("targets", "Targets", heads, rows), replace(COST, rows=())))
 
 
@@ -151,7 +157,7 @@ def test_latex_names_groups_over_their_columns() -> None:
         Column("c", "C", group="Target"),
         Column("d", "Average"),
     )
-    text = render(replace(BOARD, tables=(Table("t", "T", heads, (Row("m", (FULL,) * 4),)), COST)), "latex")
+    text = render(replace(BOARD, tables=(Table("t", "T", heads, (Row(Label("m"), (FULL,) * 4),)), COST)), "latex")
     assert r"& \multicolumn{1}{c}{Source} & \multicolumn{2}{c}{Target} & \\" in text
 
 
@@ -224,7 +230,8 @@ def test_a_wide_board_is_cut_to_the_terminal() -> None:
 def test_blocks_stand_side_by_side_where_they_fit() -> None:
     heads = (Column("a_pct", "Base"), Column("b_pct", "Novel"), Column("c_pct", "HM"))
     blocks = tuple(
-        Table(name, name, heads, (Row("linear-probe", (FULL,) * 3),)) for name in ("First", "DTD", "Pets", "Cars")
+        Table(name, name, heads, (Row(Label("linear-probe"), (FULL,) * 3),))
+        for name in ("First", "DTD", "Pets", "Cars")
     )
     lines = render(replace(BOARD, tables=(*blocks, COST)), "rich").splitlines()
     assert any("DTD" in line and "Pets" in line for line in lines)
@@ -241,7 +248,9 @@ def test_long_names_are_folded_not_lost() -> None:
 
 
 def test_names_are_never_taken_for_markup() -> None:
-    board = replace(BOARD, tables=(Table("t", "[bold]T[/bold]", SIDES[:1], (Row("[red]x[/red]", (FULL,)),)), COST))
+    board = replace(
+        BOARD, tables=(Table("t", "[bold]T[/bold]", SIDES[:1], (Row(Label("[red]x[/red]"), (FULL,)),)), COST)
+    )
     assert "[red]x[/red]" in render(board, "rich")
     assert "[bold]T[/bold]" in render(board, "rich")
 

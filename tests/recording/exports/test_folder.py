@@ -276,7 +276,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         learned.write_bytes(b"tensors")
         for seed in (1, 2, 3):
             plan = planned(seed=seed)
-            parents = ParentRuns(comparison, record.method_run(comparison, plan.spec.label))
+            parents = ParentRuns(comparison, record.method_run(comparison, plan.spec.name))
             run_id = record.begin(plan, parents, "mini-clip", miniature=True)
             record.finish(run_id, result(files={learned.name: learned}))
     return ours, tmp_path_factory.mktemp("theirs")
