@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -385,3 +386,15 @@ def test_a_source_split_here_marks_all_its_targets() -> None:
     scores = {(name, "all"): (5, 10) for name, _ in DATASETS}
     frame = tidy(results_of([("coop", "imagenet", 1, scores)], "cross-dataset", own_splits=("imagenet",)))
     assert BoardQuery(frame, "cross-dataset", DATASETS).board.own_splits == ("dtd", "eurosat", "imagenet")
+
+
+def test_rows_are_ordered_by_the_headline_of_the_largest_number_of_shots_in_any_order_of_columns() -> None:
+    percents = {("coop", 1): 900, ("coop", 16): 500, ("maple", 1): 400, ("maple", 16): 600}
+    runs = [
+        replace(run, shots=shots, run_id=f"{method}{shots}", run_key=f"{method}{shots}")
+        for (method, shots), right in percents.items()
+        for run in results_of([(method, "dtd", 1, {("dtd", "all"): (right, 1000)})], "few-shot")
+    ]
+    for shots in ((1, 16), (16, 1)):
+        board = BoardQuery(tidy(runs), "few-shot", [("dtd", "DTD")], shots=shots).board
+        assert [row.label for row in board.tables[0].rows] == ["coop", "maple"]

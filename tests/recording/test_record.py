@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,21 @@ def test_runs_hang_under_their_method_and_comparison(record: Record, suite: str)
     assert [run.data.tags[name] for name in tags_of] == [
         suite, "base-to-novel", "coop", "dtd", "base", "16", "1", "mini-clip", "true",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ["8", "v" * 9000], ids=["short", "longer than a tag"])
+def test_overrides_come_back_and_those_of_runs_without_their_tag_from_the_plan(
+    record: Record, suite: str, value: str
+) -> None:
+    planned = plan(suite)
+    planned = replace(planned, spec=replace(planned.spec, overrides=(("n_ctx", value), ("text", "a, b=c: d"))))
+    run_id = begin(record, planned)
+    record.finish(run_id, result())
+    (stored,) = record.results(suite)
+    assert stored.name == planned.spec.name
+    if "overrides" in record._client.get_run(run_id).data.tags:
+        record._client.delete_tag(run_id, "overrides")
+    assert record.results(suite) == [stored]
 
 
 def test_the_same_comparison_is_made_once(record: Record, suite: str) -> None:
