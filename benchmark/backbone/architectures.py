@@ -5,7 +5,6 @@ encoder a plain vision transformer or OpenAI's residual network. A configuration
 """
 
 import inspect
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from promptarena.benchmark.backbone.clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD, Channels
-from promptarena.benchmark.core.config_files import check
+from promptarena.benchmark.core.config_files import check, read_json
 from promptarena.benchmark.core.errors import UserError, first_line, unknown
 
 _FREE = {
@@ -134,10 +133,7 @@ def find_architecture(architecture: str | Path) -> Architecture:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read the model configuration {path}: {error}") from error
+    content = read_json(path)
     if not isinstance(content, dict):
         raise UserError(f"model configuration {path} is not a JSON object")
     return content

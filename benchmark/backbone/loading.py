@@ -18,6 +18,7 @@ from promptarena.benchmark.backbone.pretrained import Pretrained
 from promptarena.benchmark.backbone.weight_files import OPENAI_CONSTANTS, parameters, read_weights
 from promptarena.benchmark.backbone.weight_origins import Weights, is_openai, origin_of_file, origin_of_tag
 from promptarena.benchmark.core.errors import UserError, first_line
+from promptarena.benchmark.core.files import is_missing
 
 _SHOWN = 3
 """How many tensors a message names."""
@@ -159,7 +160,7 @@ def missing_weights(architecture: str | Path, weights: str | Path) -> str | None
     """
     found = find_architecture(architecture)
     if isinstance(weights, Path):
-        return None if weights.is_file() else f"the file {weights}"
+        return None if not is_missing(weights) else f"the file {weights}"
     return _usable(found, weights).missing()
 
 
@@ -192,7 +193,7 @@ class _Source:
 def _find(architecture: str | Path, weights: str | Path) -> _Source:
     found = find_architecture(architecture)
     if isinstance(weights, Path):
-        if not weights.is_file():
+        if not os.path.isfile(weights):
             raise UserError(f"no weights file {weights}")
         _require_same_resizing(weights.name, found.preprocessing)
         return _Source(found, weights, origin_of_file(weights), found.preprocessing)

@@ -1,5 +1,6 @@
 """Reads a user's TOML or JSON file into a checked pydantic model; every mistake is reported in one line."""
 
+import codecs
 import difflib
 import json
 import tomllib
@@ -9,32 +10,134 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, StringConstraints, ValidationError
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.files import require_regular
+
+MOST_BYTES = 1 << 30
+"""The largest file that is read as a whole; a longer one is a mistake, or endless."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of a file. Raises UserError when it cannot be read."""
+    """The bytes of a file.
+
+    Args:
+        path: A regular file, or a link to one.
+
+    Returns:
+        All its bytes.
+
+    Raises:
+        UserError: It cannot be read, is no regular file, or is larger than MOST_BYTES.
+    """
+    require_regular(path)
     try:
-        return path.read_bytes()
+        with path.open("rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
+    if len(content) > MOST_BYTES:
+        raise UserError(f"cannot read {path}: it is larger than {MOST_BYTES >> 20} MiB")
+    return content
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file. Raises UserError when it cannot be read or is in another encoding."""
+    """The text of a UTF-8 file, without a byte order mark at its beginning.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its text.
+
+    Raises:
+        UserError: It cannot be read or is in another encoding.
+    """
     try:
-        return read_bytes(path).decode("utf-8")
+        return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+        raise UserError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 file, without a byte order mark and without line ends.
+
+    Only a line feed ends a line, with or without a carriage return before it: `str.splitlines` would also end one at
+    characters such as U+2028, and so make two names of one.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The lines in order; none for an empty file.
+
+    Raises:
+        UserError: It cannot be read or is in another encoding.
+    """
+    text = read_text(path).replace("\r\n", "\n").removesuffix("\n")
+    return text.split("\n") if text else []
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The value.
+
+    Raises:
+        UserError: The file cannot be read or is not valid JSON.
+    """
+    try:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: is not valid JSON: {_reason(error)}") from error
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The table in a TOML file. Raises UserError naming the file and the line of a syntax error."""
+    """The table in a TOML file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The table.
+
+    Raises:
+        UserError: The file cannot be read, is not valid TOML (the message has the line), a text in it holds a NUL
+            character, which no file name and no title can hold, or an integer has more than TOML's 64 bits.
+    """
     try:
-        return tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: is not valid TOML: {error}") from error
+        table = tomllib.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: is not valid TOML: {_reason(error)}") from error
+    if fault := _impossible(table):
+        raise UserError(f"{path}: {fault}")
+    return table
+
+
+def _reason(error: Exception) -> str:
+    return "its values are nested too deep" if isinstance(error, RecursionError) else str(error)
+
+
+def _impossible(table: dict[str, Any]) -> str | None:
+    """The first value that no field can have; None when there is none. A walk without recursion: the values may be
+    nested nearly as deep as Python can go."""
+    waiting: list[tuple[str, object]] = [("", table)]
+    while waiting:
+        where, value = waiting.pop()
+        if isinstance(value, str) and "\0" in value:
+            return f"field {where!r} holds a NUL character; remove it"
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            return f"field {where!r} is an integer of more than 64 bits"
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for name, inner in items:
+            if "\0" in str(name):
+                return f"the name {name!r} holds a NUL character; remove it"
+            waiting.append((f"{where}.{name}" if where else str(name), inner))
+    return None
 
 
 def read_json_model(path: Path, content: bytes, model: type[Model]) -> Model:
@@ -52,7 +155,7 @@ def read_json_model(path: Path, content: bytes, model: type[Model]) -> Model:
         UserError: The content does not fit; the message names the file and the first wrong field.
     """
     try:
-        return model.model_validate_json(content)
+        return model.model_validate_json(content.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
         raise UserError(_one_line(str(path), model, error)) from error
 
@@ -107,7 +210,10 @@ def _near(model: type[BaseModel], path: list[str]) -> str:
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, or values nested too deep
+        return f"a value that is too large to show ({type(value).__name__})"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

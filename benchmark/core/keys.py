@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.files import require_regular
 
 
 def digest(*parts: Any) -> str:
@@ -36,7 +37,8 @@ def digest(*parts: Any) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 (64 hex digits) of a file's bytes. Raises UserError when it cannot be read."""
+    """SHA-256 (64 hex digits) of a file's bytes. Raises UserError when it is no regular file or cannot be read."""
+    require_regular(path)
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -41,7 +41,7 @@ class RunSpec:
         overrides: The user's `--set` values for this method as (name, value), sorted by name.
 
     Raises:
-        UserError: `shots` or `seed` is too small.
+        UserError: `shots` or `seed` is too small or has more than 63 bits.
     """
 
     suite: str
@@ -59,6 +59,8 @@ class RunSpec:
             raise UserError(f"shots must be at least 1, got {self.shots}")
         if self.seed is not None and self.seed < 0:
             raise UserError(f"seeds must not be negative, got {self.seed}")
+        if max(self.shots, self.seed or 0) >= 2**63:
+            raise UserError("shots and seeds must have at most 63 bits")
 
     @property
     def name(self) -> Label:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from promptarena.benchmark.core.errors import UserError, first_line
+from promptarena.benchmark.core.files import require_regular
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 """File name endings, in lower case, of images in a folder."""
@@ -109,13 +110,12 @@ def decode(path: Path) -> Image.Image:
         UserError: The file is missing, truncated, not an image, or larger than Pillow's limit against decompression
             bombs; the message names the file.
     """
+    require_regular(path)
     try:
         with Image.open(path, formats=_FORMATS) as image:
             if image.mode == "P" and "transparency" in image.info:
                 return image.convert("RGBA").convert("RGB")
             return image.convert("RGB")
-    except FileNotFoundError as error:
-        raise UserError(f"image {path} does not exist") from error
     except _DAMAGED as error:
         reason = first_line(error)
         raise UserError(f"image {path} cannot be decoded ({reason}); replace the file") from error

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.files import expanded
 from promptarena.benchmark.core.keys import digest, file_digest
 from promptarena.benchmark.data.cards import Card, load_card, names_a_file
 from promptarena.benchmark.data.data_manager import Data, DatasetImages
@@ -102,8 +103,8 @@ def find_images(name: str | None, suite: Suite, root: Path | None, largest: int)
         return Source(f"training splits of {suite.name}", mixed([*map(suite.card, trained)], data, largest))
     if name in suite.dataset_names:
         return Source(name, mixed([suite.card(name)], data, largest))
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    folder = expanded(name)
+    if os.path.isdir(folder):
         return Source(folder.resolve().name, Folder(folder, largest))
     try:
         card = load_card(name)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from promptarena.benchmark.backbone.loading import weights_digest
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.files import expanded
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -43,8 +45,8 @@ def open_encoder(name_or_path: str = DEFAULT, device: str = "cpu") -> SentenceEn
 
     Raises UserError when there is none or it cannot be read.
     """
-    folder = Path(name_or_path).expanduser()
-    local = folder if folder.is_dir() else _packaged() if name_or_path == DEFAULT else None
+    folder = expanded(name_or_path)
+    local = folder if os.path.isdir(folder) else _packaged() if name_or_path == DEFAULT else None
     try:
         model = _load(str(local or name_or_path), device, may_download=local is None)
     except Exception as error:  # a missing package, a broken folder, one of the hub client's many errors
@@ -55,7 +57,7 @@ def open_encoder(name_or_path: str = DEFAULT, device: str = "cpu") -> SentenceEn
         vectors = model.encode(list(sentences), batch_size=32, show_progress_bar=False, convert_to_numpy=True)
         return np.asarray(vectors, dtype=np.float64)
 
-    name = folder.name if folder.is_dir() else name_or_path
+    name = folder.name if os.path.isdir(folder) else name_or_path
     return SentenceEncoder(name, weights_digest(model.state_dict()), encode)
 
 

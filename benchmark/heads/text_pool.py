@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptarena.benchmark.core.config_files import read_bytes
+from promptarena.benchmark.core.config_files import read_text
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.paths import DATASETS
@@ -29,11 +29,7 @@ def read_pool(path: Path = SHIPPED) -> Pool:
 
     Raises UserError when it cannot be read or holds fewer than two texts.
     """
-    try:
-        lines = read_bytes(path).decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is not UTF-8 text (byte {error.start})") from error
-    stripped = (" ".join(line.split()) for line in lines)
+    stripped = (" ".join(line.split()) for line in read_text(path).splitlines())
     texts = tuple(dict.fromkeys(line for line in stripped if line and not line.startswith("#")))
     if len(texts) < 2:
         raise UserError(f"{path}: holds {len(texts)} texts; a pool needs at least two, one a line")

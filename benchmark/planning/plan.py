@@ -197,5 +197,5 @@ def _updated(model: Model, changes: Mapping[str, Any], prefix: str) -> Model:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

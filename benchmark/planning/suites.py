@@ -1,5 +1,6 @@
 """Suites: a TOML file that names a backbone, the datasets in table order, and the default runs."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -7,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from promptarena.benchmark.core.config_files import Text, check, read_toml
 from promptarena.benchmark.core.errors import UserError, unknown
+from promptarena.benchmark.core.files import expanded
 from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.core.protocol_table import DEFAULT_PROTOCOL, Protocol, protocol_info
 from promptarena.benchmark.core.recipe import TrainingTask
@@ -212,7 +214,7 @@ def _find_card(reference: str, suite_path: Path) -> Card:
     if names_a_file(reference):
         return load_card(suite_path.parent / reference)
     beside = suite_path.parent / f"{reference}.toml"
-    if beside.is_file() and beside != suite_path:
+    if os.path.lexists(beside) and beside != suite_path:
         return load_card(beside)
     try:
         return load_card(reference)
@@ -222,7 +224,7 @@ def _find_card(reference: str, suite_path: Path) -> Card:
 
 def _absolute(backbone: BackboneSource, folder: Path) -> BackboneSource:
     def join(path: Path | None) -> Path | None:
-        return None if path is None else (folder / path.expanduser()).resolve()
+        return None if path is None else (folder / expanded(path)).resolve()
 
     return backbone.model_copy(update={"config": join(backbone.config), "weights": join(backbone.weights)})
 

@@ -7,6 +7,7 @@ is taken, is listed as broken with the reason; the others work all the same.
 import importlib.metadata
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -154,7 +155,7 @@ def _from_file(path: Path) -> list[Method]:
 
 
 def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UserError(f"no plugin file {path}")
     name = f"promptarena_plugin_{digest(str(path.resolve()))[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)

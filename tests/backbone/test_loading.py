@@ -161,7 +161,7 @@ def test_weights_of_another_shape_or_a_missing_file_are_named(files: Files, tmp_
     with pytest.raises(UserError, match="do not fit architecture"):
         load_backbone(tmp_path / "wide.json", files["state.pt"])
     (tmp_path / "broken.json").write_text("{")
-    with pytest.raises(UserError, match="cannot read the model configuration"):
+    with pytest.raises(UserError, match="is not valid JSON"):
         load_backbone(tmp_path / "broken.json", files["state.pt"])
 
 

@@ -69,7 +69,7 @@ def test_exif_orientation_is_not_applied(tmp_path: Path) -> None:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"gone\.jpg does not exist"):
+    with pytest.raises(UserError, match=r"gone\.jpg: No such file"):
         decode(tmp_path / "gone.jpg")
 
 

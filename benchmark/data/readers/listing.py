@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.files import expanded, is_missing
 from promptarena.benchmark.data.cards import Card, SplitName
 from promptarena.benchmark.data.images import ImageStore
 
@@ -64,17 +65,19 @@ def data_root(card: Card, root: Path | None) -> Path:
             f"dataset {card.name!r} is read from files: name the folder of all datasets with --root "
             f"or the environment variable {DATA_VARIABLE}"
         )
-    return named.expanduser()
+    return expanded(named)
 
 
 def image_folder(card: Card, folder: str, root: Path | None) -> Path:
     """Where a card's files are: `folder` under the data root for a built-in card, beside the card for a user's own."""
-    path = Path(folder).expanduser()
+    path = expanded(folder)
     path = data_root(card, root) / path if card.built_in and not path.is_absolute() else card.path.parent / path
-    if not path.is_dir():
+    if is_missing(path):
         prepared = card.built_in and card.sources
         what = f"run: promptarena datasets prepare {card.name}" if prepared else "put the images there"
         raise MissingDataError(f"dataset {card.name!r}: folder {path} does not exist; {what} (see {card.path})")
+    if not path.is_dir():
+        raise UserError(f"dataset {card.name!r}: {path} is not a folder (see {card.path})")
     return path
 
 

@@ -1,6 +1,7 @@
 """The reader of split files in CoOp's format: JSON lists of images, labels and class names."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable
 from functools import partial
@@ -87,10 +88,10 @@ def read_split_json(card: Card, split: SplitName, root: Path | None) -> Listing:
 def _find(card: Card, options: SplitJsonOptions, folder: Path, root: Path | None) -> tuple[Path, bool]:
     """The split file, and whether it is an own split rather than the published one."""
     path = (folder if card.built_in else card.path.parent) / options.split_file
-    if path.is_file() or not card.built_in:
+    if os.path.isfile(path) or not card.built_in:
         return path, False
     own = own_split_path(card, root)
-    if own.is_file():
+    if os.path.isfile(own):
         return own, True
     raise MissingDataError(
         f"dataset {card.name!r}: split file {path} does not exist; promptarena datasets prepare {card.name} says where "

@@ -5,6 +5,7 @@ suite's tables are laid out. Trained tensors may lie beside them, in files/KEY/.
 """
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,7 +96,7 @@ def read_export(folder: Path) -> Export:
 def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of an export; None where there is none. Raises UserError when it is damaged or newer."""
     path = folder / MANIFEST
-    return _read(path, folder, Manifest) if path.exists() else None
+    return _read(path, folder, Manifest) if os.path.exists(path) else None
 
 
 def read_run(folder: Path, key: str) -> ExportedRun:
