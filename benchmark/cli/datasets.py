@@ -40,8 +40,11 @@ def verify_datasets(
     names: Annotated[list[str] | None, typer.Argument(help="Datasets (default: all of the suite).")] = None,
     suite: Annotated[str, typer.Option(help="A built-in suite, or the path of a suite's TOML file.")] = "mini",
     root: Root = None,
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates", help="Also report images that two splits share, by their pixels.")
+    ] = False,
 ) -> int:
     """Check that datasets are present and complete; exit code 2 if one is not."""
     from promptarena.benchmark.cli.commands.datasets import print_verification
 
-    return print_verification(names or (), suite, root)
+    return print_verification(names or (), suite, root, duplicates=duplicates)

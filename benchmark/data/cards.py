@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, field_validator
 
-from promptarena.benchmark.core.config_files import Text, check, read_text, read_toml
+from promptarena.benchmark.core.config_files import Text, check, read_lines, read_toml
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.paths import DATASETS
+from promptarena.benchmark.data.class_names import check_class_names, readable
 from promptarena.benchmark.data.sources import Sources
 
 SplitName = Literal["train", "val", "test"]
@@ -93,6 +94,7 @@ class Card(BaseModel):
     def _spaced(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if len(names) == 1:
             raise ValueError("must be left out or name at least two classes")
+        check_class_names(names)
         return tuple(readable(name) for name in names)
 
     @field_validator("class_folders")
@@ -101,11 +103,6 @@ class Card(BaseModel):
         if len(set(folders)) < len(folders):
             raise ValueError("name a folder twice")
         return folders
-
-
-def readable(name: str) -> str:
-    """A class name as it goes into a prompt: every `_` becomes a space."""
-    return name.replace("_", " ")
 
 
 def load_card(name_or_path: str | Path) -> Card:
@@ -156,7 +153,7 @@ def _read_classes(path: Path, class_file: object, table: dict[str, Any]) -> dict
     if given := {"class_names", "class_folders"} & set(table):
         raise UserError(f"{path}: give either class_file or {given.pop()}")
     source = path.parent / class_file
-    rows = [line.split("\t") for line in read_text(source).splitlines()]
+    rows = [line.split("\t") for line in read_lines(source)]
     for number, row in enumerate(rows, start=1):
         if len(row) != len(rows[0]) or len(row) > 2 or not all(cell.strip() for cell in row):
             raise UserError(f"{source}: line {number} must be {'FOLDER<tab>NAME' if len(rows[0]) > 1 else 'a name'}")

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.data.cards import Card, SplitName
+from promptarena.benchmark.data.class_names import check_class_names
 from promptarena.benchmark.data.images import ImageStore
 from promptarena.benchmark.data.readers.listing import Listing
 from promptarena.benchmark.data.readers.registry import list_split
@@ -55,8 +56,8 @@ def load_split(card: Card, split: SplitName, root: Path | None = None) -> Split:
         The split.
 
     Raises:
-        UserError: The split does not exist, files are missing, their number differs from the card's, or a class has no
-            image in a train or test split.
+        UserError: The split does not exist, files are missing, their number differs from the card's, class names are
+            blank or the same, or a class has no image in a train or test split.
     """
     found = find_split(card, split, root)
     if found is None:
@@ -103,6 +104,10 @@ def _check(card: Card, split: SplitName, listing: Listing) -> None:
         raise UserError(f"dataset {card.name!r} has no {split} images")
     if len(listing.class_names) < 2:
         raise UserError(f"dataset {card.name!r} has {len(listing.class_names)} class; at least two are needed")
+    try:
+        check_class_names(listing.class_names)
+    except ValueError as error:
+        raise UserError(f"dataset {card.name!r}: {error}") from error
     empty = sorted(set(range(len(listing.class_names))) - set(listing.labels))
     if empty and split != "val":
         raise UserError(f"dataset {card.name!r}: class {listing.class_names[empty[0]]!r} has no {split} images")

@@ -12,7 +12,8 @@ import pytest
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.core.subsets import base_classes, novel_classes
-from promptarena.benchmark.data.cards import SPLITS, Card, list_cards, load_card, readable
+from promptarena.benchmark.data.cards import SPLITS, Card, list_cards, load_card
+from promptarena.benchmark.data.class_names import readable
 from promptarena.benchmark.data.readers.registry import list_split
 from promptarena.benchmark.data.readers.split_json import SplitFile
 from promptarena.benchmark.planning.suites import load_suite

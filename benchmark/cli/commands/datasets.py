@@ -49,11 +49,11 @@ def prepare_datasets(names: Sequence[str], suite_name: str, root: Path | None, *
     return 0 if ready else 2
 
 
-def print_verification(names: Sequence[str], suite_name: str, root: Path | None) -> int:
+def print_verification(names: Sequence[str], suite_name: str, root: Path | None, *, duplicates: bool = False) -> int:
     """Print a line per dataset and its problems. Returns the exit code: 0 if all are complete, else 2."""
     console, whole = terminal.console(), True
     for card in _cards(names, suite_name):
-        report = _verified(console, card, root)
+        report = _verified(console, card, root, duplicates)
         whole &= report.whole
         state = Text("whole", style="green") if report.whole else Text("not whole", style="red")
         if not report.present:
@@ -63,8 +63,8 @@ def print_verification(names: Sequence[str], suite_name: str, root: Path | None)
             for split in report.splits
         )
         console.print(Text.assemble(f"{card.name}: ", state, f" ({counts})" if counts else ""))
-        for problem in report.problems:
-            console.print(f"  {problem}")
+        for line in (*report.problems, *report.notes):
+            console.print(f"  {line}")
     return 0 if whole else 2
 
 
@@ -75,11 +75,11 @@ def _cards(names: Sequence[str], suite_name: str) -> list[Card]:
     ]
 
 
-def _verified(console: Console, card: Card, root: Path | None) -> Report:
+def _verified(console: Console, card: Card, root: Path | None, duplicates: bool) -> Report:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(card.name, total=sum(card.counts.values()) or None)
-        return verify(card, root, lambda decoded: progress.advance(task, decoded))
+        return verify(card, root, lambda decoded: progress.advance(task, decoded), duplicates=duplicates)
 
 
 class _StepBar:

@@ -15,7 +15,8 @@ from pydantic import RootModel
 
 from promptarena.benchmark.core.config_files import check, read_bytes, read_json_model, read_text
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.data.cards import Card, readable
+from promptarena.benchmark.data.cards import Card
+from promptarena.benchmark.data.class_names import readable
 from promptarena.benchmark.data.images import EXTENSIONS
 from promptarena.benchmark.data.readers.split_json import Annotations, SplitJsonOptions
 

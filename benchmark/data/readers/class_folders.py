@@ -1,7 +1,7 @@
 """The reader of class folders: one folder per class, inside one folder per split or without a split."""
 
-import os
 import random
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,9 +9,12 @@ from pydantic import Field
 
 from promptarena.benchmark.core.config_files import Text, check
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.data.cards import SPLITS, Card, SplitName, readable
-from promptarena.benchmark.data.images import EXTENSIONS, FileImages
+from promptarena.benchmark.data.cards import SPLITS, Card, SplitName
+from promptarena.benchmark.data.class_names import natural, readable, spoken
+from promptarena.benchmark.data.images import FileImages
+from promptarena.benchmark.data.readers.folder_contents import class_folders, class_images, is_folder
 from promptarena.benchmark.data.readers.listing import Listing, Options, Reader, image_folder
+from promptarena.benchmark.data.readers.same_images import refuse_shared_files
 
 OWN_SPLIT_SEED = 1
 """Seed of the split that is made for a folder without one."""
@@ -28,41 +31,92 @@ class FolderOptions(Options):
 def read_folder(card: Card, split: SplitName, root: Path | None) -> Listing:
     """The images of a split, by class in label order and by file name within a class.
 
-    Labels follow the card's `class_folders`, else the sorted names of the folders.
+    Labels follow the card's `class_folders`, else its `class_names` if these are the folders' names, else the sorted
+    names of the folders.
     """
     options = check(f"{card.path}: [options]", card.options, FolderOptions)
     folder = image_folder(card, options.folder, root)
+    # Of a user's own card, all splits are listed, so that an image of two splits is found. Built-in cards have
+    # published splits, and listing all of ImageNet three times would take long.
+    listed: tuple[SplitName, ...] = (split,) if card.built_in else SPLITS
     if options.own_split:
-        classes = _class_folders(folder)
+        classes = class_folders(card, folder)
         if not classes:
             raise UserError(f"dataset {card.name!r}: {folder} holds no class folders")
-        images = _own_split(card, folder, classes, split)
+        divided = _own_split(card, folder, classes)
+        images = {name: divided[name] for name in listed}
     else:
         classes = _common_classes(card, folder, options)
-        inside = options.splits.get(split)
-        images = {name: _keys(folder, f"{inside}/{name}") if inside else [] for name in classes}
+        images = {
+            name: class_images(card, folder, [f"{options.splits[name]}/{each}" for each in classes])
+            if name in options.splits
+            else [[] for _ in classes]
+            for name in listed
+        }
     if card.class_names and len(card.class_names) != len(classes):
         raise UserError(
             f"{card.path}: field 'class_names' has {len(card.class_names)} names, "
             f"but {folder} has {len(classes)} class folders"
         )
-    keys = tuple(key for name in classes for key in images[name])
+    keys_of = {name: tuple(key for keys in images[name] for key in keys) for name in listed}
+    refuse_shared_files(card, folder, keys_of, within=False)
+    order = label_order(card, classes)
+    keys = tuple(key for place in order for key in images[split][place])
     return Listing(
         keys=keys,
-        labels=tuple(label for label, name in enumerate(classes) for _ in images[name]),
+        labels=tuple(label for label, place in enumerate(order) for _ in images[split][place]),
         class_names=card.class_names or tuple(readable(name) for name in classes),
         open_images=partial(FileImages, folder, keys),
         own_split=options.own_split,
     )
 
 
+def label_order(card: Card, classes: Sequence[str]) -> list[int]:
+    """The position of each label's class among the class folders.
+
+    Args:
+        card: The dataset.
+        classes: Its class folders, as many as it has names; sorted unless the card lists them.
+
+    Returns:
+        The positions in label order: those of the folders that the card's names are, when they are folders' names.
+
+    Raises:
+        UserError: The card's names do not say which folder each belongs to.
+    """
+    unchanged = list(range(len(classes)))
+    if not card.class_names or card.class_folders:
+        return unchanged
+    place_of = {spoken(name): place for place, name in enumerate(classes)}
+    places = [place_of.get(spoken(name)) for name in card.class_names]
+    known = [place for place in places if place is not None]
+    if len(known) == len(classes):
+        return known
+    hint = "list them in a class_file with lines of FOLDER<tab>NAME"
+    for label, place in enumerate(places):
+        if place is not None and place != label:
+            raise UserError(
+                f"{card.path}: class {label} is called {card.class_names[label]!r}, but the folder of that place is "
+                f"{classes[label]!r}; {hint}"
+            )
+    if len(known) < len(classes) and (by_number := sorted(classes, key=natural)) != list(classes):
+        label = next(label for label in unchanged if by_number[label] != classes[label])
+        raise UserError(
+            f"{card.path}: field 'class_names' may be in another order than the class folders: class {label} is folder "
+            f"{classes[label]!r}, not {by_number[label]!r}; {hint}"
+        )
+    return unchanged
+
+
 def _common_classes(card: Card, folder: Path, options: FolderOptions) -> list[str]:
     """The class folders that all splits share, in label order; validation may lack some."""
     found = {
-        split: _class_folders(folder / inside) for split, inside in options.splits.items() if (folder / inside).is_dir()
+        split: class_folders(card, folder / inside)
+        for split, inside in options.splits.items()
+        if is_folder(card, folder / inside)
     }
     if not found:
-        there = _class_folders(folder)
+        there = class_folders(card, folder)
         hint = "it is empty"
         if there:
             hint = "set own_split = true in [options] to divide its class folders"
@@ -86,52 +140,24 @@ def _common_classes(card: Card, folder: Path, options: FolderOptions) -> list[st
     return classes
 
 
-def _own_split(card: Card, folder: Path, classes: list[str], split: SplitName) -> dict[str, list[str]]:
-    """The split's images of each class: 50 % train, 20 % val, the rest test.
+def _own_split(card: Card, folder: Path, classes: Sequence[str]) -> dict[SplitName, list[list[str]]]:
+    """The images of each split and class: 50 % train, 20 % val, the rest test.
 
     One random stream shuffles all classes in order, so the split depends on the order and the names of the files.
     """
     stream = random.Random(OWN_SPLIT_SEED)
-    parts: dict[str, list[str]] = {}
-    for name in classes:
-        files = _keys(folder, name)
+    parts: dict[SplitName, list[list[str]]] = {split: [] for split in SPLITS}
+    for name, files in zip(classes, class_images(card, folder, classes), strict=True):
         if len(files) < 4:
             raise UserError(
                 f"dataset {card.name!r}: {folder / name} holds {len(files)} images; own_split needs at least 4"
             )
         stream.shuffle(files)
         train, val = round(0.5 * len(files)), round(0.2 * len(files))
-        parts[name] = {"train": files[:train], "val": files[train : train + val], "test": files[train + val :]}[split]
+        parts["train"].append(files[:train])
+        parts["val"].append(files[train : train + val])
+        parts["test"].append(files[train + val :])
     return parts
-
-
-def _class_folders(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in _visible(folder) if entry.is_dir())
-
-
-def _keys(folder: Path, inside: str) -> list[str]:
-    """The images in `folder / inside`, sorted, as paths relative to `folder`; none when it does not exist."""
-    if not (folder / inside).is_dir():
-        return []
-    names = sorted(entry.name for entry in _visible(folder / inside) if entry.is_file())
-    return [f"{inside}/{name}" for name in names if os.path.splitext(name)[1].lower() in EXTENSIONS]
-
-
-def _visible(folder: Path) -> list[os.DirEntry[str]]:
-    """The entries of a folder that do not begin with a dot.
-
-    Raises:
-        UserError: The folder cannot be read, or a name is not UTF-8 and so cannot be part of a split's digest.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            visible = [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError as error:
-        raise UserError(f"cannot read {folder}: {error.strerror}") from error
-    for entry in visible:
-        if entry.name.encode(errors="replace").decode() != entry.name:
-            raise UserError(f"{folder}: the name {os.fsencode(entry.name)!r} is not UTF-8; rename it")
-    return visible
 
 
 READER = Reader(name="folder", read=read_folder, place=2)

@@ -1,8 +1,7 @@
 """What a reader of a dataset returns, and where it searches for files."""
 
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,29 +78,3 @@ def image_folder(card: Card, folder: str, root: Path | None) -> Path:
     if not path.is_dir():
         raise UserError(f"dataset {card.name!r}: {path} is not a folder (see {card.path})")
     return path
-
-
-def require_files(card: Card, folder: Path, keys: Iterable[str]) -> None:
-    """Raise UserError, naming the first, if some `keys` are not files in `folder`; each sub-folder is listed once."""
-    listed: dict[str, list[str]] = defaultdict(list)
-    for key in keys:
-        parent, _, name = key.rpartition("/")
-        listed[parent].append(name)
-    missing = []
-    for parent, names in listed.items():
-        there = _names(folder / parent)
-        missing += [f"{parent}/{name}" if parent else name for name in names if name not in there]
-    if missing:
-        total = sum(map(len, listed.values()))
-        raise UserError(
-            f"dataset {card.name!r}: {len(missing)} of {total} images are not in {folder}, {missing[0]!r} first; "
-            "complete the files"
-        )
-
-
-def _names(folder: Path) -> set[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries}
-    except OSError:
-        return set()

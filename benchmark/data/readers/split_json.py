@@ -2,8 +2,7 @@
 
 import hashlib
 import os
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from promptarena.benchmark.core.config_files import Text, check, read_bytes, read_json_model
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.data.cards import SPLITS, Card, SplitName, readable
+from promptarena.benchmark.data.cards import SPLITS, Card, SplitName
+from promptarena.benchmark.data.class_names import readable
 from promptarena.benchmark.data.images import FileImages
 from promptarena.benchmark.data.readers.listing import (
     Listing,
@@ -21,6 +21,10 @@ from promptarena.benchmark.data.readers.listing import (
     Reader,
     data_root,
     image_folder,
+)
+from promptarena.benchmark.data.readers.same_images import (
+    refuse_repeated_paths,
+    refuse_shared_files,
     require_files,
 )
 
@@ -78,9 +82,11 @@ def read_split_json(card: Card, split: SplitName, root: Path | None) -> Listing:
         raise UserError(
             f"{card.path}: field 'class_names' differs from {path} at label {label}; leave the field out or mend it"
         )
-    _check_paths(path, (row[0] for name in SPLITS for row in table.rows(name)))
-    keys = tuple(row[0] for row in table.rows(split))
+    _check_paths(path, [row[0] for name in SPLITS for row in table.rows(name)])
+    listed = {name: tuple(row[0] for row in table.rows(name)) for name in SPLITS}
+    keys = listed[split]
     require_files(card, folder / options.image_dir, keys)
+    refuse_shared_files(card, folder / options.image_dir, listed, within=True)
     labels = tuple(row[1] for row in table.rows(split))
     return Listing(keys, labels, class_names, partial(FileImages, folder / options.image_dir, keys), own)
 
@@ -120,12 +126,11 @@ def _class_names(path: Path, table: SplitFile) -> tuple[str, ...]:
     return tuple(readable(names[label]) for label in range(len(names)))
 
 
-def _check_paths(path: Path, images: Iterable[str]) -> None:
-    for image, times in Counter(images).items():
-        if times > 1:
-            raise UserError(f"{path}: image {image!r} is listed {times} times; an image belongs to one split")
+def _check_paths(path: Path, images: Sequence[str]) -> None:
+    for image in images:
         if image.startswith("/") or ".." in image.split("/"):
             raise UserError(f"{path}: image {image!r} lies outside the image folder; paths must be relative to it")
+    refuse_repeated_paths(path, images)
 
 
 READER = Reader(name="split_json", read=read_split_json, place=3)

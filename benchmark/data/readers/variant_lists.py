@@ -1,16 +1,23 @@
 """The reader of FGVC-Aircraft's own lists: a file of class names, and per split a file of image ids and names."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from promptarena.benchmark.core.config_files import Text, check, read_text
+from promptarena.benchmark.core.config_files import Text, check, read_lines
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.data.cards import Card, SplitName, readable
+from promptarena.benchmark.data.cards import Card, SplitName
+from promptarena.benchmark.data.class_names import readable
 from promptarena.benchmark.data.images import FileImages
-from promptarena.benchmark.data.readers.listing import Listing, Options, Reader, image_folder, require_files
+from promptarena.benchmark.data.readers.listing import Listing, Options, Reader, image_folder
+from promptarena.benchmark.data.readers.same_images import (
+    refuse_repeated_paths,
+    refuse_shared_files,
+    require_files,
+)
 
 
 class VariantListOptions(Options):
@@ -30,25 +37,33 @@ def read_variant_lists(card: Card, split: SplitName, root: Path | None) -> Listi
     fit."""
     options = check(f"{card.path}: [options]", card.options, VariantListOptions)
     folder = image_folder(card, options.folder, root)
-    names = read_text(folder / options.classes).splitlines()
+    names = read_lines(folder / options.classes)
     if len(set(names)) < len(names):
         raise UserError(f"{folder / options.classes}: names a class twice")
     class_names = tuple(map(readable, names))
     if card.class_names and card.class_names != class_names:
         raise UserError(f"{folder / options.classes}: its names are not those of {card.path}; restore the file")
     label_of = {name: label for label, name in enumerate(names)}
-    keys: list[str] = []
-    labels: list[int] = []
-    lines = read_text(folder / options.splits[split]).splitlines() if split in options.splits else []
-    for number, line in enumerate(lines, start=1):
+    # The published lists of a built-in card share no image, so the others are not read.
+    read = {name: path for name, path in options.splits.items() if name == split or not card.built_in}
+    listed = {name: _rows(folder / path, label_of) for name, path in read.items()}
+    keys_of = {name: tuple(key for key, _ in rows) for name, rows in listed.items()}
+    keys, labels = keys_of.get(split, ()), tuple(label for _, label in listed.get(split, ()))
+    refuse_repeated_paths(card.path, [key for listed_keys in keys_of.values() for key in listed_keys])
+    require_files(card, folder / options.image_dir, keys)
+    refuse_shared_files(card, folder / options.image_dir, keys_of, within=True)
+    return Listing(keys, labels, class_names, partial(FileImages, folder / options.image_dir, keys))
+
+
+def _rows(path: Path, label_of: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Key and label of each line of a split's list."""
+    rows: list[tuple[str, int]] = []
+    for number, line in enumerate(read_lines(path), start=1):
         image, _, name = line.partition(" ")
         if name not in label_of or "/" in image:
-            raise UserError(f"{folder / options.splits[split]}: line {number} is not ID and class name: {line!r}")
-        keys.append(f"{image}.jpg")
-        labels.append(label_of[name])
-    require_files(card, folder / options.image_dir, keys)
-    images = partial(FileImages, folder / options.image_dir, tuple(keys))
-    return Listing(tuple(keys), tuple(labels), class_names, images)
+            raise UserError(f"{path}: line {number} is not ID and class name: {line!r}")
+        rows.append((f"{image}.jpg", label_of[name]))
+    return rows
 
 
 READER = Reader(name="variant_lists", read=read_variant_lists, place=4)

@@ -17,7 +17,8 @@ from scipy.io import savemat
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest
-from promptarena.benchmark.data.cards import SPLITS, Card, load_card, readable
+from promptarena.benchmark.data.cards import SPLITS, Card, load_card
+from promptarena.benchmark.data.class_names import readable
 from promptarena.benchmark.data.prepare.annotations import Part, Row, action, breed, read_annotations, scene, year_first
 from promptarena.benchmark.data.prepare.rebuilt_splits import divide, own_split, rebuild_split, write_own_split
 from promptarena.benchmark.data.readers.split_json import SplitFile

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from promptarena.benchmark.data.cards import Card, load_card
@@ -92,3 +94,42 @@ def test_a_miniature_dataset_is_rendered_and_counted() -> None:
     report = verify(card)
     assert report.whole
     assert {split.split: split.found for split in report.splits} == card.counts
+
+
+@given(
+    values=st.lists(st.integers(0, 3), min_size=6, max_size=6),
+    formats=st.lists(st.booleans(), min_size=6, max_size=6),
+)
+def test_images_that_splits_share_are_found_by_their_pixels(
+    tmp_path_factory: pytest.TempPathFactory, values: list[int], formats: list[bool]
+) -> None:
+    """Six images of four contents; the file's format does not matter."""
+    folder = tmp_path_factory.mktemp("birds")
+    contents: dict[str, list[int]] = {"train": [], "test": []}
+    for number, (value, png) in enumerate(zip(values, formats, strict=True)):
+        split, bird = ("train" if number < 4 else "test"), ("heron", "jay")[number % 2]
+        path = folder / "pictures" / split / bird / f"{number}.{'png' if png else 'bmp'}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4), (value, 0, 0)).save(path)
+        contents[split].append(value)
+    card = write(folder, CARD)
+    shared = sum(value in contents["train"] for value in contents["test"])
+    assert verify(card).whole
+    report = verify(card, duplicates=True)
+    assert report.whole == (not shared)
+    if shared:
+        (problem,) = report.problems
+        verb = "has" if shared == 1 else "have"
+        assert problem.startswith(f"{shared} of its test images {verb} the same pixels as a train image, 'test/")
+
+
+def test_imagenets_repeated_names_are_noted(tmp_path: Path) -> None:
+    names = [f"class {number:03}" for number in range(998)]
+    for split in ("train", "test"):
+        for name in (*names, "crane", "crane_"):
+            path = tmp_path / "pictures" / split / name / f"{split}.bmp"
+            path.parent.mkdir(parents=True)
+            Image.new("RGB", (1, 1)).save(path)
+    report = verify(write(tmp_path, CARD.replace("4", "1000").replace("2", "1000")))
+    assert report.whole
+    assert report.notes == ("two classes are called crane; no method can separate these by name",)
