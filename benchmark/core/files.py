@@ -98,6 +98,7 @@ def write_atomically(path: Path, content: str | bytes | Path) -> None:
         else:
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         if not direct:
+            sync(temporary)
             os.replace(temporary, target)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; free space or choose another place") from error
@@ -105,3 +106,17 @@ def write_atomically(path: Path, content: str | bytes | Path) -> None:
         if not direct:
             with suppress(OSError):
                 temporary.unlink()
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content is on the disk. Before a rename, so that a crash of the machine cannot leave the new
+    name with an empty or old content.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: It cannot be opened or synced.
+    """
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())

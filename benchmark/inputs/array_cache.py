@@ -1,12 +1,18 @@
-"""A cache of arrays on disk and in memory, keyed by content, bounded, and safe under concurrent processes."""
+"""A cache of arrays on disk and in memory, keyed by content, bounded, and safe under concurrent processes.
+
+An entry is a `.npy` file followed by the SHA-256 of its key and of all bytes before. The digest is checked when a
+process first opens the entry, so that a damaged file is noticed and made again.
+"""
 
 import contextlib
+import hashlib
 import logging
 import os
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from filelock import FileLock
@@ -15,6 +21,15 @@ from platformdirs import user_cache_path
 CHUNK = 32
 """Rows are always computed this many at a time, whichever rows are requested. It decides bits: matrix products of
 another number of rows may differ in the last bits."""
+
+FORM = 2
+"""The form of an entry, part of its file's name: entries of another form are not read, and deleted as unused ones."""
+
+DIGEST_BYTES = 32
+"""Length of the SHA-256 at the end of an entry."""
+
+READ_BYTES = 1 << 20
+"""Bytes that are read at a time to compute a digest."""
 
 log = logging.getLogger(__name__)
 Array = np.ndarray
@@ -29,7 +44,7 @@ def default_cache_folder() -> Path:
 class ArrayCache:
     """Arrays by key. A missing array is computed once, by one process; other processes that need it wait.
 
-    The cache only saves time and never stops a run: an unreadable entry is computed again, and a folder that cannot be
+    The cache only saves time and never stops a run: a damaged entry is computed again, and a folder that cannot be
     written is reported once and then not used.
 
     Args:
@@ -43,45 +58,78 @@ class ArrayCache:
         self._disk_bytes = disk_mib << 20
         self._memory_bytes = memory_mib << 20
         self._recent: OrderedDict[str, Array] = OrderedDict()
+        self._checked: set[str] = set()
+        self._damaged: set[str] = set()
         self._writable = True
 
-    def get(self, key: str, count: int, compute: Callable[[range], Array]) -> Array:
+    def get(
+        self, key: str, count: int, compute: Callable[[range], Array], sound: Callable[[], bool] = lambda: True
+    ) -> Array:
         """An array from the cache, computed first if it is missing.
 
         Args:
             key: A hexadecimal digest of everything that decides the array.
             count: The number of rows.
             compute: Computes the rows of a range, at most CHUNK of them. It must depend on what is in the key only.
+            sound: Called when all rows are computed. False says that something else decided them too: the array is then
+                returned but not kept.
 
         Returns:
             `count` rows, read-only. The array is memory-mapped from the disk where the folder can be written.
         """
         found = self._recent.get(key)
         if found is None:
-            found = self._on_disk(key, count, compute)
+            found = self._on_disk(key, count, compute, sound)
+            if found is None:
+                found = np.concatenate([compute(rows) for rows in _chunks(count)])
+                found.flags.writeable = False
+                if not sound():
+                    return found
             found.flags.writeable = False
             self._remember(key, found)
         self._recent.move_to_end(key)
         return found
 
-    def _on_disk(self, key: str, count: int, compute: Callable[[range], Array]) -> Array:
-        path = self.folder / key[:2] / f"{key}.npy"
-        if (found := _read(path)) is not None:
+    def _on_disk(
+        self, key: str, count: int, compute: Callable[[range], Array], sound: Callable[[], bool]
+    ) -> Array | None:
+        """The array in the entry of the key, which is written if it is missing; None when there can be no entry."""
+        path = self.folder / key[:2] / f"{key}.{FORM}.npy"
+        if (found := self._read(path, key, count)) is not None or not self._writable:
             return found
-        if self._writable:
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with FileLock(path.with_suffix(".lock")):
-                    # Read again: another process may have written the entry while this one waited for the lock.
-                    if (found := _read(path)) is None:
-                        _write(path, count, compute)
-                        self._evict(keep=path)
-                        found = _read(path)
-            except OSError as error:
-                self._writable = False
-                reason = error.strerror or error
-                log.warning("cache %s cannot be written (%s): going on without it", self.folder, reason)
-        return np.concatenate([compute(rows) for rows in _chunks(count)]) if found is None else found
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(path.with_suffix(".lock")):
+                # Read again: another process may have written the entry while this one waited for the lock.
+                if (found := self._read(path, key, count)) is None and _write(path, key, count, compute, sound):
+                    self._checked.add(key)
+                    self._evict(keep=path)
+                    found = self._read(path, key, count)
+        except OSError as error:
+            self._writable = False
+            reason = error.strerror or error
+            log.warning("cache %s cannot be written (%s): going on without it", self.folder, reason)
+        return found
+
+    def _read(self, path: Path, key: str, count: int) -> Array | None:
+        try:
+            if key not in self._checked:
+                _check(path, key)
+            array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+            if len(array) != count:
+                raise ValueError(f"{len(array)} rows instead of {count}")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError, EOFError, TypeError) as error:
+            if key not in self._damaged:  # it is read again under the lock
+                log.warning("cache entry %s is damaged or unreadable (%s): computing it again", path, error)
+            self._damaged.add(key)
+            self._checked.discard(key)
+            return None
+        self._checked.add(key)
+        with contextlib.suppress(OSError):  # the folder may be read-only; the time of use decides what is deleted first
+            os.utime(path)
+        return array
 
     def _remember(self, key: str, array: Array) -> None:
         self._recent[key] = array
@@ -111,30 +159,51 @@ def _chunks(count: int) -> list[range]:
     return [range(start, min(start + CHUNK, count)) for start in range(0, max(count, 1), CHUNK)]
 
 
-def _read(path: Path) -> Array | None:
-    try:
-        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, EOFError) as error:
-        log.warning("cache entry %s is unreadable (%s): computing it again", path, error)
-        return None
-    with contextlib.suppress(OSError):  # the folder may be read-only; the time of use decides what is deleted first
-        os.utime(path)
-    return array
+def _check(path: Path, key: str) -> None:
+    """Raise ValueError when an entry's bytes do not have the digest at its end."""
+    sha = hashlib.sha256(key.encode())
+    with path.open("rb") as stream:
+        left = os.fstat(stream.fileno()).st_size - DIGEST_BYTES
+        while left > 0 and (part := stream.read(min(left, READ_BYTES))):
+            sha.update(part)
+            left -= len(part)
+        if stream.read() != sha.digest():
+            raise ValueError("its bytes do not have its digest")
 
 
-def _write(path: Path, count: int, compute: Callable[[range], Array]) -> None:
+def _write(path: Path, key: str, count: int, compute: Callable[[range], Array], sound: Callable[[], bool]) -> bool:
+    """Write an entry, which appears under its name when it is complete; False when it is not to be kept."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as stream:
+            hashed = _Hashed(stream, key)
             for rows in _chunks(count):
                 computed = np.ascontiguousarray(compute(rows))
                 if not rows.start:
                     header = np.lib.format.header_data_from_array_1_0(computed)
-                    np.lib.format.write_array_header_2_0(stream, header | {"shape": (count, *computed.shape[1:])})
-                stream.write(computed.data)
+                    np.lib.format.write_array_header_2_0(hashed, header | {"shape": (count, *computed.shape[1:])})
+                hashed.write(computed.data)
+            stream.write(hashed.digest())
+            if not sound():
+                return False
+            stream.flush()
+            os.fsync(stream.fileno())  # else a crash of the machine could leave the name without the content
         os.replace(temporary, path)
-    except BaseException:
+        return True
+    finally:
         Path(temporary).unlink(missing_ok=True)
-        raise
+
+
+class _Hashed:
+    """Writes to a stream and hashes what is written."""
+
+    def __init__(self, stream: IO[bytes], key: str) -> None:
+        self._stream = stream
+        self._sha = hashlib.sha256(key.encode())
+
+    def write(self, content: bytes | memoryview) -> None:
+        self._sha.update(content)
+        self._stream.write(content)
+
+    def digest(self) -> bytes:
+        return self._sha.digest()

@@ -1,11 +1,12 @@
 """The state of a training as one safetensors file: trainable tensors, optimiser state, and the curves so far.
 
-The file is written under a temporary name and renamed, so that at any moment either the previous epoch's checkpoint or
-the new one exists. All randomness of training is keyed by the epoch, so no state of a random generator is needed to
-resume exactly.
+The file is written under a temporary name, synced and renamed, so that at any moment either the previous epoch's
+checkpoint or the new one exists. It carries a digest of its content, so that a damaged one is noticed. All randomness
+of training is keyed by the epoch, so no state of a random generator is needed to resume exactly.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -13,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.files import sync
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,9 @@ class Checkpoint:
         temporary = path.with_suffix(f".{os.getpid()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, temporary, {"train_key": self.train_key, "state": json.dumps(state)})
+            metadata = {"train_key": self.train_key, "state": json.dumps(state)}
+            save_file(tensors, temporary, metadata | {"digest": _digest(tensors, metadata)})
+            sync(temporary)
             os.replace(temporary, path)
         except (OSError, SafetensorError) as error:
             with contextlib.suppress(OSError):
@@ -89,6 +94,8 @@ class Checkpoint:
             with safe_open(path, framework="pt") as file:
                 metadata: dict[str, str] = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if metadata.pop("digest") != _digest(tensors, metadata):
+                raise ValueError("its content does not have its digest")
             state: dict[str, Any] = json.loads(metadata["state"])
             epoch, seconds = int(state["epoch"]), float(state["train_seconds"])
             curves, scaler = tuple(state["curves"]), dict(state["scaler"])
@@ -109,3 +116,13 @@ class Checkpoint:
             curves=curves,
             train_seconds=seconds,
         )
+
+
+def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """SHA-256 of all that a checkpoint holds, the tensors on the CPU."""
+    sha = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        sha.update(json.dumps([name, str(tensor.dtype), tensor.shape]).encode())
+        sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return sha.hexdigest()

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from cache_child import ask
 
-from promptarena.benchmark.inputs.array_cache import CHUNK, ArrayCache, default_cache_folder
+from promptarena.benchmark.inputs import array_cache
+from promptarena.benchmark.inputs.array_cache import CHUNK, DIGEST_BYTES, ArrayCache, default_cache_folder
 
 KEYS = [digit * 64 for digit in "0123456789"]
 MIB = np.zeros(1 << 20, dtype=np.uint8)
@@ -43,8 +44,8 @@ def test_an_array_is_computed_once_and_outlives_the_cache_object(tmp_path: Path)
     first = ArrayCache(tmp_path)
     array = np.random.default_rng(0).random((3, 2), dtype=np.float32)
     np.testing.assert_array_equal(first.get(KEYS[0], *rows_of(array)), array)
-    np.testing.assert_array_equal(first.get(KEYS[0], 1, refuse), array)
-    again = ArrayCache(tmp_path).get(KEYS[0], 1, refuse)
+    np.testing.assert_array_equal(first.get(KEYS[0], 3, refuse), array)
+    again = ArrayCache(tmp_path).get(KEYS[0], 3, refuse)
     np.testing.assert_array_equal(again, array)
     assert again.dtype == np.float32
     assert not list(tmp_path.glob("**/*.part"))
@@ -87,17 +88,17 @@ def test_arrays_are_read_only(tmp_path: Path, writable: bool) -> None:
             found[0] = 1
     if writable:
         with pytest.raises(ValueError, match="read-only"):
-            ArrayCache(folder).get(KEYS[0], 1, refuse)[0] = 1
+            ArrayCache(folder).get(KEYS[0], 3, refuse)[0] = 1
 
 
 def test_the_disk_holds_its_bound_and_drops_the_least_recently_used(tmp_path: Path) -> None:
     for age, key in enumerate(KEYS[:3]):
         ArrayCache(tmp_path).get(key, *rows_of(MIB))
-        path = next(tmp_path.glob(f"*/{key}.npy"))
+        path = next(tmp_path.glob(f"*/{key}.*.npy"))
         os.utime(path, (age, age))
-    ArrayCache(tmp_path).get(KEYS[0], 1, refuse)
+    ArrayCache(tmp_path).get(KEYS[0], *rows_of(MIB)[:1], refuse)
     ArrayCache(tmp_path, disk_mib=3).get(KEYS[3], *rows_of(MIB))
-    assert {path.stem for path in tmp_path.glob("*/*.npy")} == {KEYS[0], KEYS[3]}
+    assert {path.name.split(".")[0] for path in tmp_path.glob("*/*.npy")} == {KEYS[0], KEYS[3]}
 
 
 def test_an_array_beyond_the_bounds_is_handed_out_all_the_same(tmp_path: Path) -> None:
@@ -118,17 +119,74 @@ def test_the_memory_holds_its_bound(tmp_path: Path) -> None:
     assert computed[0] == 1
 
 
-@pytest.mark.parametrize("damage", [b"", b"nothing of the kind", None], ids=["empty", "foreign", "truncated"])
-def test_a_corrupt_entry_is_computed_again(
-    tmp_path: Path, damage: bytes | None, caplog: pytest.LogCaptureFixture
+def flipped(content: bytes) -> bytes:
+    """One bit in the middle of the data."""
+    place = len(content) * 3 // 4
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda content: b"",
+    "foreign": lambda content: b"nothing of the kind",
+    "shorter than a digest": lambda content: content[:20],
+    "truncated": lambda content: content[:-30],
+    "without its digest": lambda content: content[:-DIGEST_BYTES],
+    "longer": lambda content: content + b"0",
+    "a flipped bit": flipped,
+    "another type": lambda content: content.replace(b"<i8", b"<f8"),
+    "fewer rows": lambda content: content.replace(b"(100,)", b"(10,) "),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_entry_is_computed_again(
+    tmp_path: Path, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
-    ArrayCache(tmp_path).get(KEYS[0], *rows_of(np.arange(100)))
+    array = np.arange(100)
+    ArrayCache(tmp_path).get(KEYS[0], *rows_of(array))
     path = next(tmp_path.glob("*/*.npy"))
-    path.write_bytes(path.read_bytes()[:-30] if damage is None else damage)
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
     with caplog.at_level(logging.WARNING):
-        assert ArrayCache(tmp_path).get(KEYS[0], *rows_of(np.arange(3))).tolist() == [0, 1, 2]
-    assert "unreadable" in caplog.text
-    assert ArrayCache(tmp_path).get(KEYS[0], 1, refuse).tolist() == [0, 1, 2]
+        np.testing.assert_array_equal(ArrayCache(tmp_path).get(KEYS[0], *rows_of(array)), array)
+    assert caplog.text.count("is damaged or unreadable") == 1
+    assert path.read_bytes() == whole
+    np.testing.assert_array_equal(ArrayCache(tmp_path).get(KEYS[0], 100, refuse), array)
+
+
+def test_an_entry_of_another_key_or_number_of_rows_is_not_used(tmp_path: Path) -> None:
+    for key, content in zip(KEYS, ([1, 2], [3, 4, 5]), strict=False):
+        ArrayCache(tmp_path).get(key, *rows_of(np.array(content)))
+    one, other = sorted(tmp_path.glob("*/*.npy"))
+    other.write_bytes(one.read_bytes())
+    assert ArrayCache(tmp_path).get(KEYS[1], *rows_of(np.array([3, 4, 5]))).tolist() == [3, 4, 5]
+    assert ArrayCache(tmp_path).get(KEYS[0], *rows_of(np.array([1, 2, 6]))).tolist() == [1, 2, 6]
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_what_is_not_sound_is_handed_out_and_not_kept(tmp_path: Path, writable: bool) -> None:
+    folder = tmp_path if writable else _blocked(tmp_path)
+    cache = ArrayCache(folder)
+    assert cache.get(KEYS[0], *rows_of(np.array([1, 2])), sound=lambda: False).tolist() == [1, 2]
+    assert not [path for path in tmp_path.glob("**/*") if path.suffix in (".npy", ".part")]
+    assert cache.get(KEYS[0], *rows_of(np.array([3, 4]))).tolist() == [3, 4]
+
+
+def test_an_entry_is_checked_once_and_synced_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    sync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: (done.append("sync"), sync(number)))
+    monkeypatch.setattr(os, "replace", lambda *paths: (done.append("name"), replace(*paths)))
+    cache = ArrayCache(tmp_path, memory_mib=0)
+    cache.get(KEYS[0], *rows_of(MIB))
+    assert done == ["sync", "name"]
+    monkeypatch.setattr(array_cache, "_check", lambda path, key: done.append("check"))
+    again = ArrayCache(tmp_path, memory_mib=0)
+    for key in (KEYS[0], KEYS[1], KEYS[0]):
+        again.get(key, *rows_of(MIB))
+    assert done.count("check") == 3  # KEYS[0] once; KEYS[1], which has no file, also under the lock
 
 
 def test_a_pickled_entry_is_not_unpickled(tmp_path: Path) -> None:
@@ -179,7 +237,7 @@ def test_a_folder_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: pyt
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "utime", forbid)
-    assert ArrayCache(tmp_path).get(KEYS[0], 1, refuse).tolist() == [0, 1, 2]
+    assert ArrayCache(tmp_path).get(KEYS[0], 3, refuse).tolist() == [0, 1, 2]
 
 
 def test_a_failing_computation_leaves_the_key_free(tmp_path: Path) -> None:

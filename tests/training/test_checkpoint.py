@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from promptarena.benchmark.core.errors import UserError
@@ -49,6 +50,37 @@ def test_a_truncated_file_is_a_users_error(tmp_path: Path, share: float) -> None
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(UserError, match=r"is damaged .*; delete it to train this run again"):
         Checkpoint.load(path, "key")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.99])
+def test_a_file_with_a_flipped_bit_is_a_users_error(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    STATE.save(path)
+    content = bytearray(path.read_bytes())
+    content[int(len(content) * share)] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"is damaged .*; delete it to train this run again"):
+        Checkpoint.load(path, "key")
+
+
+def test_a_file_with_other_tensors_is_a_users_error(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    STATE.save(path)
+    with safe_open(path, framework="pt") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    tensors["learner/context"] = tensors["learner/context"] + 1
+    save_file(tensors, path, metadata)
+    with pytest.raises(UserError, match="its content does not have its digest"):
+        Checkpoint.load(path, "key")
+
+
+def test_a_checkpoint_is_synced_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    replace = os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: done.append("sync"))
+    monkeypatch.setattr(os, "replace", lambda *paths: (done.append("name"), replace(*paths)))
+    STATE.save(tmp_path / "file")
+    assert done == ["sync", "name"]
 
 
 @pytest.mark.parametrize("state", [None, "{", "[]", "{}", json.dumps({"epoch": "two"})])
