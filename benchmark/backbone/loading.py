@@ -1,10 +1,13 @@
 """Builds the backbone: an open_clip architecture with weights from a pretrained tag or a local file, loaded
 safely."""
 
+import contextlib
 import hashlib
+import importlib.metadata
+import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,8 @@ from promptarena.benchmark.backbone.pretrained import Pretrained
 from promptarena.benchmark.backbone.weight_files import OPENAI_CONSTANTS, parameters, read_weights
 from promptarena.benchmark.backbone.weight_origins import Weights, is_openai, origin_of_file, origin_of_tag
 from promptarena.benchmark.core.errors import UserError, first_line
-from promptarena.benchmark.core.files import is_missing
+from promptarena.benchmark.core.files import is_missing, write_atomically
+from promptarena.benchmark.core.keys import digest, file_digest
 
 _SHOWN = 3
 """How many tensors a message names."""
@@ -123,12 +127,14 @@ def load_backbone(
     )
 
 
-def identify(architecture: str | Path, weights: str | Path) -> Weights:
+def identify(architecture: str | Path, weights: str | Path, cache: Path | None = None) -> Weights:
     """Digest and origin that the loaded backbone would have, without building it.
 
     Args:
         architecture: as `load_backbone` takes it.
         weights: as `load_backbone` takes them.
+        cache: a folder that keeps what is found out about files, by their content; None: nothing is kept. What is kept
+            spares the import of open_clip, which takes seconds.
 
     Returns:
         SHA-256 of the weights, and where they come from.
@@ -136,8 +142,31 @@ def identify(architecture: str | Path, weights: str | Path) -> Weights:
     Raises:
         UserError: as `load_backbone`.
     """
+    kept = _identity_file(cache, architecture, weights) if cache and isinstance(weights, Path) else None
+    if kept is not None and (known := _kept_identity(kept)):
+        return known
     source = _find(architecture, weights)
-    return Weights(weights_digest(_filled(source, device="meta").state_dict()), source.origin)
+    found = Weights(weights_digest(_filled(source, device="meta").state_dict()), source.origin)
+    if kept is not None:
+        with contextlib.suppress(UserError):  # a cache that cannot be written is no reason to stop
+            write_atomically(kept, json.dumps(asdict(found)))
+    return found
+
+
+def _identity_file(cache: Path, architecture: str | Path, weights: Path) -> Path | None:
+    """Named by everything that decides the identity: both files' content, their names, and open_clip's version."""
+    if not weights.is_file() or (isinstance(architecture, Path) and not architecture.is_file()):
+        return None
+    described = file_digest(architecture) if isinstance(architecture, Path) else architecture
+    version = importlib.metadata.version("open_clip_torch")
+    return cache / "weights" / f"{digest(described, file_digest(weights), weights.name, version)}.json"
+
+
+def _kept_identity(path: Path) -> Weights | None:
+    try:
+        return Weights(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def digest_of(architecture: str | Path, weights: str | Path) -> str:
@@ -158,6 +187,8 @@ def missing_weights(architecture: str | Path, weights: str | Path) -> str | None
     Raises:
         UserError: architecture or tag are unknown or do not fit each other.
     """
+    if isinstance(weights, Path) and weights.is_file():  # the common case, without the import of open_clip
+        return None
     found = find_architecture(architecture)
     if isinstance(weights, Path):
         return None if not is_missing(weights) else f"the file {weights}"

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 
 FACTOR = 1.702
@@ -17,6 +16,8 @@ FACTOR = 1.702
 
 def has_quick_gelu(block: Any) -> bool:
     """Whether a residual block's MLP is a QuickGELU between two layers, its output added as it is."""
+    from open_clip.transformer import QuickGELU  # slow to import, and planning needs no model
+
     return isinstance(block.mlp.gelu, QuickGELU) and isinstance(block.ls_2, nn.Identity)
 
 

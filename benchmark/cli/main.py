@@ -117,11 +117,8 @@ def compare(
     After an interruption, the same command continues where it stopped. Lists are given as `--seeds 1 2 3`; name the
     suite before them.
     """
-    from promptarena.benchmark.backbone.loading import compiler_for
-    from promptarena.benchmark.cli.commands.compare import run_compare
-    from promptarena.benchmark.inputs.array_cache import default_cache_folder
     from promptarena.benchmark.planning.request import Request
-    from promptarena.benchmark.running.runner import ExecutionConfig
+    from promptarena.benchmark.planning.suites import load_suite
 
     request = Request(
         methods=methods or (),
@@ -132,6 +129,12 @@ def compare(
         settings=settings or (),
         ablations=ablations or (),
     )
+    request.check_names(load_suite(suite), plugins or ())  # before the imports below, which take seconds
+    from promptarena.benchmark.backbone.loading import compiler_for
+    from promptarena.benchmark.cli.commands.compare import run_compare
+    from promptarena.benchmark.inputs.array_cache import default_cache_folder
+    from promptarena.benchmark.running.runner import ExecutionConfig
+
     execution = ExecutionConfig(
         suite=suite,
         results=results.absolute(),

@@ -5,8 +5,6 @@ import math
 
 import numpy as np
 from PIL import Image
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms import functional as tvf
 
 TRANSFORM_VERSION = 1
 """Increased by hand whenever a transform gives other pixels: it is part of the keys of runs and of cached features."""
@@ -24,6 +22,9 @@ def test_view(image: Image.Image, size: int) -> Image.Image:
     Returns:
         An RGB image of `size` x `size` pixels.
     """
+    from torchvision.transforms import InterpolationMode  # slow to import, and planning transforms no image
+    from torchvision.transforms import functional as tvf
+
     view: Image.Image = tvf.center_crop(tvf.resize(image, size, InterpolationMode.BICUBIC), [size, size])
     return view
 
@@ -44,6 +45,9 @@ def training_view(
     Returns:
         An RGB image of `size` x `size` pixels.
     """
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms import functional as tvf
+
     top, left, height, width = _crop_box(image.width, image.height, crop_scale, random)
     box = top, left, height, width
     crop: Image.Image = tvf.resized_crop(image, *box, [size, size], InterpolationMode.BICUBIC)

@@ -16,13 +16,9 @@ from types import ModuleType
 
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.keys import digest
+from promptarena.benchmark.plugins.cards import ALL, GROUP, OURS
 from promptarena.benchmark.plugins.learner import About, Learner
 from promptarena.benchmark.plugins.source_digest import method_digest
-
-GROUP = "promptarena.methods"
-OURS = "promptarena"
-ALL = "all"
-"""In a list of methods this word means all of them, so no method may have this name."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +48,10 @@ class Broken:
     origin: str
     reason: str
 
+    def error(self) -> UserError:
+        """The error for a user who named it."""
+        return UserError(f"method {self.name!r} of {self.origin} cannot be used: {self.reason}")
+
 
 class Registry:
     """Methods by name, from the oldest to the newest."""
@@ -75,8 +75,7 @@ class Registry:
         if name in self.methods:
             return self.methods[name]
         if name in self.broken:
-            entry = self.broken[name]
-            raise UserError(f"method {name!r} of {entry.origin} cannot be used: {entry.reason}")
+            raise self.broken[name].error()
         raise unknown("method", name, self.methods)
 
 

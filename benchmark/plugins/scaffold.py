@@ -3,12 +3,13 @@
 import importlib.util
 import keyword
 import re
+from collections.abc import Collection
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.plugins.registry import ALL, Registry
+from promptarena.benchmark.plugins.cards import ALL
 
 PLUGIN = Template('''"""$title: one learned offset for all class features."""
 
@@ -90,13 +91,13 @@ class Written(NamedTuple):
     test: Path
 
 
-def write_method(name: str, folder: Path, registry: Registry) -> Written:
+def write_method(name: str, folder: Path, taken: Collection[str]) -> Written:
     """Write the plugin NAME.py and its test test_NAME.py.
 
     Args:
         name: The method's name: letters, digits, "-" or "_".
         folder: Where to write; created if it does not exist.
-        registry: The known methods, whose names are taken.
+        taken: The names of the known methods.
 
     Returns:
         The method's name and the two files.
@@ -109,7 +110,7 @@ def write_method(name: str, folder: Path, registry: Registry) -> Written:
     title = "".join(part.capitalize() for part in stem.split("_"))
     written = Written(method, folder / f"{stem}.py", folder / f"test_{stem}.py")
     _check_name(name, stem, title)
-    if method in registry.methods or method in registry.broken or method == ALL:
+    if method in taken or method == ALL:
         raise UserError(f"method name {method!r} is taken; choose another")
     for path in (written.plugin, written.test):
         if path.exists():

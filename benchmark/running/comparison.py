@@ -16,9 +16,9 @@ from promptarena.benchmark.core.recipe import Recipe, images_seen
 from promptarena.benchmark.core.runs import PlannedRun, RunResult, RunSpec
 from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.data.few_shot import restrict
+from promptarena.benchmark.planning.enumeration import RequestedRuns
 from promptarena.benchmark.planning.estimates import Estimator, Workload
 from promptarena.benchmark.planning.plan import Planner
-from promptarena.benchmark.planning.request import RequestedRuns
 from promptarena.benchmark.planning.suites import Suite
 from promptarena.benchmark.recording.index import RecordedRun
 from promptarena.benchmark.recording.record import ParentRuns, Record
@@ -86,7 +86,7 @@ def plan_comparison(requested: RequestedRuns, execution: ExecutionConfig, record
     choose_device(execution.device)
     data = Data(execution.data_root)
     source = suite.backbone
-    backbone = identify(source.given_architecture, source.given_weights)
+    backbone = identify(source.given_architecture, source.given_weights, execution.cache)
     planner = Planner(suite, registry, data, backbone, execution.precision)
     runs, left_out = _planned(planner, requested.runs, named=requested.methods_named)
     estimator = Estimator()

@@ -7,7 +7,8 @@ from e2e_inside import call
 from e2e_world import make_world
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.planning.request import Request, enumerate_request
+from promptarena.benchmark.planning.enumeration import enumerate_request
+from promptarena.benchmark.planning.request import Request
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 import tiny
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.plugins.registry import GROUP, load_registry
+from promptarena.benchmark.plugins.cards import GROUP
+from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.methods.coop import CoOp
 
 BUILT_IN = {"zeroshot", "linear-probe", "coop", "maple"}

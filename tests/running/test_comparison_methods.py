@@ -6,7 +6,8 @@ import pytest
 from e2e_world import make_world
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.planning.request import Request, RequestedRuns, enumerate_request
+from promptarena.benchmark.planning.enumeration import RequestedRuns, enumerate_request
+from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.planning.suites import DEFAULT_METHODS
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.recording.record import Record

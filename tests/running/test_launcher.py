@@ -9,7 +9,8 @@ import e2e_record
 from e2e_world import make_world
 
 from promptarena.benchmark.core.runs import PlannedRun
-from promptarena.benchmark.planning.request import Request, enumerate_request
+from promptarena.benchmark.planning.enumeration import enumerate_request
+from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.running.comparison import plan_comparison, run_comparison
 from promptarena.benchmark.running.launcher import Done, EpochDone, Event, Launcher, RunFailedError, Started

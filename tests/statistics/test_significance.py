@@ -43,6 +43,18 @@ class TestSignificance:
     def test_holm_by_its_definition(self, p_values: list[float]) -> None:
         assert holm(p_values) == pytest.approx(naive_holm(p_values))
 
+    @settings(max_examples=40, deadline=None)
+    @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+    def test_holm_is_that_of_statsmodels(self, p_values: list[float]) -> None:
+        from statsmodels.stats.multitest import multipletests
+
+        assert holm(p_values) == multipletests(p_values, method="holm")[1].tolist()
+
+    @pytest.mark.parametrize("seeds", [2, 3, 5])
+    def test_equal_differences_do_not_make_a_difference_certain(self, seeds: int) -> None:
+        # Two coarse accuracies of equal methods often differ by one image on every seed.
+        assert paired_t([1.0] * seeds) == 2.0 ** (1 - seeds)
+
     def test_friedman_by_its_formula(self) -> None:
         values = np.random.default_rng(1).normal(size=(11, 5))
         ranks = np.argsort(np.argsort(-values, axis=1), axis=1) + 1

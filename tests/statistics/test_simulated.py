@@ -1,8 +1,6 @@
 """Intervals and verdicts on data whose truth is known: how often they are right."""
 
-import gc
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -14,18 +12,9 @@ from promptarena.benchmark.statistics.bootstrap import draw_weights, interval
 from promptarena.benchmark.statistics.paired import compare
 from promptarena.benchmark.statistics.ranks import rank
 from promptarena.benchmark.statistics.scores import Scores
-from promptarena.benchmark.statistics.significance import holm, wilcoxon
+from promptarena.benchmark.statistics.significance import wilcoxon
 
 Array = NDArray[np.float64]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _little_to_collect() -> Iterator[None]:
-    """statsmodels collects garbage at every correction, here thousands of times: what lives by now is not searched."""
-    holm([0.5])
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def near(share: float, trials: int, low: float, high: float) -> bool:

@@ -13,7 +13,8 @@ from promptarena.benchmark.core.protocol_table import PROTOCOLS, protocol_info
 from promptarena.benchmark.core.runs import PlannedRun
 from promptarena.benchmark.leaderboard.formats.render import print_rich
 from promptarena.benchmark.leaderboard.model import in_brief
-from promptarena.benchmark.planning.request import Request, enumerate_request
+from promptarena.benchmark.planning.enumeration import enumerate_request
+from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.planning.suites import layout_of
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.recording.store import redact

@@ -10,8 +10,8 @@ from promptarena.benchmark.backbone.loading import missing_weights
 from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.cli.commands.progress import duration
 from promptarena.benchmark.core.runs import RunSpec
+from promptarena.benchmark.planning.enumeration import RequestedRuns
 from promptarena.benchmark.planning.gpu_hours import SUSTAINED_TFLOPS, gpu_hours, missing_data
-from promptarena.benchmark.planning.request import RequestedRuns
 from promptarena.benchmark.planning.suites import Suite
 
 

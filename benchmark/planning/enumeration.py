@@ -1,0 +1,88 @@
+"""The runs that a request stands for. Needs the methods' code, but neither data nor weights."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promptarena.benchmark.core.errors import UserError, unknown
+from promptarena.benchmark.core.runs import RunSpec
+from promptarena.benchmark.planning.plan import parse_overrides
+from promptarena.benchmark.planning.protocols import enumerate_runs
+from promptarena.benchmark.planning.request import Request
+from promptarena.benchmark.planning.suites import Suite, load_suite
+from promptarena.benchmark.plugins.cards import ALL
+from promptarena.benchmark.plugins.registry import Registry, load_registry
+
+
+@dataclass(frozen=True)
+class RequestedRuns:
+    """The runs that a request stands for, with the suite and the methods that they were made of.
+
+    `notes` are lines for the user. `methods_named` says whether the user named the methods, so that one that is not
+    ready is an error, not left out.
+    """
+
+    suite: Suite
+    registry: Registry
+    runs: tuple[RunSpec, ...]
+    notes: tuple[str, ...]
+    methods_named: bool
+
+
+def enumerate_request(request: Request, suite: str, plugins: Sequence[Path] = ()) -> RequestedRuns:
+    """The runs that a request stands for.
+
+    Args:
+        request: what the user requests.
+        suite: a built-in suite's name, or the path of a suite's file.
+        plugins: files with further methods.
+
+    Returns:
+        The runs in the order of `enumerate_runs`.
+
+    Raises:
+        UserError: an unknown name, a bad setting, or a file that cannot be used.
+    """
+    loaded, registry = load_suite(suite), load_registry(plugins)
+    names = _chosen_methods(request, loaded, registry, plugins)
+    enumerated = enumerate_runs(
+        loaded,
+        {name: registry.get(name).learner.seeded for name in names},
+        protocols=request.protocols,
+        seeds=request.seeds,
+        datasets=request.datasets,
+        shots=request.shots,
+        overrides=parse_overrides(request.settings, names),
+        variants=_ablated(request.ablations, {name: registry.get(name).learner.ablations for name in names}),
+    )
+    return RequestedRuns(loaded, registry, enumerated.runs, enumerated.notes, methods_named=bool(request.methods))
+
+
+def _chosen_methods(request: Request, suite: Suite, registry: Registry, plugins: Sequence[Path]) -> list[str]:
+    if ALL in request.methods:
+        return list(registry.methods)
+    given = {str(path) for path in plugins}
+    of_files = [method.name for method in registry.methods.values() if method.origin in given]
+    return list(dict.fromkeys(request.methods or (*suite.methods, *of_files)))
+
+
+def _ablated(
+    chosen: Sequence[str], declared: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> dict[str, list[dict[str, str]]]:
+    """The settings of the chosen ablations by method, as `--set` would give them."""
+    known = list(dict.fromkeys(ablation for ablations in declared.values() for ablation in ablations))
+    if chosen and not known:
+        raise UserError(f"--ablate: none of {', '.join(declared)} declares ablations; methods show NAME lists them")
+    for name in chosen:
+        if name not in (*known, ALL):
+            raise unknown("ablation", name, known)
+    return {
+        method: [
+            {name: value if isinstance(value, str) else json.dumps(value) for name, value in settings.items()}
+            for ablation, settings in ablations.items()
+            if ablation in chosen or ALL in chosen
+        ]
+        for method, ablations in declared.items()
+    }
