@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from promptarena.benchmark.cli.options import Plugins, Results, Root, SuiteArgument, TrackingUri
+from promptarena.benchmark.recording.place import RecordPlace
 
 heads_app = typer.Typer(help="Find the roles of a backbone's attention heads, and search for images with them.")
 
@@ -57,7 +58,7 @@ def diagnose_heads(
         threads=threads,
         root=root,
     )
-    run_diagnosis(request, results.absolute(), tracking_uri)
+    run_diagnosis(request, RecordPlace(results.absolute(), tracking_uri))
 
 
 @heads_app.command("retrieve")
@@ -99,4 +100,4 @@ def retrieve_by_attribute(
         device=device,
         threads=threads,
     )
-    run_retrieval(search, results.absolute(), tracking_uri)
+    run_retrieval(search, RecordPlace(results.absolute(), tracking_uri))

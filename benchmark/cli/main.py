@@ -27,6 +27,7 @@ from promptarena.benchmark.cli.options import (
 )
 from promptarena.benchmark.cli.published import published_app
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.recording.place import RecordPlace
 
 app = typer.Typer(
     help="Compare prompt learners for CLIP: one backbone, four protocols, every figure in MLflow.",
@@ -146,7 +147,8 @@ def compare(
         seeds_together=seeds_together,
         compile_backend=compiler_for(device, seeds_together) if compiled and not plan else "",
     )
-    return run_compare(request, execution, tracking_uri, workers or default_workers(), plan_only=plan)
+    place = RecordPlace(results.absolute(), tracking_uri)
+    return run_compare(request, execution, place, workers or default_workers(), plan_only=plan)
 
 
 @app.command(cls=SpacedLists)
@@ -195,7 +197,7 @@ def leaderboard(
     if exports:
         leaderboard_of_exports(request, exports)
     else:
-        leaderboard_of_record(request, results.absolute(), tracking_uri)
+        leaderboard_of_record(request, RecordPlace(results.absolute(), tracking_uri))
 
 
 @app.command(cls=SpacedLists)
@@ -215,8 +217,7 @@ def report(
     write_report(
         suite,
         out,
-        results.absolute(),
-        tracking_uri,
+        RecordPlace(results.absolute(), tracking_uri),
         protocols=protocols or (),
         methods=methods or (),
         datasets=datasets or (),
@@ -235,7 +236,7 @@ def export_runs(
     """Write the finished runs of a suite as plain files."""
     from promptarena.benchmark.cli.commands.export import export_record
 
-    export_record(suite, out, results.absolute(), tracking_uri, with_learners=with_learners)
+    export_record(suite, out, RecordPlace(results.absolute(), tracking_uri), with_learners=with_learners)
 
 
 @app.command("import")
@@ -247,7 +248,7 @@ def import_runs(
     """Add exported runs to the record; runs that it already has are not changed."""
     from promptarena.benchmark.cli.commands.export import import_exports
 
-    import_exports(folders, results.absolute(), tracking_uri)
+    import_exports(folders, RecordPlace(results.absolute(), tracking_uri))
 
 
 @app.command()
@@ -259,7 +260,7 @@ def ui(
     """Open MLflow's own user interface on the record."""
     from promptarena.benchmark.cli.commands.ui import serve_ui
 
-    return serve_ui(results.absolute(), tracking_uri, port)
+    return serve_ui(RecordPlace(results.absolute(), tracking_uri), port)
 
 
 def default_workers() -> int:

@@ -1,6 +1,6 @@
 """What the record says about runs, as plain values: who runs what (RecordedRun), and what came out (StoredResult).
 
-Nothing here imports MLflow: its runs come in as arguments, so the tables can be made where MLflow is not installed.
+MLflow is not imported here, so tables of exported runs can be made where it is not installed.
 """
 
 from collections.abc import Iterable
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.recording import names
+from promptarena.benchmark.recording.access import StoreAccess
 from promptarena.benchmark.recording.owner import Owner
 from promptarena.benchmark.recording.schema import stored_result
 
@@ -23,7 +24,13 @@ Status = Literal["finished", "running", "failed"]
 class RecordedRun:
     """The run that stands for a key: the newest finished one, else the one to resume.
 
-    `owner_alive` is True while the process of a running run lives; `duplicates` counts its key's other finished runs.
+    Attributes:
+        run_id: Its id in MLflow.
+        key: The key of the planned run.
+        status: How far it is.
+        owner_alive: Whether it is running and the process that runs it still lives.
+        duplicates: The number of other finished runs with its key.
+        error: Why it failed; None unless it failed.
     """
 
     run_id: str
@@ -34,8 +41,50 @@ class RecordedRun:
     error: str | None = None
 
 
+class RunIndex:
+    """Finds recorded runs by their keys, in the store as it is now."""
+
+    def __init__(self, access: StoreAccess) -> None:
+        self._access = access
+
+    def of_suite(self, suite: str) -> dict[str, RecordedRun]:
+        """Every recorded run of a suite by its key.
+
+        Args:
+            suite: The suite's name.
+
+        Returns:
+            For each key the run that stands for it.
+
+        Raises:
+            UserError: The record cannot be read.
+        """
+        with self._access.explained("read the record"):
+            experiment = self._access.find_experiment(suite)
+            return index_of(self._access.search(experiment)) if experiment else {}
+
+    def of_key(self, experiment: str, key: str) -> RecordedRun | None:
+        """The run that stands for a key.
+
+        Args:
+            experiment: The id of the suite's experiment.
+            key: The key of a planned run.
+
+        Returns:
+            The run; None when no run with this key was ever begun.
+        """
+        return index_of(self._access.search(experiment, names.tag_filter((names.RUN_KEY, key)))).get(key)
+
+
 def index_of(runs: Iterable["Run"]) -> dict[str, RecordedRun]:
-    """For each `run_key` among MLflow runs (in any order) the run that stands for it."""
+    """Choose the run that stands for each key.
+
+    Args:
+        runs: MLflow runs, in any order; those without a key are left out.
+
+    Returns:
+        The chosen run of each key.
+    """
     by_key: dict[str, list[Run]] = {}
     for run in runs:
         if names.RUN_KEY.name in run.data.tags:
@@ -44,7 +93,17 @@ def index_of(runs: Iterable["Run"]) -> dict[str, RecordedRun]:
 
 
 def results_of(runs: Iterable["Run"]) -> list[StoredResult]:
-    """The newest finished run of every key, oldest first, with how many other finished runs the key has."""
+    """The newest finished run of every key.
+
+    Args:
+        runs: MLflow runs, in any order; unfinished ones and those without a key are left out.
+
+    Returns:
+        A result for each key, that of the oldest run first. `duplicates` counts the key's other finished runs.
+
+    Raises:
+        UserError: Tags or metrics of a finished run are missing or damaged.
+    """
     by_key: dict[str, list[Run]] = {}
     for run in runs:
         if names.RUN_KEY.name in run.data.tags and run.info.status == "FINISHED":

@@ -4,28 +4,19 @@ A run is RUNNING from `begin` on; all it produced is written before it becomes F
 """
 
 import json
-import shutil
-import tempfile
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
 from promptarena.benchmark.recording import names
-from promptarena.benchmark.recording.index import RecordedRun
+from promptarena.benchmark.recording.access import StoreAccess, json_of, milliseconds, run_id_of
+from promptarena.benchmark.recording.index import RecordedRun, RunIndex
 from promptarena.benchmark.recording.owner import Owner
-from promptarena.benchmark.recording.reading import (
-    RecordReading,
-    json_of,
-    milliseconds,
-    run_id_of,
-    write_bytes,
-)
 from promptarena.benchmark.recording.schema import (
     TAG_CHARACTERS,
     check_result,
@@ -36,7 +27,6 @@ from promptarena.benchmark.recording.schema import (
     tags_of,
     unscored_tags,
 )
-from promptarena.benchmark.recording.store import Store, explained
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -60,11 +50,13 @@ class Imported(NamedTuple):
     duplicates: int
 
 
-class RecordRuns(RecordReading):
-    """Runs as they go."""
+class RunWriter:
+    """Writes runs as they go."""
 
-    def __init__(self, store: Store) -> None:
-        super().__init__(store)
+    def __init__(self, access: StoreAccess, index: RunIndex) -> None:
+        self._access = access
+        self._client = access.client
+        self._index = index
         self._curve_steps: dict[tuple[str, str], set[int]] = {}
 
     def begin(
@@ -81,9 +73,6 @@ class RecordRuns(RecordReading):
         takes up only an interrupted import. Raises UserError when a living process already runs it.
         """
         spec = planned.spec
-        if spec.suite not in self._indices:
-            self.index(spec.suite)
-        recorded = self._indices[spec.suite].get(planned.key)
         tags = {
             **tags_of(spec, backbone_name, miniature),
             **Owner.current().tags(),
@@ -96,7 +85,9 @@ class RecordRuns(RecordReading):
         }
         origin = imported.run_id if imported else ""
         params = params_of(planned)
-        with explained(f"record {run_name(spec)}"), self._store.lock:
+        with self._access.locked(f"record {run_name(spec)}"):
+            experiment = self._access.experiment(spec.suite)
+            recorded = self._index.of_key(experiment, planned.key)
             run = self._resumable(recorded) if recorded and recorded.status != "finished" else None
             if run and names.IMPORTED_FROM.read(run.data.tags) == origin:
                 run_id = run_id_of(run)
@@ -105,22 +96,21 @@ class RecordRuns(RecordReading):
                     self._client.delete_tag(run_id, names.ERROR.name)
                 params = {name: value for name, value in params.items() if name not in run.data.params}
             else:
-                run_id = self._create(
-                    self._experiment(spec.suite),
+                run_id = self._access.create(
+                    experiment,
                     {**names.LEVEL.of("run"), **names.RUN_KEY.of(planned.key), **names.IMPORTED_FROM.of(origin)},
                     run_name(spec),
                     imported.started_at if imported else None,
                 )
-            self._log(run_id, params=params, tags=tags)
+            self._access.log(run_id, params=params, tags=tags)
             self._log_split(run_id, planned)
             self._client.log_text(run_id, json_of(plan_document(planned)), names.PLAN_FILE)
         self._curve_steps = {known: steps for known, steps in self._curve_steps.items() if known[0] != run_id}
-        self._note(spec.suite, RecordedRun(run_id, planned.key, "running", owner_alive=True))
         return run_id
 
     def heartbeat(self, run_id: str) -> None:
         """Tell other hosts that the run is alive. Needed only when more than some minutes pass without an epoch."""
-        with explained("record a sign of life"):
+        with self._access.explained("record a sign of life"):
             heartbeat = names.OWNER_HEARTBEAT
             self._client.set_tag(run_id, heartbeat.name, heartbeat.text(time.time()))
 
@@ -132,7 +122,7 @@ class RecordRuns(RecordReading):
         from mlflow.entities import Metric
 
         now = milliseconds()
-        with explained("record the curves"):
+        with self._access.explained("record the curves"):
             metrics = [
                 Metric(f"{names.CURVES}{name}", float(value), now, int(row["epoch"]))
                 for row in rows
@@ -140,7 +130,7 @@ class RecordRuns(RecordReading):
                 if name != "epoch" and int(row["epoch"]) not in self._steps(run_id, f"{names.CURVES}{name}")
             ]
             if metrics:
-                self._log(run_id, metrics=metrics, tags=names.OWNER_HEARTBEAT.of(time.time()))
+                self._access.log(run_id, metrics=metrics, tags=names.OWNER_HEARTBEAT.of(time.time()))
         for metric in metrics:
             self._curve_steps[run_id, metric.key].add(metric.step)
 
@@ -154,21 +144,19 @@ class RecordRuns(RecordReading):
         check_result(result)
         self.log_epochs(run_id, result.curves)
         now = milliseconds()
-        with explained("record the result"):
+        with self._access.explained("record the result"):
             self._log_files(run_id, result)
             metrics = [Metric(name, value, now, 0) for name, value in metrics_of(result).items()]
-            self._log(run_id, metrics=metrics, tags=unscored_tags(result))
+            self._access.log(run_id, metrics=metrics, tags=unscored_tags(result))
             self._client.set_terminated(run_id, "FINISHED", milliseconds(finished_at))
-        self._renote(run_id, status="finished", owner_alive=False)
 
     def fail(self, run_id: str, error: BaseException) -> None:
         """Mark a run FAILED, with the error's line as a tag and its traceback as an artifact."""
         line = " ".join(f"{type(error).__name__}: {error}".split())[:TAG_CHARACTERS]
-        with explained("record the failure"):
+        with self._access.explained("record the failure"):
             self._client.log_text(run_id, "".join(traceback.format_exception(error)), names.TRACEBACK_FILE)
             self._client.set_tag(run_id, names.ERROR.name, line)
             self._client.set_terminated(run_id, "FAILED")
-        self._renote(run_id, status="failed", owner_alive=False, error=line)
 
     def _resumable(self, recorded: RecordedRun) -> "Run | None":
         """The run to take up, read afresh since the index may be old; None when it was finished meanwhile."""
@@ -199,21 +187,7 @@ class RecordRuns(RecordReading):
         self._client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
     def _log_files(self, run_id: str, result: RunResult) -> None:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            write_bytes(folder / names.ENVIRONMENT_FILE, json_of(dict(result.environment)).encode())
-            write_bytes(folder / names.SCORES_FILE, json_of([asdict(score) for score in result.scores]).encode())
-            for file, source in result.files.items():
-                (folder / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, folder / file)
-            self._client.log_artifacts(run_id, str(folder))
-
-    def _note(self, suite: str, recorded: RecordedRun) -> None:
-        self._indices[suite][recorded.key] = recorded
-
-    def _renote(self, run_id: str, **changes: Any) -> None:
-        for index in self._indices.values():
-            for key, recorded in index.items():
-                if recorded.run_id == run_id:
-                    index[key] = replace(recorded, **changes)
-                    return
+        scores = [asdict(score) for score in result.scores]
+        documents = {names.ENVIRONMENT_FILE: dict(result.environment), names.SCORES_FILE: scores}
+        written = {name: json_of(document).encode() for name, document in documents.items()}
+        self._access.log_files(run_id, {**written, **result.files})

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from filelock import BaseFileLock, FileLock
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.recording.place import RecordPlace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,12 +48,20 @@ class Store:
     artifacts: str | None
 
 
-def open_store(results: Path, tracking_uri: str | None) -> Store:
-    """Connect to the store at `tracking_uri`, else $MLFLOW_TRACKING_URI, else `results`/mlflow.db, made if missing.
+def open_store(place: RecordPlace) -> Store:
+    """Connect to the store of a record; a new one is created if it is missing.
 
-    Raises UserError when it cannot be reached, read or written.
+    Args:
+        place: Where the record is.
+
+    Returns:
+        The store.
+
+    Raises:
+        UserError: It cannot be reached, read or written.
     """
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{results.absolute() / 'mlflow.db'}"
+    results = place.results
+    uri = place.elsewhere or f"sqlite:///{place.database}"
     scheme = urllib.parse.urlsplit(uri).scheme
     if uri != "databricks" and (len(scheme) < 2 or scheme == "file"):
         raise UserError(

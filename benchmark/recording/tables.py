@@ -1,36 +1,32 @@
 """What stands beside the runs in the record: comparisons and their methods, their tables, and documents."""
 
 import re
-import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.recording import names
+from promptarena.benchmark.recording.access import StoreAccess, milliseconds, run_id_of
 from promptarena.benchmark.recording.mlflow_view import VIEW_TAG, view_state
-from promptarena.benchmark.recording.reading import (
-    RecordAccess,
-    milliseconds,
-    run_id_of,
-    write_bytes,
-)
 from promptarena.benchmark.recording.schema import TAG_CHARACTERS
-from promptarena.benchmark.recording.store import explained
 
 
-class RecordTables(RecordAccess):
-    """Comparisons, which runs hang under, and what is kept with them."""
+class TableWriter:
+    """Writes comparisons, which runs hang under, and what is kept with them."""
+
+    def __init__(self, access: StoreAccess) -> None:
+        self._access = access
+        self._client = access.client
 
     def comparison(self, suite: str, comparison_key: str, description: str) -> str:
         """Run id of the comparison whose content has this key; made on first use, also when several processes ask."""
-        with explained("record the comparison"), self._store.lock:
-            experiment = self._experiment(suite)
+        with self._access.locked("record the comparison"):
+            experiment = self._access.experiment(suite)
             # comparison_key is quoted into MLflow's filter language, which has no escape.
             if not re.fullmatch(r"[\w.:-]+", comparison_key):
                 raise ValueError(f"a comparison key is a digest, got {comparison_key!r}")
-            found = self._search(experiment, names.tag_filter((names.COMPARISON_KEY, comparison_key)))
+            found = self._access.search(experiment, names.tag_filter((names.COMPARISON_KEY, comparison_key)))
             if found:
                 return run_id_of(found[0])
             tags = {
@@ -39,14 +35,14 @@ class RecordTables(RecordAccess):
                 **names.COMPARISON_KEY.of(comparison_key),
                 **names.DESCRIPTION.of(description[:TAG_CHARACTERS]),
             }
-            return self._create(experiment, tags, f"comparison {comparison_key[:8]}")
+            return self._access.create(experiment, tags, f"comparison {comparison_key[:8]}")
 
     def method_run(self, comparison_id: str, method: Label) -> str:
         """Run id of the method under a comparison; made on first use."""
-        with explained("record the method"), self._store.lock:
+        with self._access.locked("record the method"):
             comparison = self._client.get_run(comparison_id)
             experiment = comparison.info.experiment_id
-            children = self._search(
+            children = self._access.search(
                 experiment,
                 names.tag_filter((names.PARENT, comparison_id), (names.LEVEL, "method")),
             )
@@ -60,7 +56,7 @@ class RecordTables(RecordAccess):
                 **names.LABEL.of(str(method)),
                 **names.PARENT.of(comparison_id),
             }
-            return self._create(experiment, tags, str(method))
+            return self._access.create(experiment, tags, str(method))
 
     def log_tables(
         self,
@@ -80,9 +76,9 @@ class RecordTables(RecordAccess):
         if self._has_tables(comparison_id, content_key):
             return
         figures = draw()
-        with explained("record the tables"), self._store.lock:
+        with self._access.locked("record the tables"):
             for place, files in (("tables", contents), ("figures", figures)):
-                self._log_folder(comparison_id, files, place)
+                self._access.log_files(comparison_id, files, place)
             self._log_headline(comparison_id, headline, f"tables/headline-{content_key[:12]}.json")
             self._client.set_tag(comparison_id, names.TABLES_KEY.name, content_key)
             self._client.set_terminated(comparison_id, "FINISHED")
@@ -103,30 +99,23 @@ class RecordTables(RecordAccess):
         """
         from mlflow.entities import Metric
 
-        with explained(f"record {name}"), self._store.lock:
-            experiment = self._experiment(suite)
-            found = self._search(experiment, names.tag_filter((names.LEVEL, level), (names.DOCUMENT_KEY, key)))
+        with self._access.locked(f"record {name}"):
+            experiment = self._access.experiment(suite)
+            found = self._access.search(experiment, names.tag_filter((names.LEVEL, level), (names.DOCUMENT_KEY, key)))
             done = [run for run in found if run.info.status == "FINISHED"]
             if done:
                 return run_id_of(done[0])
-            run_id = self._create(experiment, {**names.LEVEL.of(level), **names.SUITE.of(suite)}, name)
+            run_id = self._access.create(experiment, {**names.LEVEL.of(level), **names.SUITE.of(suite)}, name)
             now = milliseconds()
             metrics = [Metric(metric, value, now, 0) for metric, value in numbers.items()]
-            self._log(run_id, metrics, tags={**tags, **names.DOCUMENT_KEY.of(key)})
-            self._log_folder(run_id, files)
+            self._access.log(run_id, metrics, tags={**tags, **names.DOCUMENT_KEY.of(key)})
+            self._access.log_files(run_id, files)
             self._client.set_terminated(run_id, "FINISHED")
             return run_id
 
     def _has_tables(self, comparison_id: str, content_key: str) -> bool:
-        with explained("read the record"):
+        with self._access.explained("read the record"):
             return names.TABLES_KEY.read(self._client.get_run(comparison_id).data.tags) == content_key
-
-    def _log_folder(self, run_id: str, files: Mapping[str, bytes], place: str | None = None) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            for name, content in files.items():
-                write_bytes(Path(folder) / name, content)
-            if files:
-                self._client.log_artifacts(run_id, folder, place)
 
     def _log_headline(self, comparison_id: str, headline: Mapping[Label, Mapping[str, float]], name: str) -> None:
         from mlflow.entities import Metric
@@ -140,7 +129,7 @@ class RecordTables(RecordAccess):
             method_id = self.method_run(comparison_id, method)
             stored = self._client.get_run(method_id).data.metrics
             now = milliseconds()
-            self._log(
+            self._access.log(
                 method_id, metrics=[Metric(key, mean, now, 0) for key, mean in means.items() if stored.get(key) != mean]
             )
             self._client.set_terminated(method_id, "FINISHED")

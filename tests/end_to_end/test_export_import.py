@@ -15,6 +15,7 @@ from e2e_world import make_world
 from promptarena.benchmark.cli.commands.export import export_record, import_exports
 from promptarena.benchmark.cli.commands.leaderboard import LeaderboardRequest, leaderboard_of_exports
 from promptarena.benchmark.leaderboard.formats.render import Format
+from promptarena.benchmark.recording.place import RecordPlace
 
 FORMATS: tuple[Format, ...] = ("md", "csv", "json", "latex", "html")
 WORDS = ("--methods", "zeroshot", "linear-probe", "coop", "--protocols", "base-to-novel", "cross-dataset")
@@ -35,7 +36,7 @@ def export(arena: tuple[Path, Path]) -> Path:
     folder, suite = arena
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        export_record(str(suite), folder / "export", folder / "results", None, with_learners=True)
+        export_record(str(suite), folder / "export", RecordPlace(folder / "results"), with_learners=True)
     return folder / "export"
 
 
@@ -118,8 +119,8 @@ def test_a_laptop_and_a_cluster_make_one_leaderboard(
     cluster.mkdir()
     words = ("--methods", "coop", "--protocols", "base-to-novel", "--seeds", "3", "--workers", "1")
     assert run("compare", suite, *words, cwd=cluster).code == 0
-    export_record(str(suite), cluster / "export", cluster / "results", None)
-    import_exports([export, cluster / "export"], tmp_path / "merged", None)
+    export_record(str(suite), cluster / "export", RecordPlace(cluster / "results"))
+    import_exports([export, cluster / "export"], RecordPlace(tmp_path / "merged"))
     assert "1 imported" in capsys.readouterr().out
     imported = recorded(suite, tmp_path / "merged", "md")
     assert imported.rstrip() == from_exports("small", "md", tmp_path / "t.md", export, cluster / "export").rstrip()
@@ -132,7 +133,7 @@ def test_a_laptop_and_a_cluster_make_one_leaderboard(
 
 def test_an_imported_record_needs_nothing_more(arena: tuple[Path, Path], export: Path, tmp_path: Path) -> None:
     _, suite = arena
-    import_exports([export], tmp_path / "results", None)
+    import_exports([export], RecordPlace(tmp_path / "results"))
     again = run("compare", suite, *WORDS, "--seeds", "1", "2", cwd=tmp_path)
     assert again.code == 0, again.err
     assert " 0 to run" in again.out

@@ -13,7 +13,7 @@ import pytest
 from e2e_command import end, run, start, wait_until
 from e2e_world import make_world
 
-from promptarena.benchmark.recording.record import Record
+from promptarena.benchmark.recording.record import Record, RecordPlace
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
@@ -86,7 +86,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 @pytest.fixture
 def runs_page(address: str, folder: Path, browser: Chrome) -> Callable[..., None]:
-    record = Record.open(folder / "results")
+    record = Record.open(RecordPlace(folder / "results"))
     page = address + record.views()["small"].split("?")[0]
     browser.get(address)
     browser.execute_script("localStorage.clear(); localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false')")
@@ -132,13 +132,13 @@ def test_comparison_method_and_run_are_nested(runs_page: Callable[..., None], br
 
 
 def test_headlines_are_columns_that_sort(address: str, folder: Path, browser: Chrome) -> None:
-    record = Record.open(folder / "results")
+    record = Record.open(RecordPlace(folder / "results"))
     browser.get("about:blank")
     browser.get(address + record.views()["small"])
     wait_until(lambda: set(names(browser)) == {"coop", "zeroshot"}, SECONDS)
     shows(browser, "base-to-novel/hm_pct", "Metrics")
-    experiment = record._client.get_experiment_by_name("promptarena/small").experiment_id
-    found = record._client.search_runs(
+    experiment = record.access.client.get_experiment_by_name("promptarena/small").experiment_id
+    found = record.access.client.search_runs(
         [experiment], "tags.level = 'method'", order_by=["metrics.`base-to-novel/hm_pct` DESC"]
     )
     assert names(browser) == [run.data.tags["label"] for run in found]
@@ -157,13 +157,13 @@ def test_searching_by_facets_filters(runs_page: Callable[..., None], browser: Ch
 def test_a_comparison_shows_its_tables_and_a_run_its_curves(
     address: str, folder: Path, runs_page: Callable[..., None], browser: Chrome
 ) -> None:
-    record = Record.open(folder / "results")
-    experiment = record._client.get_experiment_by_name("promptarena/small").experiment_id
-    (comparison,) = record._client.search_runs([experiment], "tags.level = 'comparison'")
+    record = Record.open(RecordPlace(folder / "results"))
+    experiment = record.access.client.get_experiment_by_name("promptarena/small").experiment_id
+    (comparison,) = record.access.client.search_runs([experiment], "tags.level = 'comparison'")
     page = f"{address}/#/experiments/{experiment}/runs"
     browser.get(f"{page}/{comparison.info.run_id}/artifacts/tables/base-to-novel.html")
     shows(browser, "base-to-novel.html", "cross-dataset.csv")
-    run = record._client.search_runs([experiment], "tags.method = 'coop' and tags.seed = '1'")[0]
+    run = record.access.client.search_runs([experiment], "tags.method = 'coop' and tags.seed = '1'")[0]
     browser.get(f"{page}/{run.info.run_id}/model-metrics")
     shows(browser, "curves")
     browser.get(f"{page}/{run.info.run_id}")

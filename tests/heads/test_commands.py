@@ -14,7 +14,7 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.heads.concepts import SEEDS
 from promptarena.benchmark.heads.sentence_encoder import SentenceEncoder, Vectors
-from promptarena.benchmark.recording.record import Record
+from promptarena.benchmark.recording.record import Record, RecordPlace
 
 WORDS = {
     "colour": "red blue green yellow purple orange brown pink grey black white golden",
@@ -41,7 +41,7 @@ def test_the_command_writes_prints_and_records_one_table(
     suite, pool, results = make_world(tmp_path), tmp_path / "pool.txt", tmp_path / "results"
     pool.write_text("\n".join(word for words in WORDS.values() for word in words.split()))
     request = Request(suite=str(suite), layers="11-12", pool=pool, texts_per_head=6, concepts=5)
-    run_diagnosis(request, results, None)
+    run_diagnosis(request, RecordPlace(results))
     printed = capsys.readouterr().out
     table = RoleTable.load(results / "heads" / "small.json")
     assert (table.layers, table.images.count, table.pool.count) == ((11, 12), 32, 60)
@@ -52,11 +52,11 @@ def test_the_command_writes_prints_and_records_one_table(
         assert line in printed
     assert f"Roles by {table.rule}; 5 concepts" in printed
 
-    run_diagnosis(request, results, None)
+    run_diagnosis(request, RecordPlace(results))
     again = capsys.readouterr().out
     runs = {found[1] for text in (printed, again) if (found := re.search(r"in run (\w+) of", text))}
     assert len(runs) == 1
-    record = Record.open(results)
+    record = Record.open(RecordPlace(results))
     assert record.artifact(runs.pop(), "roles.json", tmp_path / "copy").read_text() == table.text()
     assert record.index("small") == {}
 

@@ -23,7 +23,7 @@ from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.learner import Images
 from promptarena.benchmark.plugins.registry import load_registry
-from promptarena.benchmark.recording.record import Record
+from promptarena.benchmark.recording.record import Record, RecordPlace
 from promptarena.benchmark.training.trained_learner import Learned
 
 SIDE = 16
@@ -145,13 +145,13 @@ def test_the_command_ranks_draws_and_records_beside_the_run(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     suite, results = make_world(tmp_path / "world"), tmp_path / "results"
     file = kept("dear", suite, tmp_path / "learned.safetensors")
-    record = Record.open(results)
+    record = Record.open(RecordPlace(results))
     run = record.document("small", "run", "dear", "key", {}, {}, {"learned.safetensors": file.read_bytes()})
     query, *others = make_pictures(tmp_path / "pictures", 4)
 
     def search(run: str) -> tuple[str, str]:
         out = tmp_path / "figure.png"
-        run_retrieval(Search(run, tmp_path / "pictures", query, "colour", 2, str(suite), out=out), results, None)
+        run_retrieval(Search(run, tmp_path / "pictures", query, "colour", 2, str(suite), out=out), RecordPlace(results))
         assert {out.exists(), out.with_suffix(".svg").exists()} == {True}
         captured = capsys.readouterr()
         assert not captured.err.strip()
@@ -176,7 +176,7 @@ def test_the_command_refuses_what_it_cannot_rank_with(tmp_path: Path, monkeypatc
     for run, message in ((str(coop), "coop has no image features of single attributes"), ("ab" * 16, "give the id")):
         search = Search(run, tmp_path / "pictures", query, "colour", suite=str(suite))
         with pytest.raises(UserError, match=message) as caught:
-            run_retrieval(search, tmp_path / "results", None)
+            run_retrieval(search, RecordPlace(tmp_path / "results"))
         assert "\n" not in str(caught.value)
 
 

@@ -22,7 +22,7 @@ from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, RunSpec, Score, Target
 from promptarena.benchmark.recording.owner import Owner
-from promptarena.benchmark.recording.record import ParentRuns, Record
+from promptarena.benchmark.recording.record import ParentRuns, Record, RecordPlace
 from promptarena.benchmark.recording.store import explained
 
 COST = Cost(8192, 12.5, 800, 2.5, 600, 512.0)
@@ -37,7 +37,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def record(results: Path) -> Record:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        return Record.open(results)
+        return Record.open(RecordPlace(results))
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def begin(record: Record, planned: PlannedRun) -> str:
 def disown(record: Record, run_id: str) -> None:
     """Make the run look as if a process that is gone had started it."""
     for name, value in Owner(Owner.current().host, 2**22 + 1, 1.0, 1.0).tags().items():
-        record._client.set_tag(run_id, name, value)
+        record.access.client.set_tag(run_id, name, value)
 
 
 def test_a_finished_run_comes_back_as_it_was(record: Record, suite: str, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_finished_run_comes_back_as_it_was(record: Record, suite: str, tmp_pat
     }
     assert record.results(suite, {"another"}) == []
 
-    run = record._client.get_run(run_id)
+    run = record.access.client.get_run(run_id)
     assert run.data.params["config.n_ctx"] == "4"
     assert run.data.params["recipe.optimizer.lr"] == "0.002"
     assert run.data.params["provenance.targets.dtd/base"] == "abc"
@@ -124,9 +124,9 @@ def test_a_finished_run_comes_back_as_it_was(record: Record, suite: str, tmp_pat
 
 def test_runs_hang_under_their_method_and_comparison(record: Record, suite: str) -> None:
     run_id = begin(record, plan(suite))
-    run = record._client.get_run(run_id)
-    method = record._client.get_run(run.data.tags["mlflow.parentRunId"])
-    comparison = record._client.get_run(method.data.tags["mlflow.parentRunId"])
+    run = record.access.client.get_run(run_id)
+    method = record.access.client.get_run(run.data.tags["mlflow.parentRunId"])
+    comparison = record.access.client.get_run(method.data.tags["mlflow.parentRunId"])
     assert (method.data.tags["label"], comparison.data.tags["level"]) == ("coop", "comparison")
     assert run.data.tags["comparison"] == comparison.info.run_id
     tags_of = ("suite", "protocol", "method", "dataset", "subset", "shots", "seed", "backbone", "miniature")
@@ -145,8 +145,8 @@ def test_overrides_come_back_and_those_of_runs_without_their_tag_from_the_plan(
     record.finish(run_id, result())
     (stored,) = record.results(suite)
     assert stored.name == planned.spec.name
-    if "overrides" in record._client.get_run(run_id).data.tags:
-        record._client.delete_tag(run_id, "overrides")
+    if "overrides" in record.access.client.get_run(run_id).data.tags:
+        record.access.client.delete_tag(run_id, "overrides")
     assert record.results(suite) == [stored]
 
 
@@ -157,7 +157,7 @@ def test_the_same_comparison_is_made_once(record: Record, suite: str) -> None:
     name = Label("coop", (("n_ctx", "16"),))
     method = record.method_run(first, name)
     assert record.method_run(first, name) == method
-    tags = record._client.get_run(method).data.tags
+    tags = record.access.client.get_run(method).data.tags
     assert (tags["label"], tags["method"]) == ("coop(n_ctx=16)", "coop")
     with pytest.raises(ValueError, match="digest"):
         record.comparison(suite, "k' OR '1", "text")
@@ -176,25 +176,25 @@ def test_an_interrupted_run_goes_on_without_repeating_its_curves(record: Record,
     record.log_epochs(run_id, rows[:3])
     disown(record, run_id)
 
-    later = Record.open(results)
+    later = Record.open(RecordPlace(results))
     assert later.index(suite)[planned.key].status == "running"
     assert not later.index(suite)[planned.key].owner_alive
     assert begin(later, planned) == run_id
     later.log_epochs(run_id, rows[:4])
     later.finish(run_id, result(curves=tuple(rows)))
     for name in ("loss", "lr"):
-        history = later._client.get_metric_history(run_id, f"curves/{name}")
+        history = later.access.client.get_metric_history(run_id, f"curves/{name}")
         assert [(point.step, point.value) for point in history] == [(row["epoch"], row[name]) for row in rows]
-    assert len(later._client.get_run(run_id).inputs.dataset_inputs) == 1
+    assert len(later.access.client.get_run(run_id).inputs.dataset_inputs) == 1
     assert len(later.results(suite)) == 1
 
 
 def test_half_a_batch_of_curves_is_completed(record: Record, suite: str) -> None:
     run_id = begin(record, plan(suite))
-    record._client.log_metric(run_id, "curves/loss", 2.0, step=1)
+    record.access.client.log_metric(run_id, "curves/loss", 2.0, step=1)
     record.log_epochs(run_id, [{"epoch": 1, "loss": 2.0, "lr": 0.1}])
-    assert len(record._client.get_metric_history(run_id, "curves/loss")) == 1
-    assert len(record._client.get_metric_history(run_id, "curves/lr")) == 1
+    assert len(record.access.client.get_metric_history(run_id, "curves/loss")) == 1
+    assert len(record.access.client.get_metric_history(run_id, "curves/lr")) == 1
 
 
 def test_a_killed_process_leaves_a_run_to_resume(record: Record, results: Path, suite: str, tmp_path: Path) -> None:
@@ -205,8 +205,8 @@ def test_a_killed_process_leaves_a_run_to_resume(record: Record, results: Path, 
             import sys, time
             sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]!r}
             from pathlib import Path
-            from test_record import Record, begin, plan
-            record = Record.open(Path({str(results)!r}))
+            from test_record import Record, RecordPlace, begin, plan
+            record = Record.open(RecordPlace(Path({str(results)!r})))
             run_id = begin(record, plan({suite!r}))
             record.log_epochs(run_id, [{{"epoch": 1, "loss": 2.0}}])
             print(run_id, flush=True)
@@ -219,15 +219,15 @@ def test_a_killed_process_leaves_a_run_to_resume(record: Record, results: Path, 
     run_id = worker.stdout.readline().strip()
     planned = plan(suite)
     with pytest.raises(UserError, match=f"process {worker.pid}"):
-        begin(Record(record._store), planned)
+        begin(Record(record.access.store), planned)
     worker.send_signal(signal.SIGKILL)
     worker.wait()
     worker.stdout.close()
 
-    again = Record(record._store)
+    again = Record(record.access.store)
     assert begin(again, planned) == run_id
     again.finish(run_id, result(curves=({"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0})))
-    assert [point.step for point in again._client.get_metric_history(run_id, "curves/loss")] == [1, 2]
+    assert [point.step for point in again.access.client.get_metric_history(run_id, "curves/loss")] == [1, 2]
 
 
 def test_a_failed_run_is_listed_and_tried_again(record: Record, suite: str, tmp_path: Path) -> None:
@@ -244,14 +244,14 @@ def test_a_failed_run_is_listed_and_tried_again(record: Record, suite: str, tmp_
 
     assert begin(record, planned) == run_id
     record.finish(run_id, result())
-    assert "error" not in record._client.get_run(run_id).data.tags
+    assert "error" not in record.access.client.get_run(run_id).data.tags
     assert record.index(suite)[planned.key].status == "finished"
 
 
 def test_the_newest_of_two_finished_runs_counts(record: Record, suite: str) -> None:
     planned = plan(suite)
-    first, second = begin(record, planned), begin(Record(record._store), plan(suite, seed=2))
-    record._client.set_tag(second, "run_key", planned.key)
+    first, second = begin(record, planned), begin(Record(record.access.store), plan(suite, seed=2))
+    record.access.client.set_tag(second, "run_key", planned.key)
     record.finish(first, result(correct=10))
     record.finish(second, result(correct=11))
     assert (record.index(suite)[planned.key].run_id, record.index(suite)[planned.key].duplicates) == (second, 1)
@@ -273,7 +273,7 @@ def test_unscored_targets_keep_their_reason(record: Record, suite: str) -> None:
 def test_long_and_numerous_parameters_fit_mlflow_s_limits(record: Record, suite: str, tmp_path: Path) -> None:
     settings = {f"setting_{number}": number for number in range(150)} | {"template": "x" * 7000, "odd%name": [1, 2]}
     planned = plan(suite, **settings)
-    params = record._client.get_run(run_id := begin(record, planned)).data.params
+    params = record.access.client.get_run(run_id := begin(record, planned)).data.params
     assert len(params) > 150
     assert params["config.odd_name"] == "[1, 2]"
     assert len(params["config.template"]) == 6000
@@ -306,16 +306,16 @@ def test_tables_are_logged_once(record: Record, suite: str, tmp_path: Path) -> N
     headline = {Label("coop"): {"base-to-novel/hm_pct": 70.5}, Label("zeroshot"): {"base-to-novel/hm_pct": 60.0}}
 
     def logged() -> list[str]:
-        return sorted(file.path for file in record._client.list_artifacts(comparison, "tables"))
+        return sorted(file.path for file in record.access.client.list_artifacts(comparison, "tables"))
 
     for _ in range(2):
         record.log_tables(comparison, tables, headline)
         assert len(logged()) == 3
     method = record.method_run(comparison, Label("coop"))
-    assert record._client.get_run(method).data.metrics == {"base-to-novel/hm_pct": 70.5}
-    assert len(record._client.get_metric_history(method, "base-to-novel/hm_pct")) == 1
+    assert record.access.client.get_run(method).data.metrics == {"base-to-novel/hm_pct": 70.5}
+    assert len(record.access.client.get_metric_history(method, "base-to-novel/hm_pct")) == 1
     assert record.artifact(comparison, "tables/base-to-novel.md", tmp_path).read_text() == "| a |\n"
-    assert record._client.get_run(comparison).info.status == "FINISHED"
+    assert record.access.client.get_run(comparison).info.status == "FINISHED"
 
     record.log_tables(comparison, tables | {"base-to-novel.md": "| b |\n"}, headline)
     record.log_tables(comparison, tables, headline)
@@ -336,7 +336,7 @@ def test_figures_are_drawn_and_kept_only_with_new_tables(record: Record, suite: 
     for table, times in (("a", 1), ("a", 1), ("b", 2), ("b", 2)):
         record.log_tables(comparison, {"base-to-novel.md": table}, {}, draw)
         assert len(drawn) == times
-        logged = {file.path for file in record._client.list_artifacts(comparison, "figures/base-to-novel")}
+        logged = {file.path for file in record.access.client.list_artifacts(comparison, "figures/base-to-novel")}
         assert logged == {"figures/base-to-novel/bars.svg", "figures/base-to-novel/bars.png"}
         kept = record.artifact(comparison, "figures/base-to-novel/bars.png", tmp_path)
         assert kept.read_bytes() == bytes([times])
@@ -355,14 +355,16 @@ def test_an_unknown_suite_has_no_runs(record: Record) -> None:
 
 def test_a_deleted_experiment_is_named(record: Record, suite: str) -> None:
     begin(record, plan(suite))
-    record._client.delete_experiment(record._client.get_experiment_by_name(f"promptarena/{suite}").experiment_id)
+    record.access.client.delete_experiment(
+        record.access.client.get_experiment_by_name(f"promptarena/{suite}").experiment_id
+    )
     with pytest.raises(UserError, match="mlflow experiments restore"):
-        Record(record._store).index(suite)
+        Record(record.access.store).index(suite)
 
 
 def test_a_result_somebody_damaged_is_named(record: Record, suite: str) -> None:
     run_id = begin(record, plan(suite))
-    record._client.set_terminated(run_id, "FINISHED")
+    record.access.client.set_terminated(run_id, "FINISHED")
     with pytest.raises(UserError, match=run_id):
         record.results(suite)
 
@@ -377,21 +379,21 @@ def _one_line(error: pytest.ExceptionInfo[UserError], *words: str) -> None:
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "./mlruns", "mlruns"])
 def test_plain_files_are_no_store(tmp_path: Path, uri: str) -> None:
     with pytest.raises(UserError) as error:
-        Record.open(tmp_path, uri)
+        Record.open(RecordPlace(tmp_path, uri))
     _one_line(error, uri, "sqlite:///")
 
 
 def test_a_damaged_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("not a database at all, but long enough to be read as a header" * 20)
     with pytest.raises(UserError) as error:
-        Record.open(tmp_path)
+        Record.open(RecordPlace(tmp_path))
     _one_line(error, str(tmp_path / "mlflow.db"), "damaged")
 
 
 def test_a_results_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError) as error:
-        Record.open(tmp_path / "file" / "results")
+        Record.open(RecordPlace(tmp_path / "file" / "results"))
     _one_line(error, str(tmp_path / "file" / "results"), "Not a directory")
 
 
@@ -399,7 +401,7 @@ def test_a_results_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(UserError) as error:
-        Record.open(tmp_path)
+        Record.open(RecordPlace(tmp_path))
     tmp_path.chmod(0o700)
     _one_line(error, str(tmp_path), "writable")
 
@@ -420,7 +422,7 @@ def test_faults_come_with_advice(fault: Exception, advice: str) -> None:
 
 
 def test_a_full_database_is_one_line_and_no_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    record = Record.open(tmp_path)
+    record = Record.open(RecordPlace(tmp_path))
 
     def full(*_: object) -> None:
         raise sqlalchemy.exc.OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full"))
@@ -441,7 +443,7 @@ def test_faults_of_the_program_are_not_the_user_s() -> None:
 
 def test_a_server_that_does_not_answer_is_named_without_its_password(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
-        Record.open(tmp_path, "http://me:secret@127.0.0.1:9")
+        Record.open(RecordPlace(tmp_path, "http://me:secret@127.0.0.1:9"))
     _one_line(error, "http://127.0.0.1:9", "start it")
     assert "secret" not in str(error.value)
 

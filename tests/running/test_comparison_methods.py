@@ -10,7 +10,7 @@ from promptarena.benchmark.planning.enumeration import RequestedRuns, enumerate_
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.planning.suites import DEFAULT_METHODS
 from promptarena.benchmark.plugins.registry import load_registry
-from promptarena.benchmark.recording.record import Record
+from promptarena.benchmark.recording.record import Record, RecordPlace
 from promptarena.benchmark.running.comparison import plan_comparison
 from promptarena.benchmark.running.runner import ExecutionConfig
 
@@ -36,7 +36,7 @@ def requested(place: ExecutionConfig, request: Request) -> RequestedRuns:
 
 def planned(place: ExecutionConfig, *methods: str) -> list[str]:
     request = Request(methods=methods, protocols=("base-to-novel",))
-    runs = plan_comparison(requested(place, request), place, Record.open(place.results, None)).runs
+    runs = plan_comparison(requested(place, request), place, Record.open(RecordPlace(place.results))).runs
     return list(dict.fromkeys(run.spec.method for run in runs))
 
 
@@ -78,7 +78,7 @@ def ablated(place: ExecutionConfig, *ablations: str) -> list[str]:
     request = Request(
         methods=("coop", "mine"), protocols=("base-to-novel",), ablations=ablations, settings=("mine.n_ctx=4",)
     )
-    runs = plan_comparison(requested(place, request), place, Record.open(place.results, None)).runs
+    runs = plan_comparison(requested(place, request), place, Record.open(RecordPlace(place.results))).runs
     return [run.spec.label for run in runs]
 
 

@@ -11,7 +11,7 @@ from e2e_world import make_world
 from promptarena.benchmark.core.runs import PlannedRun
 from promptarena.benchmark.planning.enumeration import enumerate_request
 from promptarena.benchmark.planning.request import Request
-from promptarena.benchmark.recording.record import Record
+from promptarena.benchmark.recording.record import Record, RecordPlace
 from promptarena.benchmark.running.comparison import plan_comparison, run_comparison
 from promptarena.benchmark.running.launcher import Done, EpochDone, Event, Launcher, RunFailedError, Started
 from promptarena.benchmark.running.local import LocalPool
@@ -58,7 +58,7 @@ class Silent:
 
 def figures_by(launcher: type, suite: Path, folder: Path, **arguments: int) -> dict[str, Any]:
     place = ExecutionConfig(str(suite), results=folder / "results", cache=folder / "cache", device="cpu")
-    record = Record.open(place.results, None)
+    record = Record.open(RecordPlace(place.results))
     requested = enumerate_request(Request(methods=("zeroshot", "coop"), protocols=("base-to-novel",)), place.suite)
     comparison = plan_comparison(requested, place, record)
     chosen: Launcher = launcher(place, **arguments)

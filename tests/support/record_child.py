@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from promptarena.benchmark.core.labels import Label
-from promptarena.benchmark.recording.record import Record
+from promptarena.benchmark.recording.record import Record, RecordPlace
 
 
 def open_and_compare(results: str) -> tuple[str, str]:
     """Open the record and make a comparison and a method in it; their run ids."""
-    record = Record.open(Path(results))
+    record = Record.open(RecordPlace(Path(results)))
     comparison = record.comparison("mini", "key", "text")
     return comparison, record.method_run(comparison, Label("coop"))

@@ -16,7 +16,7 @@ from promptarena.benchmark.leaderboard.model import in_brief
 from promptarena.benchmark.planning.enumeration import enumerate_request
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.planning.suites import layout_of
-from promptarena.benchmark.recording.record import Record
+from promptarena.benchmark.recording.record import Record, RecordPlace
 from promptarena.benchmark.recording.store import redact
 from promptarena.benchmark.report.keep import keep_sections
 from promptarena.benchmark.report.sections import sections_of
@@ -32,7 +32,7 @@ from promptarena.benchmark.running.runner import ExecutionConfig
 
 
 def run_compare(
-    request: Request, execution: ExecutionConfig, tracking_uri: str | None, workers: int, *, plan_only: bool
+    request: Request, execution: ExecutionConfig, place: RecordPlace, workers: int, *, plan_only: bool
 ) -> int:
     """Run a comparison and print its leaderboards. Returns the exit code: 0, or 2 (bad input) or 1 if a run failed."""
     console = terminal.console()
@@ -40,7 +40,7 @@ def run_compare(
     if plan_only and (missing := lacking(requested, execution.data_root)):
         print_preview(console, requested, missing)
         return 0
-    record = Record.open(execution.results, tracking_uri)
+    record = Record.open(place)
     comparison = plan_comparison(requested, execution, record)
     _print_plan(console, comparison, workers)
     if plan_only:
@@ -56,7 +56,7 @@ def run_compare(
             terminal.console(stderr=True).print("promptarena: stopped; the same command goes on from here")
             raise
     _print_and_keep_tables(console, comparison, record, request)
-    console.print(f"Recorded in {redact(record.uri)}; look at it with: {_ui_command(execution.results, tracking_uri)}")
+    console.print(f"Recorded in {redact(record.uri)}; look at it with: {_ui_command(place)}")
     _print_failures(failures)
     if not failures:
         return 0
@@ -136,7 +136,8 @@ def _print_failures(failures: Sequence[tuple[PlannedRun, RunFailedError]]) -> No
         terminal.console(stderr=True).print(f"promptarena: {names[0]}{others} failed: {reason}")
 
 
-def _ui_command(results: Path, tracking_uri: str | None) -> str:
-    if tracking_uri:
-        return f"promptarena ui --tracking-uri {redact(tracking_uri)}"
-    return "promptarena ui" if results == Path("results").absolute() else f"promptarena ui --results {results}"
+def _ui_command(place: RecordPlace) -> str:
+    if place.tracking_uri:
+        return f"promptarena ui --tracking-uri {redact(place.tracking_uri)}"
+    default = place.results == Path("results").absolute()
+    return "promptarena ui" if default else f"promptarena ui --results {place.results}"

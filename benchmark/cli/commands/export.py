@@ -25,7 +25,7 @@ from promptarena.benchmark.recording.exports.folder import (
     write_manifest,
     write_run,
 )
-from promptarena.benchmark.recording.record import ParentRuns, Record
+from promptarena.benchmark.recording.record import ParentRuns, Record, RecordPlace
 from promptarena.benchmark.recording.store import redact
 from promptarena.benchmark.report.keep import keep_sections
 from promptarena.benchmark.report.sections import sections_of
@@ -33,16 +33,14 @@ from promptarena.benchmark.report.sections import sections_of
 Item = TypeVar("Item")
 
 
-def export_record(
-    suite_name: str, out: Path, results: Path, tracking_uri: str | None, *, with_learners: bool = False
-) -> None:
+def export_record(suite_name: str, out: Path, place: RecordPlace, *, with_learners: bool = False) -> None:
     """Write those finished runs of a suite that the folder `out` lacks to it, and print how many.
 
     `with_learners` adds the trained tensors and the few-shot splits. Raises UserError when nothing is recorded, or when
     the folder holds another suite.
     """
     suite = load_suite(suite_name)
-    record = Record.open_existing(results, tracking_uri)
+    record = Record.open_existing(place)
     stored = record.results(suite.name)
     if not stored:
         raise UserError(f"nothing is recorded for suite {suite.name} in {redact(record.uri)}; run: promptarena compare")
@@ -92,7 +90,7 @@ def _add_files(record: Record, result: StoredResult, out: Path) -> None:
             write_file(out, result.run_key, record.artifact(result.run_id, name, Path(folder)))
 
 
-def import_exports(folders: Sequence[Path], results: Path, tracking_uri: str | None) -> None:
+def import_exports(folders: Sequence[Path], place: RecordPlace) -> None:
     """Add those runs of exports that the record lacks to it, and print how many.
 
     Everything is verified before anything is written. After an interruption, the same call continues.
@@ -101,7 +99,7 @@ def import_exports(folders: Sequence[Path], results: Path, tracking_uri: str | N
     for export in map(read_export, folders):
         by_suite.setdefault(export.manifest.suite.name, []).append(export)
     runs = {suite: merged(exports) for suite, exports in by_suite.items()}
-    record = Record.open(results, tracking_uri)
+    record = Record.open(place)
     for suite, exports in by_suite.items():
         new = _import(exports, runs[suite], record)
         terminal.console().print(

@@ -28,7 +28,7 @@ from promptarena.benchmark.heads.text_pool import SHIPPED, read_pool
 from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.recording.names import PARENT
-from promptarena.benchmark.recording.record import Record
+from promptarena.benchmark.recording.record import Record, RecordPlace
 from promptarena.benchmark.recording.store import redact
 from promptarena.benchmark.training.trained_learner import LEARNED, Learned
 
@@ -54,7 +54,7 @@ class Request:
     root: Path | None = None
 
 
-def run_diagnosis(request: Request, results: Path, tracking_uri: str | None) -> None:
+def run_diagnosis(request: Request, place: RecordPlace) -> None:
     """Diagnose, write the role table, record it with its figures, and print a summary. Raises UserError."""
     suite = load_suite(request.suite)
     settings = Settings(texts_per_head=request.texts_per_head, concepts=request.concepts)
@@ -75,9 +75,9 @@ def run_diagnosis(request: Request, results: Path, tracking_uri: str | None) -> 
             threads=request.threads,
             progress=lambda done, total: progress.update(task, completed=done),
         )
-    out = request.out or results / "heads" / f"{suite.name}.json"
+    out = request.out or place.results / "heads" / f"{suite.name}.json"
     table.save(out)
-    record = Record.open(results, tracking_uri)
+    record = Record.open(place)
     run_id = record_diagnosis(record, suite.name, table, figures(table))
     console = terminal.console()
     print_summary(console, table)
@@ -100,11 +100,11 @@ class Search:
     threads: int = 1
 
 
-def run_retrieval(search: Search, results: Path, tracking_uri: str | None) -> None:
+def run_retrieval(search: Search, place: RecordPlace) -> None:
     """Rank the images, write the figure, record it with the run, and print the ranking. Raises UserError."""
     torch.set_num_threads(search.threads)
     suite, registry = load_suite(search.suite), load_registry(search.plugins)
-    record, console = Record.open(results, tracking_uri), terminal.console()
+    record, console = Record.open(place), terminal.console()
     of_run = {} if Path(search.run).is_file() else {**PARENT.of(search.run), "run": search.run}
     with tempfile.TemporaryDirectory() as folder:
         path = _fetched(record, search.run, Path(folder)) if of_run else Path(search.run)
@@ -128,7 +128,7 @@ def run_retrieval(search: Search, results: Path, tracking_uri: str | None) -> No
             lambda done, total: progress.update(task, completed=done, total=total),
         )
     images = retrieval.figures(found, search.query, search.folder)
-    out = search.out or results / "heads" / f"{search.query.stem}-{search.attribute}.png"
+    out = search.out or place.results / "heads" / f"{search.query.stem}-{search.attribute}.png"
     for ending in retrieval.FORMATS:
         write_atomically(out.with_suffix(f".{ending}"), images[f"retrieval.{ending}"])
     ranking = {"ranking.json": found.text().encode()}

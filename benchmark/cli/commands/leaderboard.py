@@ -12,7 +12,7 @@ from promptarena.benchmark.leaderboard.formats.render import Format
 from promptarena.benchmark.planning.suites import layout_of, list_suites, load_suite
 from promptarena.benchmark.published.load import load_published
 from promptarena.benchmark.recording.exports.folder import Export, merged, read_export
-from promptarena.benchmark.recording.record import Record
+from promptarena.benchmark.recording.record import Record, RecordPlace
 from promptarena.benchmark.recording.store import redact
 from promptarena.benchmark.report.sections import sections_of
 
@@ -36,11 +36,11 @@ class LeaderboardRequest:
     out: Path | None = None
 
 
-def leaderboard_of_record(request: LeaderboardRequest, results: Path, tracking_uri: str | None) -> None:
+def leaderboard_of_record(request: LeaderboardRequest, place: RecordPlace) -> None:
     """Print, or write, the leaderboards of the record. Raises UserError when there is nothing to show."""
     check_protocols(request.protocols)
     suite = load_suite(request.suite)
-    record = Record.open_existing(results, tracking_uri)
+    record = Record.open_existing(place)
     under = f" under {' or '.join(request.protocols)}" if request.protocols else ""
     nothing = f"nothing is recorded for suite {suite.name}{under} in {redact(record.uri)}; run: promptarena compare"
     _show(request, layout_of(suite), record.results(suite.name), nothing)

@@ -15,7 +15,7 @@ from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.planning.suites import Suite, layout_of, load_suite
 from promptarena.benchmark.published.load import load_published
-from promptarena.benchmark.recording.record import Record
+from promptarena.benchmark.recording.record import Record, RecordPlace
 from promptarena.benchmark.recording.store import redact
 from promptarena.benchmark.report.page import report_page
 from promptarena.benchmark.report.sections import of_methods
@@ -27,8 +27,7 @@ Runs = Sequence[Mapping[str, Any]]
 def write_report(
     suite_name: str,
     out: Path,
-    results: Path,
-    tracking_uri: str | None,
+    place: RecordPlace,
     *,
     protocols: Sequence[str] = (),
     methods: Sequence[str] = (),
@@ -41,7 +40,7 @@ def write_report(
     UserError when nothing is recorded.
     """
     suite = load_suite(suite_name)
-    record = Record.open_existing(results, tracking_uri)
+    record = Record.open_existing(place)
     stored = record.results(suite.name)
     if not stored:
         raise UserError(f"nothing is recorded for suite {suite.name} in {redact(record.uri)}; run: promptarena compare")

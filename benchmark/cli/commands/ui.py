@@ -6,10 +6,9 @@ import socket
 import subprocess
 import sys
 from contextlib import closing, suppress
-from pathlib import Path
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.recording.record import Record
+from promptarena.benchmark.recording.record import Record, RecordPlace
 from promptarena.benchmark.recording.store import redact
 
 LOCALHOST = "127.0.0.1"
@@ -17,9 +16,9 @@ LOCALHOST = "127.0.0.1"
 SECONDS_TO_END = 10.0
 
 
-def serve_ui(results: Path, tracking_uri: str | None, port: int) -> int:
+def serve_ui(place: RecordPlace, port: int) -> int:
     """Run MLflow's server on the record until it is stopped. Returns its exit code."""
-    record = Record.open_existing(results, tracking_uri)
+    record = Record.open_existing(place)
     if record.uri.startswith(("http://", "https://")):
         raise UserError(f"the record is served already: open {redact(record.uri)} in a browser")
     with closing(socket.socket()) as probe:
