@@ -51,8 +51,9 @@ def main() -> NoReturn:
     if debug:
         sys.argv.remove("--debug")
     gc.set_threshold(100_000, 50, 50)  # with the usual thresholds a fourth of the imports' time is garbage collection
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # ignored under nohup
+            signal.signal(number, _stop)
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         sys.stdout.flush()

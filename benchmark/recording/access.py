@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.recording.schema import TAG_CHARACTERS
-from promptarena.benchmark.recording.store import Store, explained
+from promptarena.benchmark.recording.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
@@ -46,7 +46,7 @@ class StoreAccess:
         Raises:
             UserError: The store fails inside the context.
         """
-        with explained(action):
+        with self.store.explained(action):
             yield
 
     @contextmanager

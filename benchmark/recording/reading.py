@@ -114,6 +114,6 @@ class RunReader:
 
         with self._access.explained(f"fetch {name} of run {run_id}"):
             uri = self._artifact_uris.get(run_id) or self._access.client.get_run(run_id).info.artifact_uri
-            artifacts: Any = get_artifact_repository(uri, self._access.store.uri)
+            artifacts: Any = get_artifact_repository(uri, self._access.store.address.uri)
             folder.mkdir(parents=True, exist_ok=True)
             return Path(artifacts.download_artifacts(name, str(folder)))

@@ -14,11 +14,11 @@ from promptarena.benchmark.recording.access import StoreAccess
 from promptarena.benchmark.recording.index import RecordedRun, RunIndex
 from promptarena.benchmark.recording.place import RecordPlace
 from promptarena.benchmark.recording.reading import Recalled, RunReader
-from promptarena.benchmark.recording.runs import Imported, ParentRuns, RunWriter
+from promptarena.benchmark.recording.runs import Imported, ParentRuns, RunTakenError, RunWriter
 from promptarena.benchmark.recording.store import Store, open_store
 from promptarena.benchmark.recording.tables import TableWriter
 
-__all__ = ["Imported", "ParentRuns", "Recalled", "Record", "RecordPlace"]
+__all__ = ["Imported", "ParentRuns", "Recalled", "Record", "RecordPlace", "RunTakenError"]
 
 
 class Record:
@@ -59,7 +59,9 @@ class Record:
 
     @classmethod
     def open_existing(cls, place: RecordPlace) -> "Record":
-        """Open a record that must be there; nothing is created in a wrong folder.
+        """Open a record that must be there, to read it; nothing is created in a wrong folder.
+
+        A record that may only be read is no error here.
 
         Args:
             place: Where it is.
@@ -74,12 +76,17 @@ class Record:
             raise UserError(
                 f"no record in {place.results}; run promptarena compare first, or name its folder with --results"
             )
-        return cls.open(place)
+        return cls(open_store(place, read_only=True))
 
     @property
     def uri(self) -> str:
         """The tracking URI, as MLflow takes it; it may hold a password."""
-        return self.access.store.uri
+        return self.access.store.address.uri
+
+    @property
+    def shown(self) -> str:
+        """Its address without secrets, for people to read."""
+        return self.access.store.shown
 
     def comparison(self, suite: str, comparison_key: str, description: str) -> str:
         """See `TableWriter.comparison`."""
@@ -122,6 +129,14 @@ class Record:
     ) -> str:
         """See `RunWriter.begin`."""
         return self._runs.begin(planned, parents, backbone_name, miniature, imported)
+
+    def release(self, planned: PlannedRun, remove: Callable[[], None]) -> None:
+        """See `RunWriter.release`."""
+        self._runs.release(planned, remove)
+
+    def adopt(self, suite: str, keys: Collection[str], parents: Mapping[str, ParentRuns]) -> None:
+        """See `RunWriter.adopt`."""
+        self._runs.adopt(suite, keys, parents)
 
     def heartbeat(self, run_id: str) -> None:
         """See `RunWriter.heartbeat`."""

@@ -6,7 +6,7 @@ A run is RUNNING from `begin` on; all it produced is written before it becomes F
 import json
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -50,6 +50,10 @@ class Imported(NamedTuple):
     duplicates: int
 
 
+class RunTakenError(UserError):
+    """Another process runs a run already, or has finished it."""
+
+
 class RunWriter:
     """Writes runs as they go."""
 
@@ -67,10 +71,24 @@ class RunWriter:
         miniature: bool,
         imported: Imported | None = None,
     ) -> str:
-        """Run id of a run for this plan, now RUNNING and owned by this process.
+        """Claim a planned run for this process; its run is RUNNING from now on.
 
-        An interrupted or failed run with the plan's key is taken up again, any other gets a new run. An imported run
-        takes up only an interrupted import. Raises UserError when a living process already runs it.
+        An interrupted or failed run with the plan's key is taken up again, otherwise a new one is made. An imported run
+        takes up only an interrupted import. The store decides, under its lock, as other processes may claim it too.
+
+        Args:
+            planned: The planned run.
+            parents: The runs that it hangs under.
+            backbone_name: The backbone's name in tables.
+            miniature: Whether the suite is a miniature one.
+            imported: Where the run comes from, if it was made elsewhere.
+
+        Returns:
+            The run's id.
+
+        Raises:
+            RunTakenError: A living process runs it, or it is finished.
+            UserError: The store fails.
         """
         spec = planned.spec
         tags = {
@@ -88,7 +106,7 @@ class RunWriter:
         with self._access.locked(f"record {run_name(spec)}"):
             experiment = self._access.experiment(spec.suite)
             recorded = self._index.of_key(experiment, planned.key)
-            run = self._resumable(recorded) if recorded and recorded.status != "finished" else None
+            run = self._resumable(recorded) if recorded else None
             if run and names.IMPORTED_FROM.read(run.data.tags) == origin:
                 run_id = run_id_of(run)
                 self._client.update_run(run_id, status="RUNNING")
@@ -158,15 +176,56 @@ class RunWriter:
             self._client.set_tag(run_id, names.ERROR.name, line)
             self._client.set_terminated(run_id, "FAILED")
 
-    def _resumable(self, recorded: RecordedRun) -> "Run | None":
-        """The run to take up, read afresh since the index may be old; None when it was finished meanwhile."""
+    def release(self, planned: PlannedRun, remove: Callable[[], None]) -> None:
+        """Remove what a training left on this machine, unless another process works with it.
+
+        Args:
+            planned: A run of the training, none of whose runs this process needs any more.
+            remove: Removes it; called while no other process can claim a run.
+
+        Raises:
+            UserError: The store fails.
+        """
+        with self._access.locked("read the record"):
+            experiment = self._access.experiment(planned.spec.suite)
+            condition = names.tag_filter((names.TRAIN_KEY, planned.train_key))
+            runs = self._access.search(experiment, f"{condition} AND attributes.status = 'RUNNING'")
+            owners = [owner for run in runs if (owner := Owner.of(run.data.tags))]
+            if not any(owner.alive() and not owner.is_me() for owner in owners):
+                remove()
+
+    def adopt(self, suite: str, keys: Collection[str], parents: Mapping[str, ParentRuns]) -> None:
+        """Hang runs under these parents whose own parent was deleted in MLflow's pages.
+
+        Args:
+            suite: The suite's name.
+            keys: The keys of the runs; others are left as they are.
+            parents: The parents by label.
+
+        Raises:
+            UserError: The store fails.
+        """
+        with self._access.locked("record the comparison"):
+            runs = self._access.search(self._access.experiment(suite))
+            present = {run_id_of(run) for run in runs}
+            for run in runs:
+                tags = run.data.tags
+                if tags.get(names.RUN_KEY.name) in keys and tags.get(names.PARENT.name) not in present:
+                    comparison, method = parents[names.LABEL.read(tags)]
+                    changed = {**names.COMPARISON.of(comparison), **names.PARENT.of(method)}
+                    self._access.log(run_id_of(run), tags=changed)
+
+    def _resumable(self, recorded: RecordedRun) -> "Run":
+        """The run to take up. Raises RunTakenError where there is none."""
         run = self._client.get_run(recorded.run_id)
         owner = Owner.of(run.data.tags)
+        if recorded.status == "finished":
+            raise RunTakenError(f"{run.info.run_name} was recorded by another process; nothing is left to do")
         if run.info.status == "RUNNING" and owner and owner.alive() and not owner.is_me():
-            raise UserError(
+            raise RunTakenError(
                 f"{run.info.run_name} is run by process {owner.pid} on {owner.host} already; wait for it, or stop it"
             )
-        return None if run.info.status == "FINISHED" else run
+        return run
 
     def _steps(self, run_id: str, metric: str) -> set[int]:
         if (run_id, metric) not in self._curve_steps:

@@ -1,21 +1,23 @@
 """Reaching the MLflow store: where it is, who may write, and errors in one line."""
 
+import http.client
 import logging
 import os
-import re
+import socket
 import sqlite3
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import BaseFileLock, FileLock
 
-from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.errors import UserError, first_line
+from promptarena.benchmark.recording import database
+from promptarena.benchmark.recording.address import StoreAddress
 from promptarena.benchmark.recording.place import RecordPlace
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 300.0
 REACH_SECONDS = 10.0
+PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 _HINTS = (
     ("not a database", "the file is damaged; restore a copy, or move it away to start a new record"),
@@ -33,6 +36,14 @@ _HINTS = (
     ("No space left", "free some space"),
     ("readonly", "make it writable, or choose another results folder"),
     ("Read-only", "make it writable, or choose another results folder"),
+    (
+        "code 401",
+        "the server asks who you are: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
+        "MLFLOW_TRACKING_TOKEN",
+    ),
+    ("code 403", "this user may not do that; see MLFLOW_TRACKING_USERNAME or MLFLOW_TRACKING_TOKEN"),
+    ("Max retries exceeded", "the tracking server no longer answers; start it, and give the same command again"),
+    ("code 404", "no MLflow tracking server answers there; see the address"),
     ("denied", "make it writable, or choose another results folder"),
     ("lock", "another process holds it; wait for that one, or stop it"),
 )
@@ -40,19 +51,42 @@ _HINTS = (
 
 @dataclass(frozen=True)
 class Store:
-    """An MLflow store within reach. `artifacts` is where new experiments keep files; None leaves that to a server."""
+    """An MLflow store within reach.
+
+    Attributes:
+        client: MLflow's client for it.
+        address: Its address, for MLflow.
+        shown: Its address without secrets, for people; that of the original if the store is a copy.
+        lock: Held by whoever writes.
+        artifacts: The URI of the folder in which new experiments keep files; None: a server chooses it.
+    """
 
     client: "MlflowClient"
-    uri: str
+    address: StoreAddress
+    shown: str
     lock: BaseFileLock
     artifacts: str | None
 
+    @contextmanager
+    def explained(self, action: str) -> Iterator[None]:
+        """`explained` for this store: secrets of its address are left out.
 
-def open_store(place: RecordPlace) -> Store:
+        Args:
+            action: What is done, for the line "cannot `action`: ...".
+
+        Raises:
+            UserError: The store fails inside the context.
+        """
+        with explained(action, self.address):
+            yield
+
+
+def open_store(place: RecordPlace, *, read_only: bool = False) -> Store:
     """Connect to the store of a record; a new one is created if it is missing.
 
     Args:
         place: Where the record is.
+        read_only: Whether nothing will be written, so that a record that may only be read is no error.
 
     Returns:
         The store.
@@ -60,63 +94,91 @@ def open_store(place: RecordPlace) -> Store:
     Raises:
         UserError: It cannot be reached, read or written.
     """
-    results = place.results
-    uri = place.elsewhere or f"sqlite:///{place.database}"
-    scheme = urllib.parse.urlsplit(uri).scheme
-    if uri != "databricks" and (len(scheme) < 2 or scheme == "file"):
-        raise UserError(
-            f"MLflow keeps no runs in plain files ({redact(uri)}); use a database (sqlite:///{results}/mlflow.db) "
-            "or a tracking server's http address"
-        )
-    with explained(f"use the results folder {results}"):
-        results.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(results / "record.lock", timeout=LOCK_SECONDS)
-    with explained(f"open the record at {redact(uri)}"):
-        if scheme in ("http", "https"):
-            _reach(uri)
-        _silence()
-        from mlflow import MlflowClient
-
+    if place.elsewhere:
+        StoreAddress(place.elsewhere).check()
+    address = StoreAddress(place.elsewhere) if place.elsewhere else StoreAddress.of_file(place.database)
+    shown = address.shown if place.elsewhere else f"sqlite:///{place.database}"
+    if address.file:
+        return _open_file(place, address, shown, read_only=read_only)
+    with explained(f"use the results folder {place.results}"):
+        place.results.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(place.results / "record.lock", timeout=LOCK_SECONDS)
+    with explained(f"open the record at {shown}", address):
+        _reach(address)
         with lock:
-            if scheme == "sqlite":
-                _check_sqlite(uri.removeprefix("sqlite:///"))
-            client = MlflowClient(tracking_uri=uri)
-            client.search_experiments(max_results=1)
-    remote = scheme in ("http", "https") or uri.startswith("databricks")
-    return Store(client, uri, lock, None if remote else (results / "artifacts").absolute().as_uri())
+            client = _client(address)
+    artifacts = (place.results / "artifacts").absolute().as_uri() if address.is_database else None
+    return Store(client, address, shown, lock, artifacts)
+
+
+def _open_file(place: RecordPlace, address: StoreAddress, shown: str, *, read_only: bool) -> Store:
+    """`open_store` for a sqlite file."""
+    file = address.file
+    assert file is not None
+    own = not place.elsewhere
+    beside = file.parent / "artifacts"
+    with explained(f"use the results folder {place.results}"):
+        if read_only and file.exists() and not database.can_write(file):
+            with explained(f"open the record at {shown}", address):
+                copy = database.copied(file)
+                address = StoreAddress.of_file(copy)
+                database.follow(copy, beside, always=own)
+                client = _client(address)
+            return Store(client, address, shown, FileLock(copy.with_name("record.lock")), beside.as_uri())
+        place.results.mkdir(parents=True, exist_ok=True)
+    with explained(f"open the record at {shown}", address):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # The lock lies beside the file: commands with other results folders may use it too.
+        lock = FileLock(file.parent / "record.lock", timeout=LOCK_SECONDS)
+        with lock:
+            _quiet()
+            if database.is_unfinished(file) if own else not file.exists():
+                database.create(file, beside)
+            database.check(file)
+            database.follow(file, beside, always=own)
+            client = _client(address)
+    return Store(client, address, shown, lock, (place.results / "artifacts").absolute().as_uri())
 
 
 @contextmanager
-def explained(action: str) -> Iterator[None]:
-    """Turn what the store or the file system raises inside into a one-line UserError: "cannot `action`: ..."."""
+def explained(action: str, address: StoreAddress | None = None) -> Iterator[None]:
+    """A context in which errors of the store and of the file system become one line.
+
+    Args:
+        action: What is done, for the line "cannot `action`: ...".
+        address: The address whose secrets are left out of the line.
+
+    Raises:
+        UserError: The store or the file system fails inside the context.
+    """
     try:
         yield
     except (OSError, sqlite3.Error) as error:
-        raise _one_line(action, error) from error
+        raise _one_line(action, error, address) from error
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in ("mlflow", "sqlalchemy", "alembic"):
+        if type(error).__module__.split(".")[0] not in ("mlflow", "sqlalchemy", "alembic", "requests", "urllib3"):
             raise
-        raise _one_line(action, error) from error
+        raise _one_line(action, error, address) from error
 
 
-def redact(uri: str) -> str:
-    """The address without user name and password."""
-    return re.sub(r"//[^@/]*@", "//", uri)
-
-
-def _one_line(action: str, error: Exception) -> UserError:
+def _one_line(action: str, error: Exception, address: StoreAddress | None) -> UserError:
     text = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.strerror} ({error.filename})" if error.filename else error.strerror
-    line = redact(text.strip().splitlines()[0])
+    line = text.strip().splitlines()[0]
+    line = address.scrubbed(line) if address else line
     hint = next((advice for sign, advice in _HINTS if sign in line), None)
     return UserError(f"cannot {action}: {line}" + (f"; {hint}" if hint else ""))
 
 
-def _silence() -> None:
+def _quiet() -> None:
+    """Set MLflow's logging and waiting; settings of the user's own stay."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # MLflow's own limits keep a command waiting for a server that has died for many minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     import mlflow  # noqa: F401  (its import configures logging, so levels are set after it)
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -124,24 +186,38 @@ def _silence() -> None:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
-def _reach(uri: str) -> None:
+def _client(address: StoreAddress) -> "MlflowClient":
+    _quiet()
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=address.uri)
+    client.search_experiments(max_results=1)
+    return client
+
+
+def _reach(address: StoreAddress) -> None:
+    """Fail at once where MLflow would try again for minutes.
+
+    Raises:
+        UserError: Nothing answers.
+    """
     try:
-        with urllib.request.urlopen(f"{redact(uri).rstrip('/')}/health", timeout=REACH_SECONDS):
-            return
+        if address.is_server:
+            with urllib.request.urlopen(f"{address.shown.rstrip('/')}/health", timeout=REACH_SECONDS):
+                return
+        if address.is_database:
+            from sqlalchemy import make_url
+
+            url = make_url(address.uri)
+            port = url.port or PORTS.get(url.get_backend_name())
+            if url.host and port:
+                socket.create_connection((url.host, port), REACH_SECONDS).close()
     except urllib.error.HTTPError:
-        return
-    except OSError as error:
+        return  # something answers; the first request says what is wrong
+    except (OSError, http.client.HTTPException) as error:
+        what = "tracking server" if address.is_server else "database"
+        reason = address.scrubbed(first_line(error)).strip()
         raise UserError(
-            f"no tracking server answers at {redact(uri)} ({getattr(error, 'reason', error)}); start it, "
+            f"no {what} answers at {address.shown} ({reason}); start it, "
             "or unset MLFLOW_TRACKING_URI to keep the record in the results folder"
         ) from error
-
-
-def _check_sqlite(database: str) -> None:
-    """Fail at once where SQLAlchemy would retry a damaged or read-only file for minutes."""
-    path = Path(database.split("?")[0])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(path, timeout=20.0, isolation_level=None)) as connection:
-        connection.execute("PRAGMA schema_version").fetchone()
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("ROLLBACK")

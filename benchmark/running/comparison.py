@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from promptarena.benchmark.backbone.loading import choose_device, identify
 from promptarena.benchmark.core.errors import NotReadyError
 from promptarena.benchmark.core.keys import digest
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.recipe import Recipe, images_seen
 from promptarena.benchmark.core.runs import PlannedRun, RunResult, RunSpec
 from promptarena.benchmark.data.data_manager import Data
@@ -21,7 +23,7 @@ from promptarena.benchmark.planning.estimates import Estimator, Workload
 from promptarena.benchmark.planning.plan import Planner
 from promptarena.benchmark.planning.suites import Suite
 from promptarena.benchmark.recording.index import RecordedRun
-from promptarena.benchmark.recording.record import ParentRuns, Record
+from promptarena.benchmark.recording.record import ParentRuns, Record, RunTakenError
 from promptarena.benchmark.running.launcher import Done, EpochDone, Launcher, Quiet, RunFailedError, Started
 from promptarena.benchmark.running.runner import ExecutionConfig, training_folder
 from promptarena.benchmark.running.schedule import Schedule
@@ -153,6 +155,9 @@ class Reporter(Protocol):
     def failed(self, run: PlannedRun, error: RunFailedError) -> None:
         """A run ended with an error, which is recorded."""
 
+    def taken(self, run: PlannedRun) -> None:
+        """Another process began, or recorded, a run since the comparison was planned; it is left to that one."""
+
 
 def run_comparison(
     comparison: Comparison, launcher: Launcher, record: Record, results: Path, reporter: Reporter
@@ -160,15 +165,12 @@ def run_comparison(
     """Run what the record lacks and record each run as it ends; returns the failed runs with their errors.
 
     Runs that differ only in the seed are scored together, see Schedule. After an interruption, the same call continues
-    after the last finished epoch of each run. `results` is the folder of unfinished trainings; a
-    training's files are removed once all its runs are recorded.
+    after the last finished epoch of each run. Several processes may do this at once: a run is claimed just before a
+    worker gets it. `results` is the folder of unfinished trainings. Files of a training are removed once its runs are
+    recorded and no other process works with them.
     """
     suite = comparison.suite
-    comparison_id = record_comparison(comparison, record)
-    parents = {
-        name: ParentRuns(comparison_id, record.method_run(comparison_id, name))
-        for name in dict.fromkeys(run.spec.name for run in comparison.runs)
-    }
+    parents = record_parents(comparison, record)
     backbone = suite.backbone.architecture or Path(suite.backbone.weights or "").stem
     failures: list[tuple[PlannedRun, RunFailedError]] = []
     ids: dict[str, str] = {}
@@ -176,11 +178,22 @@ def run_comparison(
     sizes = {run.key: comparison.workloads[run.key].passes for run in missing}
     unfinished = Counter(run.train_key for run in missing)
     beaten = time.monotonic()
-    with closing(launcher.launch(Schedule(missing, sizes, launcher.workers))) as events:
+
+    def claim(run: PlannedRun) -> bool:
+        if run.key in ids:  # it goes to a second worker, as the first one died
+            return True
+        try:
+            ids[run.key] = record.begin(run, parents[run.spec.name], backbone, suite.miniature)
+        except RunTakenError:
+            unfinished[run.train_key] -= 1
+            reporter.taken(run)
+            return False
+        return True
+
+    with closing(launcher.launch(Schedule(missing, sizes, launcher.workers, claim))) as events:
         for event in events:
             match event:
                 case Started(run):
-                    ids[run.key] = record.begin(run, parents[run.spec.name], backbone, suite.miniature)
                     reporter.started(run)
                 case EpochDone(run, curve):
                     record.log_epochs(ids[run.key], [curve])
@@ -195,7 +208,8 @@ def run_comparison(
                     reporter.finished(run, result)
                     unfinished[run.train_key] -= 1
                     if not unfinished[run.train_key]:
-                        shutil.rmtree(training_folder(results, run), ignore_errors=True)
+                        folder = training_folder(results, run)
+                        record.release(run, partial(shutil.rmtree, folder, ignore_errors=True))
                 case Quiet():
                     pass
             if time.monotonic() - beaten > SECONDS_BETWEEN_HEARTBEATS:
@@ -206,8 +220,23 @@ def run_comparison(
 
 
 def record_comparison(comparison: Comparison, record: Record) -> str:
-    """Run id of the comparison in the record, created on first use."""
-    return record.comparison(comparison.suite.name, comparison.key, _description(comparison))
+    """Record that there is this comparison, on first use.
+
+    Runs of it whose parents were deleted in MLflow's pages get their places in it.
+
+    Returns:
+        Its run id.
+    """
+    parents = record_parents(comparison, record)
+    record.adopt(comparison.suite.name, comparison.keys, {str(name): each for name, each in parents.items()})
+    return next(iter(parents.values())).comparison
+
+
+def record_parents(comparison: Comparison, record: Record) -> dict[Label, ParentRuns]:
+    """The runs that the runs of each method hang under; created on first use."""
+    comparison_id = record.comparison(comparison.suite.name, comparison.key, _description(comparison))
+    names = dict.fromkeys(run.spec.name for run in comparison.runs)
+    return {name: ParentRuns(comparison_id, record.method_run(comparison_id, name)) for name in names}
 
 
 def _description(comparison: Comparison) -> str:

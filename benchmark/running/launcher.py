@@ -69,5 +69,6 @@ class Launcher(Protocol):
         caller can keep its claims alive. Closing the generator ends all workers.
 
         Args:
-            schedule: gives out groups of runs with `take`; runs of a lost worker go back with `put_back`.
+            schedule: gives out groups of runs with `take`, until that is empty; runs of a lost worker go back with
+                `put_back`.
         """

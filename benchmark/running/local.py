@@ -109,9 +109,11 @@ def _run(schedule: Schedule, execution: ExecutionConfig, workers: int) -> Genera
 
     try:
         while schedule or active:
-            while schedule and len(active) < workers:
+            while len(active) < workers and (runs := schedule.take()):
                 active.append(_start(context, execution))
-                yield from news(active[-1].give(schedule.take()))
+                yield from news(active[-1].give(runs))
+            if not active:
+                continue
             ready = wait([worker.pipe for worker in active], QUIET_SECONDS)
             if not ready:
                 yield Quiet()
@@ -122,8 +124,8 @@ def _run(schedule: Schedule, execution: ExecutionConfig, workers: int) -> Genera
                     yield from news(worker.bury(schedule))
                 if worker.left:
                     continue
-                if schedule and worker.process.is_alive():
-                    yield from news(worker.give(schedule.take()))
+                if worker.process.is_alive() and (runs := schedule.take()):
+                    yield from news(worker.give(runs))
                     continue
                 active.remove(worker)
                 _end(worker)

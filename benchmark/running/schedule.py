@@ -1,6 +1,6 @@
 """Decides which runs a worker gets next."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from promptarena.benchmark.core.runs import PlannedRun
 
@@ -16,8 +16,22 @@ class Schedule:
     shared through the cache up to its limits, and larger groups would leave workers idle at the end.
     """
 
-    def __init__(self, runs: Iterable[PlannedRun], sizes: Mapping[str, float], workers: int) -> None:
-        """sizes: the duration of each run by its key, in any unit."""
+    def __init__(
+        self,
+        runs: Iterable[PlannedRun],
+        sizes: Mapping[str, float],
+        workers: int,
+        claim: Callable[[PlannedRun], bool] = lambda _: True,
+    ) -> None:
+        """Group the runs.
+
+        Args:
+            runs: The runs.
+            sizes: The duration of each run by its key, in any unit.
+            workers: Number of groups that are worked on at the same time.
+            claim: Asked for each run just before it is given out; False: another process has it, so it is left out.
+        """
+        self._claim = claim
         self._sizes = sizes
         self._workers = workers
         trainings: dict[str, list[PlannedRun]] = {}
@@ -39,7 +53,16 @@ class Schedule:
 
         The longest group comes first, so that no long one is left at the end. While much is left to do, whole groups
         are given out. Towards the end, or with fewer groups than workers, the seeds of a group go to different workers.
+
+        Returns:
+            The runs, all claimed; empty when no run is left.
         """
+        while self._groups:
+            if taken := [run for run in self._next() if self._claim(run)]:
+                return taken
+        return []
+
+    def _next(self) -> list[PlannedRun]:
         group = max(self._groups, key=self._size)
         share = sum(map(self._size, self._groups)) / self._workers
         count = 1

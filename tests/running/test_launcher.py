@@ -52,6 +52,8 @@ class Silent:
     def finished(self, run: PlannedRun, result: Any) -> None:
         self.ended.append(run.key)
 
+    def taken(self, run: PlannedRun) -> None: ...
+
     def failed(self, run: PlannedRun, error: RunFailedError) -> None:
         raise error
 

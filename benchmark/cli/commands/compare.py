@@ -16,8 +16,8 @@ from promptarena.benchmark.leaderboard.model import in_brief
 from promptarena.benchmark.planning.enumeration import enumerate_request
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.planning.suites import layout_of
+from promptarena.benchmark.recording.address import redact
 from promptarena.benchmark.recording.record import Record, RecordPlace
-from promptarena.benchmark.recording.store import redact
 from promptarena.benchmark.report.keep import keep_sections
 from promptarena.benchmark.report.sections import sections_of
 from promptarena.benchmark.running.comparison import (
@@ -56,7 +56,8 @@ def run_compare(
             terminal.console(stderr=True).print("promptarena: stopped; the same command goes on from here")
             raise
     _print_and_keep_tables(console, comparison, record, request)
-    console.print(f"Recorded in {redact(record.uri)}; look at it with: {_ui_command(place)}")
+    _print_running(console, comparison, record)
+    console.print(f"Recorded in {record.shown}; look at it with: {_ui_command(place)}")
     _print_failures(failures)
     if not failures:
         return 0
@@ -124,6 +125,14 @@ def _print_and_keep_tables(console: Console, comparison: Comparison, record: Rec
     console.print()
     comparison_id = record_comparison(comparison, record)
     keep_sections(record, comparison_id, sections)
+
+
+def _print_running(console: Console, comparison: Comparison, record: Record) -> None:
+    """A line on the runs that other processes have not finished, if there are any."""
+    recorded = record.index(comparison.suite.name)
+    count = sum(run.owner_alive for key, run in recorded.items() if key in comparison.keys)
+    if count:
+        console.print(f"{count} runs are still run by another process; give the same command again once it has ended.")
 
 
 def _print_failures(failures: Sequence[tuple[PlannedRun, RunFailedError]]) -> None:

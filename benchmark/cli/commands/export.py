@@ -25,8 +25,7 @@ from promptarena.benchmark.recording.exports.folder import (
     write_manifest,
     write_run,
 )
-from promptarena.benchmark.recording.record import ParentRuns, Record, RecordPlace
-from promptarena.benchmark.recording.store import redact
+from promptarena.benchmark.recording.record import ParentRuns, Record, RecordPlace, RunTakenError
 from promptarena.benchmark.report.keep import keep_sections
 from promptarena.benchmark.report.sections import sections_of
 
@@ -43,7 +42,7 @@ def export_record(suite_name: str, out: Path, place: RecordPlace, *, with_learne
     record = Record.open_existing(place)
     stored = record.results(suite.name)
     if not stored:
-        raise UserError(f"nothing is recorded for suite {suite.name} in {redact(record.uri)}; run: promptarena compare")
+        raise UserError(f"nothing is recorded for suite {suite.name} in {record.shown}; run: promptarena compare")
     new = write_export(suite, record, stored, out, with_learners=with_learners)
     terminal.console().print(f"{len(stored)} runs of suite {suite.name} are in {out}, {new} of them new.")
 
@@ -105,11 +104,11 @@ def import_exports(folders: Sequence[Path], place: RecordPlace) -> None:
         terminal.console().print(
             f"{len(runs[suite])} runs of suite {suite}: {new} imported, {len(runs[suite]) - new} recorded already."
         )
-    terminal.console().print(f"Recorded in {redact(record.uri)}.")
+    terminal.console().print(f"Recorded in {record.shown}.")
 
 
 def _import(exports: Sequence[Export], runs: Sequence[ExportedRun], record: Record) -> int:
-    """Record the runs of these exports of one suite as one comparison. Returns how many were missing."""
+    """Record the runs of these exports of one suite as one comparison. Returns how many this process recorded."""
     layout = exports[0].manifest.suite
     recorded = record.index(layout.name)
     missing = [run for run in runs if run.run_key not in recorded or recorded[run.run_key].status != "finished"]
@@ -119,11 +118,16 @@ def _import(exports: Sequence[Export], runs: Sequence[ExportedRun], record: Reco
     labels = list(dict.fromkeys(run.spec.label for run in runs))
     description = f"Imported: {', '.join(labels)}; {len(keys)} runs"
     comparison = record.comparison(layout.name, digest(keys), description)
+    imported = 0
     for run in _shown(missing, "importing"):
         planned = run.planned()
         parents = ParentRuns(comparison, record.method_run(comparison, planned.spec.name))
-        run_id = record.begin(planned, parents, run.backbone, run.miniature, run.imported())
+        try:
+            run_id = record.begin(planned, parents, run.backbone, run.miniature, run.imported())
+        except RunTakenError:  # by another import, since the record was read
+            continue
         record.finish(run_id, run.result(_files(exports, run)), run.finished_at)
+        imported += 1
     results = record.results(layout.name, keys)
     try:
         sections = sections_of(layout, results)
@@ -131,7 +135,7 @@ def _import(exports: Sequence[Export], runs: Sequence[ExportedRun], record: Reco
         terminal.console(stderr=True).print(f"promptarena: no tables are recorded with the imported runs: {error}")
     else:
         keep_sections(record, comparison, sections)
-    return len(missing)
+    return imported
 
 
 def _files(exports: Sequence[Export], run: ExportedRun) -> dict[str, Path]:

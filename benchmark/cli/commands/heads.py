@@ -29,7 +29,6 @@ from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.recording.names import PARENT
 from promptarena.benchmark.recording.record import Record, RecordPlace
-from promptarena.benchmark.recording.store import redact
 from promptarena.benchmark.training.trained_learner import LEARNED, Learned
 
 LAYERS = 4
@@ -81,7 +80,7 @@ def run_diagnosis(request: Request, place: RecordPlace) -> None:
     run_id = record_diagnosis(record, suite.name, table, figures(table))
     console = terminal.console()
     print_summary(console, table)
-    console.print(f"Role table: {out}; with figures in run {run_id} of {redact(record.uri)}")
+    console.print(f"Role table: {out}; with figures in run {run_id} of {record.shown}")
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def run_retrieval(search: Search, place: RecordPlace) -> None:
         {**ranking, **images},
     )
     print_ranking(console, found)
-    console.print(f"Figure: {out}; recorded in run {run_id} of {redact(record.uri)}")
+    console.print(f"Figure: {out}; recorded in run {run_id} of {record.shown}")
 
 
 def _fetched(record: Record, run: str, folder: Path) -> Path:

@@ -13,7 +13,6 @@ from promptarena.benchmark.planning.suites import layout_of, list_suites, load_s
 from promptarena.benchmark.published.load import load_published
 from promptarena.benchmark.recording.exports.folder import Export, merged, read_export
 from promptarena.benchmark.recording.record import Record, RecordPlace
-from promptarena.benchmark.recording.store import redact
 from promptarena.benchmark.report.sections import sections_of
 
 
@@ -42,7 +41,7 @@ def leaderboard_of_record(request: LeaderboardRequest, place: RecordPlace) -> No
     suite = load_suite(request.suite)
     record = Record.open_existing(place)
     under = f" under {' or '.join(request.protocols)}" if request.protocols else ""
-    nothing = f"nothing is recorded for suite {suite.name}{under} in {redact(record.uri)}; run: promptarena compare"
+    nothing = f"nothing is recorded for suite {suite.name}{under} in {record.shown}; run: promptarena compare"
     _show(request, layout_of(suite), record.results(suite.name), nothing)
 
 

@@ -74,6 +74,10 @@ class ProgressReporter:
         """Print the run's line: why it failed."""
         self._end(run, Text.assemble(("failed", "red"), f": {error}"))
 
+    def taken(self, run: PlannedRun) -> None:
+        """Print the run's line: another process has it."""
+        self._end(run, "run by another process")
+
     def _end(self, run: PlannedRun, outcome: str | Text) -> None:
         del self._open[run.key]
         if run.key in self._tasks:

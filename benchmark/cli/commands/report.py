@@ -16,7 +16,6 @@ from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.planning.suites import Suite, layout_of, load_suite
 from promptarena.benchmark.published.load import load_published
 from promptarena.benchmark.recording.record import Record, RecordPlace
-from promptarena.benchmark.recording.store import redact
 from promptarena.benchmark.report.page import report_page
 from promptarena.benchmark.report.sections import of_methods
 from promptarena.benchmark.report.sound import sound_sections
@@ -43,7 +42,7 @@ def write_report(
     record = Record.open_existing(place)
     stored = record.results(suite.name)
     if not stored:
-        raise UserError(f"nothing is recorded for suite {suite.name} in {redact(record.uri)}; run: promptarena compare")
+        raise UserError(f"nothing is recorded for suite {suite.name} in {record.shown}; run: promptarena compare")
     page = page_of(
         layout_of(suite),
         stored,

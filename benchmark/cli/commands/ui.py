@@ -9,7 +9,6 @@ from contextlib import closing, suppress
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.recording.record import Record, RecordPlace
-from promptarena.benchmark.recording.store import redact
 
 LOCALHOST = "127.0.0.1"
 
@@ -20,20 +19,18 @@ def serve_ui(place: RecordPlace, port: int) -> int:
     """Run MLflow's server on the record until it is stopped. Returns its exit code."""
     record = Record.open_existing(place)
     if record.uri.startswith(("http://", "https://")):
-        raise UserError(f"the record is served already: open {redact(record.uri)} in a browser")
+        raise UserError(f"the record is served already: open {record.shown} in a browser")
     with closing(socket.socket()) as probe:
         if probe.connect_ex((LOCALHOST, port)) == 0:
             raise UserError(f"port {port} is taken; choose another with --port")
     server_address = f"http://{LOCALHOST}:{port}"
-    print(f"{server_address} shows {redact(record.uri)}; stop with Ctrl-C", flush=True)
+    print(f"{server_address} shows {record.shown}; stop with Ctrl-C", flush=True)
     for suite, address in record.views().items():
         print(f"{server_address}/{address.lstrip('/')} shows the methods of {suite} with their averages", flush=True)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", record.uri, "--workers", "1"]
-    server = subprocess.Popen(
-        [*command, "--host", LOCALHOST, "--port", str(port)],
-        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        start_new_session=True,
-    )
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", LOCALHOST, "--port", str(port)]
+    # Every user of the machine can read a process's arguments, only its owner the environment.
+    variables = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_BACKEND_STORE_URI": record.uri}
+    server = subprocess.Popen(command, env=os.environ | variables, start_new_session=True)
     try:
         return server.wait()
     finally:
@@ -42,6 +39,8 @@ def serve_ui(place: RecordPlace, port: int) -> int:
 
 def _end_group(server: subprocess.Popen[bytes]) -> None:
     """End a server and the processes it started, which would otherwise keep running."""
+    # A closing terminal may send several signals; none of them may cut this short.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     with suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
