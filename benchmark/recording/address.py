@@ -7,7 +7,7 @@ from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from promptarena.benchmark.core.errors import UserError, first_line
+from promptarena.benchmark.core.errors import UserError
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 SERVERS = ("http", "https")
@@ -116,8 +116,8 @@ class StoreAddress:
             )
         try:
             fault = self._fault()
-        except Exception as error:  # what the parsers and drivers raise is no promise of theirs
-            fault = self.scrubbed(first_line(error)) if "@" not in str(error) else "it cannot be read"
+        except Exception:  # parsers and drivers raise errors of many kinds, some with parts of a password in their text
+            fault = "it is malformed"
         if fault:
             raise UserError(f"the tracking address {self.shown} cannot be used: {fault}")
 

@@ -15,7 +15,15 @@ FIRST_CHOICE = f"{DEFAULT_PROTOCOL}/{protocol_info(DEFAULT_PROTOCOL).headline}_p
 
 
 def view_state(headlines: Iterable[str], earlier: str | None) -> str:
-    """The tag's value: a view of these metrics, and of those that an earlier value shows."""
+    """Make the view of a suite's methods.
+
+    Args:
+        headlines: The names of the metrics that become columns.
+        earlier: The tag's value up to now, whose columns are kept; None if there is none.
+
+    Returns:
+        The tag's value.
+    """
     known = json.loads(earlier)["selectedColumns"] if earlier else ["attributes.`Created`"]
     columns = list(dict.fromkeys([*known, *map(_metric, headlines)]))
     order = _metric(FIRST_CHOICE)
@@ -29,7 +37,14 @@ def view_state(headlines: Iterable[str], earlier: str | None) -> str:
 
 
 def view_address(experiment_id: str) -> str:
-    """The page's address below that of MLflow's server."""
+    """The address of the page that shows the view.
+
+    Args:
+        experiment_id: The id of the suite's experiment.
+
+    Returns:
+        The address below that of MLflow's server.
+    """
     words = urllib.parse.urlencode({"workflowType": "machine_learning", "viewStateShareKey": VIEW})
     return f"/#/experiments/{experiment_id}/runs?{words}"
 

@@ -15,7 +15,14 @@ HEARTBEAT_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Owner:
-    """The process that runs a run. `started` and `heartbeat` are seconds since the epoch."""
+    """The process that runs a run.
+
+    Attributes:
+        host: The name of its machine.
+        pid: Its number there.
+        started: When it started, in seconds since the epoch.
+        heartbeat: When it last showed that it is alive, in seconds since the epoch.
+    """
 
     host: str
     pid: int
@@ -29,7 +36,14 @@ class Owner:
 
     @classmethod
     def of(cls, tags: Mapping[str, str]) -> "Owner | None":
-        """The owner named by a run's tags; None when they name none."""
+        """Read the owner of a run.
+
+        Args:
+            tags: The run's tags.
+
+        Returns:
+            The owner; None when the tags name none.
+        """
         try:
             return cls(
                 names.OWNER_HOST.read(tags),

@@ -19,7 +19,13 @@ from promptarena.benchmark.recording.schema import curves_of, lacks_overrides, p
 
 
 class Recalled(NamedTuple):
-    """What a finished run was planned as, what came out (without files), and when it began."""
+    """A finished run as it was recorded.
+
+    Attributes:
+        planned: Its plan.
+        result: What came out, without files.
+        started_at: When it began.
+    """
 
     planned: PlannedRun
     result: RunResult
@@ -34,7 +40,14 @@ class RunReader:
         self._artifact_uris: dict[str, str] = {}
 
     def views(self) -> dict[str, str]:
-        """For each suite that has tables the address, below that of MLflow's server, of its methods and headlines."""
+        """The pages of MLflow that show the methods of a suite with their headline means.
+
+        Returns:
+            For each suite that has tables, by name, the page's address below that of MLflow's server.
+
+        Raises:
+            UserError: The record cannot be read.
+        """
         with self._access.explained("read the record"):
             experiments = self._access.client.search_experiments(filter_string="name LIKE 'promptarena/%'")
         return {
@@ -44,7 +57,18 @@ class RunReader:
         }
 
     def results(self, suite: str, keys: Collection[str] | None = None) -> list[StoredResult]:
-        """The newest finished run of every key (of `keys`, when given), oldest first, in one reading."""
+        """The newest finished run of every key.
+
+        Args:
+            suite: The suite's name.
+            keys: The keys of the requested runs; None: all.
+
+        Returns:
+            A result for each key, that of the oldest run first.
+
+        Raises:
+            UserError: The record cannot be read, or a finished run in it is damaged.
+        """
         with self._access.explained("read the record"):
             experiment = self._access.find_experiment(suite)
             runs = self._access.search(experiment, "attributes.status = 'FINISHED'") if experiment else []
@@ -60,8 +84,17 @@ class RunReader:
         ]
 
     def recall(self, run_id: str) -> Recalled:
-        """The plan and the result of a finished run, as `begin` and `finish` got them. Raises UserError when its
-        artifacts are damaged."""
+        """The plan and the result of a finished run, as they were recorded.
+
+        Args:
+            run_id: The run's id.
+
+        Returns:
+            Plan, result and start.
+
+        Raises:
+            UserError: The run cannot be read, or its artifacts are damaged.
+        """
         with self._access.explained(f"read run {run_id}"), tempfile.TemporaryDirectory() as folder:
             run = self._access.client.get_run(run_id)
             plan, scores, environment = (
@@ -103,13 +136,34 @@ class RunReader:
             ) from error
 
     def artifacts(self, run_id: str) -> frozenset[str]:
-        """The names of the run's artifacts."""
+        """List the artifacts of a run.
+
+        Args:
+            run_id: The run's id.
+
+        Returns:
+            The names of those in the top folder.
+
+        Raises:
+            UserError: The record cannot be read.
+        """
         with self._access.explained(f"list the artifacts of run {run_id}"):
             return frozenset(file.path for file in self._access.client.list_artifacts(run_id))
 
     def artifact(self, run_id: str, name: str, folder: Path) -> Path:
-        """Copy the run's artifact `name` (e.g. "learned.safetensors") into `folder`, made if missing; the path of the
-        copy."""
+        """Copy an artifact of a run.
+
+        Args:
+            run_id: The run's id.
+            name: The artifact's name, such as "learned.safetensors".
+            folder: Where the copy goes; created if missing.
+
+        Returns:
+            The path of the copy.
+
+        Raises:
+            UserError: There is no such artifact, or it cannot be copied.
+        """
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         with self._access.explained(f"fetch {name} of run {run_id}"):

@@ -35,14 +35,26 @@ DATASET_DIGEST_CHARACTERS = 36
 
 
 class ParentRuns(NamedTuple):
-    """The run ids a run hangs under: its comparison and, in that, its method."""
+    """The MLflow runs that a run hangs under.
+
+    Attributes:
+        comparison: The id of its comparison.
+        method: The id of its method in that comparison.
+    """
 
     comparison: str
     method: str
 
 
 class Imported(NamedTuple):
-    """Where a run that was made elsewhere comes from: its id there, its times, and its key's other finished runs."""
+    """Where a run that was made in another record comes from.
+
+    Attributes:
+        run_id: Its id there.
+        started_at: When it began.
+        finished_at: When it ended.
+        duplicates: The number of other finished runs of its key there.
+    """
 
     run_id: str
     started_at: datetime
@@ -127,15 +139,27 @@ class RunWriter:
         return run_id
 
     def heartbeat(self, run_id: str) -> None:
-        """Tell other hosts that the run is alive. Needed only when more than some minutes pass without an epoch."""
+        """Show other hosts that this process still runs a run. Needed when minutes pass without an epoch.
+
+        Args:
+            run_id: The run's id.
+
+        Raises:
+            UserError: The store fails.
+        """
         with self._access.explained("record a sign of life"):
             heartbeat = names.OWNER_HEARTBEAT
             self._client.set_tag(run_id, heartbeat.name, heartbeat.text(time.time()))
 
     def log_epochs(self, run_id: str, rows: Sequence[Mapping[str, float]]) -> None:
-        """Store curves, one row per epoch with its number (from 1) under "epoch".
+        """Store curves. Rows that are stored already are skipped, so a resumed run may offer all of its rows again.
 
-        Rows already stored are skipped, so a resumed run may offer all of its rows again.
+        Args:
+            run_id: The run's id.
+            rows: A row per epoch: its number, from 1, under "epoch", and values by name.
+
+        Raises:
+            UserError: The store fails.
         """
         from mlflow.entities import Metric
 
@@ -153,9 +177,16 @@ class RunWriter:
             self._curve_steps[run_id, metric.key].add(metric.step)
 
     def finish(self, run_id: str, result: RunResult, finished_at: datetime | None = None) -> None:
-        """Store everything a run produced, then mark it FINISHED, now or (an imported one) when it was.
+        """Store everything that a run produced, then mark it FINISHED.
 
-        Raises ValueError, storing nothing, when scores or costs make no sense (no images, more right than seen, NaN).
+        Args:
+            run_id: The run's id.
+            result: What came out.
+            finished_at: When it ended, for an imported run; None: now.
+
+        Raises:
+            ValueError: Scores or costs make no sense (no images, more right than seen, NaN); nothing is stored.
+            UserError: The store fails.
         """
         from mlflow.entities import Metric
 
@@ -169,7 +200,15 @@ class RunWriter:
             self._client.set_terminated(run_id, "FINISHED", milliseconds(finished_at))
 
     def fail(self, run_id: str, error: BaseException) -> None:
-        """Mark a run FAILED, with the error's line as a tag and its traceback as an artifact."""
+        """Mark a run FAILED, with the error's line as a tag and its traceback as an artifact.
+
+        Args:
+            run_id: The run's id.
+            error: What ended it.
+
+        Raises:
+            UserError: The store fails.
+        """
         line = " ".join(f"{type(error).__name__}: {error}".split())[:TAG_CHARACTERS]
         with self._access.explained("record the failure"):
             self._client.log_text(run_id, "".join(traceback.format_exception(error)), names.TRACEBACK_FILE)

@@ -29,13 +29,22 @@ TAG_CHARACTERS = 8000
 
 
 def run_name(spec: RunSpec) -> str:
-    """What the run is called in MLflow's lists."""
+    """The name of a run in MLflow's lists."""
     seed = "" if spec.seed is None else f" seed {spec.seed}"
     return f"{spec.label} {spec.protocol} {spec.dataset} {spec.shots} shots{seed}"
 
 
 def tags_of(spec: RunSpec, backbone_name: str, miniature: bool) -> dict[str, str]:
-    """The tags to filter runs by."""
+    """The tags by which runs are found.
+
+    Args:
+        spec: What is trained and scored.
+        backbone_name: The backbone's name in tables.
+        miniature: Whether the suite is a miniature one.
+
+    Returns:
+        Texts by tag.
+    """
     return {
         **names.SUITE.of(spec.suite),
         **names.PROTOCOL.of(spec.protocol),
@@ -76,7 +85,18 @@ def plan_document(planned: PlannedRun) -> dict[str, Any]:
 
 
 def planned_run(document: Mapping[str, Any]) -> PlannedRun:
-    """The plan that `plan_document` wrote. Raises KeyError or TypeError when it is not one."""
+    """Read the plan that `plan_document` wrote.
+
+    Args:
+        document: The document.
+
+    Returns:
+        The plan.
+
+    Raises:
+        KeyError: A field is missing.
+        TypeError: A field is unknown or of another type.
+    """
     spec = dict(document["spec"])
     spec["targets"] = tuple(Target(**target) for target in spec["targets"])
     spec["overrides"] = names.overrides_of(spec["overrides"])
@@ -84,7 +104,18 @@ def planned_run(document: Mapping[str, Any]) -> PlannedRun:
 
 
 def scores_of(document: Iterable[Mapping[str, Any]]) -> tuple[Score, ...]:
-    """The scores in a run's scores.json. Raises KeyError or TypeError when they are not such."""
+    """Read the scores of a run.
+
+    Args:
+        document: The content of its scores.json: a row per target and reading.
+
+    Returns:
+        The scores.
+
+    Raises:
+        KeyError: A field is missing.
+        TypeError: A field is of another type.
+    """
     return tuple(
         Score(Target(**row["target"]), tuple(row["correct"]), tuple(row["total"]), row.get("reading", ""))
         for row in document
@@ -92,7 +123,14 @@ def scores_of(document: Iterable[Mapping[str, Any]]) -> tuple[Score, ...]:
 
 
 def curves_of(points: Iterable[tuple[str, int, float]]) -> tuple[dict[str, float], ...]:
-    """Curves, a row per epoch as in `RunResult`, from (name, epoch, value)."""
+    """Arrange the points of curves by epoch.
+
+    Args:
+        points: Name, epoch (from 1) and value of each point.
+
+    Returns:
+        A row per epoch, as in `RunResult`.
+    """
     rows: dict[int, dict[str, float]] = {}
     for name, epoch, value in points:
         rows.setdefault(epoch, {"epoch": epoch})[name] = value
@@ -100,7 +138,14 @@ def curves_of(points: Iterable[tuple[str, int, float]]) -> tuple[dict[str, float
 
 
 def params_of(planned: PlannedRun) -> dict[str, str]:
-    """Configuration, recipe and provenance by dotted name; a value past MLflow's limit is cut, and says so."""
+    """The params of a planned run.
+
+    Args:
+        planned: The planned run.
+
+    Returns:
+        Texts of its settings, recipe and provenance by dotted name. A value past MLflow's limit is cut, and says so.
+    """
     parts = {"config": planned.config, "recipe": planned.recipe, "provenance": planned.provenance}
     return {re.sub(r"[^\w./ -]", "_", name)[:250]: _param(value) for name, value in _flat(parts)}
 
@@ -122,7 +167,14 @@ def _param(value: Any) -> str:
 
 
 def check_result(result: RunResult) -> None:
-    """Raise ValueError when scores or costs make no sense: no images, more right than seen, NaN."""
+    """Check that scores and costs make sense.
+
+    Args:
+        result: What came out of a run.
+
+    Raises:
+        ValueError: They do not: no images, more right answers than images, a target scored twice, NaN.
+    """
     faults = [fault for score in result.scores if (fault := _fault(score))]
     scored = [(score.target, score.reading) for score in result.scores]
     faults += [f"{target} is scored twice" for target, _ in sorted({s for s in scored if scored.count(s) > 1})]
@@ -145,7 +197,15 @@ def _fault(score: Score) -> str | None:
 
 
 def metrics_of(result: RunResult) -> dict[str, float]:
-    """The figures of a result: integers per target, cost, and percentages (0..100) for MLflow's own charts."""
+    """The metrics of a result.
+
+    Args:
+        result: What came out of a run.
+
+    Returns:
+        For each target the numbers of right answers and of images, the cost, and accuracies in percent (0 to 100) for
+        MLflow's own charts.
+    """
     metrics: dict[str, float] = {}
     for score in result.scores:
         reading = f"/{score.reading}" if score.reading else ""
@@ -158,7 +218,17 @@ def metrics_of(result: RunResult) -> dict[str, float]:
 
 
 def stored_result(run: "Run") -> StoredResult:
-    """The result in a finished MLflow run's tags and metrics. Raises UserError when some of it is missing."""
+    """Read the result of a finished run.
+
+    Args:
+        run: The MLflow run.
+
+    Returns:
+        The result in its tags, params and metrics.
+
+    Raises:
+        UserError: Some of it is missing or damaged.
+    """
     tags, metrics = run.data.tags, run.data.metrics
     try:
         return StoredResult(
@@ -206,5 +276,15 @@ def unscored_tags(result: RunResult) -> dict[str, str]:
 
 
 def unscored_of(tags: Mapping[str, str]) -> dict[Target, str]:
-    """Why targets have no score, from a run's tags. Raises ValueError for a tag that names no target."""
+    """Read why targets have no score.
+
+    Args:
+        tags: A run's tags.
+
+    Returns:
+        The reason by target.
+
+    Raises:
+        ValueError: A tag names no target.
+    """
     return {target: tags[name] for name, (target, _) in names.UNSCORED.among(tags).items()}

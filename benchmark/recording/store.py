@@ -203,7 +203,10 @@ def _reach(address: StoreAddress) -> None:
     """
     try:
         if address.is_server:
-            with urllib.request.urlopen(f"{address.shown.rstrip('/')}/health", timeout=REACH_SECONDS):
+            search = f"{address.shown.rstrip('/')}/api/2.0/mlflow/experiments/search"
+            headers = {"Content-Type": "application/json"}
+            request = urllib.request.Request(search, b'{"max_results": 1}', headers)
+            with urllib.request.urlopen(request, timeout=REACH_SECONDS):
                 return
         if address.is_database:
             from sqlalchemy import make_url
@@ -212,8 +215,13 @@ def _reach(address: StoreAddress) -> None:
             port = url.port or PORTS.get(url.get_backend_name())
             if url.host and port:
                 socket.create_connection((url.host, port), REACH_SECONDS).close()
-    except urllib.error.HTTPError:
-        return  # something answers; the first request says what is wrong
+    except urllib.error.HTTPError as error:
+        if error.code == 404 or error.code >= 500:
+            raise UserError(
+                f"what answers at {address.shown} is no working MLflow tracking server (status {error.code}); "
+                "see the address, or start the server again"
+            ) from error
+        # The server may ask for credentials, which MLflow's client sends.
     except (OSError, http.client.HTTPException) as error:
         what = "tracking server" if address.is_server else "database"
         reason = address.scrubbed(first_line(error)).strip()

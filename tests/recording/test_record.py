@@ -16,16 +16,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 from record_child import open_and_compare
+from record_runs import COST, begin, disown, plan, result
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.labels import Label
-from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, RunSpec, Score, Target
+from promptarena.benchmark.core.runs import Cost, RunResult, Score, Target
 from promptarena.benchmark.recording.owner import Owner
-from promptarena.benchmark.recording.record import ParentRuns, Record, RecordPlace
+from promptarena.benchmark.recording.record import Record, RecordPlace
 from promptarena.benchmark.recording.store import explained
-
-COST = Cost(8192, 12.5, 800, 2.5, 600, 512.0)
 
 
 @pytest.fixture(scope="module")
@@ -43,43 +42,6 @@ def record(results: Path) -> Record:
 @pytest.fixture
 def suite(request: pytest.FixtureRequest) -> str:
     return request.node.name.removeprefix("test_")
-
-
-def plan(
-    suite: str, *, seed: int | None = 1, method: str = "coop", protocol: str = "base-to-novel", **config: object
-) -> PlannedRun:
-    targets = (Target("dtd", "base"), Target("dtd", "novel"))
-    spec = RunSpec(suite, protocol, method, "dtd", "base", 16, seed, targets)  # type: ignore[arg-type]
-    key = digest(suite, method, seed, protocol, {name: str(value) for name, value in config.items()})
-    return PlannedRun(
-        spec,
-        key,
-        train_key=digest("train", key),
-        config={"n_ctx": 4, **config},
-        recipe={"epochs": 5, "optimizer": {"name": "sgd", "lr": 0.002}},
-        provenance={"train_split": digest("split", seed), "targets": {"dtd/base": "abc"}},
-    )
-
-
-def result(correct: int = 30, **changes: object) -> RunResult:
-    scores = (
-        Score(Target("dtd", "base"), (correct, 10), (40, 40)),
-        Score(Target("dtd", "novel"), (20,), (80,)),
-        Score(Target("dtd", "novel"), (40,), (80,), "class feature"),
-    )
-    return RunResult(**{"scores": scores, "cost": COST, "environment": {"python": "3.11"}} | changes)  # type: ignore[arg-type]
-
-
-def begin(record: Record, planned: PlannedRun) -> str:
-    comparison = record.comparison(planned.spec.suite, digest("comparison"), "a comparison")
-    parents = ParentRuns(comparison, record.method_run(comparison, planned.spec.name))
-    return record.begin(planned, parents, "mini-clip", miniature=True)
-
-
-def disown(record: Record, run_id: str) -> None:
-    """Make the run look as if a process that is gone had started it."""
-    for name, value in Owner(Owner.current().host, 2**22 + 1, 1.0, 1.0).tags().items():
-        record.access.client.set_tag(run_id, name, value)
 
 
 def test_a_finished_run_comes_back_as_it_was(record: Record, suite: str, tmp_path: Path) -> None:
@@ -203,9 +165,10 @@ def test_a_killed_process_leaves_a_run_to_resume(record: Record, results: Path, 
         textwrap.dedent(
             f"""
             import sys, time
-            sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]!r}
+            sys.path[:0] = {[str(Path(__file__).parents[1] / "support")]!r}
             from pathlib import Path
-            from test_record import Record, RecordPlace, begin, plan
+            from record_runs import begin, plan
+            from promptarena.benchmark.recording.record import Record, RecordPlace
             record = Record.open(RecordPlace(Path({str(results)!r})))
             run_id = begin(record, plan({suite!r}))
             record.log_epochs(run_id, [{{"epoch": 1, "loss": 2.0}}])

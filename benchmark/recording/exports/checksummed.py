@@ -26,7 +26,14 @@ class Checksummed(Values):
 
     @classmethod
     def checksummed(cls, **fields: Any) -> Self:
-        """The document of these fields, with its digest."""
+        """Make a document.
+
+        Args:
+            fields: Its fields without the digest.
+
+        Returns:
+            The document with its digest.
+        """
         bare = cls(**fields, digest="0" * 64)
         return bare.model_copy(update={"digest": content_digest(bare.model_dump(mode="json"))})
 
@@ -36,12 +43,19 @@ class Checksummed(Values):
 
 
 def content_digest(document: Mapping[str, Any]) -> str:
-    """SHA-256 (64 hex digits) of a document without its `digest`, as compact JSON with sorted keys, in UTF-8."""
+    """The digest of a document's content.
+
+    Args:
+        document: The document; its own field `digest` does not count.
+
+    Returns:
+        SHA-256 (64 hex digits) of compact JSON with sorted keys, in UTF-8.
+    """
     rest = {name: value for name, value in document.items() if name != "digest"}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def json_bytes(document: Mapping[str, Any]) -> bytes:
-    """A document as a file for people too: always the same bytes for the same values."""
+    """A document as a file that people can read too: indented JSON, the same bytes for the same values."""
     return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -123,7 +123,15 @@ class ExportedRun(Checksummed):
 
     @classmethod
     def of(cls, stored: StoredResult, recalled: Recalled) -> Self:
-        """The export of a recorded run. An imported one keeps the id that it had where it was made."""
+        """Export a recorded run.
+
+        Args:
+            stored: The run in the record's list of results.
+            recalled: Its plan and its whole result.
+
+        Returns:
+            The export. An imported run keeps the id that it had where it was made.
+        """
         planned, result, started_at = recalled
         spec = planned.spec
         values = asdict(spec)
@@ -172,7 +180,11 @@ class ExportedRun(Checksummed):
         return PlannedRun(spec, self.run_key, self.train_key, self.config, self.recipe, self.provenance)
 
     def result(self, files: Mapping[str, Path] | None = None) -> RunResult:
-        """What came out, with these files."""
+        """What came out of the run.
+
+        Args:
+            files: The files that belong to it, by name.
+        """
         return RunResult(
             scores=tuple(
                 Score(_target(score.target), score.correct, score.total, score.reading) for score in self.scores

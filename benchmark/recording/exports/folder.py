@@ -63,10 +63,17 @@ class Export:
 
 
 def read_export(folder: Path) -> Export:
-    """An export with every file in it verified.
+    """Read an export and verify every file in it.
 
-    Raises UserError naming the first file that is missing, changed, cut short, not listed, of a newer schema, or
-    outside the folder.
+    Args:
+        folder: The folder of the export.
+
+    Returns:
+        The export.
+
+    Raises:
+        UserError: A file is missing, changed, cut short, not listed, of a newer schema, or outside the folder; the
+            message names the first one.
     """
     manifest = read_manifest(folder)
     if manifest is None:
@@ -94,13 +101,34 @@ def read_export(folder: Path) -> Export:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of an export; None where there is none. Raises UserError when it is damaged or newer."""
+    """Read the manifest of an export.
+
+    Args:
+        folder: The folder of the export.
+
+    Returns:
+        The manifest; None where there is none.
+
+    Raises:
+        UserError: It is damaged, or of a newer schema.
+    """
     path = folder / MANIFEST
     return _read(path, folder, Manifest) if os.path.exists(path) else None
 
 
 def read_run(folder: Path, key: str) -> ExportedRun:
-    """A run of an export. Raises UserError when its file is missing, damaged, newer, or that of another run."""
+    """Read a run of an export.
+
+    Args:
+        folder: The folder of the export.
+        key: The run's key.
+
+    Returns:
+        The run.
+
+    Raises:
+        UserError: Its file is missing, damaged, of a newer schema, or that of another run.
+    """
     path = _run(folder, key)
     run = _read(path, folder, ExportedRun)
     if run.run_key != key:
@@ -109,19 +137,46 @@ def read_run(folder: Path, key: str) -> ExportedRun:
 
 
 def write_run(folder: Path, run: ExportedRun) -> None:
-    """Add a run to an export, atomically, in place of another one of its key and that one's files. Raises UserError
-    when it cannot be written."""
+    """Add a run to an export, atomically; it replaces a run of the same key and the files of that one.
+
+    Args:
+        folder: The folder of the export.
+        run: The run.
+
+    Raises:
+        UserError: It cannot be written.
+    """
     shutil.rmtree(folder / "files" / run.run_key, ignore_errors=True)
     write_atomically(_run(folder, run.run_key), run.content())
 
 
 def write_file(folder: Path, run_key: str, source: Path) -> None:
-    """Add a run's file to an export, atomically. Raises UserError when it cannot be written."""
+    """Add a file of a run to an export, atomically.
+
+    Args:
+        folder: The folder of the export.
+        run_key: The run's key.
+        source: The file to copy.
+
+    Raises:
+        UserError: It cannot be written.
+    """
     write_atomically(_file(folder, run_key, source.name), source)
 
 
 def write_manifest(folder: Path, layout: SuiteLayout) -> Manifest:
-    """List all that lies in the folder, atomically; the export is whole then. Raises UserError when a run is not."""
+    """List all runs and files of a folder, atomically; the export is complete with it.
+
+    Args:
+        folder: The folder of the export.
+        layout: How the tables of the suite are laid out.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        UserError: A run is damaged, or the manifest cannot be written.
+    """
     keys = sorted(path.stem for path in (folder / "runs").glob("*.json"))
     runs = {key: read_run(folder, key).digest for key in keys}
     files = {
@@ -170,9 +225,16 @@ def _file(folder: Path, key: str, name: str) -> Path:
 
 
 def merged(exports: Sequence[Export]) -> list[ExportedRun]:
-    """The runs of several exports of one suite, one per key: the newest, with the others counted as its duplicates.
+    """Put exports of one suite together.
 
-    Raises UserError when two exports hold one run with different content.
+    Args:
+        exports: The exports.
+
+    Returns:
+        The newest run of each key, sorted by key; the other runs of the key are counted as its duplicates.
+
+    Raises:
+        UserError: Two exports hold the same run with different content.
     """
     by_id: dict[tuple[str, str], tuple[ExportedRun, Path]] = {}
     for export in exports:
