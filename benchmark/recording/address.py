@@ -41,11 +41,12 @@ class StoreAddress:
         plain = cls(f"sqlite:///{path}")
         if plain.file == path:
             return plain
-        quoted = cls(URL.create("sqlite", database=str(path)).render_as_string())
+        # With the driver's name MLflow does not make the folder of the path as it is written here, with its escapes.
+        quoted = cls(URL.create("sqlite+pysqlite", database=str(path)).render_as_string())
         if quoted.file == path:
             return quoted
         # SQLAlchemy before 2.1 takes no escapes in a path, but sqlite does.
-        return cls(f"sqlite:///file:{urllib.parse.quote(str(path))}?uri=true")
+        return cls(f"sqlite+pysqlite:///file:{urllib.parse.quote(str(path))}?uri=true")
 
     @cached_property
     def scheme(self) -> str:
