@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from promptarena.benchmark.backbone.accelerations import ALL, Accelerations
+from promptarena.benchmark.backbone.context import ContextError, require_fit
 from promptarena.benchmark.backbone.interventions import Edit, Interventions, Kinds
 from promptarena.benchmark.backbone.towers import Tower
 from promptarena.benchmark.core.errors import UserError
@@ -227,9 +228,7 @@ class Backbone:
         Raises:
             UserError: a text does not fit the context length.
         """
-        for text, count in zip(texts, self.token_counts(texts), strict=True):
-            if count + 2 > self.context_length:
-                raise UserError(f"text of {count + 2} tokens exceeds the context of {self.context_length}: {text!r}")
+        require_fit(texts, self.token_counts(texts), self.context_length)
         ids: Tensor = self._tokenizer(list(texts))
         length = int(ids.argmax(-1).max()) + 1 if self.accelerations.cut_texts else self.context_length
         return ids[:, :length].to(self.device)
@@ -290,7 +289,7 @@ class Backbone:
             return prompts.embeddings
         length = prompts.embeddings.shape[1]
         if length > self.context_length:
-            raise UserError(f"prompts of {length} tokens exceed the backbone's context of {self.context_length}")
+            raise ContextError(f"prompts of {length} tokens exceed the backbone's context of {self.context_length}")
         positions: Tensor = self.model.positional_embedding[:length]
         return prompts.embeddings + positions.to(prompts.embeddings.dtype)
 

@@ -116,7 +116,7 @@ def adapted(
         images: The number of training images.
         lr_multiplier: Factor of the learning rates when the optimiser is SGD.
         adaptive_lr_multiplier: Factor of the learning rates when the optimiser is Adam or AdamW.
-        max_epochs: The most epochs; None means no limit.
+        max_epochs: The most epochs; None means no limit. At least one epoch remains after the warm-up.
         max_steps: The most steps of all epochs together; None means no limit. At least one epoch remains after the
             warm-up; when these epochs still have too many steps, each epoch is cut short equally.
         augment: False switches augmentation off; True leaves the recipe's own choice.
@@ -125,7 +125,7 @@ def adapted(
         The changed recipe.
     """
     multiplier = lr_multiplier if recipe.optimizer == "sgd" else adaptive_lr_multiplier
-    epochs = recipe.epochs if max_epochs is None else min(recipe.epochs, max_epochs)
+    epochs = recipe.epochs if max_epochs is None else min(recipe.epochs, max(max_epochs, recipe.warmup_epochs + 1))
     epoch_steps = recipe.epoch_steps
     if max_steps is not None and epochs:
         epochs = min(epochs, max(max_steps // recipe.steps(images), recipe.warmup_epochs + 1))

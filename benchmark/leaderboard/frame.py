@@ -101,6 +101,7 @@ def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
             for run in oldest_first
             if run.duplicates and run.run_id in kept
         ),
+        *_fewer_shots(run for run in oldest_first if run.run_id in kept),
     ]
     frame.attrs["holes"] = missing
     return frame
@@ -110,6 +111,21 @@ def name_columns(name: Label) -> dict[str, str]:
     """The columns of the frame, and the entries of "holes", that say which method a row is of."""
     overrides = json.dumps(name.overrides, ensure_ascii=False)
     return {"method": name.method, "overrides": overrides, "reading": name.reading, "label": str(name)}
+
+
+def _fewer_shots(results: Iterable[StoredResult]) -> list[dict[str, str]]:
+    """A note for each dataset and number of shots where a class had fewer training images."""
+    fewest: dict[tuple[str, str, int], int] = {}
+    for result in results:
+        recorded = result.settings.get("provenance.fewest_images_per_class", "")
+        if recorded.isdecimal():
+            place = (result.protocol, result.dataset, result.shots)
+            fewest[place] = min(int(recorded), fewest.get(place, int(recorded)))
+    text = "{}: not {} training images in each class; the smallest has {}"
+    return [
+        {"protocol": protocol, "text": text.format(dataset, shots, count)}
+        for (protocol, dataset, shots), count in sorted(fewest.items())
+    ]
 
 
 def name_of(row: Mapping[Any, Any], shots: int | None = None) -> Label:

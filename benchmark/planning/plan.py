@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from promptarena.benchmark.backbone.weight_origins import Weights
@@ -17,6 +18,7 @@ from promptarena.benchmark.core.recipe import Recipe, adapted
 from promptarena.benchmark.core.runs import PlannedRun, RunSpec, Target
 from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.inputs.transforms import TRANSFORM_VERSION
+from promptarena.benchmark.planning.few_shot_notes import FEWEST
 from promptarena.benchmark.planning.suites import Suite
 from promptarena.benchmark.plugins.learner import Config
 from promptarena.benchmark.plugins.registry import Registry
@@ -88,7 +90,7 @@ class Planner:
             The run with its configuration, recipe and keys.
 
         Raises:
-            UserError: A setting is wrong or data is missing.
+            UserError: A setting is wrong, data is missing, or a half of a dataset's classes is a single class.
         """
         # The names of these entries are part of the keys: renaming, adding or removing one makes every recorded run run
         # again. A new entry is therefore added only where it matters, as "reads" is below.
@@ -98,6 +100,7 @@ class Planner:
         config, recipe = resolve(spec, self.suite, self.registry, len(drawn.labels))
         examples = digest(drawn.images.digest, val.images.digest)
         classes = self.data.classes(card, spec.subset, "train")
+        self._require_classes(spec)
         resolved = {"config": config.model_dump(mode="json"), "recipe": recipe.model_dump(mode="json")}
         training_identity = {
             "training_version": TRAINING_VERSION,
@@ -117,6 +120,7 @@ class Planner:
             training_identity["reads"] = {name: file_digest(path) for name, path in read.items()}
         train_key = digest(training_identity)
         targets = {f"{target.dataset}/{target.subset}": self._target_digest(target) for target in spec.targets}
+        fewest = int(np.bincount(drawn.labels, minlength=len(classes)).min())
         splits = [self.data.split(card, "train")]
         splits += [self.data.split(self.suite.card(target.dataset), "test") for target in spec.targets]
         return PlannedRun(
@@ -138,8 +142,20 @@ class Planner:
                 "transform_version": TRANSFORM_VERSION,
                 "targets": targets,
                 "own_splits": sorted({split.dataset for split in splits if split.own_split}),
+                **({FEWEST: fewest} if fewest < spec.shots else {}),
             },
         )
+
+    def _require_classes(self, spec: RunSpec) -> None:
+        """Raise UserError for a half of one class, in which every image would be right."""
+        for target in spec.targets:
+            card = self.suite.card(target.dataset)
+            if len(self.data.classes(card, target.subset, "test")) < 2:
+                count = len(self.data.split(card, "test").class_names)
+                raise UserError(
+                    f"{spec.protocol}: dataset {card.name!r} has {count} classes, so its {target.subset} half is one "
+                    "class and every image would be right; leave it out with --datasets or choose another protocol"
+                )
 
     def _target_digest(self, target: Target) -> str:
         card = self.suite.card(target.dataset)
@@ -160,11 +176,17 @@ def resolve(spec: RunSpec, suite: Suite, registry: Registry, images: int) -> tup
         Configuration and recipe.
 
     Raises:
-        UserError: A setting is unknown or has a wrong value.
+        UserError: A setting is unknown or has a wrong value, or the training would never leave its warm-up.
     """
     learner = registry.get(spec.method).learner
     config, recipe = learner.preset(suite.task(spec.protocol, spec.dataset, spec.shots))
-    return _overridden(spec, config, adapted(recipe, images, **suite.training.model_dump()))
+    config, recipe = _overridden(spec, config, adapted(recipe, images, **suite.training.model_dump()))
+    if 0 < recipe.epochs <= recipe.warmup_epochs and recipe.lr != recipe.warmup_lr:
+        raise UserError(
+            f"{spec.label}: its {recipe.epochs} epochs are all warm-up (warmup_epochs = {recipe.warmup_epochs}), so it "
+            f"would never train at its learning rate; give more epochs or set {spec.method}.recipe.warmup_epochs=0"
+        )
+    return config, recipe
 
 
 def _overridden(spec: RunSpec, config: Config, recipe: Recipe) -> tuple[Config, Recipe]:

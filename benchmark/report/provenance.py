@@ -19,7 +19,7 @@ Run = Mapping[str, Any]
 PLAIN = "fp32"
 """The default precision, which commands need not name."""
 # Shown in tables of their own, so left out of the facts.
-_PER_SPLIT = ("targets", "train_split", "own_splits")
+_PER_SPLIT = ("targets", "train_split", "own_splits", "fewest_images_per_class")
 _PER_METHOD = ("method_source", "method_origin", "method_distribution")
 _NAMES = {"backbone": "backbone, SHA-256"}
 _NAMED = 6

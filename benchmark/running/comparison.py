@@ -16,10 +16,13 @@ from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.recipe import Recipe, images_seen
 from promptarena.benchmark.core.runs import PlannedRun, RunResult, RunSpec
+from promptarena.benchmark.data.class_names import repeated_note
 from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.data.few_shot import restrict
+from promptarena.benchmark.planning.contexts import check_prompts
 from promptarena.benchmark.planning.enumeration import RequestedRuns
 from promptarena.benchmark.planning.estimates import Estimator, Workload
+from promptarena.benchmark.planning.few_shot_notes import fewest_notes, without_repeated_splits
 from promptarena.benchmark.planning.plan import Planner
 from promptarena.benchmark.planning.suites import Suite
 from promptarena.benchmark.recording.index import RecordedRun
@@ -90,15 +93,29 @@ def plan_comparison(requested: RequestedRuns, execution: ExecutionConfig, record
     source = suite.backbone
     backbone = identify(source.given_architecture, source.given_weights, execution.cache)
     planner = Planner(suite, registry, data, backbone, execution.precision)
-    runs, left_out = _planned(planner, requested.runs, named=requested.methods_named)
+    planned, left_out = _planned(planner, requested.runs, named=requested.methods_named)
+    recorded = record.index(suite.name)
+    # Only of runs that are still to run: the check imports open_clip, which takes seconds.
+    check_prompts(suite, registry, data, [run for run in planned if not _is_finished(run, recorded)])
+    runs, repeated = without_repeated_splits(planned, suite, data)
     estimator = Estimator()
     for stored in record.results(suite.name):
         estimator.learn(stored.label, asdict(stored.cost))
-    recorded = record.index(suite.name)
     own = sorted({name for run in runs for name in run.provenance["own_splits"]})
-    notes = [*requested.notes, *left_out]
+    notes = [*requested.notes, *left_out, *repeated, *fewest_notes(runs), *_names_notes(runs, suite, data)]
     notes += [f"{name}: own split, divided here; its figures are labelled so." for name in own]
     return Comparison(suite, runs, tuple(notes), recorded, _workloads(runs, recorded, suite, data), estimator)
+
+
+def _is_finished(run: PlannedRun, recorded: Mapping[str, RecordedRun]) -> bool:
+    return run.key in recorded and recorded[run.key].status == "finished"
+
+
+def _names_notes(runs: Sequence[PlannedRun], suite: Suite, data: Data) -> list[str]:
+    """A note for each dataset in which two classes have the same name."""
+    scored = dict.fromkeys(target.dataset for run in runs for target in run.spec.targets)
+    named = {name: data.split(suite.card(name), "test").class_names for name in scored}
+    return [f"{name}: {note}." for name, names in named.items() if (note := repeated_note(names))]
 
 
 def _planned(planner: Planner, specs: Sequence[RunSpec], named: bool) -> tuple[tuple[PlannedRun, ...], tuple[str, ...]]:
@@ -122,7 +139,7 @@ def _workloads(
     loads: dict[str, Workload] = {}
     for run in runs:
         loads[run.key] = _workload(run, suite, data, trains=run.train_key not in trained)
-        if run.key not in recorded or recorded[run.key].status != "finished":
+        if not _is_finished(run, recorded):
             trained.add(run.train_key)
     return loads
 

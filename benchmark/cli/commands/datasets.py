@@ -2,13 +2,16 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from promptarena.benchmark.backbone.context import ContextError
 from promptarena.benchmark.cli.commands import terminal
+from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.data.cards import SPLITS, Card, load_card
 from promptarena.benchmark.data.prepare.dataset import prepare
@@ -52,8 +55,9 @@ def prepare_datasets(names: Sequence[str], suite_name: str, root: Path | None, *
 def print_verification(names: Sequence[str], suite_name: str, root: Path | None, *, duplicates: bool = False) -> int:
     """Print a line per dataset and its problems. Returns the exit code: 0 if all are complete, else 2."""
     console, whole = terminal.console(), True
+    architecture = load_suite(suite_name).backbone.given_architecture
     for card in _cards(names, suite_name):
-        report = _verified(console, card, root, duplicates)
+        report = _with_long_prompts(_verified(console, card, root, duplicates), card, architecture)
         whole &= report.whole
         state = Text("whole", style="green") if report.whole else Text("not whole", style="red")
         if not report.present:
@@ -66,6 +70,21 @@ def print_verification(names: Sequence[str], suite_name: str, root: Path | None,
         for line in (*report.problems, *report.notes):
             console.print(f"  {line}")
     return 0 if whole else 2
+
+
+def _with_long_prompts(report: Report, card: Card, architecture: str | Path) -> Report:
+    """The report with the first prompt that does not fit the suite's backbone, as a further problem."""
+    from promptarena.benchmark.planning.contexts import check_template
+
+    if not report.class_names:
+        return report
+    try:
+        check_template(architecture, Classes(report.class_names, card.template, card.name))
+    except ContextError as error:
+        return replace(report, problems=(*report.problems, f"{error}; shorten the class name or template"))
+    except UserError:  # the suite's architecture cannot be used: a comparison reports it
+        pass
+    return report
 
 
 def _cards(names: Sequence[str], suite_name: str) -> list[Card]:

@@ -31,7 +31,7 @@ class Report:
     """The outcome for a dataset.
 
     `problems` are lines for the user; of bad images, the first of each split. `notes` are lines about what is as it
-    should be and still worth knowing.
+    should be and still worth knowing. `class_names` are those of the last split that could be listed.
     """
 
     dataset: str
@@ -39,6 +39,7 @@ class Report:
     splits: tuple[SplitReport, ...]
     problems: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -63,6 +64,7 @@ def verify(
     splits: list[SplitReport] = []
     problems: list[str] = []
     notes: dict[str, None] = {}
+    names: tuple[str, ...] = ()
     seen = _Seen() if duplicates else None
     for split in filter(card.has_split, SPLITS):
         try:
@@ -76,11 +78,12 @@ def verify(
         digest, problem = _digest(card, split, listing)
         splits.append(SplitReport(split, len(listing.keys), card.counts.get(split), digest))
         problems.extend(filter(None, (problem, _first_bad(split, listing, progress, seen))))
+        names = listing.class_names
         if note := repeated_note(listing.class_names):
             notes[note] = None
     if seen is not None:
         problems.extend(seen.problems())
-    return Report(card.name, True, tuple(splits), tuple(dict.fromkeys(problems)), tuple(notes))
+    return Report(card.name, True, tuple(splits), tuple(dict.fromkeys(problems)), tuple(notes), names)
 
 
 class _Seen:

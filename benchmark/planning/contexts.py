@@ -1,0 +1,108 @@
+"""Finds prompts that do not fit the backbone's context before anything is trained, for every method alike."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from promptarena.benchmark.backbone.architectures import find_architecture
+from promptarena.benchmark.backbone.clip import Backbone, Prompts
+from promptarena.benchmark.backbone.context import ContextError, require_fit
+from promptarena.benchmark.core.classes import Classes
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.runs import PlannedRun
+from promptarena.benchmark.data.data_manager import Data
+from promptarena.benchmark.planning.suites import Suite
+from promptarena.benchmark.plugins.registry import Registry
+
+
+class Measure(Backbone):
+    """A backbone without weights that only counts tokens: its token ids say where a text ends and nothing else."""
+
+    def __init__(self, architecture: str | Path, digest: str = "") -> None:
+        super().__init__(
+            find_architecture(architecture).build("meta"),
+            Path(architecture).stem,
+            digest,
+            torch.device("meta"),
+            "fp32",
+        )
+        self._counted: dict[str, int] = {}
+
+    def token_counts(self, texts: Sequence[str]) -> tuple[int, ...]:
+        """As of `Backbone`; each text is counted once."""
+        new = list(dict.fromkeys(text for text in texts if text not in self._counted))
+        self._counted |= dict(zip(new, super().token_counts(new), strict=True))
+        return tuple(self._counted[text] for text in texts)
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        """Ids (C, L) int64 on the CPU, of which only the place of the end-of-text token is right."""
+        counts = self.token_counts(texts)
+        require_fit(texts, counts, self.context_length)
+        ids = torch.ones(len(texts), max(counts, default=0) + 2, dtype=torch.int64)
+        ids[torch.arange(len(texts)), torch.tensor(counts, dtype=torch.int64) + 1] = 2
+        return ids
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Features (C, D) of texts that fit; they have no values."""
+        require_fit(texts, self.token_counts(texts), self.context_length)
+        return torch.zeros(len(texts), self.embed_dim)
+
+    def embed(self, ids: Tensor) -> Prompts:
+        """Prompts of the right shape, without values."""
+        return Prompts(torch.empty(*ids.shape, self.text.width, device="meta"), ids.argmax(-1))
+
+
+def check_prompts(suite: Suite, registry: Registry, data: Data, runs: Iterable[PlannedRun]) -> None:
+    """Check that every prompt of the planned runs fits the backbone's context.
+
+    Each method builds its prompts as in a run, with a backbone that has shapes and no values. A method that needs
+    values to do so is not checked further than it gets; its run then reports what does not fit.
+
+    Args:
+        suite: The suite.
+        registry: The known methods.
+        data: The suite's datasets.
+        runs: The planned runs.
+
+    Raises:
+        UserError: A prompt does not fit; the message has the method, the dataset and the prompt.
+    """
+    measure: Measure | None = None
+    checked = set[tuple[str, str, Classes, Classes]]()
+    for run in runs:
+        measure = measure or Measure(suite.backbone.given_architecture, str(run.provenance["backbone"]))
+        trained = data.classes(suite.card(run.spec.dataset), run.spec.subset, "train")
+        scored = [data.classes(suite.card(target.dataset), target.subset, "test") for target in run.spec.targets]
+        for classes in (trained, *scored):
+            case = (run.spec.method, repr(run.config), trained, classes)
+            if case not in checked:
+                checked.add(case)
+                _check(measure, registry, run, trained, classes)
+
+
+def check_template(architecture: str | Path, classes: Classes) -> None:
+    """Check that a dataset's own prompts fit a backbone's context.
+
+    Args:
+        architecture: As `find_architecture` takes it.
+        classes: The dataset's classes.
+
+    Raises:
+        UserError: The architecture is unknown, or a prompt does not fit.
+    """
+    texts, measure = classes.filled(), Measure(architecture)
+    require_fit(texts, measure.token_counts(texts), measure.context_length)
+
+
+def _check(measure: Measure, registry: Registry, run: PlannedRun, trained: Classes, classes: Classes) -> None:
+    kind = registry.get(run.spec.method).learner
+    try:
+        learner = kind(measure, kind.config_type.model_validate(dict(run.config)), trained, torch.Generator())
+        learner.training_prompts(classes) if classes is trained else learner.prompts(classes)
+    except ContextError as error:
+        where = f"{run.spec.label} on {classes.dataset}"
+        raise UserError(f"{where}: {error}; shorten the class name or template") from error
+    except Exception:  # whatever needs values, or cannot score these classes: the run says so
+        return
