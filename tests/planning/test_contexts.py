@@ -6,6 +6,7 @@ from e2e_world import MODEL
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.context import ContextError
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.core.classes import Classes
@@ -23,9 +24,13 @@ def measure() -> Measure:
     return Measure(ARCHITECTURE)
 
 
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    return load_backbone(ARCHITECTURE, MODEL / "mini_clip.safetensors", device="cpu")
+
+
 @given(text=st.text(max_size=400))
-def test_a_text_fits_here_where_it_fits_the_backbone(measure: Measure, text: str) -> None:
-    backbone = load_backbone(ARCHITECTURE, MODEL / "mini_clip.safetensors", device="cpu")
+def test_a_text_fits_here_where_it_fits_the_backbone(measure: Measure, backbone: Backbone, text: str) -> None:
     outcomes = []
     for each in (measure, backbone):
         try:
