@@ -5,7 +5,7 @@ starts from stored tokens at any block, or reads them there. Shapes: B images, C
 positions, W a tower's width, D the joint embedding size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -81,6 +81,7 @@ class Backbone:
         name, digest, origin: of the architecture; SHA-256 of the weights; where they come from, in words.
         accelerations: which accelerations are on.
         compile_backend: torch.compile's backend for the blocks; empty: none.
+        intact: whether it is as it was loaded; a `Seal` sets it. While it is not, no features are kept for others.
     """
 
     def __init__(
@@ -112,18 +113,15 @@ class Backbone:
         self.image_size = int(size[0] if isinstance(size, tuple | list) else size)
         self.mean = mean
         self.std = std
+        self.intact: Callable[[], bool] = lambda: True
         self._kept: dict[tuple[bool, tuple[str, ...]], Tensor] = {}
 
     @cached_property
     def vision(self) -> Tower:
         """The image tower's blocks. Raises UserError when the image encoder is not a plain vision transformer."""
         visual = self.model.visual
-        if (
-            not self._has_blocks
-            or visual.attn_pool is not None
-            or visual.pool_type != "tok"
-            or visual.final_ln_after_pool
-        ):
+        plain = self._has_blocks and visual.attn_pool is None and visual.pool_type == "tok"
+        if not plain or visual.final_ln_after_pool:
             raise UserError(
                 f"backbone {self.name}: its image encoder has no token sequence to edit; use a CLIP ViT, or "
                 "a method that leaves the image encoder as it is, such as coop"
@@ -262,6 +260,8 @@ class Backbone:
         if key not in self._kept:
             with torch.inference_mode(False), torch.no_grad():
                 features = self.encode_text(self.prompts(texts))
+            if not self.intact():
+                return features
             if len(self._kept) >= KEPT_TEXTS:
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = features

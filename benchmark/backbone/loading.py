@@ -18,7 +18,7 @@ from promptarena.benchmark.backbone.architectures import Architecture, Preproces
 from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.backbone.compiling import COMPILER, check_compiler
 from promptarena.benchmark.backbone.pretrained import Pretrained
-from promptarena.benchmark.backbone.weight_files import OPENAI_CONSTANTS, parameters, read_weights
+from promptarena.benchmark.backbone.weight_files import OPENAI_CONSTANTS, not_finite, parameters, read_weights
 from promptarena.benchmark.backbone.weight_origins import Weights, is_openai, origin_of_file, origin_of_tag
 from promptarena.benchmark.core.errors import UserError, first_line
 from promptarena.benchmark.core.files import is_missing, write_atomically
@@ -250,6 +250,8 @@ def _filled(source: _Source, device: str) -> Any:
     misfit = _misfit(model.state_dict(), state)
     if misfit:
         raise UserError(f"weights {path} ({source.origin}) do not fit architecture {architecture.name}: {misfit}")
+    if damaged := not_finite(state):
+        raise UserError(f"weights {path} ({source.origin}) hold values that are NaN or infinite in {_few(damaged)}")
     model.load_state_dict(state, assign=device == "meta")
     return model
 

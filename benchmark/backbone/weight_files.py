@@ -39,12 +39,31 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     for name, tensor in state.items():
         if not isinstance(tensor, Tensor):
             raise UserError(f"weights file {path} is not a state dict: {name!r} is not a tensor")
+        if form := _unusable(tensor):
+            raise UserError(f"weights file {path}: {name} is {form}; save the weights as plain floating-point tensors")
         if name.startswith(_TRANSFORMERS):
             raise UserError(
                 f"weights file {path} has the layout of transformers; take the same weights in OpenAI's (.pt) or "
                 "open_clip's (open_clip_model.safetensors)"
             )
     return state
+
+
+def _unusable(tensor: Tensor) -> str:
+    """Why a tensor cannot be a weight, in words; empty when it can."""
+    if tensor.is_meta:
+        return "a meta tensor, which has no values"
+    if tensor.is_quantized:
+        return "quantised"
+    if tensor.layout is not torch.strided:
+        return "sparse"
+    return "complex" if tensor.is_complex() else ""
+
+
+def not_finite(state: dict[str, Tensor]) -> list[str]:
+    """The names of the tensors in which a value is NaN or infinite."""
+    floating = {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}
+    return [name for name, tensor in floating.items() if not bool(tensor.float().isfinite().all())]
 
 
 def parameters(state: dict[str, Tensor]) -> dict[str, Tensor]:

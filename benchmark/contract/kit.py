@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from promptarena.benchmark.contract import rules
 from promptarena.benchmark.contract.rules import BrokenError, NotApplicableError
-from promptarena.benchmark.contract.world import Subject, World, miniature, one_thread, shortened
+from promptarena.benchmark.contract.world import Subject, World, miniature, one_thread, restored_process, shortened
+from promptarena.benchmark.core.errors import one_line
 from promptarena.benchmark.plugins.learner import Config, Learner
 from promptarena.benchmark.plugins.registry import Method
 
@@ -52,7 +53,7 @@ class Rule:
             return Finding(self.name, None, str(reason), "")
         except BrokenError as broken:
             return Finding(self.name, False, str(broken), self.fix)
-        except Exception as error:  # a plugin's method may raise anything
+        except (Exception, SystemExit) as error:  # a plugin's method may raise anything
             return Finding(self.name, False, one_line(error), "the method raised this; see its code")
 
 
@@ -175,8 +176,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "backbone",
-        "training and scoring leave the backbone as it was",
-        "never write to self.backbone.model or switch its gradients or training mode",
+        "training and scoring leave the backbone, torch's flags and the harness's functions as they were",
+        "never write to self.backbone.model, leave hooks in it, or switch its gradients or training mode; set flags of "
+        "torch in a `with` block only",
         rules.backbone,
     ),
 )
@@ -200,14 +202,9 @@ def check(
 
 def examine(learner: type[Learner], world: World, config: Config | None, only: Sequence[Rule]) -> list[Finding]:
     """The findings of `check`. If the preset cannot be built, every rule is broken by the same error."""
-    with one_thread():
+    with one_thread(), restored_process():
         try:
             subject = Subject(learner, world, config)
-        except Exception as error:  # a plugin's preset may raise anything
+        except (Exception, SystemExit) as error:  # a plugin's preset may raise anything
             return [Finding(rule.name, False, one_line(error), "preset(task) raised this") for rule in only]
         return [rule.look(subject) for rule in only]
-
-
-def one_line(error: Exception) -> str:
-    """Type and first line of the message."""
-    return f"{type(error).__name__}: {error}".strip().splitlines()[0]

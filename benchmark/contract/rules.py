@@ -16,7 +16,17 @@ from promptarena.benchmark.backbone.loading import weights_digest
 from promptarena.benchmark.contract.world import Subject, same
 from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
+from promptarena.benchmark.plugins.asking import MethodFailedError
 from promptarena.benchmark.plugins.learner import About, CannotTransferError, Learner
+from promptarena.benchmark.training.outputs import (
+    RESERVED,
+    NotFiniteError,
+    WrongOutputError,
+    check_finite,
+    check_logits,
+    check_losses,
+    check_name,
+)
 
 CLOSE = 1e-4
 """Largest difference of logits that counts as rounding, as a share of the largest logit."""
@@ -24,7 +34,6 @@ REDUCED: tuple[Precision, ...] = ("bf16", "fp16")
 CLOSE_IF_REDUCED = 0.05
 """Largest mean difference between reduced and float32 logits, as a share of the largest logit."""
 TINY = 1e-12
-RESERVED = ("epoch", "loss", "lr", "train_accuracy")
 SHOTS = (1, 2, 4, 8, 16)
 
 
@@ -81,7 +90,22 @@ def start(subject: Subject) -> str:
     first, second = subject.logits(learner), subject.logits(learner)
     _require_scores(first, len(subject.test_images(learner)), len(subject.classes))
     require(torch.equal(first, second), f"two calls differ by {_gap(first, second):.2g}")
+    with _required():
+        for name, logits in subject.readings(learner).items():
+            if name != "":
+                check_name("reading", name)
+            check_logits(logits, tuple(first.shape))
+            check_finite("logits", logits)
     return ""
+
+
+@contextmanager
+def _required() -> Iterator[None]:
+    """Turn what a comparison would refuse into a broken rule."""
+    try:
+        yield
+    except (WrongOutputError, MethodFailedError, NotFiniteError) as error:
+        raise BrokenError(str(error)) from error
 
 
 def _require_scores(logits: Tensor, images: int, classes: int) -> None:
@@ -100,10 +124,10 @@ def training_step(subject: Subject) -> str:
     learner, (images, labels) = subject.build(), subject.batch()
     logits, losses = learner.training_step(images, labels, learner.training_prompts(subject.classes))
     _require_scores(logits, len(labels), len(subject.classes))
-    require(bool(losses), "no losses")
+    with _required():
+        check_losses(losses)
     for name, loss in losses.items():
         require(name not in RESERVED, f"the loss name {name!r}, which the record uses itself")
-        require(loss.ndim == 0, f"loss {name!r} of shape {tuple(loss.shape)}")
         require(bool(loss.isfinite()), f"loss {name!r} is {loss.item()}")
     return ", ".join(f"{name} {loss.item():.3g}" for name, loss in losses.items())
 
@@ -303,13 +327,16 @@ def _reduced(subject: Subject, precision: Precision) -> float:
 
 
 def backbone(subject: Subject) -> str:
-    """Training and scoring leave the backbone as it was, to the last bit, and frozen."""
+    """Training and scoring leave the backbone as it was, to the last bit, and frozen, and with it all that methods
+    share."""
     subject.logits(subject.trained().learner)
     model = subject.backbone.model
     require(weights_digest(model.state_dict()) == subject.world.backbone.digest, "its weights have changed")
     require(not model.training, "it was set to training mode")
     moved = [name for name, weight in model.named_parameters() if weight.requires_grad or weight.grad is not None]
     require(not moved, f"gradients are on for {', '.join(moved)}")
+    changed = subject.seal.changes()
+    require(not changed, f"it changed {changed}")
     return ""
 
 

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.backbone.loading import load_backbone
+from promptarena.benchmark.backbone.seal import Seal
+from promptarena.benchmark.backbone.shared_state import SharedState
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.protocol_table import DEFAULT_PROTOCOL
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask, adapted
@@ -123,6 +125,7 @@ class Subject:
         self.config = config or preset
         self.recipe = world.adapt(recipe)
         self.backbone = self._backbone(deepcopy(world.backbone.model), "fp32")
+        self.seal = Seal(self.backbone)
         self.task = world.task(1)
         self.classes = self.task.classes
         self._trained: dict[tuple[int, int], Trained] = {}
@@ -133,7 +136,9 @@ class Subject:
 
     def backbone_in(self, precision: Precision) -> Backbone:
         """The same backbone, computing in this precision."""
-        return self._backbone(self.backbone.model, precision)
+        backbone = self._backbone(self.backbone.model, precision)
+        backbone.intact = self.seal.intact
+        return backbone
 
     def build(self, seed: int = 1, backbone: Backbone | None = None) -> Learner:
         """A new learner whose initial values come from `seed`."""
@@ -182,6 +187,15 @@ class Subject:
         """(B, C) as an evaluation computes them: the test images (or `rows` of them) among the trained classes."""
         return self._score(learner, classes or self.classes, self.test_images(learner, rows))
 
+    def readings(self, learner: Learner) -> Mapping[str, Tensor]:
+        """All readings of the test images among the trained classes, as an evaluation computes them."""
+        learner.eval()
+        with torch.inference_mode(), learner.backbone.autocast():
+            classifier = learner.classifier(learner.prompts(self.classes))
+            found = learner.readings(self.test_images(learner), classifier)
+        learner.train()
+        return found
+
     def cross_entropy(self, learner: Learner) -> float:
         """The cross-entropy of the training images, which are scored like test images."""
         view = View(self.task.train.images, learner.backbone, self.world.cache)
@@ -218,6 +232,16 @@ def global_randomness(seed: int) -> Iterator[None]:
         torch.set_rng_state(before[0])
         np.random.set_state(before[1])
         random.setstate(before[2])
+
+
+@contextmanager
+def restored_process() -> Iterator[None]:
+    """At the end, restore torch's flags and the shared functions and classes, should a method have changed them."""
+    before = SharedState()
+    try:
+        yield
+    finally:
+        before.restore()
 
 
 @contextmanager

@@ -42,3 +42,29 @@ def first_line(error: BaseException) -> str:
         The first line of its message, or the name of its type when the message is empty.
     """
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def message_of(error: BaseException) -> str:
+    """An error's message as text that can be printed and recorded.
+
+    Args:
+        error: Any error; that of a plugin may fail to say what it is.
+
+    Returns:
+        Its message; characters that UTF-8 cannot hold are escaped.
+    """
+    try:
+        message = str(error)
+    except Exception as other:  # the code of a plugin
+        message = f"(its message raised {type(other).__name__})"
+    return printable(message)
+
+
+def one_line(error: BaseException) -> str:
+    """The type of an error and the first line of its message."""
+    return f"{type(error).__name__}: {message_of(error)}".strip().splitlines()[0]
+
+
+def printable(text: str) -> str:
+    """A text in which characters that UTF-8 cannot hold are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

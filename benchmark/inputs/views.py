@@ -179,7 +179,8 @@ class View:
         size = self.backbone.image_size
         if self._augmentation is None and len(self) * 3 * size * size <= LARGEST_PICTURES_MIB << 20:
             key = digest(self.images.digest, self.images.stamp, size, TRANSFORM_VERSION)
-            decoded: np.ndarray = self._cache.get(key, len(self), self._decoded)[np.asarray(rows, dtype=np.int64)]
+            every = self._cache.get(key, len(self), self._decoded, sound=self.backbone.intact)
+            decoded: np.ndarray = every[np.asarray(rows, dtype=np.int64)]
             return decoded
         return self._decoded(rows)
 
@@ -256,7 +257,7 @@ class View:
         # Cached tokens are float32, so only in fp32 do they continue with the bits that the pixels would give.
         if block is None or block >= backbone.vision.depth or backbone.precision != "fp32":
             return self.plain(chunk).features
-        with torch.no_grad():
+        with torch.no_grad(), backbone.autocast():  # a method may have entered another precision
             return backbone.image_features_from(self.tokens_at(block, chunk), start=block)
 
     @property
@@ -271,7 +272,7 @@ class View:
         # Everything that decides bits is in the key: precision, kind of device, and the compiler where one is used.
         compile_backend = [backbone.compile_backend] if backbone.compile_backend else []
         key = digest(self._key, what, backbone.digest, backbone.precision, backbone.device.type, *compile_backend)
-        array = self._cache.get(key, len(self), lambda chunk: compute(chunk).cpu().numpy())
+        array = self._cache.get(key, len(self), lambda chunk: compute(chunk).cpu().numpy(), sound=backbone.intact)
         return self._sent(array[np.asarray(rows, dtype=np.int64)])
 
     def _sent(self, array: np.ndarray) -> Tensor:

@@ -12,6 +12,7 @@ from promptarena.benchmark.planning.plan import parse_overrides
 from promptarena.benchmark.planning.protocols import enumerate_runs
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.planning.suites import Suite, load_suite
+from promptarena.benchmark.plugins.asking import MethodFailedError, ablations_of, asking
 from promptarena.benchmark.plugins.cards import ALL
 from promptarena.benchmark.plugins.registry import Registry, load_registry
 
@@ -20,8 +21,8 @@ from promptarena.benchmark.plugins.registry import Registry, load_registry
 class RequestedRuns:
     """The runs that a request stands for, with the suite and the methods that they were made of.
 
-    `notes` are lines for the user. `methods_named` says whether the user named the methods, so that one that is not
-    ready is an error, not left out.
+    `notes` are lines for the user, `failed` the errors of methods that were left out. `methods_named` says whether the
+    user named the methods, so that one that is not ready is an error, not left out.
     """
 
     suite: Suite
@@ -29,6 +30,7 @@ class RequestedRuns:
     runs: tuple[RunSpec, ...]
     notes: tuple[str, ...]
     methods_named: bool
+    failed: tuple[MethodFailedError, ...] = ()
 
 
 def enumerate_request(request: Request, suite: str, plugins: Sequence[Path] = ()) -> RequestedRuns:
@@ -46,7 +48,14 @@ def enumerate_request(request: Request, suite: str, plugins: Sequence[Path] = ()
         UserError: an unknown name, a bad setting, or a file that cannot be used.
     """
     loaded, registry = load_suite(suite), load_registry(plugins)
-    names = _chosen_methods(request, loaded, registry, plugins)
+    ablations: dict[str, Mapping[str, Mapping[str, Any]]] = {}
+    failed = []
+    for name in _chosen_methods(request, loaded, registry, plugins):
+        try:
+            ablations[name] = ablations_of(registry.get(name))
+        except MethodFailedError as error:
+            failed.append(error)
+    names = list(ablations)
     enumerated = enumerate_runs(
         loaded,
         {name: registry.get(name).learner.seeded for name in names},
@@ -55,9 +64,9 @@ def enumerate_request(request: Request, suite: str, plugins: Sequence[Path] = ()
         datasets=request.datasets,
         shots=request.shots,
         overrides=parse_overrides(request.settings, names),
-        variants=_ablated(request.ablations, {name: registry.get(name).learner.ablations for name in names}),
+        variants=_ablated(request.ablations, ablations, failed),
     )
-    return RequestedRuns(loaded, registry, enumerated.runs, enumerated.notes, methods_named=bool(request.methods))
+    return RequestedRuns(loaded, registry, enumerated.runs, enumerated.notes, bool(request.methods), tuple(failed))
 
 
 def _chosen_methods(request: Request, suite: Suite, registry: Registry, plugins: Sequence[Path]) -> list[str]:
@@ -69,20 +78,27 @@ def _chosen_methods(request: Request, suite: Suite, registry: Registry, plugins:
 
 
 def _ablated(
-    chosen: Sequence[str], declared: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    chosen: Sequence[str],
+    declared: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    failed: list[MethodFailedError],
 ) -> dict[str, list[dict[str, str]]]:
-    """The settings of the chosen ablations by method, as `--set` would give them."""
+    """The settings of the chosen ablations by method, as `--set` would give them; errors are added to `failed`."""
     known = list(dict.fromkeys(ablation for ablations in declared.values() for ablation in ablations))
-    if chosen and not known:
+    if chosen and declared and not known:
         raise UserError(f"--ablate: none of {', '.join(declared)} declares ablations; methods show NAME lists them")
     for name in chosen:
         if name not in (*known, ALL):
             raise unknown("ablation", name, known)
-    return {
-        method: [
-            {name: value if isinstance(value, str) else json.dumps(value) for name, value in settings.items()}
-            for ablation, settings in ablations.items()
-            if ablation in chosen or ALL in chosen
-        ]
-        for method, ablations in declared.items()
-    }
+    variants: dict[str, list[dict[str, str]]] = {}
+    for method, ablations in declared.items():
+        try:
+            with asking(method, "ablations"):
+                variants[method] = [
+                    {name: value if isinstance(value, str) else json.dumps(value) for name, value in settings.items()}
+                    for ablation, settings in ablations.items()
+                    if ablation in chosen or ALL in chosen
+                ]
+        except MethodFailedError as error:
+            failed.append(error)
+            variants[method] = []
+    return variants

@@ -16,6 +16,7 @@ from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.data.readers.listing import MissingDataError
 from promptarena.benchmark.planning.plan import resolve
 from promptarena.benchmark.planning.suites import Suite
+from promptarena.benchmark.plugins.asking import MethodFailedError
 from promptarena.benchmark.plugins.registry import Registry
 
 SUSTAINED_TFLOPS = 40.0
@@ -47,6 +48,33 @@ def missing_data(suite: Suite, runs: Sequence[RunSpec], root: Path | None) -> di
 
 def _needed(run: RunSpec) -> list[tuple[str, SplitName]]:
     return [(run.dataset, "train"), *((target.dataset, "test") for target in run.targets)]
+
+
+def without_failing(
+    suite: Suite, registry: Registry, runs: Sequence[RunSpec]
+) -> tuple[tuple[RunSpec, ...], tuple[str, ...]]:
+    """Try the presets and settings of all runs.
+
+    Args:
+        suite: The suite.
+        registry: The known methods.
+        runs: The runs.
+
+    Returns:
+        The runs that can be resolved, and one line for each reason why a method failed.
+
+    Raises:
+        UserError: A setting is wrong.
+    """
+    kept, failed = [], dict[str, None]()
+    for run in runs:
+        try:
+            resolve(run, suite, registry, run.shots)
+        except MethodFailedError as error:
+            failed[str(error)] = None
+        else:
+            kept.append(run)
+    return tuple(kept), tuple(failed)
 
 
 def gpu_hours(suite: Suite, registry: Registry, runs: Sequence[RunSpec]) -> dict[RunSpec, float]:

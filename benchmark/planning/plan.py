@@ -20,6 +20,7 @@ from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.inputs.transforms import TRANSFORM_VERSION
 from promptarena.benchmark.planning.few_shot_notes import FEWEST
 from promptarena.benchmark.planning.suites import Suite
+from promptarena.benchmark.plugins.asking import asking, preset_of, reads_of
 from promptarena.benchmark.plugins.learner import Config
 from promptarena.benchmark.plugins.registry import Registry
 
@@ -91,6 +92,7 @@ class Planner:
 
         Raises:
             UserError: A setting is wrong, data is missing, or a half of a dataset's classes is a single class.
+            MethodFailedError: The method's own code fails.
         """
         # The names of these entries are part of the keys: renaming, adding or removing one makes every recorded run run
         # again. A new entry is therefore added only where it matters, as "reads" is below.
@@ -101,7 +103,8 @@ class Planner:
         examples = digest(drawn.images.digest, val.images.digest)
         classes = self.data.classes(card, spec.subset, "train")
         self._require_classes(spec)
-        resolved = {"config": config.model_dump(mode="json"), "recipe": recipe.model_dump(mode="json")}
+        with asking(spec.method, "its configuration"):
+            resolved = {"config": config.model_dump(mode="json"), "recipe": recipe.model_dump(mode="json")}
         training_identity = {
             "training_version": TRAINING_VERSION,
             "transform_version": TRANSFORM_VERSION,
@@ -115,10 +118,12 @@ class Planner:
             "seed": spec.seed,
             **resolved,
         }
-        read = method.learner.reads(config, self.backbone.digest)
-        if read:
-            training_identity["reads"] = {name: file_digest(path) for name, path in read.items()}
-        train_key = digest(training_identity)
+        read = reads_of(method, config, self.backbone.digest)
+        with asking(spec.method, "reads"):
+            if read:
+                training_identity["reads"] = {name: file_digest(path) for name, path in read.items()}
+        with asking(spec.method, "its configuration"):
+            train_key = digest(training_identity)
         targets = {f"{target.dataset}/{target.subset}": self._target_digest(target) for target in spec.targets}
         fewest = int(np.bincount(drawn.labels, minlength=len(classes)).min())
         splits = [self.data.split(card, "train")]
@@ -177,10 +182,12 @@ def resolve(spec: RunSpec, suite: Suite, registry: Registry, images: int) -> tup
 
     Raises:
         UserError: A setting is unknown or has a wrong value, or the training would never leave its warm-up.
+        MethodFailedError: The method's own code fails.
     """
-    learner = registry.get(spec.method).learner
-    config, recipe = learner.preset(suite.task(spec.protocol, spec.dataset, spec.shots))
-    config, recipe = _overridden(spec, config, adapted(recipe, images, **suite.training.model_dump()))
+    method = registry.get(spec.method)
+    config, recipe = preset_of(method, suite.task(spec.protocol, spec.dataset, spec.shots))
+    with asking(spec.method, "its settings", users=True):
+        config, recipe = _overridden(spec, config, adapted(recipe, images, **suite.training.model_dump()))
     if 0 < recipe.epochs <= recipe.warmup_epochs and recipe.lr != recipe.warmup_lr:
         raise UserError(
             f"{spec.label}: its {recipe.epochs} epochs are all warm-up (warmup_epochs = {recipe.warmup_epochs}), so it "

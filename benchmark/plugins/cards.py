@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promptarena.benchmark.core.classes import Classes
-from promptarena.benchmark.core.errors import UserError, first_line
+from promptarena.benchmark.core.errors import UserError, message_of, one_line
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.protocol_table import DEFAULT_PROTOCOL, PROTOCOLS, Protocol
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
@@ -141,7 +141,7 @@ def _recipe(learner: "type[Learner]", protocol: Protocol, *, is_source: bool) ->
     try:
         config, recipe = learner.preset(TrainingTask(protocol=protocol, shots=16, is_source=is_source))
     except (Exception, SystemExit) as error:  # a plugin's method may raise anything
-        return f"preset fails: {type(error).__name__}: {first_line(error)}"
+        return f"preset fails: {one_line(error)}"
     if not learner.seeded:
         return "no training"
     changed = recipe.model_dump(exclude_defaults=True) | config.model_dump(exclude_defaults=True)
@@ -157,9 +157,9 @@ def _trainable(learner: "type[Learner]", backbone: "Backbone") -> tuple[int | No
         config, recipe = learner.preset(TrainingTask(protocol=DEFAULT_PROTOCOL, shots=16, is_source=False))
         built = learner(backbone, config, classes, torch.Generator().manual_seed(0))
     except UserError as error:
-        return None, str(error)
-    except Exception as error:  # a plugin's method may raise anything
-        return None, f"{type(error).__name__}: {first_line(error)}"
+        return None, message_of(error)
+    except (Exception, SystemExit) as error:  # a plugin's method may raise anything
+        return None, one_line(error)
     count = sum(parameter.numel() for parameter in built.parameters())
     if recipe.epochs > 0 and count == 0:
         return None, "its parameters are known once it has seen images"

@@ -9,15 +9,17 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from promptarena.benchmark.core.errors import UserError, unknown
+from promptarena.benchmark.backbone.shared_state import SharedState
+from promptarena.benchmark.core.errors import UserError, message_of, one_line, unknown
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.plugins.cards import ALL, GROUP, OURS
-from promptarena.benchmark.plugins.learner import About, Learner
+from promptarena.benchmark.plugins.learner import About, Config, Learner
 from promptarena.benchmark.plugins.source_digest import method_digest
 
 
@@ -99,10 +101,11 @@ def load_registry(plugins: Sequence[Path] = ()) -> Registry:
         distribution = f"{point.dist.name} {point.dist.version}" if point.dist else ""
         origin = distribution or point.value
         try:
-            loaded = point.load()
+            with nullcontext() if _is_ours(point) else _importing():
+                loaded = point.load()
             method = _method(point.name, loaded, origin, distribution)
         except (Exception, SystemExit) as error:  # importing a plugin runs its code, which may raise anything
-            broken.append(Broken(point.name, origin, _one_line(error)))
+            broken.append(Broken(point.name, origin, one_line(error)))
             continue
         if point.name in methods:
             broken.append(Broken(point.name, origin, f"the name is taken by {methods[point.name].origin}"))
@@ -132,6 +135,14 @@ def _method(name: str, learner: object, origin: str, distribution: str = "") -> 
     about = getattr(learner, "about", None)
     if not (isinstance(about, About) and isinstance(about.year, int)):
         raise TypeError(f"{learner.__name__} has no `about` card (an About with a year)")
+    texts = (about.title, about.paper, about.venue, about.url, about.parity, *about.assumed)
+    if not all(isinstance(text, str) and text.isprintable() for text in texts):
+        raise TypeError(f"the `about` card of {learner.__name__} holds something other than a line of text")
+    config_type: object = learner.config_type
+    if not (isinstance(config_type, type) and issubclass(config_type, Config)):
+        raise TypeError(f"the config_type of {learner.__name__} is not a subclass of Config")
+    if not isinstance(learner.seeded, bool):
+        raise TypeError(f"{learner.__name__}.seeded is not True or False")
     return Method(name, learner, origin, distribution, method_digest(learner))
 
 
@@ -149,8 +160,22 @@ def _from_file(path: Path) -> list[Method]:
         if len(learners) == 1:
             return [_method(path.stem.replace("_", "-"), learners[0], str(path))]
         return [_method(learner.__name__.lower(), learner, str(path)) for learner in learners]
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: {error}") from error
+    except (Exception, SystemExit) as error:  # a class may run code of its own when its attributes are read
+        raise UserError(f"{path}: {message_of(error) or one_line(error)}") from error
+
+
+@contextmanager
+def _importing() -> Iterator[None]:
+    """Import a plugin inside. What it changes for all methods is restored; RuntimeError then says what it was."""
+    before = SharedState()
+    changed = ""
+    try:
+        yield
+        changed = before.changes()
+    finally:
+        before.restore()
+    if changed:
+        raise RuntimeError(f"importing it changes {changed}, which all methods share")
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -163,12 +188,9 @@ def _import_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with _importing():
+            spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # importing a plugin runs its code, which may raise anything
         del sys.modules[name]
-        raise UserError(f"{path}: cannot be imported: {_one_line(error)}") from error
+        raise UserError(f"{path}: cannot be imported: {one_line(error)}") from error
     return module
-
-
-def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from promptarena.benchmark.backbone.loading import choose_device, identify
-from promptarena.benchmark.core.errors import NotReadyError
+from promptarena.benchmark.core.errors import NotReadyError, message_of
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.recipe import Recipe, images_seen
@@ -25,6 +25,7 @@ from promptarena.benchmark.planning.estimates import Estimator, Workload
 from promptarena.benchmark.planning.few_shot_notes import fewest_notes, without_repeated_splits
 from promptarena.benchmark.planning.plan import Planner
 from promptarena.benchmark.planning.suites import Suite
+from promptarena.benchmark.plugins.asking import MethodFailedError
 from promptarena.benchmark.recording.index import RecordedRun
 from promptarena.benchmark.recording.record import ParentRuns, Record, RunTakenError
 from promptarena.benchmark.running.launcher import Done, EpochDone, Launcher, Quiet, RunFailedError, Started
@@ -44,6 +45,8 @@ class Comparison:
     recorded: Mapping[str, RecordedRun]
     workloads: Mapping[str, Workload]
     estimator: Estimator
+    failed: tuple[str, ...] = ()
+    """One line for each reason why a method's runs could not be planned."""
 
     @property
     def key(self) -> str:
@@ -93,7 +96,8 @@ def plan_comparison(requested: RequestedRuns, execution: ExecutionConfig, record
     source = suite.backbone
     backbone = identify(source.given_architecture, source.given_weights, execution.cache)
     planner = Planner(suite, registry, data, backbone, execution.precision)
-    planned, left_out = _planned(planner, requested.runs, named=requested.methods_named)
+    planned, left_out, failed = _planned(planner, requested.runs, named=requested.methods_named)
+    failed = tuple(dict.fromkeys([*map(str, requested.failed), *failed]))
     recorded = record.index(suite.name)
     # Only of runs that are still to run: the check imports open_clip, which takes seconds.
     check_prompts(suite, registry, data, [run for run in planned if not _is_finished(run, recorded)])
@@ -104,7 +108,7 @@ def plan_comparison(requested: RequestedRuns, execution: ExecutionConfig, record
     own = sorted({name for run in runs for name in run.provenance["own_splits"]})
     notes = [*requested.notes, *left_out, *repeated, *fewest_notes(runs), *_names_notes(runs, suite, data)]
     notes += [f"{name}: own split, divided here; its figures are labelled so." for name in own]
-    return Comparison(suite, runs, tuple(notes), recorded, _workloads(runs, recorded, suite, data), estimator)
+    return Comparison(suite, runs, tuple(notes), recorded, _workloads(runs, recorded, suite, data), estimator, failed)
 
 
 def _is_finished(run: PlannedRun, recorded: Mapping[str, RecordedRun]) -> bool:
@@ -118,9 +122,12 @@ def _names_notes(runs: Sequence[PlannedRun], suite: Suite, data: Data) -> list[s
     return [f"{name}: {note}." for name, names in named.items() if (note := repeated_note(names))]
 
 
-def _planned(planner: Planner, specs: Sequence[RunSpec], named: bool) -> tuple[tuple[PlannedRun, ...], tuple[str, ...]]:
-    """The planned runs, and a note for each method that is not ready, unless the user named the methods."""
-    runs, left_out = [], dict[str, str]()
+def _planned(
+    planner: Planner, specs: Sequence[RunSpec], named: bool
+) -> tuple[tuple[PlannedRun, ...], tuple[str, ...], tuple[str, ...]]:
+    """The planned runs, a note for each method that is not ready, unless the user named the methods, and the reasons
+    why methods failed."""
+    runs, left_out, failed = [], dict[str, str](), list[str]()
     for spec in specs:
         try:
             runs.append(planner.plan(spec))
@@ -128,7 +135,9 @@ def _planned(planner: Planner, specs: Sequence[RunSpec], named: bool) -> tuple[t
             if named:
                 raise
             left_out[spec.method] = f"{spec.method} is left out: {error}"
-    return tuple(runs), tuple(left_out.values())
+        except MethodFailedError as error:  # a plugin must not keep the other methods from running
+            failed.append(str(error))
+    return tuple(runs), tuple(left_out.values()), tuple(failed)
 
 
 def _workloads(
@@ -220,7 +229,15 @@ def run_comparison(
                     record.fail(ids.pop(run.key), error)
                     reporter.failed(run, error)
                 case Done(run, RunResult() as result):
-                    record.finish(ids.pop(run.key), result)
+                    run_id = ids.pop(run.key)
+                    try:
+                        record.finish(run_id, result)
+                    except ValueError as refused:  # what the method produced makes no sense
+                        error = RunFailedError(message_of(refused), "", users_fault=False)
+                        failures.append((run, error))
+                        record.fail(run_id, error)
+                        reporter.failed(run, error)
+                        continue
                     comparison.estimator.learn(run.spec.label, asdict(result.cost))
                     reporter.finished(run, result)
                     unfinished[run.train_key] -= 1

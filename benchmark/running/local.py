@@ -1,6 +1,7 @@
 """Local execution: worker processes train runs one by one, score them together, and report over a pipe.
 
-A worker ends as soon as its parent is gone; if a worker dies, only its own run fails.
+A worker ends as soon as its parent is gone; if a worker dies, only its own run fails. A worker whose backbone or
+process was changed by a method ends after it, and another worker runs what is left.
 """
 
 import multiprocessing
@@ -19,7 +20,8 @@ from typing import Any
 
 import torch
 
-from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.backbone.seal import SharedStateChangedError
+from promptarena.benchmark.core.errors import UserError, message_of, printable
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
 from promptarena.benchmark.running.launcher import Done, EpochDone, Event, Quiet, RunFailedError, Started
 from promptarena.benchmark.running.runner import ExecutionConfig, Runner, TrainedRun
@@ -31,20 +33,23 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 Report = tuple[int, dict[str, float] | RunResult | RunFailedError | None]
 """A worker's message: the number of a run in its group, and an epoch's curve, the run's result or error, or None when
-the run starts. The number TOGETHER means: from now on it works on all started runs at once."""
+the run starts. The number TOGETHER means: from now on it works on all started runs at once; LEAVING: it reports at most
+one more result and ends."""
 
 TOGETHER = -1
+LEAVING = -2
 
 
 class _Worker:
     """A process and its group of runs. `left`: the unfinished runs by number; `training`: the number of the run that it
-    trains, or None while it trains several together or scores all."""
+    trains, or None while it trains several together or scores all; `leaving`: whether it takes no more runs."""
 
     def __init__(self, process: SpawnProcess, pipe: "Connection[Any, Any]") -> None:
         self.process = process
         self.pipe = pipe
         self.left: dict[int, PlannedRun] = {}
         self.training: int | None = None
+        self.leaving = False
 
     def give(self, runs: list[PlannedRun]) -> Started:
         """Send runs to the worker, which starts the first one at once."""
@@ -58,6 +63,9 @@ class _Worker:
         number, what = self.pipe.recv()
         if number == TOGETHER:
             self.training = None
+            return None
+        if number == LEAVING:
+            self.leaving = True
             return None
         if what is None:
             self.training = number
@@ -124,7 +132,7 @@ def _run(schedule: Schedule, execution: ExecutionConfig, workers: int) -> Genera
                     yield from news(worker.bury(schedule))
                 if worker.left:
                     continue
-                if worker.process.is_alive() and (runs := schedule.take()):
+                if not worker.leaving and worker.process.is_alive() and (runs := schedule.take()):
                     yield from news(worker.give(runs))
                     continue
                 active.remove(worker)
@@ -183,7 +191,10 @@ def _work(pipe: "Connection[Any, Any]", execution: ExecutionConfig) -> None:
     served = _Served(pipe, execution)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            served.run(pipe.recv())
+            try:
+                served.run(pipe.recv())
+            except SharedStateChangedError:
+                os._exit(0)  # at once: what a method changed may also keep the interpreter from ending
 
 
 class _Served:
@@ -198,6 +209,11 @@ class _Served:
         return Runner(self._execution)
 
     def run(self, runs: list[PlannedRun]) -> None:
+        """Train and score runs of one method.
+
+        Raises SharedStateChangedError when this process must run no other method. Runs without a reported result are to
+        be run by another one.
+        """
         ended = self._train_together(runs)
         for number, planned in enumerate(runs):
             if number not in ended:
@@ -208,6 +224,10 @@ class _Served:
         self._pipe.send((TOGETHER, None))
         try:
             outcomes = self._runner.score(list(trained.values()))
+        except SharedStateChangedError as error:
+            # Which of several runs did it is not known: each will be run alone.
+            self._leave(next(iter(trained)) if len(trained) == 1 else None, error)
+            raise
         except Exception as error:
             outcomes = [error for _ in trained]
         for number, outcome in zip(trained, outcomes, strict=True):
@@ -218,6 +238,9 @@ class _Served:
         self._pipe.send((number, None))
         try:
             return self._runner.train(planned, partial(self._tell_epoch, number))
+        except SharedStateChangedError as error:
+            self._leave(number, error)
+            raise
         except Exception as error:  # a failing method must not end the comparison
             self._pipe.send((number, _failure(error)))
             return None
@@ -241,6 +264,9 @@ class _Served:
             )
         except (UserError, torch.OutOfMemoryError):
             return {}
+        except SharedStateChangedError as error:
+            self._leave(None, error)
+            raise
         except Exception as error:
             found = [error for _ in chosen]
         ended: dict[int, TrainedRun | None] = {}
@@ -250,15 +276,20 @@ class _Served:
             ended[number] = None if isinstance(outcome, Exception) else outcome
         return ended
 
+    def _leave(self, number: int | None, error: SharedStateChangedError) -> None:
+        self._pipe.send((LEAVING, None))
+        if number is not None:
+            self._pipe.send((number, _failure(error)))
+
     def _tell_epoch(self, number: int, curve: Mapping[str, float]) -> None:
         self._pipe.send((number, dict(curve)))
 
 
 def _failure(error: Exception) -> RunFailedError:
-    details = "".join(traceback.format_exception(error))
-    if isinstance(error, UserError):
-        return RunFailedError(str(error), details, users_fault=True)
-    line = " ".join(f"{type(error).__name__}: {error}".split())
+    details = printable("".join(traceback.format_exception(error)))
+    if isinstance(error, UserError | SharedStateChangedError):
+        return RunFailedError(message_of(error), details, users_fault=isinstance(error, UserError))
+    line = " ".join(f"{type(error).__name__}: {message_of(error)}".split())
     return RunFailedError(line, details, users_fault=False)
 
 

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.core.classes import Classes
-from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.errors import UserError, message_of
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.core.recipe import Recipe, images_seen
 from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, Target
@@ -28,6 +28,7 @@ from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.learner import CannotTransferError, Learner
 from promptarena.benchmark.plugins.registry import load_registry
+from promptarena.benchmark.running.guard import Guard
 from promptarena.benchmark.running.peak_memory import PeakMemory
 from promptarena.benchmark.training.checkpoint import Checkpoint
 from promptarena.benchmark.training.evaluation import Evaluated, evaluate_together
@@ -38,6 +39,8 @@ from promptarena.benchmark.training.trained_learner import LEARNED, Learned
 
 PACKAGES = ("promptarena", "torch", "torchvision", "open_clip_torch", "numpy", "pillow", "mlflow")
 CHECKPOINT = "checkpoint.safetensors"
+LONGEST_REASON = 1000
+"""Characters of the reason why a target is not scored; MLflow refuses long ones."""
 
 
 @dataclass(frozen=True)
@@ -98,23 +101,30 @@ class Runner:
             compile_backend=self._execution.compile_backend,
         )
 
+    @cached_property
+    def _guard(self) -> Guard:
+        return Guard(self._backbone)
+
     def train(self, planned: PlannedRun, on_epoch: Callable[[Curve], None]) -> TrainedRun:
         """Train, resume a training, or load the finished training with the same train_key.
 
-        Raises UserError for the user's mistakes; other exceptions of a method are not caught.
+        Raises UserError for the user's mistakes and SharedStateChangedError; other exceptions of a method are not
+        caught.
         """
         recipe, memory = Recipe(**planned.recipe), PeakMemory(self._backbone.device)
         folder = training_folder(self._execution.results, planned)
-        with _locked(folder):
+        checkpoint = folder / CHECKPOINT
+        with _locked(folder), self._guard.around(planned, [checkpoint]):
             learner, task = self._prepared(planned)
             trained = train(
                 learner,
                 recipe,
                 task,
                 cache=self._cache,
-                checkpoint=folder / CHECKPOINT,
+                checkpoint=checkpoint,
                 train_key=planned.train_key,
                 on_epoch=on_epoch,
+                verify=self._guard.check_before_saving(planned),
             )
         return TrainedRun(planned, learner, task, trained.curves, trained.train_seconds, memory.mib())
 
@@ -146,9 +156,17 @@ class Runner:
         with ExitStack() as locks:
             for folder in sorted(folders):  # always in the same order, so that two processes cannot wait for each other
                 locks.enter_context(_locked(folder))
+            checkpoints = [folder / CHECKPOINT for folder in folders]
+            locks.enter_context(self._guard.around(runs[0], checkpoints))
             members = [
-                Member(*self._prepared(run), folder / CHECKPOINT, run.train_key, partial(on_epoch, number))
-                for number, (run, folder) in enumerate(zip(runs, folders, strict=True))
+                Member(
+                    *self._prepared(run),
+                    checkpoint,
+                    run.train_key,
+                    partial(on_epoch, number),
+                    self._guard.check_before_saving(run),
+                )
+                for number, (run, checkpoint) in enumerate(zip(runs, checkpoints, strict=True))
             ]
             outcomes = train_together(members, recipe, self._cache)
         peak, count = memory.mib(), len(runs)
@@ -169,9 +187,18 @@ class Runner:
         return self._data.classes(self._suite.card(planned.spec.dataset), planned.spec.subset, "train")
 
     def score(self, runs: Sequence[TrainedRun]) -> list[RunResult | Exception]:
-        """Score all runs in one pass over each target; the result of a run that raises is its exception."""
+        """Score all runs of one method in one pass over each target; the result of a run that raises is its exception.
+
+        Raises SharedStateChangedError when one of them changed what all methods share.
+        """
         memory = PeakMemory(self._backbone.device)
         outcomes: list[Outcomes] = [{} for _ in runs]
+        with self._guard.around(runs[0].planned):
+            self._score_targets(runs, outcomes)
+        peak = memory.mib()
+        return [self._result_or_error(run, outcome, peak) for run, outcome in zip(runs, outcomes, strict=True)]
+
+    def _score_targets(self, runs: Sequence[TrainedRun], outcomes: Sequence["Outcomes"]) -> None:
         for target in dict.fromkeys(target for run in runs for target in run.planned.spec.targets):
             asking = [
                 number
@@ -181,8 +208,6 @@ class Runner:
             scored = self._scored([runs[number].learner for number in asking], target)
             for number, outcome in zip(asking, scored, strict=True):
                 outcomes[number][target] = outcome
-        peak = memory.mib()
-        return [self._result(run, outcome, peak) for run, outcome in zip(runs, outcomes, strict=True)]
 
     def _scored(self, learners: Sequence[Learner], target: Target) -> list[Evaluated | Exception]:
         card = self._suite.card(target.dataset)
@@ -192,6 +217,12 @@ class Runner:
             return evaluate_together(learners, target, classes, self._data.test(card), everything, self._cache)
         except UserError as error:
             return [error for _ in learners]
+
+    def _result_or_error(self, run: TrainedRun, outcomes: "Outcomes", peak: float) -> RunResult | Exception:
+        try:
+            return self._result(run, outcomes, peak)
+        except Exception as error:  # a method's own code, such as `reads`
+            return error
 
     def _result(self, run: TrainedRun, outcomes: "Outcomes", peak: float) -> RunResult | Exception:
         """The result of a run that is recorded, or the exception that ended it."""
@@ -217,7 +248,11 @@ class Runner:
                 peak_memory_mib=max(run.peak_memory_mib, peak),
             ),
             curves=run.curves,
-            unscored={target: str(why) for target, why in outcomes.items() if isinstance(why, CannotTransferError)},
+            unscored={
+                target: message_of(why)[:LONGEST_REASON]
+                for target, why in outcomes.items()
+                if isinstance(why, CannotTransferError)
+            },
             files=files,
             environment=environment(self._backbone, self._execution.threads, run.trained_with),
         )

@@ -6,7 +6,7 @@ encoded by the frozen towers once for all of them. The predictions are bit-ident
 
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.prefetch import read_ahead
 from promptarena.benchmark.inputs.views import View, ViewBatch
 from promptarena.benchmark.plugins.learner import Learner
+from promptarena.benchmark.training.outputs import WrongOutputError, check_finite, check_logits, check_name
 
 BATCH = 100
 """Images per batch. It decides bits: matrix products of another batch size may differ in the last bits, and that can
@@ -104,12 +105,14 @@ class _Scored:
     def __init__(self, learner: Learner) -> None:
         self._learner = learner
         self._classifier: Any = None
+        self._classes = 0
         self._predictions: dict[str, list[np.ndarray]] = {}
         self._seconds = 0.0
         self._error: Exception | None = None
 
     def begin(self, classes: Classes) -> None:
         started = time.perf_counter()
+        self._classes = len(classes)
         self._learner.eval()
         try:
             self._classifier = self._learner.classifier(self._learner.prompts(classes))
@@ -124,11 +127,28 @@ class _Scored:
         # happened to need it first.
         started, others = time.perf_counter(), images.seconds
         try:
-            for reading, logits in self._learner.readings(images, self._classifier).items():
-                self._predictions.setdefault(reading, []).append(logits.argmax(-1).cpu().numpy())
+            for reading, predicted in self._read(images).items():
+                self._predictions.setdefault(reading, []).append(predicted)
         except Exception as error:
             self._fail(error)
         self._seconds += time.perf_counter() - started - (images.seconds - others)
+
+    def _read(self, images: ViewBatch) -> dict[str, np.ndarray]:
+        """The predictions (B,) of each reading. Raises an error for what cannot be scored: the largest of logits that
+        are NaN would be the first class."""
+        readings: Any = self._learner.readings(images, self._classifier)
+        if not isinstance(readings, Mapping) or "" not in readings:
+            raise WrongOutputError("readings has no logits of the method itself, under the name ''")
+        if self._predictions and readings.keys() != self._predictions.keys():
+            raise WrongOutputError(f"readings gave {[*readings]} for a batch, but {[*self._predictions]} before")
+        predicted = {}
+        for reading, logits in readings.items():
+            if reading != "":
+                check_name("reading", reading)
+            check_logits(logits, (len(images), self._classes))
+            check_finite("logits", logits)
+            predicted[reading] = logits.argmax(-1).cpu().numpy()
+        return predicted
 
     def _fail(self, error: Exception) -> None:
         traceback.clear_frames(error.__traceback__)  # the kept error would keep its frames' tensors in memory

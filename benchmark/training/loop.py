@@ -15,13 +15,10 @@ from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.prefetch import read_ahead
 from promptarena.benchmark.plugins.learner import Images, Learner
 from promptarena.benchmark.training.checkpoint import Checkpoint
+from promptarena.benchmark.training.outputs import NotFiniteError, check_logits, check_losses, check_parameters
 from promptarena.benchmark.training.shots import Task, TrainingImages, batches
 
 Curve = Mapping[str, float]
-
-
-class NotFiniteError(ArithmeticError):
-    """A loss became NaN or infinite."""
 
 
 def train(
@@ -33,6 +30,7 @@ def train(
     checkpoint: Path,
     train_key: str,
     on_epoch: Callable[[Curve], None],
+    verify: Callable[[], None] = lambda: None,
 ) -> Checkpoint:
     """Train a learner in place; resume if there is a checkpoint.
 
@@ -44,15 +42,17 @@ def train(
         checkpoint: The checkpoint file, read first and written after every epoch.
         train_key: The key of this training; a checkpoint of another one is refused.
         on_epoch: Called with the curve of every epoch, also of those trained before an interruption.
+        verify: Called before a checkpoint is written; what it raises ends the training.
 
     Returns:
         The final state, which is also in the file `checkpoint`.
 
     Raises:
-        NotFiniteError: A loss became NaN or infinite.
+        NotFiniteError: A loss became NaN or infinite, or a trained parameter is.
+        WrongOutputError: A training step returned something other than logits and losses.
         UserError: The checkpoint is damaged, belongs to another training or cannot be written.
     """
-    images, state = begin(learner, recipe, task, cache=cache, checkpoint=checkpoint, train_key=train_key)
+    images, state = begin(learner, recipe, task, cache=cache, checkpoint=checkpoint, train_key=train_key, verify=verify)
     loop = _Loop(learner, recipe, task, images, state)
     for curve in state.curves:
         on_epoch(curve)
@@ -61,15 +61,24 @@ def train(
         curve = loop.epoch(epoch)
         if epoch == recipe.epochs:
             learner.end_training(images)
+        verify()
         seconds = state.train_seconds + time.perf_counter() - started
         state = loop.state(train_key, epoch, (*state.curves, curve), seconds)
         state.save(checkpoint)
         on_epoch(curve)
+    check_parameters(learner)
     return state
 
 
 def begin(
-    learner: Learner, recipe: Recipe, task: Task, *, cache: ArrayCache, checkpoint: Path, train_key: str
+    learner: Learner,
+    recipe: Recipe,
+    task: Task,
+    *,
+    cache: ArrayCache,
+    checkpoint: Path,
+    train_key: str,
+    verify: Callable[[], None],
 ) -> tuple[TrainingImages, Checkpoint]:
     """Load the state of a training, or create it by calling the learner's `fit`.
 
@@ -80,6 +89,7 @@ def begin(
         cache: The cache of images and frozen features.
         checkpoint: The checkpoint file; written after `fit` when it does not exist.
         train_key: The key of this training.
+        verify: As for `train`.
 
     Returns:
         The images of the training, and its state. The learner does not have the state's tensors yet (see `take_up`).
@@ -95,6 +105,7 @@ def begin(
         learner.fit(images)
         if recipe.epochs == 0:
             learner.end_training(images)
+        verify()
         state = Checkpoint(train_key, 0, learner.state_dict(), {}, {}, (), time.perf_counter() - started)
         state.save(checkpoint)
     return images, state
@@ -165,6 +176,8 @@ class _Loop:
         labels = self.images.train_labels[torch.from_numpy(rows).to(self.device, non_blocking=True)]
         with self.learner.backbone.autocast():
             logits, losses = self.learner.training_step(images, labels, self.prompts)
+            check_logits(logits, (len(labels), len(self.task.classes)))
+            check_losses(losses)
             # Added one by one in the order of the learner's mapping: another order may change the last bits.
             loss = sum(losses.values(), torch.zeros((), device=self.device))
         self.optimizer.zero_grad(set_to_none=True)

@@ -23,7 +23,6 @@ from promptarena.benchmark.plugins.learner import Learner
 from promptarena.benchmark.training.checkpoint import Checkpoint
 from promptarena.benchmark.training.loop import (
     Curve,
-    NotFiniteError,
     begin,
     curve_of,
     flat_state,
@@ -31,6 +30,7 @@ from promptarena.benchmark.training.loop import (
     restore,
     take_up,
 )
+from promptarena.benchmark.training.outputs import NotFiniteError, check_logits, check_losses, check_parameters
 from promptarena.benchmark.training.shots import Task, TrainingImages, batches
 from promptarena.benchmark.training.stacked_learners import Stacked
 
@@ -44,6 +44,7 @@ class Member:
     checkpoint: Path
     train_key: str
     on_epoch: Callable[[Curve], None]
+    verify: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -97,6 +98,7 @@ def train_together(members: Sequence[Member], recipe: Recipe, cache: ArrayCache)
             cache=cache,
             checkpoint=member.checkpoint,
             train_key=member.train_key,
+            verify=member.verify,
         )
         take_up(member.learner, state)
         for curve in state.curves:
@@ -113,6 +115,11 @@ def train_together(members: Sequence[Member], recipe: Recipe, cache: ArrayCache)
             for place, error in failed.items():
                 errors[left[place]] = error
             left = [number for place, number in enumerate(left) if place not in failed] if failed else []
+    for number, each in enumerate(standing):
+        try:
+            check_parameters(each.member.learner)
+        except NotFiniteError as error:
+            errors.setdefault(number, error)
     return [errors.get(number, each.state) for number, each in enumerate(standing)]
 
 
@@ -183,6 +190,7 @@ class _Loop:
             except NotFiniteError as error:
                 failed[seed] = error
                 continue
+            each.member.verify()
             each.state = self._state(seed, epoch, curve, share)
             each.state.save(each.member.checkpoint)
             each.member.on_epoch(curve)
@@ -195,6 +203,8 @@ class _Loop:
     def _step(self, images: Sequence[Any], labels: Tensor) -> dict[str, Tensor]:
         with self._backbone.autocast():
             logits, losses = self._stacked.training_step(images, labels, self._prompts)
+        check_logits(logits, (*labels.shape, len(self._standing[0].member.task.classes)))
+        check_losses(losses, labels.shape[:1])
         self._optimizer.zero_grad(set_to_none=True)
         self._stacked.backward(losses)
         if self._recipe.clip_gradient is not None:

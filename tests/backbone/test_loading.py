@@ -219,3 +219,25 @@ def test_a_device_that_is_not_there_is_a_users_error() -> None:
     assert choose_device("cpu") == torch.device("cpu")
     with pytest.raises(UserError, match="device 'nowhere' cannot be used"):
         choose_device("nowhere")
+
+
+UNUSABLE: dict[str, Any] = {
+    "a meta tensor": lambda tensor: tensor.to("meta"),
+    "sparse": lambda tensor: tensor.to_sparse(),
+    "quantised": lambda tensor: torch.quantize_per_tensor(tensor, 0.1, 0, torch.qint8),
+    "complex": lambda tensor: tensor.to(torch.complex64),
+    "NaN or infinite": lambda tensor: torch.full_like(tensor, float("nan")),
+    "or infinite in text_projection": lambda tensor: torch.full_like(tensor, float("-inf")),
+}
+
+
+@pytest.mark.parametrize(("reason", "change"), UNUSABLE.items(), ids=UNUSABLE)
+def test_weights_that_cannot_be_computed_with_are_a_users_error(
+    files: Files, halved: dict[str, Tensor], tmp_path: Path, reason: str, change: Any
+) -> None:
+    state = {name: tensor.float() for name, tensor in halved.items()}
+    state["text_projection"] = change(state["text_projection"])
+    torch.save(state, tmp_path / "odd.pt")
+    for load in (digest_of, load_backbone):
+        with pytest.raises(UserError, match=rf"text_projection is {reason}|{reason}"):
+            load(files["tiny.json"], tmp_path / "odd.pt")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import tiny
 
+from promptarena.benchmark.backbone.shared_state import SharedState
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.plugins.cards import GROUP
 from promptarena.benchmark.plugins.registry import load_registry
@@ -177,3 +178,22 @@ def test_a_file_that_is_missing_taken_or_not_python_is_one_line(tmp_path: Path) 
         load_registry([plugin(tmp_path, "Mine", file="coop.py")])
     with pytest.raises(UserError, match="not a Python file"):
         load_registry([plugin(tmp_path, "Mine", file="notes.txt")])
+
+
+CHANGES = (
+    "torch.set_default_dtype(torch.float64)",
+    "torch.set_num_threads(7)",
+    "torch.set_grad_enabled(False)",
+    "torch.nn.functional.normalize = len",
+    "torch.set_flush_denormal(True); raise ValueError",
+)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_plugin_whose_import_changes_torch_is_refused_and_torch_restored(change: str, tmp_path: Path) -> None:
+    before = SharedState()
+    path = tmp_path / "changing.py"
+    path.write_text(f"import torch\n{change}\n")
+    with pytest.raises(UserError, match="cannot be imported"):
+        load_registry([path])
+    assert not before.changes()

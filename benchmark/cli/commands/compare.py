@@ -38,13 +38,12 @@ def run_compare(
     console = terminal.console()
     requested = enumerate_request(request, execution.suite, execution.plugins)
     if plan_only and (missing := lacking(requested, execution.data_root)):
-        print_preview(console, requested, missing)
-        return 0
+        return _print_failures([], print_preview(console, requested, missing))
     record = Record.open(place)
     comparison = plan_comparison(requested, execution, record)
     _print_plan(console, comparison, workers)
-    if plan_only:
-        return 0
+    if plan_only or not comparison.runs:
+        return _print_failures([], comparison.failed)
     failures: list[tuple[PlannedRun, RunFailedError]] = []
     if comparison.missing():
         try:
@@ -58,10 +57,7 @@ def run_compare(
     _print_and_keep_tables(console, comparison, record, request)
     _print_running(console, comparison, record)
     console.print(f"Recorded in {record.shown}; look at it with: {_ui_command(place)}")
-    _print_failures(failures)
-    if not failures:
-        return 0
-    return 2 if all(error.users_fault for _, error in failures) else 1
+    return _print_failures(failures, comparison.failed)
 
 
 def _print_plan(console: Console, comparison: Comparison, workers: int) -> None:
@@ -135,14 +131,19 @@ def _print_running(console: Console, comparison: Comparison, record: Record) -> 
         console.print(f"{count} runs are still run by another process; give the same command again once it has ended.")
 
 
-def _print_failures(failures: Sequence[tuple[PlannedRun, RunFailedError]]) -> None:
-    """A line on standard error for each reason."""
+def _print_failures(failures: Sequence[tuple[PlannedRun, RunFailedError]], not_planned: Sequence[str]) -> int:
+    """Print a line on standard error for each reason. Returns the exit code."""
+    for reason in not_planned:
+        terminal.console(stderr=True).print(f"promptarena: {reason}")
     by_reason: dict[str, list[str]] = {}
     for run, error in failures:
         by_reason.setdefault(str(error), []).append(name_of(run))
     for reason, names in by_reason.items():
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
         terminal.console(stderr=True).print(f"promptarena: {names[0]}{others} failed: {reason}")
+    if not (failures or not_planned):
+        return 0
+    return 2 if all(error.users_fault for _, error in failures) else 1
 
 
 def _ui_command(place: RecordPlace) -> str:

@@ -11,7 +11,7 @@ from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.cli.commands.progress import duration
 from promptarena.benchmark.core.runs import RunSpec
 from promptarena.benchmark.planning.enumeration import RequestedRuns
-from promptarena.benchmark.planning.gpu_hours import SUSTAINED_TFLOPS, gpu_hours, missing_data
+from promptarena.benchmark.planning.gpu_hours import SUSTAINED_TFLOPS, gpu_hours, missing_data, without_failing
 from promptarena.benchmark.planning.suites import Suite
 
 
@@ -34,9 +34,13 @@ def lacking(requested: RequestedRuns, data_root: Path | None) -> Lacking | None:
     return Lacking(data, weights) if data or weights is not None else None
 
 
-def print_preview(console: Console, requested: RequestedRuns, missing: Lacking) -> None:
-    """What is missing and how to get it, then the runs by method and protocol with their estimated GPU hours."""
-    suite, runs = requested.suite, requested.runs
+def print_preview(console: Console, requested: RequestedRuns, missing: Lacking) -> tuple[str, ...]:
+    """What is missing and how to get it, then the runs by method and protocol with their estimated GPU hours.
+
+    Returns the reasons why methods failed, whose runs are left out.
+    """
+    suite = requested.suite
+    runs, failed = without_failing(suite, requested.registry, requested.runs)
     console.print(f"{suite.title}: {len(runs)} runs.")
     for note in requested.notes:
         console.print(note)
@@ -58,6 +62,7 @@ def print_preview(console: Console, requested: RequestedRuns, missing: Lacking) 
         f"Estimated for one GPU at {SUSTAINED_TFLOPS:.0f} TFLOP/s sustained, from image and prompt counts alone: every "
         "training image and prompt forward and backward, every test image forward, nothing cached."
     )
+    return (*map(str, requested.failed), *failed)
 
 
 def _print_missing_data(console: Console, suite: Suite, missing: Mapping[str, str]) -> None:
