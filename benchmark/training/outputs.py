@@ -58,7 +58,7 @@ def check_losses(losses: Any, shape: tuple[int, ...] = ()) -> None:
         raise WrongOutputError("training_step returned no losses by name")
     for name, value in losses.items():
         check_name("loss", name)
-        if name in RESERVED and len(losses) > 1:
+        if name in RESERVED and [*losses] != ["loss"]:  # a single term may be called what the sum is called
             raise MethodFailedError(f"the loss name {name!r} is one that the record uses itself; choose another")
         if not (isinstance(value, Tensor) and value.shape == shape and value.is_floating_point()):
             raise WrongOutputError(f"loss {name!r} is {described(value)}, not one number")

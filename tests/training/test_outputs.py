@@ -70,6 +70,9 @@ def test_losses_of_another_form_are_refused(losses: Any) -> None:
 def test_a_loss_does_not_take_the_name_of_the_harness(name: str) -> None:
     with pytest.raises(MethodFailedError, match="the record uses itself"):
         check_losses({name: torch.tensor(1.0), "b": torch.tensor(2.0)})
+    if name != "loss":
+        with pytest.raises(MethodFailedError, match="the record uses itself"):
+            check_losses({name: torch.tensor(1.0)})
 
 
 def test_a_parameter_that_is_not_finite_is_named() -> None:
