@@ -47,7 +47,7 @@ class Prompts:
         eot: (C,) int64, the position of each end-of-text token, whose row is read.
         shared: how many first rows are the same in all prompts and stay so under every edit, at most the smallest
             `eot`. They are encoded once for all prompts, and edits then receive these rows only, (1, shared, W), unless
-            there is another kind of intervention; rows that an edit inserts there move no end-of-text token.
+            an intervention needs whole sequences; rows that an edit inserts there move no end-of-text token.
         groups: G, when the prompts are G equally large groups of which each shares first rows of its own; edits then
             receive (G, shared, W).
         start: the block before which they stand, from 0.
@@ -157,7 +157,7 @@ class Backbone:
             at_input: edits the class token and patches with their positions, before the first layer norm: prompts that
                 it appends pass that norm, as in VPT and MaPLe.
             stop: block to stop before.
-            **kinds: `edits` and `bias`, the interventions by block, as fields of `Interventions`.
+            **kinds: the interventions by block, as fields of `Interventions`.
 
         Returns:
             (B, 1 + P, W); more or fewer rows after edits.
@@ -179,7 +179,7 @@ class Backbone:
         Args:
             tokens: (B, L, W), the tokens before block `start`.
             start: first block to run.
-            **kinds: `edits` and `bias`, the interventions by block, as fields of `Interventions`.
+            **kinds: the interventions by block, as fields of `Interventions`.
 
         Returns:
             (B, D), not normalised.
@@ -253,7 +253,7 @@ class Backbone:
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Texts -> plain CLIP features (C, D), not normalised; those of a frozen text tower are kept, so that a
         teacher's texts are encoded once for all seeds. Raises UserError for a text beyond the context."""
-        trained = any(weight.requires_grad for weight in self.model.transformer.parameters())
+        trained = any(weight.requires_grad for weight in self.model.parameters())
         if trained or not self.accelerations.keep_texts:
             return self.encode_text(self.prompts(texts))
         key = torch.is_autocast_enabled(self.device.type), tuple(texts)
@@ -273,7 +273,7 @@ class Backbone:
         Args:
             prompts: C text inputs.
             stop: block to stop before; by default all blocks are run.
-            **kinds: `edits` and `bias`, the interventions by block, as fields of `Interventions`.
+            **kinds: the interventions by block, as fields of `Interventions`.
 
         Returns:
             (C, L, W); more or fewer rows after edits.
@@ -303,7 +303,7 @@ class Backbone:
 
         Args:
             prompts: C text inputs.
-            **kinds: `edits` and `bias`, the interventions by block, as fields of `Interventions`.
+            **kinds: the interventions by block, as fields of `Interventions`.
 
         Returns:
             (C, D), not normalised.
@@ -312,7 +312,7 @@ class Backbone:
             UserError: an intervention at a block that does not exist, or prompts that exceed the context.
         """
         interventions = Interventions(**kinds)
-        if not (prompts.shared and self.accelerations.share_beginnings and interventions.only_edits):
+        if not (prompts.shared and self.accelerations.share_beginnings and interventions.row_by_row):
             embedded = self._positioned(prompts)
             rows = (prompts.eot - embedded.shape[1])[:, None]
             read = self.text.read(embedded, rows, start=prompts.start, interventions=interventions)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.accelerations import ALL, Accelerations
 from promptarena.benchmark.backbone.compiling import compiled
-from promptarena.benchmark.backbone.interventions import NONE, Edit, Interventions, Kinds
+from promptarena.benchmark.backbone.interventions import NONE, Edit, Inside, Interventions, Kinds, Projection
 from promptarena.benchmark.backbone.packing import Packing, packed
 from promptarena.benchmark.backbone.quick_gelu import add_mlp, has_quick_gelu
 
@@ -22,6 +22,7 @@ Rest = Callable[[Any, Tensor, Tensor], Tensor]
 """The part of a block after its attention: block, rows (..., W), what attention mixed for them -> rows after it."""
 
 QUERIES, KEYS_VALUES, QUERIES_KEYS_VALUES = slice(0, 1), slice(1, 3), slice(0, 3)
+INPUTS: tuple[Projection, ...] = ("q", "k", "v")
 STACKED = 4
 """Below 4 rows a matrix product on the CPU takes another kernel, so results would differ in the last bits: so few
 shared rows are multiplied separately."""
@@ -113,7 +114,7 @@ class Tower:
         interventions.check(self.depth)
         for index in range(start, self.depth if stop is None else stop):
             tokens = interventions.edited(index, tokens)
-            tokens = self._block(self.blocks[index], tokens, interventions.bias.get(index))
+            tokens = self._block(self.blocks[index], tokens, interventions.bias.get(index), interventions.inside(index))
         return tokens
 
     def read(
@@ -144,12 +145,12 @@ class Tower:
         interventions = replace(interventions, **kinds)
         interventions.check(self.depth)
         last = self.depth - 1
-        bias = interventions.bias.get(last)
+        bias, inside = interventions.bias.get(last), interventions.inside(last)
         if start <= last:
             tokens = self.run(tokens, start=start, stop=last, interventions=interventions)
             tokens = interventions.edited(last, tokens)
         if start <= last and not self.accelerations.read_rows:
-            tokens, start = self._block(self.blocks[last], tokens, bias), self.depth
+            tokens, start = self._block(self.blocks[last], tokens, bias, inside), self.depth
         batch, length, width = tokens.shape
         rows = (rows % length).expand(batch, -1)
         places = rows[..., None].expand(-1, -1, width)
@@ -158,8 +159,9 @@ class Tower:
             return requested
         block: Any = self.blocks[last]
         normed = block.ln_1(tokens)
-        k, v = self._project(block.attn, normed, KEYS_VALUES)
-        (q,) = self._project(block.attn, normed.gather(1, places), QUERIES)
+        k, v = self._project(block.attn, normed, KEYS_VALUES, inside)
+        normed = normed.gather(1, places)
+        (q,) = self._project(block.attn, normed, QUERIES, inside)
         mask = None
         if bias is not None:
             whole = bias.expand(batch, -1, length, length).to(q.dtype)
@@ -167,7 +169,8 @@ class Tower:
         if self.causal:
             seen = torch.arange(length, device=rows.device) <= rows[:, None, :, None]
             mask = seen if mask is None else mask.masked_fill(~seen, float("-inf"))
-        return self._finish(block, requested, F.scaled_dot_product_attention(q, k, v, attn_mask=mask))
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self._finish(block, requested, mixed, normed, inside)
 
     def read_after(
         self, shared: Tensor, own: Tensor, ends: Tensor, *, start: int = 0, interventions: Interventions = NONE
@@ -182,7 +185,7 @@ class Tower:
             own: (B, L, W), the rows after the shared ones, group by group.
             ends: (B,) int64, the position in `own` of each sequence's last row.
             start: first block to run.
-            interventions: edits, which receive and may change the shared rows only, (G, S, W).
+            interventions: kinds that act row by row. Edits receive and may change the shared rows only, (G, S, W).
 
         Returns:
             (B, W), the last rows after the last block.
@@ -193,8 +196,8 @@ class Tower:
         """
         if not self.causal:
             raise ValueError("only a causal tower can share the beginning of its sequences")
-        if not interventions.only_edits:
-            raise ValueError("sequences that share their beginning can only be edited")
+        if not interventions.row_by_row:
+            raise ValueError("sequences that share their beginning need interventions that act row by row")
         interventions.check(self.depth)
         groups = len(shared)
         packing = self._packing(ends, own.shape[1], groups)
@@ -202,21 +205,28 @@ class Tower:
         for index in range(start, self.depth):
             block: Any = self.blocks[index]
             before = interventions.edited(index, before.view(groups, -1, self.width)).flatten(0, 1)
-            last = index == self.depth - 1 and self.accelerations.read_rows
-            q, k, v = self._project(block.attn, block.ln_1(before).view(groups, -1, self.width))
-            own_q, own_k, own_v = self._project(block.attn, block.ln_1(rest).view(packing.bins, -1, self.width))
+            last, inside = index == self.depth - 1 and self.accelerations.read_rows, interventions.inside(index)
+            normed, own_normed = block.ln_1(before), block.ln_1(rest)
+            q, k, v = self._project(block.attn, normed.view(groups, -1, self.width), inside=inside)
+            own_q, own_k, own_v = self._project(
+                block.attn, own_normed.view(packing.bins, -1, self.width), inside=inside
+            )
             mask = packing.mask(k.shape[2]).to(own_q.dtype)
             mixed = F.scaled_dot_product_attention(
                 own_q, _with_shared(k, own_k), _with_shared(v, own_v), attn_mask=mask
             )
             own = mixed.transpose(1, 2).reshape(rest.shape)
             if last:
-                return self._add(block, rest.index_select(0, packing.rows), own.index_select(0, packing.rows))
+                at = packing.rows
+                normed = own_normed if inside is None else own_normed.index_select(0, at)
+                return self._rest(block, rest.index_select(0, at), own.index_select(0, at), normed, inside)
             first = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(before.shape)
             if len(before) < STACKED:
-                before, rest = self._add(block, before, first), self._add(block, rest, own)
+                before = self._rest(block, before, first, normed, inside)
+                rest = self._rest(block, rest, own, own_normed, inside)
             else:
-                rows = self._add(block, torch.cat([before, rest]), torch.cat([first, own]))
+                normed = normed if inside is None else torch.cat([normed, own_normed])
+                rows = self._rest(block, torch.cat([before, rest]), torch.cat([first, own]), normed, inside)
                 before, rest = rows.split([len(before), len(rest)])
         return rest.index_select(0, packing.rows)
 
@@ -244,37 +254,51 @@ class Tower:
         by_head = out.weight.view(self.width, self.heads, -1)
         heads = layer.ls_1(torch.einsum("bhd,whd->bhw", mixed[:, :, 0], by_head) + out.bias / self.heads)
         mlp = layer.ls_2(layer.mlp(layer.ln_2(tokens[:, 0] + heads.sum(1))))
-        return Written(heads, mlp, self._finish(layer, tokens, mixed))
+        return Written(heads, mlp, self._add(layer, tokens, mixed.transpose(1, 2).reshape(tokens.shape)))
 
-    def _block(self, block: Any, x: Tensor, bias: Tensor | None) -> Tensor:
+    def _block(self, block: Any, x: Tensor, bias: Tensor | None, inside: Inside | None) -> Tensor:
         """(B, L, W) -> (B, L, W) after the block. Without gradients the CPU takes a few sequences at a time: they stay
         in the processor's cache, and large batches take little memory."""
         few = max(1, PART_BYTES // (WIDEST * x.shape[1] * self.width * x.element_size()))
         if torch.is_grad_enabled() or x.device.type != "cpu" or few >= len(x) or not self.accelerations.divide_batches:
-            return self._whole(block, x, bias)
+            return self._whole(block, x, bias, inside)
         own = bias is not None and bias.ndim == 4 and len(bias) > 1
         biases = bias.split(few) if bias is not None and own else repeat(bias)
-        return torch.cat([self._whole(block, part, of) for part, of in zip(x.split(few), biases, strict=False)])
+        parts = zip(x.split(few), biases, strict=False)
+        return torch.cat([self._whole(block, part, of, inside) for part, of in parts])
 
-    def _whole(self, block: Any, x: Tensor, bias: Tensor | None) -> Tensor:
-        q, k, v = self._project(block.attn, block.ln_1(x))
+    def _whole(self, block: Any, x: Tensor, bias: Tensor | None, inside: Inside | None) -> Tensor:
+        normed = block.ln_1(x)
+        q, k, v = self._project(block.attn, normed, inside=inside)
         if bias is not None and self.causal:
             length = x.shape[1]
             bias = bias + torch.full((length, length), float("-inf"), device=x.device, dtype=x.dtype).triu(1)
         mask = None if bias is None else bias.to(q.dtype)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=self.causal and mask is None)
-        return self._finish(block, x, mixed)
+        return self._finish(block, x, mixed, normed, inside)
 
-    def _project(self, attention: Any, x: Tensor, parts: slice = QUERIES_KEYS_VALUES) -> Tensor:
+    def _project(
+        self, attention: Any, x: Tensor, parts: slice = QUERIES_KEYS_VALUES, inside: Inside | None = None
+    ) -> Tensor:
         """Some or all of queries, keys and values (up to 3, B, heads, L, W / heads) of normalised tokens (B, L, W)."""
         rows = slice(parts.start * self.width, parts.stop * self.width)
         projected = F.linear(x, attention.in_proj_weight[rows], attention.in_proj_bias[rows])
+        if inside is not None and inside.updates:
+            each = zip(INPUTS[parts], projected.split(self.width, dim=-1), strict=True)
+            projected = torch.cat([inside.updated(name, x, part) for name, part in each], dim=-1)
         shape = *x.shape[:2], parts.stop - parts.start, self.heads, self.width // self.heads
         return projected.view(shape).permute(2, 0, 3, 1, 4)
 
-    def _finish(self, block: Any, x: Tensor, mixed: Tensor) -> Tensor:
+    def _finish(self, block: Any, x: Tensor, mixed: Tensor, normed: Tensor, inside: Inside | None) -> Tensor:
         """The rest of a block: what attention mixed (B, heads, L, W / heads) is projected and added, then the MLP."""
-        return self._add(block, x, mixed.transpose(1, 2).reshape(x.shape))
+        return self._rest(block, x, mixed.transpose(1, 2).reshape(x.shape), normed, inside)
+
+    def _rest(self, block: Any, x: Tensor, mixed: Tensor, normed: Tensor, inside: Inside | None) -> Tensor:
+        """Rows (..., W) after a block, from those before it, what attention mixed for them, and their first norm."""
+        if inside is None:
+            return self._add(block, x, mixed)
+        rows = _add_inside(block, x, mixed, inside) if inside.after_attention else self._add(block, x, mixed)
+        return rows if inside.beside_block is None else rows + inside.beside_block(normed).to(rows.dtype)
 
 
 def _add(block: Any, x: Tensor, mixed: Tensor) -> Tensor:
@@ -285,6 +309,14 @@ def _add(block: Any, x: Tensor, mixed: Tensor) -> Tensor:
 
 def _add_folded(block: Any, x: Tensor, mixed: Tensor) -> Tensor:
     return add_mlp(block, x + block.ls_1(block.attn.out_proj(mixed)))
+
+
+def _add_inside(block: Any, x: Tensor, mixed: Tensor, inside: Inside) -> Tensor:
+    x = x + block.ls_1(inside.updated("out", mixed, block.attn.out_proj(mixed)))
+    normed, mlp = block.ln_2(x), block.mlp
+    hidden = mlp.gelu(inside.updated("fc", normed, mlp.c_fc(normed)))
+    rows: Tensor = x + block.ls_2(inside.updated("proj", hidden, mlp.c_proj(hidden)))
+    return rows if inside.beside_mlp is None else rows + inside.beside_mlp(normed).to(rows.dtype)
 
 
 def _with_shared(common: Tensor, own: Tensor) -> Tensor:
