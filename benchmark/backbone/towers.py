@@ -12,11 +12,19 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.accelerations import ALL, Accelerations
 from promptarena.benchmark.backbone.compiling import compiled
-from promptarena.benchmark.backbone.interventions import NONE, Edit, Inside, Interventions, Kinds, Projection
+from promptarena.benchmark.backbone.interventions import (
+    NONE,
+    Edit,
+    Inside,
+    Interventions,
+    Kinds,
+    Projection,
+    RowFunction,
+)
 from promptarena.benchmark.backbone.packing import Packing, packed
 from promptarena.benchmark.backbone.quick_gelu import add_mlp, has_quick_gelu
 
-__all__ = ["Edit", "Tower", "Written"]
+__all__ = ["Edit", "RowFunction", "Tower", "Written"]
 
 Rest = Callable[[Any, Tensor, Tensor], Tensor]
 """The part of a block after its attention: block, rows (..., W), what attention mixed for them -> rows after it."""

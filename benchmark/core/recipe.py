@@ -7,12 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from promptarena.benchmark.core.protocol_table import Protocol
 
+LATER = ("drop_last", "factors_in_warmup", "one_class")
+"""Settings that were added when runs had already been recorded."""
+
 
 class Recipe(BaseModel):
     """How a method is trained.
 
-    Every value is recorded with the run, `drop_last` only when it is off. A user changes one with
-    `--set METHOD.recipe.NAME=VALUE`.
+    Every value is recorded with the run, those in `LATER` only when they differ from their default. A user changes one
+    with `--set METHOD.recipe.NAME=VALUE`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -21,6 +24,9 @@ class Recipe(BaseModel):
     batch_size: int = Field(ge=1, description="images a step; fewer training images than this make one short step")
     drop_last: bool = Field(
         True, description="the images of an epoch that do not fill a batch are left out; off: they make a last step"
+    )
+    one_class: bool = Field(
+        False, description="every batch holds images of one class only; a class with fewer images makes a short batch"
     )
     epoch_steps: int | None = Field(None, ge=1, description="most steps of an epoch; None: as many as images allow")
     lr: float = Field(ge=0, description="learning rate after the warm-up")
@@ -33,6 +39,9 @@ class Recipe(BaseModel):
     weight_decay: float = Field(5e-4, ge=0, description="added to the gradient (SGD, Adam) or decoupled (AdamW)")
     warmup_epochs: int = Field(1, ge=0, description="first epochs at the constant warmup_lr")
     warmup_lr: float = Field(1e-5, ge=0, description="learning rate of the warm-up")
+    factors_in_warmup: bool = Field(
+        True, description="a learner's factors of the learning rate act in the warm-up; off: all have warmup_lr"
+    )
     clip_gradient: float | None = Field(
         None, gt=0, description="largest L2 norm of all gradients together; None: no limit"
     )
@@ -41,11 +50,12 @@ class Recipe(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_later_settings(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """The recipe as a dictionary. `drop_last` is written only when it is off: the keys of runs contain the
-        recipe, and runs recorded before this setting existed keep theirs."""
+        """The recipe as a dictionary. The keys of runs contain it, and runs recorded before a setting in `LATER`
+        existed keep theirs, because its default is not written."""
         values: dict[str, Any] = written(self)
-        if self.drop_last:
-            values.pop("drop_last", None)
+        for name in LATER:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                values.pop(name, None)
         return values
 
     def steps(self, images: int) -> int:
@@ -97,6 +107,20 @@ def learning_rate(recipe: Recipe, epoch: int, step: int = 0, steps: int = 1) -> 
     if recipe.schedule == "by step":
         share = (behind + step / steps) / (recipe.epochs - recipe.warmup_epochs)
     return 0.5 * recipe.lr * (1 + math.cos(math.pi * share))
+
+
+def set_rates(optimizer: Any, recipe: Recipe, rate: float, epoch: int) -> None:
+    """Give every group of an optimiser its learning rate.
+
+    Args:
+        optimizer: A torch optimiser whose groups hold the factor of their rate under "factor".
+        recipe: The recipe.
+        rate: The learning rate of parameters whose factor is 1.
+        epoch: The epoch, from 1.
+    """
+    equal = epoch <= recipe.warmup_epochs and not recipe.factors_in_warmup
+    for group in optimizer.param_groups:
+        group["lr"] = rate if equal else rate * group["factor"]
 
 
 def adapted(

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from promptarena.benchmark.core.recipe import Recipe, learning_rate
+from promptarena.benchmark.core.recipe import Recipe, learning_rate, set_rates
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.prefetch import read_ahead
 from promptarena.benchmark.plugins.learner import Images, Learner
@@ -158,15 +158,14 @@ class _Loop:
         if self.prompts is None:
             self.prompts = self.learner.training_prompts(self.task.classes)
         view = self.images.view(epoch)
-        steps = batches(len(view), self.recipe, self.task.seed, epoch)
+        steps = batches(len(view), self.recipe, self.task.seed, epoch, self.task.train.labels)
         # Sums stay on the device: reading a value in every step would make the CPU wait for the GPU.
         sums: dict[str, Tensor] = {}
         rate = 0.0
         decoded = read_ahead(view, [rows.tolist() for rows in steps])
         for step, (rows, images) in enumerate(zip(steps, decoded, strict=True)):
             rate = learning_rate(self.recipe, epoch, step, len(steps))
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate * group["factor"]
+            set_rates(self.optimizer, self.recipe, rate, epoch)
             for name, value in self.step(images, rows).items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
         self.learner.end_epoch(epoch, self.recipe)

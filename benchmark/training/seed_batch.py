@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Precision
-from promptarena.benchmark.core.recipe import Recipe, learning_rate
+from promptarena.benchmark.core.recipe import Recipe, learning_rate, set_rates
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.prefetch import read_ahead
 from promptarena.benchmark.plugins.learner import Learner
@@ -65,11 +65,13 @@ def can_train_together(learner: type[Learner], recipe: Recipe, precision: Precis
         precision: The precision of the training.
 
     Returns:
-        True when the class declares itself `stackable`, there are epochs to train, and the precision is not fp16, whose
-        loss scaling is not implemented for stacked learners.
+        True when the class declares itself `stackable`, there are epochs to train, batches are not of one class each
+        (seeds could differ in their number), and the precision is not fp16, whose loss scaling is not implemented for
+        stacked learners.
     """
     # `vars`, because `stackable` must not be inherited: a subclass may have a step that cannot be batched.
-    return bool(vars(learner).get("stackable")) and recipe.epochs > 0 and precision != "fp16"
+    stackable = bool(vars(learner).get("stackable")) and not recipe.one_class
+    return stackable and recipe.epochs > 0 and precision != "fp16"
 
 
 def train_together(members: Sequence[Member], recipe: Recipe, cache: ArrayCache) -> list[Checkpoint | NotFiniteError]:
@@ -168,8 +170,7 @@ class _Loop:
         decoded = [read_ahead(view, [each.tolist() for each in own]) for view, own in zip(views, rows, strict=True)]
         for step, images in enumerate(zip(*decoded, strict=True)):
             rate = learning_rate(self._recipe, epoch, step, count)
-            for group in self._optimizer.param_groups:
-                group["lr"] = rate * group["factor"]
+            set_rates(self._optimizer, self._recipe, rate, epoch)
             labels = torch.stack([self._labels(seed, rows[seed][step]) for seed in seeds])
             for name, value in self._step(images, labels).items():
                 sums[name] = sums.get(name, torch.zeros(len(seeds), device=self._device)) + value

@@ -31,7 +31,7 @@ class Task:
     seed: int
 
 
-def batches(count: int, recipe: Recipe, seed: int, epoch: int) -> list[np.ndarray]:
+def batches(count: int, recipe: Recipe, seed: int, epoch: int, labels: np.ndarray | None = None) -> list[np.ndarray]:
     """The batches of an epoch.
 
     Args:
@@ -39,15 +39,32 @@ def batches(count: int, recipe: Recipe, seed: int, epoch: int) -> list[np.ndarra
         recipe: The training recipe.
         seed: The seed of the training.
         epoch: The epoch, from 1.
+        labels: (count,) int64, the class of each image; needed when every batch holds one class.
 
     Returns:
         For each step the rows of its images, (batch_size,) int64, from a permutation of 0 .. count - 1 that depends on
         (seed, epoch) only. The images that do not fill a batch are dropped, or form the last one when the recipe says
-        so; fewer images than a batch form one batch.
+        so; fewer images than a batch form one batch. With one class a batch, each batch is of a class drawn among
+        those with enough images left; what does not fill a batch is dropped, but a class of fewer images than a batch
+        makes one of its own.
     """
-    order = generator("batches", seed, epoch).permutation(count)
-    size = recipe.batch_size
+    random, size = generator("batches", seed, epoch), recipe.batch_size
+    order = random.permutation(count)
+    if recipe.one_class and labels is not None:
+        return _one_class(order, labels[order], size, random)[: recipe.epoch_steps]
     return [order[step * size : (step + 1) * size] for step in range(recipe.steps(count))]
+
+
+def _one_class(order: np.ndarray, labels: np.ndarray, size: int, random: np.random.Generator) -> list[np.ndarray]:
+    left = {label: order[labels == label] for label in np.unique(labels).tolist()}
+    steps = []
+    while left:
+        label = list(left)[random.integers(len(left))]
+        steps.append(left[label][:size])
+        left[label] = left[label][size:]
+        if len(left[label]) < size:
+            del left[label]
+    return steps
 
 
 class TrainingImages:

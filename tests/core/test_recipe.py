@@ -1,10 +1,12 @@
 """Recipes: the steps of an epoch, and what a recipe looks like in a run's key."""
 
 import pytest
+import torch
 
-from promptarena.benchmark.core.recipe import Recipe, adapted, images_seen
+from promptarena.benchmark.core.recipe import LATER, Recipe, adapted, images_seen, set_rates
 
 RECIPE = Recipe(epochs=20, batch_size=256, lr=0.001)
+OTHER = {"drop_last": False, "factors_in_warmup": False, "one_class": True}
 WHOLE = RECIPE.model_copy(update={"drop_last": False})
 
 
@@ -57,3 +59,24 @@ def test_a_recipe_that_drops_the_last_batch_is_written_as_before_it_could_do_oth
 def test_a_written_recipe_is_read_back(recipe: Recipe) -> None:
     assert Recipe(**recipe.model_dump(mode="json")) == recipe
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_later_settings_are_written_only_when_they_differ_from_their_default(name: str) -> None:
+    default = Recipe.model_fields[name].default
+    assert name not in RECIPE.model_dump(mode="json")
+    other = RECIPE.model_copy(update={name: OTHER[name]})
+    assert OTHER[name] != default
+    assert Recipe.model_validate_json(other.model_dump_json()) == other
+    assert name in other.model_dump(mode="json")
+
+
+def test_factors_may_act_behind_the_warm_up_only() -> None:
+    weights = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    optimizer = torch.optim.SGD([{"params": [weights[0]], "factor": 1.0}, {"params": [weights[1]], "factor": 6.5}])
+    recipe = RECIPE.model_copy(update={"warmup_epochs": 1, "factors_in_warmup": False, "one_class": True})
+    for epoch, factor in ((1, 1.0), (2, 6.5)):
+        set_rates(optimizer, recipe, 0.01, epoch)
+        assert [group["lr"] for group in optimizer.param_groups] == [0.01, 0.01 * factor]
+    set_rates(optimizer, recipe.model_copy(update={"factors_in_warmup": True}), 0.01, 1)
+    assert optimizer.param_groups[1]["lr"] == 0.01 * 6.5

@@ -11,6 +11,7 @@ INTERFACE = {
     "backbone.clip",
     "backbone.head_roles",
     "backbone.towers",
+    "backbone.trainable",
     "core.classes",
     "core.errors",
     "core.paths",

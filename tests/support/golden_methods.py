@@ -84,7 +84,8 @@ def _clip_adapter_before(learner: Any, images: Images, prompts: Any) -> Outputs:
 @dataclass(frozen=True)
 class Adapter:
     """A method's golden dialect. `losses` maps our loss terms to the official names; `base_logits` are those that the
-    learner itself predicts base classes with; `before` gives further tensors before training, by their stored names."""
+    learner itself predicts base classes with; `before` gives further tensors before training, by their stored names;
+    `prepare` puts draws of the official run in place of the learner's own."""
 
     learner: type[Learner]
     config: Callable[[Official], Any]
@@ -94,6 +95,7 @@ class Adapter:
     losses: Callable[[Official, Mapping[str, Tensor]], Outputs] = lambda config, losses: {}
     base_logits: str = "logits"
     before: Callable[[Any, Images, Any], Outputs] = lambda learner, images, prompts: {}
+    prepare: Callable[[Any, Official], None] = lambda learner, config: None
 
 
 def _words(config: Official) -> str:

@@ -56,8 +56,9 @@ def step_without_values(learner: Learner) -> None:
     learner.fit(tiny.Shots(drawn, LABELS, drawn, LABELS))
     prompts = moved(learner.training_prompts(CLASSES))
     learner.to(VALUELESS)
-    backbone.model.to(VALUELESS)
-    backbone.device, backbone.scale = VALUELESS, backbone.scale.to(VALUELESS)
+    for each in (backbone, *(own for own in vars(learner).values() if isinstance(own, Backbone))):
+        each.model.to(VALUELESS)
+        each.device, each.scale = VALUELESS, each.scale.to(VALUELESS)
     images = PixelBatch(pixels.to(VALUELESS), backbone)
     _, losses = learner.training_step(images, LABELS.to(VALUELESS), prompts)
     learner.backward(losses)

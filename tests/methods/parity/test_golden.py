@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from golden import Case, cases, folders, initial_values
 from golden_checks import FINAL, GRADIENT, LATER_LOSS, ROUNDING, STEP0, check_updates, close, pieces
-from golden_methods import ADAPTERS, Adapter
+from golden_methods import Adapter
+from golden_newer import ADAPTERS
 from torch import Tensor
 
 from promptarena.benchmark.core.classes import Classes
@@ -33,6 +34,7 @@ def build(case: Case) -> tuple[Learner, dict[str, Tensor], Adapter]:
     learner = adapter.learner(
         case.backbone(), adapter.config(case.config), classes(case, "class_names"), torch.Generator()
     )
+    adapter.prepare(learner, case.config)
     named = dict(learner.named_parameters())
     assert {adapter.rename(official) for official in specs} == set(named)
     drawn = initial_values(case.manifest["init_seed"], specs)

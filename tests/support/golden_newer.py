@@ -1,0 +1,138 @@
+"""How the golden manifests of the methods inside and beside CLIP's blocks read here; see golden_methods."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from golden_methods import ADAPTERS as EARLIER
+from golden_methods import Adapter, Official, Outputs, _mmrl_losses, _mmrl_outputs, _template, plain_outputs
+from torch import Tensor
+
+from promptarena.benchmark.plugins.learner import Images
+from promptarena.methods.dept_plus import DePTKgCoOp, DePTKgCoOpConfig
+from promptarena.methods.mma import MMA, MMAConfig
+from promptarena.methods.mmrlpp import MMRLPP, MMRLPPConfig
+from promptarena.methods.skip_tuning import SkipTuning, SkipTuningConfig
+
+
+def _mma(config: Official) -> MMAConfig:
+    return MMAConfig(
+        first_layer=config["ADAPTER_START"],
+        last_layer=config["ADAPTER_END"],
+        width=config["ADAPTER_DIM"],
+        scale=config["ADAPTER_SCALE"],
+    )
+
+
+def _mma_name(official: str) -> str:
+    kind, layer, *rest = official.removeprefix("adapter_learner.").split(".")
+    tower = kind.removesuffix("_adapter").replace("visual", "vision")
+    which = "shared" if tower == "shared" else f"{tower}_{rest[0]}"
+    return f"{which}.{int(layer) - 5}.{rest[-1]}"
+
+
+def _mmrlpp(config: Official) -> MMRLPPConfig:
+    return MMRLPPConfig(
+        n_rep_tokens=config["N_REP_TOKENS"],
+        rep_layers=tuple(config["REP_LAYERS"]),
+        rep_dim=config["REP_DIM"],
+        alpha=config["ALPHA"],
+        reg_weight=config["REG_WEIGHT"],
+        beta=config["BETA"],
+        residual_rank=config["RES_LORA_DIM"],
+        projection_rank=config["PROJ_LORA_DIM"],
+    )
+
+
+def _mmrlpp_name(official: str) -> str:
+    if official.startswith("image_encoder."):
+        return official.removeprefix("image_encoder.").lower()
+    name = official.removeprefix("representation_learner.")
+    if name == "compound_rep_tokens":
+        return "r"
+    aligner, *rest = name.removeprefix("srra_r2").split(".")
+    if rest == ["weight"]:
+        return f"{aligner[0]}.weight"
+    _, layer, tensor = rest
+    return f"{aligner[0]}.{tensor.lower()}.{layer}"
+
+
+def _mmrlpp_before(learner: Any, images: Images, prompts: Any) -> Outputs:
+    return {
+        "teacher/text_features_normalized": F.normalize(prompts.w_0, dim=-1),
+        "teacher/image_features": images.features,
+    }
+
+
+def _dept_name(official: str) -> str:
+    if official == "prompt_learner.ctx":
+        return "host.context"
+    kind, tensor = official.split(".")
+    names = {"film_lp_img": "image_", "film_lp_text": "text_", "linear_probe_proj": "head."}
+    return names[kind] + tensor
+
+
+def _dept_outputs(learner: Any, images: Images, prompts: Any) -> Outputs:
+    outputs = plain_outputs(learner.host, images, prompts.host)
+    head = learner.head_logits(outputs["image_features"])
+    return (
+        {**outputs, "logits_lp": head, "logits_fusion": learner.mix(outputs["logits"], head)}
+        if _known(prompts)
+        else outputs
+    )
+
+
+def _known(prompts: Any) -> bool:
+    return prompts.rows is not None
+
+
+def _dept_losses(config: Official, losses: Mapping[str, Tensor]) -> Outputs:
+    w = config["WEIGHT"]
+    return {
+        "ce": losses["cross_entropy"] / (1 - w),
+        "ce_lp": losses["head"] / w,
+        "kg": losses["knowledge"] / config["KG_WEIGHT"],
+    }
+
+
+def _skip_tuning_name(official: str) -> str:
+    name = official.removeprefix("text_encoder.").replace("image_encoder.", "visual.")
+    return "weights." + name.replace(".", "/")
+
+
+def _reserved(learner: Any, config: Official) -> None:
+    learner.ranks = torch.tensor(config["reserve_mask"]).nonzero()[:, 0]
+
+
+ADAPTERS = EARLIER | {
+    "MMA": Adapter(MMA, _mma, _mma_name),
+    "MMRL++": Adapter(
+        MMRLPP, _mmrlpp, _mmrlpp_name, _template, _mmrl_outputs, _mmrl_losses, "logits_fusion", _mmrlpp_before
+    ),
+    "SkipTuning": Adapter(
+        SkipTuning,
+        lambda config: SkipTuningConfig(
+            start=config["START_LAYER"],
+            top_share=config["TOP_RATIO"],
+            top_limit=config["MAX_TOP"],
+            decay=config["LAMBDA"],
+        ),
+        _skip_tuning_name,
+        _template,
+        before=lambda learner, images, prompts: {"teacher/class_prototypes": prompts.prototypes},
+        prepare=_reserved,
+    ),
+    "DePT+KgCoOp": Adapter(
+        DePTKgCoOp,
+        lambda config: DePTKgCoOpConfig(
+            ctx_init=config["CTX_INIT"], weight=config["KG_WEIGHT"], head_weight=config["WEIGHT"]
+        ),
+        _dept_name,
+        lambda config: str(config["teacher_template"]),
+        _dept_outputs,
+        _dept_losses,
+        "logits_fusion",
+        lambda learner, images, prompts: {"teacher/text_features_normalized": prompts.host.w},
+    ),
+}
