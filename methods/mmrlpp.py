@@ -18,7 +18,6 @@ from promptarena.methods.mmrl import MMRL, ClassTokens, MMRLConfig
 
 TITLE = "MMRL++: Parameter-Efficient and Interaction-Aware Representation Learning for Vision-Language Models"
 SCALE = 100.0
-"""The released code multiplies cosines by this, not by exp(logit_scale)."""
 
 DATASETS = (
     "imagenet fgvc_aircraft ucf101 dtd oxford_pets stanford_cars caltech101 sun397 oxford_flowers eurosat food101"
@@ -74,7 +73,7 @@ class MMRLPP(MMRL):
 
     MMRL with aligners R -> R (W_m + A_i B_i)^T + b_i, where all layers of tower m share W_m; at later layers the tokens
     are beta (aligned R) + (1 - beta) (what the block before made of them); and f_r = mean_k LN(token_k) (W_v + A B),
-    with CLIP's frozen projection W_v. Logits are 100 times cosines.
+    with CLIP's frozen projection W_v.
     """
 
     about = About("MMRL++", TITLE, "IJCV", 2026, "https://arxiv.org/abs/2505.10088", parity="golden")
@@ -129,17 +128,19 @@ class MMRLPP(MMRL):
 
     def _blended(self, aligner: nn.Module, beta: float) -> dict[int, Edit]:
         """The aligned R as rows 1 .. K: inserted at the first block, blended with the rows there at later ones."""
-        aligned = dict(zip(self.blocks, aligner(self.r), strict=True))
-        edits: dict[int, Edit] = {self.blocks[0]: insert(aligned.pop(self.blocks[0]), 1)}
-        for block, rows in aligned.items():
-            edits[block] = lambda x, rows=rows: overwrite(beta * rows + (1 - beta) * x[:, 1 : 1 + len(rows)], 1)(x)
+        edits: dict[int, Edit] = {}
+        for block, rows in zip(self.blocks, aligner(self.r), strict=True):
+            edits[block] = self._blend(rows, beta) if edits else insert(rows, 1)
         return edits
 
+    def _blend(self, rows: Tensor, beta: float) -> Edit:
+        return lambda x: overwrite(beta * rows + (1 - beta) * x[:, 1 : 1 + len(rows)], 1)(x)
+
     def similarity(self, image_features: Tensor, class_features: Tensor) -> Tensor:
-        """100 times the cosines, (B, C)."""
+        """100 times the cosines, (B, C): the released code does not take exp(logit_scale)."""
         return SCALE * image_features @ class_features.T
 
-    def classifier(self, prompts: Any) -> tuple[Tensor, bool, float]:
+    def classifier(self, prompts: Any) -> Any:
         """Normalised w, whether both branches score these classes, and beta."""
         return F.normalize(self.text_features(prompts), dim=-1), prompts.trained_on, prompts.beta
 

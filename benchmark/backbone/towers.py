@@ -20,11 +20,12 @@ from promptarena.benchmark.backbone.interventions import (
     Kinds,
     Projection,
     RowFunction,
+    Updates,
 )
 from promptarena.benchmark.backbone.packing import Packing, packed
 from promptarena.benchmark.backbone.quick_gelu import add_mlp, has_quick_gelu
 
-__all__ = ["Edit", "RowFunction", "Tower", "Written"]
+__all__ = ["Edit", "RowFunction", "Tower", "Updates", "Written"]
 
 Rest = Callable[[Any, Tensor, Tensor], Tensor]
 """The part of a block after its attention: block, rows (..., W), what attention mixed for them -> rows after it."""

@@ -146,11 +146,13 @@ def gradients(subject: Subject) -> str:
     frozen = [name for name, parameter in own.items() if not parameter.requires_grad]
     require(not frozen, f"parameters that need no gradient: {', '.join(frozen)}")
     learner.zero_grad()
-    _, losses = learner.training_step(images, labels, learner.training_prompts(subject.classes))
     declared = {id(parameter) for parameter in own.values()}
-    foreign = [tuple(leaf.shape) for loss in losses.values() for leaf in _leaves(loss) if id(leaf) not in declared]
-    require(not foreign, f"gradients flow to undeclared tensors of shape {', '.join(map(str, foreign))}")
-    learner.backward(losses)
+    for stage in range(max(1, len(subject.recipe.iterations))):
+        learner.begin_stage(stage)
+        _, losses = learner.training_step(images, labels, learner.training_prompts(subject.classes))
+        foreign = [tuple(leaf.shape) for loss in losses.values() for leaf in _leaves(loss) if id(leaf) not in declared]
+        require(not foreign, f"gradients flow to undeclared tensors of shape {', '.join(map(str, foreign))}")
+        learner.backward(losses)
     unmoved = [name for name, parameter in own.items() if parameter.grad is None or not parameter.grad.any()]
     learner.zero_grad()
     require(not unmoved, f"no gradient: {', '.join(unmoved)}")

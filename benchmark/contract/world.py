@@ -20,7 +20,7 @@ from promptarena.benchmark.backbone.seal import Seal
 from promptarena.benchmark.backbone.shared_state import SharedState
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.protocol_table import DEFAULT_PROTOCOL
-from promptarena.benchmark.core.recipe import Recipe, TrainingTask, adapted
+from promptarena.benchmark.core.recipe import Recipe, TrainingTask, adapted, in_epochs
 from promptarena.benchmark.data.data_manager import Data, DatasetImages, Examples
 from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.inputs.views import View
@@ -31,6 +31,8 @@ from promptarena.benchmark.training.shots import Task, batches
 
 BATCH = 8
 EPOCHS = 2
+STEPS = 6
+"""Iterations of each stage, for a recipe in iterations."""
 TEST_IMAGES = 12
 GENTLE = 0.25
 """Factor for the suite's learning rates: a trial of few steps has no warm-up, and full rates could overshoot."""
@@ -55,7 +57,8 @@ class World:
 
 
 def shortened(recipe: Recipe, lr_multiplier: float = 1.0, adaptive_lr_multiplier: float = 1.0) -> Recipe:
-    """A recipe for a trial: at most EPOCHS epochs without warm-up, batches of at most BATCH, no augmentation."""
+    """A recipe for a trial: at most EPOCHS epochs, or STEPS iterations a stage, without warm-up, batches of at most
+    BATCH, no augmentation."""
     scaled = adapted(
         recipe,
         images=0,
@@ -65,7 +68,13 @@ def shortened(recipe: Recipe, lr_multiplier: float = 1.0, adaptive_lr_multiplier
         max_steps=None,
         augment=False,
     )
-    return scaled.model_copy(update={"warmup_epochs": 0, "batch_size": min(recipe.batch_size, BATCH)})
+    return scaled.model_copy(
+        update={
+            "warmup_epochs": 0,
+            "batch_size": min(recipe.batch_size, BATCH),
+            "iterations": (STEPS,) * len(recipe.iterations),
+        }
+    )
 
 
 def miniature(dataset: str = "digits", shots: int = 8) -> World:
@@ -123,7 +132,8 @@ class Subject:
         self.type = learner
         self.world = world
         self.config = config or preset
-        self.recipe = world.adapt(recipe)
+        images = len(world.task(1).train.labels)
+        self.recipe = in_epochs(world.adapt(recipe), images)
         self.backbone = self._backbone(deepcopy(world.backbone.model), "fp32")
         self.seal = Seal(self.backbone)
         self.task = world.task(1)

@@ -1,13 +1,13 @@
 """Training recipes: all settings of the training loop, and the formula of the learning rate."""
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from promptarena.benchmark.core.protocol_table import Protocol
 
-LATER = ("drop_last", "factors_in_warmup", "one_class")
+LATER = ("drop_last", "factors_in_warmup", "one_class", "iterations", "final_lr")
 """Settings that were added when runs had already been recorded."""
 
 
@@ -21,6 +21,9 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: int = Field(ge=0, description="passes over the training images; 0 trains nothing")
+    iterations: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (), description="steps in place of epochs, one number for each stage of the training; epochs follow from it"
+    )
     batch_size: int = Field(ge=1, description="images a step; fewer training images than this make one short step")
     drop_last: bool = Field(
         True, description="the images of an epoch that do not fill a batch are left out; off: they make a last step"
@@ -42,11 +45,18 @@ class Recipe(BaseModel):
     factors_in_warmup: bool = Field(
         True, description="a learner's factors of the learning rate act in the warm-up; off: all have warmup_lr"
     )
+    final_lr: float = Field(0.0, ge=0, description="learning rate at which the cosine ends")
     clip_gradient: float | None = Field(
         None, gt=0, description="largest L2 norm of all gradients together; None: no limit"
     )
     augment: bool = Field(True, description="random resized crop and horizontal flip; off: the test transform")
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="share of the area that a random crop keeps")
+
+    @model_validator(mode="after")
+    def _iterations_by_step(self) -> Self:
+        if self.iterations and self.schedule != "by step":
+            raise ValueError("a recipe in iterations needs the schedule 'by step'")
+        return self
 
     @model_serializer(mode="wrap")
     def _without_later_settings(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -70,6 +80,40 @@ class Recipe(BaseModel):
         rounded = math.floor if self.drop_last else math.ceil
         return min(max(1, rounded(images / self.batch_size)), self.epoch_steps or images)
 
+    def stage(self, epoch: int, steps: int) -> "Stage":
+        """The stage that an epoch belongs to.
+
+        Args:
+            epoch: The epoch, from 1.
+            steps: The steps of a whole epoch.
+
+        Returns:
+            The stage; a recipe in epochs has one.
+        """
+        first = 1
+        for number, total in enumerate(self.iterations):
+            after = first + math.ceil(total / steps)
+            if epoch < after:
+                return Stage(number, (epoch - first) * steps, total, epoch == after - 1)
+            first = after
+        return Stage(0, (epoch - 1) * steps, self.epochs * steps, epoch == self.epochs)
+
+
+class Stage(NamedTuple):
+    """Where an epoch stands in a training.
+
+    Attributes:
+        number: of the stage, from 0.
+        before: steps of the stage before this epoch.
+        total: steps of the stage.
+        ends: whether this is the last epoch of the stage.
+    """
+
+    number: int
+    before: int
+    total: int
+    ends: bool
+
 
 class TrainingTask(BaseModel):
     """What a method may use to choose its configuration and recipe."""
@@ -88,8 +132,8 @@ def learning_rate(recipe: Recipe, epoch: int, step: int = 0, steps: int = 1) -> 
 
     Schedule "by epoch": a constant warm-up, then a cosine whose first epoch has the full rate and whose half period is
     the total number of epochs, so that the last epoch's rate is small but not 0. It is the schedule of Dassl.pytorch,
-    CoOp's training library. Schedule "by step": a constant warm-up, then a cosine over all remaining steps that ends
-    at 0.
+    CoOp's training library. Schedule "by step": a constant warm-up, then a cosine over all remaining steps. Both end at
+    `final_lr`. With `iterations` the schedule is that of the stage, and epochs are counted from its start.
 
     Args:
         recipe: The recipe.
@@ -100,13 +144,20 @@ def learning_rate(recipe: Recipe, epoch: int, step: int = 0, steps: int = 1) -> 
     Returns:
         The learning rate of parameters whose factor is 1.
     """
-    if epoch <= recipe.warmup_epochs:
+    if recipe.iterations:
+        _, before, total, _ = recipe.stage(epoch, steps)
+        warmup = recipe.warmup_epochs * steps
+        if before < warmup:
+            return recipe.warmup_lr
+        share = (before + step - warmup) / (total - warmup)
+    elif epoch <= recipe.warmup_epochs:
         return recipe.warmup_lr
-    behind = epoch - 1 - recipe.warmup_epochs
-    share = behind / recipe.epochs
-    if recipe.schedule == "by step":
-        share = (behind + step / steps) / (recipe.epochs - recipe.warmup_epochs)
-    return 0.5 * recipe.lr * (1 + math.cos(math.pi * share))
+    else:
+        behind = epoch - 1 - recipe.warmup_epochs
+        share = behind / recipe.epochs
+        if recipe.schedule == "by step":
+            share = (behind + step / steps) / (recipe.epochs - recipe.warmup_epochs)
+    return recipe.final_lr + 0.5 * (recipe.lr - recipe.final_lr) * (1 + math.cos(math.pi * share))
 
 
 def set_rates(optimizer: Any, recipe: Recipe, rate: float, epoch: int) -> None:
@@ -151,19 +202,44 @@ def adapted(
     multiplier = lr_multiplier if recipe.optimizer == "sgd" else adaptive_lr_multiplier
     epochs = recipe.epochs if max_epochs is None else min(recipe.epochs, max(max_epochs, recipe.warmup_epochs + 1))
     epoch_steps = recipe.epoch_steps
-    if max_steps is not None and epochs:
+    if max_steps is not None and epochs and not recipe.iterations:
         epochs = min(epochs, max(max_steps // recipe.steps(images), recipe.warmup_epochs + 1))
         share = max(1, max_steps // epochs)
         epoch_steps = share if share < recipe.steps(images) else epoch_steps
-    return recipe.model_copy(
+    changed = recipe.model_copy(
         update={
             "lr": recipe.lr * multiplier,
+            "final_lr": recipe.final_lr * multiplier,
             "warmup_lr": recipe.warmup_lr * multiplier,
             "epochs": epochs,
             "epoch_steps": epoch_steps,
             "augment": recipe.augment and augment,
         }
     )
+    return in_epochs(changed, images, max_epochs=max_epochs, max_steps=max_steps)
+
+
+def in_epochs(recipe: Recipe, images: int, *, max_epochs: int | None = None, max_steps: int | None = None) -> Recipe:
+    """A recipe in iterations with the epochs that they take; any other recipe as it is.
+
+    Args:
+        recipe: The recipe.
+        images: The number of training images.
+        max_epochs: The most epochs; the iterations of all stages are shortened equally. None means no limit.
+        max_steps: The most iterations of all stages together. None means no limit.
+
+    Returns:
+        The recipe; each stage has at least one iteration, and begins a new epoch. With 0 epochs it trains nothing.
+    """
+    if not recipe.iterations:
+        return recipe
+    if max_epochs == 0:
+        return recipe.model_copy(update={"iterations": (), "epochs": 0})
+    steps, total = max(1, recipe.steps(images)), sum(recipe.iterations)
+    most = min(total, total if max_epochs is None else max_epochs * steps, total if max_steps is None else max_steps)
+    iterations = tuple(max(1, count * most // total) for count in recipe.iterations)
+    epochs = sum(math.ceil(count / steps) for count in iterations)
+    return recipe.model_copy(update={"iterations": iterations, "epochs": epochs})
 
 
 def images_seen(recipe: Recipe, count: int) -> int:
@@ -177,4 +253,6 @@ def images_seen(recipe: Recipe, count: int) -> int:
         The sum over all epochs, each image counted as often as it is shown; `count` for a recipe without epochs, whose
         closed-form fit uses each image once.
     """
+    if recipe.iterations:
+        return sum(recipe.iterations) * min(count, recipe.batch_size)
     return recipe.epochs * min(count, recipe.steps(count) * recipe.batch_size) or count

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from promptarena.benchmark.backbone.weight_origins import Weights
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.keys import digest, file_digest
-from promptarena.benchmark.core.recipe import Recipe, adapted
+from promptarena.benchmark.core.recipe import Recipe, adapted, in_epochs
 from promptarena.benchmark.core.runs import PlannedRun, RunSpec, Target
 from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.inputs.transforms import TRANSFORM_VERSION
@@ -188,6 +188,8 @@ def resolve(spec: RunSpec, suite: Suite, registry: Registry, images: int) -> tup
     config, recipe = preset_of(method, suite.task(spec.protocol, spec.dataset, spec.shots))
     with asking(spec.method, "its settings", users=True):
         config, recipe = _overridden(spec, config, adapted(recipe, images, **suite.training.model_dump()))
+    requested = recipe.epochs if f"{RECIPE_PREFIX}epochs" in dict(spec.overrides) else None
+    recipe = in_epochs(recipe, images, max_epochs=requested)
     if 0 < recipe.epochs <= recipe.warmup_epochs and recipe.lr != recipe.warmup_lr:
         raise UserError(
             f"{spec.label}: its {recipe.epochs} epochs are all warm-up (warmup_epochs = {recipe.warmup_epochs}), so it "

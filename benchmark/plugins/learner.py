@@ -10,7 +10,7 @@ tower.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
+from promptarena.benchmark.plugins.images import Images as Images
+from promptarena.benchmark.plugins.images import Shots as Shots
 
 
 class Config(BaseModel):
@@ -84,61 +86,6 @@ class About:
     assumed: tuple[str, ...] = ()
 
 
-class Images(Protocol):
-    """A batch of B images. Each property is computed at its first use; outputs of the frozen towers may come from a
-    cache."""
-
-    def __len__(self) -> int: ...
-
-    @property
-    def pixels(self) -> Tensor:
-        """(B, 3, H, H) float32, normalised."""
-
-    @property
-    def features(self) -> Tensor:
-        """(B, D) float32, the output of the frozen image encoder, not normalised."""
-
-    def tokens_at(self, block: int) -> Tensor:
-        """The tokens of the frozen image tower before a block.
-
-        Args:
-            block: The block, from 0; the tokens before block 0 are those after the first layer norm.
-
-        Returns:
-            (B, 1 + P, W) float32, the class token first.
-        """
-
-
-class Shots(Protocol):
-    """The few-shot split of a training, for a learner that uses all images at once."""
-
-    @property
-    def train(self) -> Images:
-        """All N training images under the test transform."""
-
-    @property
-    def train_labels(self) -> Tensor:
-        """(N,) int64 in 0 .. C - 1."""
-
-    @property
-    def val(self) -> Images:
-        """All validation images under the test transform; may be empty."""
-
-    @property
-    def val_labels(self) -> Tensor:
-        """(M,) int64 in 0 .. C - 1, of the M validation images."""
-
-    def augmented(self, index: int) -> Images:
-        """All N training images under a random augmentation.
-
-        Args:
-            index: The number of the augmentation, from 1; index e is what the loop shows in epoch e.
-
-        Returns:
-            The augmented images; under the test transform when the recipe does not augment.
-        """
-
-
 class CannotTransferError(Exception):
     """Raised by `Learner.prompts` for classes that this learner cannot score.
 
@@ -149,9 +96,10 @@ class CannotTransferError(Exception):
 class Learner(nn.Module):
     """Base of every method. Its parameters are trained and saved; those of the backbone are neither.
 
-    The harness calls, in order: `__init__`; `fit`; `training_prompts`; in each step `training_step` and `backward`;
-    after each epoch `end_epoch`; after the last one `end_training`; in each evaluation `prompts` and `classifier` once
-    and `readings` (which calls `logits`) for each batch.
+    The harness calls, in order: `__init__`; `fit`; `begin_stage`; `training_prompts`; in each epoch `begin_epoch`, in
+    each step `training_step` and `backward`, and `end_epoch`; after the last epoch of a stage `end_stage`, after the
+    last one of all `end_training`; in each evaluation `prompts` and `classifier` once and `readings` (which calls
+    `logits`) for each batch.
     """
 
     about: ClassVar[About]
@@ -341,6 +289,30 @@ class Learner(nn.Module):
 
     def fit(self, shots: Shots) -> None:
         """Called once before the first epoch; closed-form methods learn here, from the whole few-shot split."""
+
+    def begin_stage(self, stage: int) -> Mapping[str, nn.Parameter]:
+        """Called before the first epoch of a stage, and when a training is resumed within it.
+
+        Args:
+            stage: The stage, from 0; a recipe has one for each number in `iterations`, else one.
+
+        Returns:
+            The parameters that the stage trains, by name; all of them unless overridden. Each stage has an optimiser of
+            its own.
+        """
+        return dict(self.named_parameters())
+
+    def end_stage(self, stage: int) -> None:
+        """Called after the last epoch of a stage, e.g. to set where the next one starts."""
+
+    def begin_epoch(self, epoch: int, random: torch.Generator) -> None:
+        """Called before every epoch, for a learner that draws in its steps.
+
+        Args:
+            epoch: The epoch, from 1.
+            random: A generator on the CPU, keyed by the training's seed and the epoch, so that a resumed training draws
+                the same.
+        """
 
     def end_epoch(self, epoch: int, recipe: Recipe) -> None:
         """Called after every epoch 1 .. recipe.epochs, e.g. to average prompts."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.core.recipe import Recipe, learning_rate, set_rates
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.prefetch import read_ahead
@@ -147,16 +148,29 @@ class _Loop:
         self.task = task
         self.images = images
         self.device = learner.backbone.device
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=learner.backbone.precision == "fp16")
+        self.steps = recipe.steps(len(task.train.labels))
         # The optimiser comes after `take_up`: it must hold the parameters that are trained, with their final shapes.
         take_up(learner, state)
-        self.optimizer = make_optimizer(dict(learner.named_parameters()), learner.lr_factor, recipe)
-        self._restore_optimizer(state)
+        self.stage = recipe.stage(max(1, state.epoch), self.steps).number
+        self._begin_stage()
+        if not (state.epoch and recipe.stage(state.epoch, self.steps).ends):
+            self._restore_optimizer(state)
         self.prompts: Any = None
+
+    def _begin_stage(self) -> None:
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.learner.backbone.precision == "fp16")
+        trained = self.learner.begin_stage(self.stage)
+        self.optimizer = make_optimizer(trained, self.learner.lr_factor, self.recipe)
 
     def epoch(self, epoch: int) -> Curve:
         if self.prompts is None:
             self.prompts = self.learner.training_prompts(self.task.classes)
+        stage = self.recipe.stage(epoch, self.steps)
+        if stage.number != self.stage:
+            self.stage = stage.number
+            self._begin_stage()
+        drawn = generator("learner", self.task.seed, epoch).integers(2**63)
+        self.learner.begin_epoch(epoch, torch.Generator().manual_seed(int(drawn)))
         view = self.images.view(epoch)
         steps = batches(len(view), self.recipe, self.task.seed, epoch, self.task.train.labels)
         # Sums stay on the device: reading a value in every step would make the CPU wait for the GPU.
@@ -164,11 +178,13 @@ class _Loop:
         rate = 0.0
         decoded = read_ahead(view, [rows.tolist() for rows in steps])
         for step, (rows, images) in enumerate(zip(steps, decoded, strict=True)):
-            rate = learning_rate(self.recipe, epoch, step, len(steps))
+            rate = learning_rate(self.recipe, epoch, step, self.steps)
             set_rates(self.optimizer, self.recipe, rate, epoch)
             for name, value in self.step(images, rows).items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value
         self.learner.end_epoch(epoch, self.recipe)
+        if stage.ends:
+            self.learner.end_stage(stage.number)
         return curve_of(epoch, rate, {name: float(value) / len(steps) for name, value in sums.items()})
 
     def step(self, images: Images, rows: np.ndarray) -> dict[str, Tensor]:

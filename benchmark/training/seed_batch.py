@@ -65,12 +65,12 @@ def can_train_together(learner: type[Learner], recipe: Recipe, precision: Precis
         precision: The precision of the training.
 
     Returns:
-        True when the class declares itself `stackable`, there are epochs to train, batches are not of one class each
-        (seeds could differ in their number), and the precision is not fp16, whose loss scaling is not implemented for
-        stacked learners.
+        True when the class declares itself `stackable`, there are epochs to train in one stage, batches are not of one
+        class each (seeds could differ in their number), and the precision is not fp16, whose loss scaling is not
+        implemented for stacked learners.
     """
     # `vars`, because `stackable` must not be inherited: a subclass may have a step that cannot be batched.
-    stackable = bool(vars(learner).get("stackable")) and not recipe.one_class
+    stackable = bool(vars(learner).get("stackable")) and not recipe.one_class and len(recipe.iterations) < 2
     return stackable and recipe.epochs > 0 and precision != "fp16"
 
 
@@ -166,10 +166,11 @@ class _Loop:
             for view, each in zip(views, self._standing, strict=True)
         ]
         count, rate = len(rows[0]), 0.0
+        whole = self._recipe.steps(len(views[0]))
         sums: dict[str, Tensor] = {}
         decoded = [read_ahead(view, [each.tolist() for each in own]) for view, own in zip(views, rows, strict=True)]
         for step, images in enumerate(zip(*decoded, strict=True)):
-            rate = learning_rate(self._recipe, epoch, step, count)
+            rate = learning_rate(self._recipe, epoch, step, whole)
             set_rates(self._optimizer, self._recipe, rate, epoch)
             labels = torch.stack([self._labels(seed, rows[seed][step]) for seed in seeds])
             for name, value in self._step(images, labels).items():

@@ -44,15 +44,19 @@ def batches(count: int, recipe: Recipe, seed: int, epoch: int, labels: np.ndarra
     Returns:
         For each step the rows of its images, (batch_size,) int64, from a permutation of 0 .. count - 1 that depends on
         (seed, epoch) only. The images that do not fill a batch are dropped, or form the last one when the recipe says
-        so; fewer images than a batch form one batch. With one class a batch, each batch is of a class drawn among
-        those with enough images left; what does not fill a batch is dropped, but a class of fewer images than a batch
-        makes one of its own.
+        so; fewer images than a batch form one batch. The last epoch of a stage in iterations has the steps that are
+        left. With one class a batch, each batch is of a class drawn among those with enough images left; what does not
+        fill a batch is dropped, but a class of fewer images than a batch makes one of its own.
     """
     random, size = generator("batches", seed, epoch), recipe.batch_size
     order = random.permutation(count)
     if recipe.one_class and labels is not None:
         return _one_class(order, labels[order], size, random)[: recipe.epoch_steps]
-    return [order[step * size : (step + 1) * size] for step in range(recipe.steps(count))]
+    count_of_steps = recipe.steps(count)
+    if recipe.iterations:
+        stage = recipe.stage(epoch, count_of_steps)
+        count_of_steps = min(count_of_steps, stage.total - stage.before)
+    return [order[step * size : (step + 1) * size] for step in range(count_of_steps)]
 
 
 def _one_class(order: np.ndarray, labels: np.ndarray, size: int, random: np.random.Generator) -> list[np.ndarray]:

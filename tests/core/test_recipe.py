@@ -2,11 +2,19 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from promptarena.benchmark.core.recipe import LATER, Recipe, adapted, images_seen, set_rates
+from promptarena.benchmark.core.recipe import LATER, Recipe, adapted, images_seen, in_epochs, learning_rate, set_rates
 
 RECIPE = Recipe(epochs=20, batch_size=256, lr=0.001)
-OTHER = {"drop_last": False, "factors_in_warmup": False, "one_class": True}
+OTHER = {
+    "drop_last": False,
+    "factors_in_warmup": False,
+    "one_class": True,
+    "iterations": (5, 3),
+    "final_lr": 1e-6,
+}
 WHOLE = RECIPE.model_copy(update={"drop_last": False})
 
 
@@ -65,7 +73,7 @@ def test_a_written_recipe_is_read_back(recipe: Recipe) -> None:
 def test_later_settings_are_written_only_when_they_differ_from_their_default(name: str) -> None:
     default = Recipe.model_fields[name].default
     assert name not in RECIPE.model_dump(mode="json")
-    other = RECIPE.model_copy(update={name: OTHER[name]})
+    other = RECIPE.model_copy(update={"schedule": "by step", name: OTHER[name]})
     assert OTHER[name] != default
     assert Recipe.model_validate_json(other.model_dump_json()) == other
     assert name in other.model_dump(mode="json")
@@ -80,3 +88,57 @@ def test_factors_may_act_behind_the_warm_up_only() -> None:
         assert [group["lr"] for group in optimizer.param_groups] == [0.01, 0.01 * factor]
     set_rates(optimizer, recipe.model_copy(update={"factors_in_warmup": True}), 0.01, 1)
     assert optimizer.param_groups[1]["lr"] == 0.01 * 6.5
+
+
+LONG = Recipe(epochs=1, iterations=(100,), batch_size=8, lr=2e-4, final_lr=1e-6, schedule="by step", warmup_epochs=0)
+
+
+def steps_of(recipe: Recipe, images: int) -> list[tuple[int, float]]:
+    """(stage, rate) of every step, as the loop takes them."""
+    steps, taken = recipe.steps(images), []
+    for epoch in range(1, recipe.epochs + 1):
+        stage = recipe.stage(epoch, steps)
+        for step in range(min(steps, stage.total - stage.before)):
+            taken.append((stage.number, learning_rate(recipe, epoch, step, steps)))
+    return taken
+
+
+@given(
+    iterations=st.lists(st.integers(1, 40), min_size=1, max_size=3),
+    images=st.integers(1, 60),
+    drop_last=st.booleans(),
+)
+def test_a_recipe_in_iterations_takes_exactly_those(iterations: list[int], images: int, drop_last: bool) -> None:
+    recipe = in_epochs(LONG.model_copy(update={"iterations": tuple(iterations), "drop_last": drop_last}), images)
+    taken = steps_of(recipe, images)
+    assert [sum(stage == number for stage, _ in taken) for number in range(len(iterations))] == iterations
+    assert sorted(stage for stage, _ in taken) == [stage for stage, _ in taken]
+    ends = [recipe.stage(epoch, recipe.steps(images)).ends for epoch in range(1, recipe.epochs + 1)]
+    assert sum(ends) == len(iterations)
+    assert ends[-1]
+
+
+def test_each_stage_has_the_whole_cosine() -> None:
+    """The rates of torch's CosineAnnealingLR, moved after every step."""
+    taken = steps_of(in_epochs(LONG.model_copy(update={"iterations": (30, 7)}), 100), 100)
+    for number, total in ((0, 30), (1, 7)):
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2e-4)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total, eta_min=1e-6)
+        for rate in (rate for stage, rate in taken if stage == number):
+            assert rate == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-6)
+            optimizer.step()
+            schedule.step()
+
+
+def test_limits_shorten_all_stages_equally() -> None:
+    recipe = LONG.model_copy(update={"iterations": (60, 40)})
+    assert in_epochs(recipe, 80).iterations == (60, 40)
+    assert in_epochs(recipe, 80, max_steps=50).iterations == (30, 20)
+    assert in_epochs(recipe, 80, max_epochs=2).iterations == (12, 8)
+    assert in_epochs(recipe, 80, max_epochs=0).epochs == 0
+    assert in_epochs(RECIPE, 80, max_steps=1) == RECIPE
+
+
+def test_iterations_need_the_schedule_by_step() -> None:
+    with pytest.raises(ValueError, match="needs the schedule 'by step'"):
+        Recipe(epochs=1, iterations=(5,), batch_size=4, lr=0.1)

@@ -6,10 +6,22 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from golden_methods import ADAPTERS as EARLIER
-from golden_methods import Adapter, Official, Outputs, _mmrl_losses, _mmrl_outputs, _template, plain_outputs
+from golden_methods import (
+    Adapter,
+    Official,
+    Outputs,
+    _maple_name,
+    _mmrl_losses,
+    _mmrl_outputs,
+    _template,
+    plain_outputs,
+)
 from torch import Tensor
 
 from promptarena.benchmark.plugins.learner import Images
+from promptarena.methods.atprompt import ATPromptConfig, ATPromptCoOp
+from promptarena.methods.atprompt_maple import ATPromptMaPLe, ATPromptMaPLeConfig
+from promptarena.methods.clip_lora import CLIPLoRA, CLIPLoRAConfig
 from promptarena.methods.dept_plus import DePTKgCoOp, DePTKgCoOpConfig
 from promptarena.methods.mma import MMA, MMAConfig
 from promptarena.methods.mmrlpp import MMRLPP, MMRLPPConfig
@@ -105,6 +117,24 @@ def _reserved(learner: Any, config: Official) -> None:
     learner.ranks = torch.tensor(config["reserve_mask"]).nonzero()[:, 0]
 
 
+def _clip_lora_name(official: str) -> str:
+    tower = "vision" if official.startswith("visual.") else "text"
+    *_, block, _, projection, tensor = official.split(".")
+    return f"{tower}.{block}.{projection[0]}.{tensor[-1].lower()}"
+
+
+def _atprompt_name(official: str) -> str:
+    name = official.removeprefix("prompt_learner.")
+    if name.startswith("ctx_att"):
+        return f"anchors.{int(name.removeprefix('ctx_att')) - 1}"
+    return "context" if name == "ctx" else name
+
+
+def _atprompt_maple_name(official: str) -> str:
+    name = _atprompt_name(official)
+    return name if name.startswith("anchors.") else _maple_name(official)
+
+
 ADAPTERS = EARLIER | {
     "MMA": Adapter(MMA, _mma, _mma_name),
     "MMRL++": Adapter(
@@ -122,6 +152,28 @@ ADAPTERS = EARLIER | {
         _template,
         before=lambda learner, images, prompts: {"teacher/class_prototypes": prompts.prototypes},
         prepare=_reserved,
+    ),
+    "CLIP-LoRA": Adapter(
+        CLIPLoRA,
+        lambda config: CLIPLoRAConfig(
+            rank=config["r"],
+            alpha=config["alpha"],
+            dropout=config["dropout_rate"],
+            projections=tuple(config["params"]),
+        ),
+        _clip_lora_name,
+    ),
+    "ATPrompt+CoOp": Adapter(
+        ATPromptCoOp,
+        lambda config: ATPromptConfig(n_ctx=config["N_CTX"], attributes=tuple(config["ATTRIBUTES"])),
+        _atprompt_name,
+    ),
+    "ATPrompt+MaPLe": Adapter(
+        ATPromptMaPLe,
+        lambda config: ATPromptMaPLeConfig(
+            n_ctx=config["N_CTX"], attributes=tuple(config["ATTRIBUTES"]), prompt_depth=config["PROMPT_DEPTH"]
+        ),
+        _atprompt_maple_name,
     ),
     "DePT+KgCoOp": Adapter(
         DePTKgCoOp,

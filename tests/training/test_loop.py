@@ -347,3 +347,27 @@ def test_a_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
     run(tiny.linear(), tmp_path)
     with pytest.raises(UserError, match="belongs to another training; delete it"):
         run(tiny.linear(), tmp_path, key="other")
+
+
+@given(counts=st.lists(st.integers(1, 11), min_size=1, max_size=6), size=st.integers(1, 5), seed=st.integers(0, 99))
+def test_batches_of_one_class(counts: list[int], size: int, seed: int) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    recipe = RECIPE.model_copy(update={"batch_size": size, "one_class": True})
+    steps = batches(len(labels), recipe, seed, 1, labels)
+    shown = np.concatenate(steps)
+    assert len(set(shown.tolist())) == len(shown)
+    for rows in steps:
+        (label,) = set(labels[rows].tolist())
+        assert len(rows) == min(size, counts[label])
+    used = np.bincount(labels[shown], minlength=len(counts)).tolist()
+    assert used == [count // size * size or count for count in counts]
+    assert [rows.tolist() for rows in batches(len(labels), recipe, seed, 1, labels)] == [s.tolist() for s in steps]
+
+
+def test_one_class_batches_are_drawn_among_all_classes() -> None:
+    labels = np.repeat(np.arange(20), 4)
+    recipe = RECIPE.model_copy(update={"batch_size": 4, "one_class": True})
+    orders = [[int(labels[rows[0]]) for rows in batches(80, recipe, 1, epoch, labels)] for epoch in (1, 2)]
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(20))
+    assert orders[0] != sorted(orders[0])
