@@ -129,10 +129,11 @@ class CLIPLoRA(Learner):
         return self.training and self.config.dropout > 0
 
     def _updates(self, layers: nn.ModuleList) -> dict[int, Updates]:
-        return {
-            block: {name: partial(self._update, low_rank) for name, low_rank in each.items()}
-            for block, each in enumerate(layers)
-        }
+        updates: dict[int, Updates] = {}
+        for block, each in enumerate(layers):
+            named = zip(self.config.projections, each.children(), strict=True)
+            updates[block] = {name: partial(self._update, low_rank) for name, low_rank in named}
+        return updates
 
     def _update(self, low_rank: nn.Module, rows: Tensor) -> Tensor:
         """s B A dropout(rows)."""

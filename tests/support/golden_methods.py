@@ -85,7 +85,8 @@ def _clip_adapter_before(learner: Any, images: Images, prompts: Any) -> Outputs:
 class Adapter:
     """A method's golden dialect. `losses` maps our loss terms to the official names; `base_logits` are those that the
     learner itself predicts base classes with; `before` gives further tensors before training, by their stored names;
-    `prepare` puts draws of the official run in place of the learner's own."""
+    `prepare` puts draws of the official run in place of the learner's own; `later` are parameters that a later stage
+    trains."""
 
     learner: type[Learner]
     config: Callable[[Official], Any]
@@ -96,6 +97,7 @@ class Adapter:
     base_logits: str = "logits"
     before: Callable[[Any, Images, Any], Outputs] = lambda learner, images, prompts: {}
     prepare: Callable[[Any, Official], None] = lambda learner, config: None
+    later: frozenset[str] = frozenset()
 
 
 def _words(config: Official) -> str:

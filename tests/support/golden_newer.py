@@ -26,6 +26,7 @@ from promptarena.methods.dept_plus import DePTKgCoOp, DePTKgCoOpConfig
 from promptarena.methods.mma import MMA, MMAConfig
 from promptarena.methods.mmrlpp import MMRLPP, MMRLPPConfig
 from promptarena.methods.skip_tuning import SkipTuning, SkipTuningConfig
+from promptarena.methods.two_stage import TwoStage, TwoStageConfig
 
 
 def _mma(config: Official) -> MMAConfig:
@@ -174,6 +175,12 @@ ADAPTERS = EARLIER | {
             n_ctx=config["N_CTX"], attributes=tuple(config["ATTRIBUTES"]), prompt_depth=config["PROMPT_DEPTH"]
         ),
         _atprompt_maple_name,
+    ),
+    "2SFS": Adapter(
+        TwoStage,
+        lambda config: TwoStageConfig(template=config["template"]),
+        lambda official: "weights." + official.replace(".", "/"),
+        later=frozenset({"head"}),
     ),
     "DePT+KgCoOp": Adapter(
         DePTKgCoOp,

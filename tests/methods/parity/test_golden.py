@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from golden import Case, cases, folders, initial_values
-from golden_checks import FINAL, GRADIENT, LATER_LOSS, ROUNDING, STEP0, check_updates, close, pieces
+from golden_checks import FINAL, GRADIENT, LATER_LOSS, ROUNDING, STEP0, UPDATE, check_updates, close, pieces
 from golden_methods import Adapter
 from golden_newer import ADAPTERS
 from torch import Tensor
@@ -36,7 +36,7 @@ def build(case: Case) -> tuple[Learner, dict[str, Tensor], Adapter]:
     )
     adapter.prepare(learner, case.config)
     named = dict(learner.named_parameters())
-    assert {adapter.rename(official) for official in specs} == set(named)
+    assert {adapter.rename(official) for official in specs} == set(named) - adapter.later
     drawn = initial_values(case.manifest["init_seed"], specs)
     with torch.no_grad():
         for official, spec in specs.items():
@@ -186,6 +186,38 @@ def test_three_steps_transfer_and_aggregation(case: Case) -> None:
         learner.end_epoch(step, recipe)
     check_updates(expected, "gpa/param", trainable, before)
     check_scores(case, "gpa", learner, adapter, expected)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.method == "2SFS"], ids=str)
+def test_the_second_stage_of_2sfs(case: Case) -> None:
+    learner, _, _ = build(case)
+    expected, sgd = case.expected(), case.manifest["optimizer"]
+    prompts = learner.training_prompts(classes(case, "class_names"))
+    for stage, rate in ((0, sgd["lr"]), (1, case.config["STAGE2_LR"])):
+        trained = learner.begin_stage(stage)
+        start = trained["head"].detach().clone() if stage else torch.zeros(())
+        if stage:
+            close(case, "stage2/init", start, expected["stage2/init/classifier"], FINAL)
+        optimizer = torch.optim.SGD(trained.values(), rate, sgd["momentum"], weight_decay=sgd["weight_decay"])
+        for step in range(1, sgd["steps"] + 1):
+            images = PixelBatch(case.pixels(f"train{step}"), learner.backbone)
+            _, losses = learner.training_step(images, case.labels(f"train{step}"), prompts)
+            optimizer.zero_grad()
+            learner.backward(losses)
+            optimizer.step()
+            if stage:
+                loss = float(losses["cross_entropy"].detach())
+                assert loss == pytest.approx(float(expected[f"stage2/loss/step{step}"]), rel=LATER_LOSS)
+                change = expected[f"stage2/step{step}/param/classifier"] - expected["stage2/init/classifier"]
+                close(case, f"classifier after step {step}", trained["head"] - start, change, UPDATE)
+        learner.end_stage(stage)
+    base, novel = (classes(case, key) for key in ("class_names", "novel_class_names"))
+    mixed = Classes((base.names[1], novel.names[0], base.names[0], novel.names[2]), base.template)
+    images = PixelBatch(case.pixels("eval"), learner.backbone)
+    with torch.no_grad():
+        for which, names in (("base", base), ("novel", novel), ("mixed", mixed)):
+            logits = learner.logits(images, learner.classifier(learner.prompts(names)))
+            close(case, which, logits, expected[f"stage2/{which}/logits"], FINAL)
 
 
 @torch.no_grad()
