@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from promptarena.benchmark.core.protocol_table import Protocol
 
-LATER = ("drop_last", "factors_in_warmup", "one_class", "iterations", "final_lr")
+LATER = ("drop_last", "factors_in_warmup", "one_class", "iterations", "final_lr", "augmentation")
 """Settings that were added when runs had already been recorded."""
 
 
@@ -49,7 +49,10 @@ class Recipe(BaseModel):
     clip_gradient: float | None = Field(
         None, gt=0, description="largest L2 norm of all gradients together; None: no limit"
     )
-    augment: bool = Field(True, description="random resized crop and horizontal flip; off: the test transform")
+    augment: bool = Field(True, description="random augmentation; off: the test transform")
+    augmentation: Literal["crop", "randaugment"] = Field(
+        "crop", description="what augments: crop and flip, or RandAugment of the whole image, resized to a square"
+    )
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="share of the area that a random crop keeps")
 
     @model_validator(mode="after")

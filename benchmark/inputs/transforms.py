@@ -1,10 +1,13 @@
 """Image preprocessing as in CoOp and its successors: bicubic resizing by Pillow, a centre crop for tests, a random
-resized crop and flip for training."""
+resized crop and flip, or RandAugment, for training."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
+
+from promptarena.benchmark.core.keys import generator
 
 TRANSFORM_VERSION = 1
 """Increased by hand whenever a transform gives other pixels: it is part of the keys of runs and of cached features."""
@@ -54,6 +57,37 @@ def training_view(
     return crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if random.random() < 0.5 else crop
 
 
+def rand_augmented(image: Image.Image, size: int, random: np.random.Generator) -> Image.Image:
+    """RandAugment (Cubuk et al., 2020) with two operations of magnitude 10, of the whole image and without a flip.
+
+    The image is resized to a square, as Dassl.pytorch does when nothing crops it. The operations are torchvision's;
+    its own `forward` would draw from the global generator.
+
+    Args:
+        image: An RGB image.
+        size: The side of the result in pixels.
+        random: The only source of randomness.
+
+    Returns:
+        An RGB image of `size` x `size` pixels.
+    """
+    from torchvision.transforms import InterpolationMode, RandAugment
+    from torchvision.transforms import functional as tvf
+    from torchvision.transforms.autoaugment import _apply_op
+
+    augment = RandAugment(num_ops=2, magnitude=10, interpolation=InterpolationMode.BICUBIC)
+    view: Image.Image = tvf.resize(image, [size, size], InterpolationMode.BICUBIC)
+    space = augment._augmentation_space(augment.num_magnitude_bins, (size, size))
+    for _ in range(augment.num_ops):
+        name = list(space)[random.integers(len(space))]
+        magnitudes, signed = space[name]
+        magnitude = float(magnitudes[augment.magnitude]) if magnitudes.ndim else 0.0
+        if signed and random.random() < 0.5:
+            magnitude = -magnitude
+        view = _apply_op(view, name, magnitude, augment.interpolation, fill=None)
+    return view
+
+
 def _crop_box(
     width: int, height: int, scale: tuple[float, float], random: np.random.Generator
 ) -> tuple[int, int, int, int]:
@@ -67,3 +101,37 @@ def _crop_box(
     aspect = min(max(width / height, _RATIO[0]), _RATIO[1])
     w, h = min(width, round(height * aspect)), min(height, round(width / aspect))
     return (height - h) // 2, (width - w) // 2, h, w
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """A random augmentation: that of `seed` in `epoch`; a crop keeps a share within `crop_scale` of an image's area.
+    `kind` is the recipe's, and `number` 2 another, independent draw of the same epoch."""
+
+    seed: int
+    epoch: int
+    crop_scale: tuple[float, float]
+    kind: str = "crop"
+    number: int = 1
+
+    @property
+    def drawn(self) -> list[float | str]:
+        """What identifies it; what is usual is left out, so that kept features stay valid."""
+        rest = [] if (self.kind, self.number) == ("crop", 1) else [self.kind, self.number]
+        return [self.seed, self.epoch, *self.crop_scale, *rest]
+
+    def view(self, image: Image.Image, key: str, size: int) -> Image.Image:
+        """The augmented image.
+
+        Args:
+            image: An RGB image.
+            key: The image's identity, which decides its draw together with seed, epoch and number.
+            size: The side of the result in pixels.
+
+        Returns:
+            An RGB image of `size` x `size` pixels.
+        """
+        random = generator("augment", self.seed, key, self.epoch, *([] if self.number == 1 else [self.number]))
+        if self.kind == "randaugment":
+            return rand_augmented(image, size, random)
+        return training_view(image, size, self.crop_scale, random)

@@ -12,7 +12,7 @@ image tower.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Protocol
 
@@ -22,9 +22,9 @@ from PIL import Image
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
-from promptarena.benchmark.core.keys import digest, generator
+from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.inputs.array_cache import ArrayCache
-from promptarena.benchmark.inputs.transforms import TRANSFORM_VERSION, test_view, training_view
+from promptarena.benchmark.inputs.transforms import TRANSFORM_VERSION, Augmentation, test_view
 
 LARGEST_CACHED_MIB = 1024
 """Frozen tokens of a view are cached up to this size. A constant, not a setting: tokens that are not cached are
@@ -52,15 +52,6 @@ class ImageList(Protocol):
 
     def image(self, index: int) -> Image.Image:
         """Image `index` as RGB. Raises UserError when it cannot be decoded."""
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """A random augmentation: that of `seed` in `epoch`; a crop keeps a share within `crop_scale` of an image's area."""
-
-    seed: int
-    epoch: int
-    crop_scale: tuple[float, float]
 
 
 class Kept:
@@ -91,8 +82,9 @@ class PixelBatch:
     the pixels, so the bits are the same.
     """
 
-    def __init__(self, pixels: Tensor, backbone: Backbone) -> None:
+    def __init__(self, pixels: Tensor, backbone: Backbone, second: "PixelBatch | None" = None) -> None:
         self._pixels = pixels
+        self.second = second or self
         self._backbone = backbone
         self._kept = Kept()
         self._reached: dict[int, Tensor] = {}
@@ -158,12 +150,19 @@ class View:
     @cached_property
     def _key(self) -> str:
         images, backbone, random = self.images, self.backbone, self._augmentation
-        drawn = None if random is None else [random.seed, random.epoch, *random.crop_scale]
+        drawn = None if random is None else random.drawn
         pixels = [backbone.image_size, *backbone.mean, *backbone.std]
         return digest(images.digest, images.stamp, pixels, TRANSFORM_VERSION, drawn)
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @cached_property
+    def second(self) -> "View":
+        """The same images under another draw of the augmentation; itself under the test transform."""
+        if self._augmentation is None:
+            return self
+        return View(self.images, self.backbone, self._cache, replace(self._augmentation, number=2))
 
     def decoded(self, rows: Sequence[int]) -> np.ndarray:
         """The transformed images before normalisation.
@@ -193,8 +192,7 @@ class View:
         image, size, augmentation = self.images.image(row), self.backbone.image_size, self._augmentation
         if augmentation is None:
             return test_view(image, size)
-        random = generator("augment", augmentation.seed, self.images.key(row), augmentation.epoch)
-        return training_view(image, size, augmentation.crop_scale, random)
+        return augmentation.view(image, self.images.key(row), size)
 
     def pixels(self, rows: Sequence[int]) -> Tensor:
         """The transformed images, normalised with the backbone's mean and standard deviation.
@@ -315,6 +313,11 @@ class ViewBatch:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def second(self) -> "ViewBatch":
+        """The same rows under another draw of the augmentation; itself under the test transform."""
+        return self if self._view.second is self._view else self._view.second.batch(self._rows)
 
     @property
     def seconds(self) -> float:

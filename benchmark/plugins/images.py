@@ -23,6 +23,10 @@ class Images(Protocol):
     def features(self) -> Tensor:
         """(B, D) float32, the output of the frozen image encoder, not normalised."""
 
+    @property
+    def second(self) -> "Images":
+        """The same images under another draw of the augmentation; themselves where nothing is drawn."""
+
     def tokens_at(self, block: int) -> Tensor:
         """The tokens of the frozen image tower before a block.
 

@@ -10,7 +10,8 @@ from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.data.data_manager import Examples
 from promptarena.benchmark.inputs.array_cache import ArrayCache
-from promptarena.benchmark.inputs.views import Augmentation, View
+from promptarena.benchmark.inputs.transforms import Augmentation
+from promptarena.benchmark.inputs.views import View
 from promptarena.benchmark.plugins.learner import Images, Learner
 
 
@@ -91,8 +92,9 @@ class TrainingImages:
         Returns:
             A view of all N images, augmented if the recipe says so.
         """
-        random = Augmentation(self._task.seed, epoch, self._recipe.crop_scale) if self._recipe.augment else None
-        return View(self._task.train.images, self._backbone, self._cache, random)
+        recipe = self._recipe
+        drawn = Augmentation(self._task.seed, epoch, recipe.crop_scale, recipe.augmentation)
+        return View(self._task.train.images, self._backbone, self._cache, drawn if recipe.augment else None)
 
     @property
     def train(self) -> Images:

@@ -17,6 +17,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from promptarena.benchmark.plugins.learner import Images, Learner
 
+NO_SECOND = "a learner that uses a second view must not be `stackable`"
+
 
 class Stacked:
     """S learners of one method, configuration and classes, whose class is `stackable`.
@@ -144,6 +146,10 @@ class _Given:
     def features(self) -> Tensor:
         return self._known["features"]
 
+    @property
+    def second(self) -> Images:
+        raise NotImplementedError(NO_SECOND)
+
     def tokens_at(self, block: int) -> Tensor:
         return self._known[f"tokens {block}"]
 
@@ -165,6 +171,10 @@ class _Noted:
     @property
     def features(self) -> Tensor:
         return self._note("features")
+
+    @property
+    def second(self) -> Images:
+        raise NotImplementedError(NO_SECOND)
 
     def tokens_at(self, block: int) -> Tensor:
         return self._note(f"tokens {block}")

@@ -14,6 +14,7 @@ OTHER = {
     "one_class": True,
     "iterations": (5, 3),
     "final_lr": 1e-6,
+    "augmentation": "randaugment",
 }
 WHOLE = RECIPE.model_copy(update={"drop_last": False})
 

@@ -11,7 +11,8 @@ import torch
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs.prefetch import AHEAD, read_ahead
-from promptarena.benchmark.inputs.views import Augmentation, View
+from promptarena.benchmark.inputs.transforms import Augmentation
+from promptarena.benchmark.inputs.views import View
 
 STEPS = [[0, 1], [2, 3], [4, 5], [6], [7, 0]]
 

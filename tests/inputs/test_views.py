@@ -12,7 +12,8 @@ import torch
 
 from promptarena.benchmark.backbone.clip import Backbone, Precision
 from promptarena.benchmark.inputs import array_cache as cache
-from promptarena.benchmark.inputs.views import Augmentation, PixelBatch, View
+from promptarena.benchmark.inputs.transforms import Augmentation
+from promptarena.benchmark.inputs.views import PixelBatch, View
 from promptarena.benchmark.training.loop import train
 from promptarena.methods.coop import CoOp, CoOpConfig
 
@@ -187,3 +188,33 @@ def test_features_of_a_view_are_the_same_bits_with_and_without_its_tokens(block:
     one, two = (View(drawings, backbone, tiny.cache(tmp_path / name)) for name in ("one", "two"))
     one.tokens_at(block, [0])
     assert torch.equal(one.features(range(5)), two.features(range(5)))
+
+
+@pytest.mark.parametrize("kind", ["crop", "randaugment"])
+def test_a_second_view_is_another_draw_of_the_same_images(kind: str) -> None:
+    augmentation = Augmentation(1, 1, (0.08, 1.0), kind)
+    first = view(KEYS, augmentation).batch([3, 1])
+    second = first.second
+    assert not torch.equal(first.pixels, second.pixels)
+    assert torch.equal(second.pixels, view(KEYS[::-1], augmentation).batch([1, 3]).second.pixels)
+    assert not torch.equal(first.features, second.features)
+    plain = view(KEYS, None).batch([3, 1])
+    assert torch.equal(plain.second.pixels, plain.pixels)
+
+
+def test_rand_augment_differs_from_the_crop_and_by_image_and_epoch() -> None:
+    shown = [view(KEYS, Augmentation(1, epoch, (0.08, 1.0), "randaugment")).decoded(range(5)) for epoch in range(12)]
+    assert not np.array_equal(shown[1], view(KEYS).decoded(range(5)))
+    assert len({images.tobytes() for images in shown}) == 12
+    assert len({image.tobytes() for images in shown for image in images}) > 40
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    again = view(KEYS, Augmentation(1, 1, (0.08, 1.0), "randaugment")).decoded(range(5))
+    np.testing.assert_array_equal(again, shown[1])
+    assert torch.equal(torch.get_rng_state(), before)  # nothing is drawn from the global generator
+
+
+def test_usual_augmentations_keep_their_identity() -> None:
+    """Features that are in a user's cache stay valid."""
+    assert FIRST.drawn == [1, 1, 0.08, 1.0]
+    assert Augmentation(1, 1, (0.08, 1.0), "crop", 2).drawn != FIRST.drawn

@@ -22,6 +22,7 @@ from promptarena.benchmark.plugins.learner import Images
 from promptarena.methods.atprompt import ATPromptConfig, ATPromptCoOp
 from promptarena.methods.atprompt_maple import ATPromptMaPLe, ATPromptMaPLeConfig
 from promptarena.methods.clip_lora import CLIPLoRA, CLIPLoRAConfig
+from promptarena.methods.coprompt import CoPrompt, CoPromptConfig
 from promptarena.methods.dept_plus import DePTKgCoOp, DePTKgCoOpConfig
 from promptarena.methods.mma import MMA, MMAConfig
 from promptarena.methods.mmrlpp import MMRLPP, MMRLPPConfig
@@ -136,6 +137,18 @@ def _atprompt_maple_name(official: str) -> str:
     return name if name.startswith("anchors.") else _maple_name(official)
 
 
+def _coprompt_name(official: str) -> str:
+    if official.startswith("prompt_learner."):
+        return _maple_name(official)
+    adapter, _, layer, tensor = official.split(".")
+    return f"{adapter.removeprefix('adapter_')}_adapter.{layer}.{tensor}"
+
+
+def _coprompt_losses(config: Official, losses: Mapping[str, Tensor]) -> Outputs:
+    weighted = {name: losses[name] / config["W"] for name in ("cos_text", "cos_image")}
+    return {"ce": losses["cross_entropy"], **weighted}
+
+
 ADAPTERS = EARLIER | {
     "MMA": Adapter(MMA, _mma, _mma_name),
     "MMRL++": Adapter(
@@ -181,6 +194,19 @@ ADAPTERS = EARLIER | {
         lambda config: TwoStageConfig(template=config["template"]),
         lambda official: "weights." + official.replace(".", "/"),
         later=frozenset({"head"}),
+    ),
+    "CoPrompt": Adapter(
+        CoPrompt,
+        lambda config: CoPromptConfig(
+            n_ctx=config["N_CTX"],
+            ctx_init=config["CTX_INIT"],
+            prompt_depth=config["PROMPT_DEPTH"],
+            weight=config["W"],
+            templates=tuple(config["descriptions"]),
+        ),
+        _coprompt_name,
+        losses=_coprompt_losses,
+        before=lambda learner, images, prompts: {"teacher/text_features_normalized": prompts.e},
     ),
     "DePT+KgCoOp": Adapter(
         DePTKgCoOp,

@@ -25,7 +25,8 @@ from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe
 from promptarena.benchmark.core.runs import Subset, Target
 from promptarena.benchmark.inputs.array_cache import ArrayCache
-from promptarena.benchmark.inputs.views import Augmentation, PixelBatch, View
+from promptarena.benchmark.inputs.transforms import Augmentation
+from promptarena.benchmark.inputs.views import PixelBatch, View
 from promptarena.benchmark.training.evaluation import evaluate
 from promptarena.benchmark.training.loop import train
 from promptarena.benchmark.training.shots import Task, batches

@@ -106,6 +106,15 @@ def _check_encoders(case: Case, images: PixelBatch, expected: dict[str, Tensor])
             close(case, key, tokens[rows, prompts.eot], expected[key], STEP0)
 
 
+def shown(case: Case, batch: str, learner: Learner) -> PixelBatch:
+    """A batch as a training step gets it: with the second view and the official draw, where the case has them."""
+    if "description_index" in case.config:
+        learner.draw = lambda count: case.config["description_index"][batch]  # type: ignore[assignment]
+    second = f"{batch}_view2"
+    views = [PixelBatch(case.pixels(name), learner.backbone) for name in (second,) if name in case.manifest["batches"]]
+    return PixelBatch(case.pixels(batch), learner.backbone, *views)
+
+
 @trained
 def test_step_0(case: Case) -> None:
     learner, trainable, adapter = build(case)
@@ -123,6 +132,7 @@ def test_step_0(case: Case) -> None:
     training_prompts = learner.training_prompts(classes(case, "class_names"))
     for key, value in adapter.before(learner, images, training_prompts).items():
         close(case, key, value, expected[key], STEP0)
+    images = shown(case, "eval", learner)
     _, losses = learner.training_step(images, case.labels("eval"), training_prompts)
     check_losses(case, 0, losses, expected, adapter, STEP0)
     learner.backward(losses)
@@ -174,7 +184,7 @@ def test_three_steps_transfer_and_aggregation(case: Case) -> None:
     recipe = Recipe(epochs=sgd["steps"], batch_size=1, lr=sgd["lr"])
     prompts = learner.training_prompts(classes(case, "class_names"))
     for step in range(1, sgd["steps"] + 1):
-        images = PixelBatch(case.pixels(f"train{step}"), learner.backbone)
+        images = shown(case, f"train{step}", learner)
         _, losses = learner.training_step(images, case.labels(f"train{step}"), prompts)
         check_losses(case, step, losses, expected, adapter, LATER_LOSS)
         optimizer.zero_grad()
