@@ -28,9 +28,7 @@ class CoPromptConfig(MaPLeConfig):
     image_mix: float = Field(0.1, ge=0, le=1, description="share of the image adapter's output")
     text_mix: float = Field(0.2, ge=0, le=1, description="share of the text adapter's output")
     sentences: str = Field("", description="JSON file, class name -> its sentences, as many for each; empty: templates")
-    templates: tuple[Template, ...] = Field(
-        IMAGENET_80, min_length=1, description="stand for the sentences of a language model when there is no file"
-    )
+    templates: tuple[Template, ...] = Field(IMAGENET_80, min_length=1, description="the sentences without a file")
 
 
 @dataclass(frozen=True)
@@ -130,13 +128,15 @@ class CoPrompt(MaPLe):
 
     def text_features(self, prompts: Any) -> Tensor:
         """(C, D): g'."""
-        g = super().text_features(prompts)
-        return self.config.text_mix * self.text_adapter(g) + (1 - self.config.text_mix) * g
+        return self._adapted(super().text_features(prompts), self.text_adapter, self.config.text_mix)
 
     def image_features(self, images: Images) -> Tensor:
         """(B, D): f'."""
-        f, share = super().image_features(images), self.config.image_mix
-        return share * self.image_adapter(f) + (1 - share) * f
+        return self._adapted(super().image_features(images), self.image_adapter, self.config.image_mix)
+
+    def _adapted(self, features: Tensor, adapter: nn.Module, share: float) -> Tensor:
+        added: Tensor = adapter(features)
+        return share * added + (1 - share) * features
 
     def training_step(self, images: Images, labels: Tensor, prompts: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits (B, C) and the three terms of L."""

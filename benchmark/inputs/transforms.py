@@ -117,7 +117,7 @@ class Augmentation:
     @property
     def drawn(self) -> list[float | str]:
         """What identifies it; what is usual is left out, so that kept features stay valid."""
-        rest = [] if (self.kind, self.number) == ("crop", 1) else [self.kind, self.number]
+        rest: list[float | str] = [] if (self.kind, self.number) == ("crop", 1) else [self.kind, self.number]
         return [self.seed, self.epoch, *self.crop_scale, *rest]
 
     def view(self, image: Image.Image, key: str, size: int) -> Image.Image:
