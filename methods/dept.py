@@ -115,8 +115,7 @@ class DePT(Learner):
 
     def head_logits(self, f: Tensor) -> Tensor:
         """h(u) (B, C_trained) of image features (B, D), not normalised."""
-        logits: Tensor = self.head(self.image_scale * f + self.image_bias)
-        return logits
+        return self.head(self.image_scale * f + self.image_bias)  # type: ignore[no-any-return]
 
     def training_step(self, images: Images, labels: Tensor, prompts: Any) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Mixed logits (B, C); the host's terms with a cross-entropy of weight 1 - w, and the head's of weight w."""
@@ -126,8 +125,8 @@ class DePT(Learner):
         head = self.head_logits(seen["image_features"])
         texts = self.head(self.text_scale * seen["text_features"][labels] + self.text_bias)
         both = F.cross_entropy(torch.cat([texts, head]).float(), labels.repeat(2))
-        cross_entropy = (1 - w) * losses["cross_entropy"]
-        return self.mix(logits, head), {**losses, "cross_entropy": cross_entropy, "head": w * both}
+        mixed = {"cross_entropy": (1 - w) * losses["cross_entropy"], "head": w * both}
+        return self.mix(logits, head), {**losses, **mixed}
 
     @contextmanager
     def _features(self) -> Iterator[dict[str, Tensor]]:

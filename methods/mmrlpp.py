@@ -18,7 +18,6 @@ from promptarena.methods.mmrl import MMRL, ClassTokens, MMRLConfig
 
 TITLE = "MMRL++: Parameter-Efficient and Interaction-Aware Representation Learning for Vision-Language Models"
 SCALE = 100.0
-
 DATASETS = (
     "imagenet fgvc_aircraft ucf101 dtd oxford_pets stanford_cars caltech101 sun397 oxford_flowers eurosat food101"
 )
