@@ -77,6 +77,9 @@ def test_the_stages_of_a_training(tmp_path: Path) -> None:
         torch.nn.functional.normalize(one.text_features(one.prompts(CLASSES)), dim=-1),
     )
     assert torch.allclose(logits(one), tuned, atol=1e-4)  # where the second stage starts
+    features = torch.nn.functional.normalize(one.text_features(one.prompts(CLASSES)), dim=-1)
+    assert torch.allclose(one.head, features, atol=1e-5)
+    assert not torch.allclose(logits(both), tuned, atol=1e-2)  # trained classes have the classifier's rows
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3])
