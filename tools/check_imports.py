@@ -16,7 +16,7 @@ from pathlib import Path
 from importlinter.cli import lint_imports
 
 ROOT = Path(__file__).resolve().parents[1]
-TYPED = ("promptarena.methods", "promptarena.benchmark", "tools.miniature")
+TYPED = ("promptarena", "tools.miniature")
 
 
 def main() -> int:
@@ -25,6 +25,9 @@ def main() -> int:
         (Path(folder) / "promptarena").mkdir()
         for part in ("methods", "benchmark"):
             (Path(folder) / "promptarena" / part).symlink_to(ROOT / part)
+        for module in (ROOT / "benchmark" / "api").iterdir():  # the package promptarena itself
+            if module.suffix in (".py", ".typed"):
+                (Path(folder) / "promptarena" / module.name).symlink_to(module)
         (Path(folder) / "tools").symlink_to(ROOT / "tools")
         os.chdir(folder)
         failed = lint_imports(config_filenames=(str(ROOT / ".importlinter"),), no_cache=True, no_logo=True)

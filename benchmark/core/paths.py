@@ -13,6 +13,9 @@ _PACKAGE = Path(benchmark.__file__).resolve().parent.parent
 DATASETS = _PACKAGE / "datasets"
 """Dataset cards, suites, class names, head role tables and the miniature."""
 
+METHODS = _PACKAGE / "methods"
+"""The files of the built-in methods."""
+
 MINIATURE = DATASETS / "mini"
 """The embedded miniature: its model and its image sources."""
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError, message_of, one_line
 from promptarena.benchmark.core.keys import digest
+from promptarena.benchmark.core.paths import METHODS
 from promptarena.benchmark.core.protocol_table import DEFAULT_PROTOCOL, PROTOCOLS, Protocol
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 
@@ -168,14 +169,14 @@ def _trainable(learner: "type[Learner]", backbone: "Backbone") -> tuple[int | No
 
 def cards_file() -> Path:
     """The file of the built-in methods' cards."""
-    return _methods_folder() / "cards.json"
+    return METHODS / "cards.json"
 
 
 def source_digest() -> str:
     """SHA-256 of the sources that decide the built-in methods' cards."""
     rooms = Path(__file__).parents[1]
     harness = [rooms / "plugins" / "learner.py", rooms / "core" / "recipe.py", rooms / "core" / "protocol_table.py"]
-    sources = sorted(_methods_folder().glob("*.py")) + harness + [Path(__file__)]
+    sources = sorted(METHODS.glob("*.py")) + harness + [Path(__file__)]
     return digest(*(path.read_text(encoding="utf-8") for path in sources))
 
 
@@ -237,9 +238,3 @@ def _foreign() -> Iterator[importlib.metadata.EntryPoint]:
     for point in importlib.metadata.entry_points(group=GROUP):
         if point.dist is None or point.dist.name != OURS:
             yield point
-
-
-def _methods_folder() -> Path:
-    import promptarena.methods
-
-    return Path(promptarena.methods.__path__[0])

@@ -46,7 +46,7 @@ def write_report(
     page = page_of(
         layout_of(suite),
         stored,
-        _documents(record, stored),
+        documents_of(record, stored),
         title=suite.title,
         called=suite_name,
         notes=_unfinished(record, suite),
@@ -102,7 +102,7 @@ def page_of(
     return report_page(layout, sections, told, title=title, called=called, notes=[*notes, *refused])
 
 
-def _documents(record: Record, stored: Sequence[StoredResult]) -> list[dict[str, Any]]:
+def documents_of(record: Record, stored: Sequence[StoredResult]) -> list[dict[str, Any]]:
     """The runs' plans and environments, as the record keeps them."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

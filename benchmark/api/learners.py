@@ -1,0 +1,211 @@
+"""The backbone alone, and learners that were trained: load one and classify any images with it."""
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from PIL import Image
+
+from promptarena.benchmark.backbone import loading
+from promptarena.benchmark.backbone.clip import Backbone, Precision
+from promptarena.benchmark.core.classes import Classes
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.data.images import EXTENSIONS, decode
+from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_folder
+from promptarena.benchmark.inputs.views import View
+from promptarena.benchmark.plugins.learner import Learner
+from promptarena.benchmark.plugins.registry import load_registry
+from promptarena.benchmark.training.trained_learner import LEARNED, Learned
+from promptarena.lookups import load_suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BATCH = 100
+"""Images that are classified at once: as many as in an evaluation, so that the figures are the same to the last bit."""
+
+Picked = str | Path | Image.Image
+
+
+def load_backbone(
+    suite: str | Path = "mini",
+    *,
+    architecture: str | Path | None = None,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    precision: Precision = "fp32",
+) -> Backbone:
+    """Load the frozen CLIP, without any method.
+
+    Args:
+        suite: The suite whose backbone is loaded, unless `architecture` is given.
+        architecture: open_clip's name, or the path of a model configuration.
+        weights: A pretrained tag of that architecture, or the path of a file; needed with `architecture`.
+        device: "auto", "cpu", "cuda", "cuda:1", ...
+        precision: "fp32", "bf16" or "fp16".
+
+    Returns:
+        The backbone: `encode_texts`, `encode_images`, its towers, tokeniser and preprocessing.
+
+    Raises:
+        UserError: Something of it is unknown, missing or damaged.
+
+    >>> load_backbone("mini", device="cpu").encode_texts(["a photo of a dog."]).shape
+    torch.Size([1, 128])
+    """
+    if architecture is not None:
+        if weights is None:
+            raise UserError(f"load_backbone: give the weights of architecture {architecture}, a tag or a file")
+        return loading.load_backbone(architecture, weights, device=device, precision=precision)
+    source = load_suite(suite).backbone
+    return loading.load_backbone(source.given_architecture, source.given_weights, device=device, precision=precision)
+
+
+class TrainedLearner:
+    """A learner that was trained, with its backbone.
+
+    Attributes:
+        learner: The learner, in evaluation mode.
+        classes: The classes it was trained on.
+        method: Its method's name.
+        notes: What differs from the training and may change results, a line each.
+    """
+
+    def __init__(self, learner: Learner, classes: Classes, method: str, notes: Sequence[str]) -> None:
+        self.learner = learner
+        self.classes = classes
+        self.method = method
+        self.notes = tuple(notes)
+
+    def __repr__(self) -> str:
+        return f"<{self.method} trained on {len(self.classes)} classes of {self.classes.dataset or 'a dataset'}>"
+
+    def predict(
+        self,
+        images: Picked | Iterable[Picked],
+        classes: Sequence[str] | None = None,
+        *,
+        template: str | None = None,
+        top: int = 1,
+    ) -> "pd.DataFrame":
+        """Classify images.
+
+        Args:
+            images: A file, a folder (all images in it and below), an image of Pillow, or several of these.
+            classes: The names of C classes; None: those it was trained on.
+            template: The prompt template with `{}` for the class name; None: that of the training.
+            top: How many classes to give for each image, the most probable first.
+
+        Returns:
+            One row per image and rank: image (the file's path, or its number), rank (from 1), class, probability
+            (softmax of the logits over the C classes).
+
+        Raises:
+            UserError: An image cannot be read, the classes are empty, or the method cannot score other classes.
+        """
+        import pandas as pd
+
+        given = [*_listed(images)]
+        named = self.classes
+        if classes is not None or template is not None:
+            named = Classes(tuple(classes or named.names), template or named.template, named.dataset)
+        if not len(named):
+            raise UserError("predict: give at least one class")
+        view = View(_Given([image for _, image in given]), self.learner.backbone, ArrayCache(default_cache_folder()))
+        rows = []
+        with torch.inference_mode(), self.learner.backbone.autocast():
+            classifier = self.learner.classifier(self.learner.prompts(named))
+            for start in range(0, len(given), BATCH):
+                chosen = range(start, min(start + BATCH, len(given)))
+                shares = self.learner.logits(view.plain(chosen), classifier).float().softmax(dim=-1)
+                best = shares.topk(min(top, len(named)), dim=-1)
+                for place, values, labels in zip(chosen, best.values.tolist(), best.indices.tolist(), strict=True):
+                    for rank, (value, label) in enumerate(zip(values, labels, strict=True), start=1):
+                        rows.append((given[place][0], rank, named.names[label], value))
+        return pd.DataFrame(rows, columns=["image", "rank", "class", "probability"])
+
+
+def load_learner(
+    run: str | Path,
+    *,
+    suite: str | Path = "mini",
+    results: str | Path = "results",
+    tracking_uri: str | None = None,
+    plugins: Sequence[str | Path] = (),
+    device: str = "auto",
+) -> TrainedLearner:
+    """Load a trained learner.
+
+    Args:
+        run: A `learned.safetensors` file, or the id of a finished run in a record (`Results.frame` has it as run_id).
+        suite: The suite that it was trained in, whose backbone it needs.
+        results: The folder of the record.
+        tracking_uri: The address of another MLflow store.
+        plugins: Python files that define methods, if its method is in one.
+        device: As in `load_backbone`.
+
+    Returns:
+        The learner.
+
+    Raises:
+        UserError: There is no such file or run, or the learner does not fit the backbone or its method.
+
+    >>> load_learner("no-such-file.safetensors")
+    Traceback (most recent call last):
+    promptarena.benchmark.core.errors.UserError: ...
+    """
+    registry = load_registry([Path(path) for path in plugins])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(run) if Path(run).suffix == ".safetensors" else _fetched(str(run), results, tracking_uri, folder)
+        learned = Learned.load(path)
+    backbone = load_backbone(suite, device=device, precision=learned.origin.precision)
+    learner = learned.learner(backbone, registry)
+    origin = learned.origin
+    return TrainedLearner(learner, origin.classes, origin.method, learned.changes(backbone, registry))
+
+
+def _fetched(run: str, results: str | Path, tracking_uri: str | None, folder: str) -> Path:
+    from promptarena.benchmark.recording.record import Record, RecordPlace
+
+    record = Record.open_existing(RecordPlace(Path(results), tracking_uri))
+    try:
+        return record.artifact(run, LEARNED, Path(folder))
+    except UserError as error:
+        raise UserError(f"{error}; give the id of a finished run, or the path of a {LEARNED}") from error
+
+
+class _Given:
+    """Decoded images as a list of images. They have no identity, since nothing about them is cached."""
+
+    digest = stamp = ""
+
+    def __init__(self, images: Sequence[Image.Image]) -> None:
+        self._images = images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def key(self, index: int) -> str:
+        return str(index)
+
+    def image(self, index: int) -> Image.Image:
+        return self._images[index]
+
+
+def _listed(images: Picked | Iterable[Picked]) -> Iterable[tuple[str, Image.Image]]:
+    """The images with their names."""
+    several = [images] if isinstance(images, str | Path | Image.Image) else list(images)
+    for number, each in enumerate(several):
+        if isinstance(each, Image.Image):
+            yield str(number), each.convert("RGB")
+            continue
+        path = Path(each)
+        files = (
+            sorted(file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS) if path.is_dir() else [path]
+        )
+        if not files:
+            raise UserError(f"folder {path} holds no images ({', '.join(sorted(EXTENSIONS))})")
+        for file in files:
+            yield str(file), decode(file)
