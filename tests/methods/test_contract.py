@@ -11,6 +11,10 @@ from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.methods.dear import DeARConfig
 
 METHODS = load_registry().methods
+KNOWN = {"dept-maple": {"learning"}}
+"""What the miniature's learning rates break: they suit its small logit scale, and DePT's head has none (its page says
+so).
+"""
 WITHOUT_LEARNING = [rule for rule in RULES if rule.name != "learning"]
 """Drawn weights hold nothing to learn from, and a penalty may outweigh the labels there; the miniature shows it."""
 WITHOUT_A_TABLE = {"dear": DeARConfig(mask="none")}
@@ -43,4 +47,4 @@ def test_every_method_keeps_the_rules(name: str, rule: Rule, subject: Callable[[
 @each
 def test_every_method_keeps_the_contract_on_the_miniature(name: str, miniature_world: World) -> None:
     broken = [finding for finding in check(METHODS[name], miniature_world) if finding.passed is False]
-    assert not broken, "\n".join(map(str, broken))
+    assert {finding.rule for finding in broken} == KNOWN.get(name, set()), "\n".join(map(str, broken))
