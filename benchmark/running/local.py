@@ -7,6 +7,7 @@ process was changed by a method ends after it, and another worker runs what is l
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Generator, Iterator, Mapping
@@ -16,6 +17,7 @@ from functools import cached_property, partial
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -144,11 +146,22 @@ def _run(schedule: Schedule, execution: ExecutionConfig, workers: int) -> Genera
 
 def _start(context: Any, execution: ExecutionConfig) -> _Worker:
     ours, theirs = context.Pipe()
-    with _environment(dict.fromkeys(THREADS, str(execution.threads))), _without_interrupts():
+    with _environment(dict.fromkeys(THREADS, str(execution.threads))), _without_interrupts(), _without_main():
         process = context.Process(target=_work, args=(theirs, execution), daemon=True)
         process.start()
     theirs.close()
     return _Worker(process, ours)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the main module from a process that starts: it would run a user's script again, which may compare again."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextmanager

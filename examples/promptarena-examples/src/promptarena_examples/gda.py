@@ -7,10 +7,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from promptarena.benchmark.core.classes import Classes
-from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.plugins.learner import About, CannotTransferError, Images, Shots
 from promptarena.methods.zeroshot import ZeroShot, ZeroShotConfig
+from promptarena.plugin import About, CannotTransferError, Classes, Images, Recipe, Shots, TrainingTask
 
 
 class GDAConfig(ZeroShotConfig):

@@ -6,10 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from promptarena.benchmark.backbone.clip import Backbone
-from promptarena.benchmark.core.classes import Classes
-from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.plugins.learner import About, CannotTransferError, Config, Learner
+from promptarena.plugin import About, Backbone, CannotTransferError, Classes, Config, Learner, Recipe, TrainingTask
 
 
 class TaskResConfig(Config):
