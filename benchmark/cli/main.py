@@ -1,9 +1,12 @@
 """The command line: parses, calls, and turns a user's mistake into one line and exit code 2."""
 
 import gc
+import importlib.metadata
 import os
 import signal
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -32,7 +35,6 @@ from promptarena.benchmark.recording.place import RecordPlace
 app = typer.Typer(
     help="Compare prompt learners for CLIP: one backbone, four protocols, every figure in MLflow.",
     pretty_exceptions_enable=False,
-    add_completion=False,
     epilog="Start here: promptarena compare --seeds 1 --datasets food flags. "
     "With --debug, any command shows the traceback of an error.",
 )
@@ -40,6 +42,22 @@ app.add_typer(methods_app, name="methods")
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(published_app, name="published")
 app.add_typer(heads_app, name="heads")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"promptarena {importlib.metadata.version('promptarena')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options before any command."""
+
 
 WrongUsage: Any = typer.BadParameter.__mro__[1]
 """The parser's error class; typer has its own parser or uses click, depending on its version."""
@@ -55,6 +73,7 @@ def main() -> NoReturn:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # ignored under nohup
             signal.signal(number, _stop)
     try:
+        _require_words(sys.argv)
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         sys.stdout.flush()
     except WrongUsage as error:
@@ -68,6 +87,23 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise the interpreter complains at exit
         code = 128 + signal.SIGPIPE
     sys.exit(code)
+
+
+def _require_words(words: Sequence[str]) -> None:
+    """Refuse empty words: an unset shell variable gives them, and they would stand for every method or dataset.
+
+    Args:
+        words: The command and its arguments.
+
+    Raises:
+        UserError: A word is empty, or a list has an empty place.
+    """
+    for before, word in pairwise(words):
+        if not word.strip() or (word.endswith("=") and word.startswith("--")):
+            where = word if word.strip() else before
+            raise UserError(
+                f"nothing is given after {where!r}; is a shell variable unset? Leave an option out to have its default"
+            )
 
 
 def _complain(message: str) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.leaderboard.formats.registry import format_names
 
@@ -62,5 +63,7 @@ class SpacedLists(TyperCommand):
 
 
 def _repeated(option: str, word: str) -> list[str]:
-    values = [word] if "=" in word else [value for value in word.split(",") if value]
+    values = [word] if "=" in word else word.split(",")
+    if not all(value.strip() for value in values):
+        raise UserError(f"{option} {word}: a place of the list is empty; separate values by one comma or by spaces")
     return [part for value in values for part in (option, value)]

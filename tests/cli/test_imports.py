@@ -30,6 +30,7 @@ def imported(*words: str, cwd: Path) -> tuple[int, set[str]]:
     [
         ("compar", 2),
         ("--help", 0),
+        ("--version", 0),
         ("compare --help", 0),
         ("methods list", 0),
         ("methods show coop", 0),
