@@ -28,6 +28,7 @@ from promptarena.benchmark.cli.options import (
     SuiteArgument,
     TrackingUri,
 )
+from promptarena.benchmark.cli.output import print_plainly_where_needed
 from promptarena.benchmark.cli.published import published_app
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.recording.place import RecordPlace
@@ -65,6 +66,7 @@ WrongUsage: Any = typer.BadParameter.__mro__[1]
 
 def main() -> NoReturn:
     """Entry point of the console script."""
+    print_plainly_where_needed()
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
