@@ -6,7 +6,7 @@ positions, W a tower's width, D the joint embedding size.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, Unpack
@@ -140,10 +140,9 @@ class Backbone:
         return hasattr(self.model.visual, "transformer")
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Mixed precision as chosen: weights stay float32, matrix products run in bf16 or fp16 unless in fp32."""
+        """Mixed precision as chosen: weights stay float32, matrix products run in bf16 or fp16; with fp32 nothing
+        changes."""
         dtype = _AUTOCAST.get(self.precision)
-        if self.device.type == "meta":  # it has no values, and torch no autocast for it
-            return nullcontext()
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
     # images

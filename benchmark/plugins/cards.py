@@ -160,7 +160,8 @@ def _trainable(learner: "type[Learner]", backbone: "Backbone") -> tuple[int | No
     except UserError as error:
         return None, message_of(error)
     except (Exception, SystemExit) as error:  # a plugin's method may raise anything
-        return None, one_line(error)
+        needs_values = "meta" in str(error) or "autocast" in str(error)
+        return None, "its parameters cannot be counted without CLIP's weights" if needs_values else one_line(error)
     count = sum(parameter.numel() for parameter in built.parameters())
     if recipe.epochs > 0 and count == 0:
         return None, "its parameters are known once it has seen images"
