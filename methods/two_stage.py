@@ -63,6 +63,7 @@ class TwoStage(Learner):
     ) -> None:
         super().__init__(backbone, config, classes, generator)
         self.tuned, self.weights = trainable(backbone, _is_block_norm)
+        _ = self.tuned.vision.depth  # the layer norms of both towers are tuned: a ResNet is refused here
         with torch.no_grad():
             features = backbone.encode_texts(classes.filled(config.template)).float()
         self.head = nn.Parameter(F.normalize(features, dim=-1))

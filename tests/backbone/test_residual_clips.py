@@ -23,6 +23,8 @@ from promptarena.methods.dear import DeARConfig
 
 METHODS = {name: method for name, method in load_registry().methods.items() if method.origin.startswith("promptarena ")}
 NEED_TOKENS = {"vpt", "ivlp", "maple", "promptsrc", "mmrl", "dear", "rada-ivlp", "rada-maple", "rada-promptsrc"}
+NEED_TOKENS |= {"mmrlpp", "mma", "dept-maple", "dept-promptsrc", "skip-tuning", "clip-lora", "atprompt-maple"}
+NEED_TOKENS |= {"two-stage", "coprompt"}
 SETTINGS = {"dear": DeARConfig(mask="none")}
 PAGE = Path(__file__).parents[2] / "docs" / "backbones.md"
 
