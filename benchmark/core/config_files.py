@@ -74,8 +74,8 @@ def read_lines(path: Path) -> list[str]:
     Raises:
         UserError: It cannot be read or is in another encoding.
     """
-    text = read_text(path).replace("\r\n", "\n").removesuffix("\n")
-    return text.split("\n") if text else []
+    text = read_text(path).replace("\r\n", "\n")
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def read_json(path: Path) -> Any:

@@ -40,3 +40,13 @@ def test_a_command_prints_in_every_encoding(encoding: str, tmp_path: Path) -> No
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment, check=True)
     assert b"CoOp" in ended.stdout
+
+
+def test_the_methods_fit_eighty_columns(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "promptarena.benchmark.cli.main", "methods", "list"]
+    environment = {**os.environ, "COLUMNS": "80"}
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment, check=True, text=True).stdout
+    head = next(line for line in said.splitlines() if line.startswith("method "))
+    assert head.split() == ["method", "title", "venue", "paper", "parameters", "parity"]
+    assert max(map(len, said.splitlines())) <= 80
+    assert "golden" in next(line for line in said.splitlines() if line.startswith("mma "))

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.text import Text
@@ -38,7 +39,7 @@ def print_methods(plugins: Sequence[Path], architecture: str | None = None) -> N
     cards, broken = _cards(plugins, architecture)
     console = terminal.console()
     table = terminal.table("method", "title", "venue", "paper", "parameters", "parity")
-    for column in (0, 2, 3, 5):
+    for column in (0, 3, 4, 5):
         table.columns[column].no_wrap = True
     table.columns[4].justify = "right"
     name = architecture or "the miniature's CLIP"
@@ -50,12 +51,26 @@ def print_methods(plugins: Sequence[Path], architecture: str | None = None) -> N
         count = "–" if card.parameters is None else f"{card.parameters:,}"
         notes += [f"{card.name}: {card.remark}"] if card.remark else []
         notes += [] if card.origin.startswith(f"{OURS} ") else [f"{card.name}: from {card.origin}"]
-        venue, paper = f"{card.venue} {card.year}", card.url.removeprefix(ARXIV)
-        terminal.add(table, card.name, card.title, venue, paper, count, card.parity + "*" * bool(card.assumed))
+        terminal.add(
+            table,
+            card.name,
+            card.title,
+            f"{card.venue} {card.year}",
+            _paper(card.url),
+            count,
+            card.parity + "*" * bool(card.assumed),
+        )
     console.print(table, soft_wrap=False)
     for note in notes:
         console.print(note, soft_wrap=False)
     _print_broken(console, broken)
+
+
+def _paper(url: str) -> str:
+    """The number on arXiv, or the site: whole addresses would leave no room for the other columns."""
+    if url.startswith(ARXIV):
+        return url.removeprefix(ARXIV)
+    return ".".join((urlsplit(url).hostname or "–").split(".")[-2:])
 
 
 def _cards(
