@@ -20,7 +20,7 @@ from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.inputs.transforms import TRANSFORM_VERSION
 from promptarena.benchmark.planning.few_shot_notes import FEWEST
 from promptarena.benchmark.planning.suites import Suite
-from promptarena.benchmark.plugins.asking import asking, preset_of, reads_of
+from promptarena.benchmark.plugins.asking import MethodFailedError, asking, preset_of, reads_of
 from promptarena.benchmark.plugins.learner import Config
 from promptarena.benchmark.plugins.registry import Registry
 
@@ -181,8 +181,8 @@ def resolve(spec: RunSpec, suite: Suite, registry: Registry, images: int) -> tup
         Configuration and recipe.
 
     Raises:
-        UserError: A setting is unknown or has a wrong value, or the training would never leave its warm-up.
-        MethodFailedError: The method's own code fails.
+        UserError: A setting is unknown or has a wrong value.
+        MethodFailedError: The method's own code fails, or its training would never leave its warm-up.
     """
     method = registry.get(spec.method)
     config, recipe = preset_of(method, suite.task(spec.protocol, spec.dataset, spec.shots))
@@ -191,7 +191,7 @@ def resolve(spec: RunSpec, suite: Suite, registry: Registry, images: int) -> tup
     requested = recipe.epochs if f"{RECIPE_PREFIX}epochs" in dict(spec.overrides) else None
     recipe = in_epochs(recipe, images, max_epochs=requested)
     if 0 < recipe.epochs <= recipe.warmup_epochs and recipe.lr != recipe.warmup_lr:
-        raise UserError(
+        raise MethodFailedError(
             f"{spec.label}: its {recipe.epochs} epochs are all warm-up (warmup_epochs = {recipe.warmup_epochs}), so it "
             f"would never train at its learning rate; give more epochs or set {spec.method}.recipe.warmup_epochs=0"
         )
