@@ -64,24 +64,24 @@ def check_class_names(names: Sequence[str]) -> None:
 
 
 def repeated_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The names of ImageNet that stand for two classes of a list of its 1,000.
+    """The names that stand for two classes of ImageNet, and of lists of some of its classes.
 
     Args:
         names: The names in label order.
 
     Returns:
-        The repeated names, sorted; empty for another list.
+        The repeated names, sorted.
     """
-    if len(names) != IMAGENET_CLASSES:
-        return ()
     counted = Counter(map(spoken, names))
-    return tuple(sorted(name for name in IMAGENET_REPEATED if counted[name] == 2))
+    repeated = tuple(sorted(name for name in IMAGENET_REPEATED if counted[name] == 2))
+    # In a shorter list one such name may be a mistake; several are ImageNet's.
+    return repeated if len(names) == IMAGENET_CLASSES or len(repeated) > 1 else ()
 
 
 def repeated_note(names: Sequence[str]) -> str | None:
     """A line for the user about ImageNet's repeated names; None when there are none."""
     repeated = repeated_names(names)
-    if not repeated:
+    if not repeated or len(names) != IMAGENET_CLASSES:
         return None
     return f"two classes are called {', two '.join(repeated)}; no method can separate these by name"
 

@@ -302,6 +302,9 @@ def requested(line: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Request, Any]
         "promptarena.benchmark.cli.commands.compare.run_compare",
         lambda *arguments, **named: heard.append(arguments) or 0,
     )
+    # The suites of these commands are invented, so their names are not looked up.
+    monkeypatch.setattr("promptarena.benchmark.planning.suites.load_suite", lambda suite: suite)
+    monkeypatch.setattr(Request, "check_names", lambda *arguments: None)
     program, *words = shlex.split(line)
     assert program == "promptarena"
     cli.app(words, standalone_mode=False)
