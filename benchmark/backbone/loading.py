@@ -155,7 +155,7 @@ def identify(architecture: str | Path, weights: str | Path, cache: Path | None =
 
 def _identity_file(cache: Path, architecture: str | Path, weights: Path) -> Path | None:
     """Named by everything that decides the identity: both files' content, their names, and open_clip's version."""
-    if not weights.is_file() or (isinstance(architecture, Path) and not architecture.is_file()):
+    if is_missing(weights) or (isinstance(architecture, Path) and is_missing(architecture)):
         return None
     described = file_digest(architecture) if isinstance(architecture, Path) else architecture
     version = importlib.metadata.version("open_clip_torch")
@@ -187,7 +187,7 @@ def missing_weights(architecture: str | Path, weights: str | Path) -> str | None
     Raises:
         UserError: architecture or tag are unknown or do not fit each other.
     """
-    if isinstance(weights, Path) and weights.is_file():  # the common case, without the import of open_clip
+    if isinstance(weights, Path) and not is_missing(weights):  # the common case, without the import of open_clip
         return None
     found = find_architecture(architecture)
     if isinstance(weights, Path):

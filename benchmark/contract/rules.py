@@ -18,15 +18,7 @@ from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.plugins.asking import MethodFailedError
 from promptarena.benchmark.plugins.learner import About, CannotTransferError, Learner
-from promptarena.benchmark.training.outputs import (
-    RESERVED,
-    NotFiniteError,
-    WrongOutputError,
-    check_finite,
-    check_logits,
-    check_losses,
-    check_name,
-)
+from promptarena.benchmark.training import outputs
 
 CLOSE = 1e-4
 """Largest difference of logits that counts as rounding, as a share of the largest logit."""
@@ -93,9 +85,9 @@ def start(subject: Subject) -> str:
     with _required():
         for name, logits in subject.readings(learner).items():
             if name != "":
-                check_name("reading", name)
-            check_logits(logits, tuple(first.shape))
-            check_finite("logits", logits)
+                outputs.check_name("reading", name)
+            outputs.check_logits(logits, tuple(first.shape))
+            outputs.check_finite("logits", logits)
     return ""
 
 
@@ -104,7 +96,7 @@ def _required() -> Iterator[None]:
     """Turn what a comparison would refuse into a broken rule."""
     try:
         yield
-    except (WrongOutputError, MethodFailedError, NotFiniteError) as error:
+    except (outputs.WrongOutputError, MethodFailedError, outputs.NotFiniteError) as error:
         raise BrokenError(str(error)) from error
 
 
@@ -125,9 +117,9 @@ def training_step(subject: Subject) -> str:
     logits, losses = learner.training_step(images, labels, learner.training_prompts(subject.classes))
     _require_scores(logits, len(labels), len(subject.classes))
     with _required():
-        check_losses(losses)
+        outputs.check_losses(losses)
     for name, loss in losses.items():
-        require(name not in RESERVED, f"the loss name {name!r}, which the record uses itself")
+        require(name not in outputs.RESERVED, f"the loss name {name!r}, which the record uses itself")
         require(bool(loss.isfinite()), f"loss {name!r} is {loss.item()}")
     return ", ".join(f"{name} {loss.item():.3g}" for name, loss in losses.items())
 
