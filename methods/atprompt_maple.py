@@ -1,4 +1,4 @@
-"""ATPrompt over MaPLe: coupled deep prompts behind attribute words."""
+"""ATPrompt over MaPLe: coupled deep prompts after attribute words."""
 
 from dataclasses import replace
 from typing import Any
@@ -24,7 +24,7 @@ class ATPromptMaPLe(Anchored, MaPLe):
 
     Li et al., "Advancing Textual Prompt Learning with Anchored Attributes", ICCV 2025; Khattak et al., CVPR 2023.
 
-    MaPLe whose text prompts P_k stand behind the attribute words; they alone are coupled to vision prompts and replaced
+    MaPLe whose text prompts P_k stand after the attribute words; they alone are coupled to vision prompts and replaced
     in deeper layers, where attribute vectors and words propagate.
     """
 

@@ -114,7 +114,7 @@ class DeAR(Learner):
         parity="properties",
         assumed=(
             "recipe: MMRL's",
-            "the head diagnosis behind the role table",
+            "the head diagnosis that made the role table",
             "tokens that an attribute head shuts out see themselves only",
             "regularised by cosine, towards the same template and view",
             "other datasets are scored like novel classes",

@@ -1,8 +1,9 @@
 """Run a comparison from Python."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.planning.request import Request
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def compare(
     suite: str | Path = "mini",
-    methods: "Sequence[str | type[Learner]]" = (),
+    methods: "str | type[Learner] | Sequence[str | type[Learner]]" = (),
     *,
     protocols: Sequence[str] = (),
     datasets: Sequence[str] = (),
@@ -29,7 +30,7 @@ def compare(
     root: str | Path | None = None,
     workers: int | None = None,
     device: str = "auto",
-    precision: str = "fp32",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     quiet: bool = False,
 ) -> Results:
     """Run the runs of a comparison that are not recorded yet, and return all of them.
@@ -38,8 +39,8 @@ def compare(
 
     Args:
         suite: A built-in suite's name, or the path of a suite's TOML file.
-        methods: Names, "all", or classes, also such as are defined in a notebook. The source of such a class is written
-            to `results/plugins`; the key of its runs rests on that file.
+        methods: Names, "all", or classes, or a single one of these. The source of a class that is defined in a notebook
+            is written to `results/plugins`; the key of its runs rests on that file.
         protocols: "base-to-novel", "cross-dataset", "domain-generalization", "few-shot".
         datasets: The datasets to train on, and the targets of the transfer protocols.
         seeds: The seeds.
@@ -87,7 +88,7 @@ def compare(
         datasets=tuple(datasets),
         seeds=tuple(seeds),
         shots=tuple(shots),
-        settings=tuple(f"{name}={value}" for name, value in (settings or {}).items()),
+        settings=tuple(f"{name}={_setting(value)}" for name, value in (settings or {}).items()),
         ablations=tuple(ablations),
     )
     request.check_names(load_suite(suite), files)
@@ -98,44 +99,49 @@ def compare(
         data_root=Path(root) if root else None,
         plugins=tuple(files),
         device=device,
-        precision=precision,  # type: ignore[arg-type]  # checked where the backbone is loaded
+        precision=precision,
     )
     record = Record.open(RecordPlace(folder, tracking_uri))
     comparison = plan_comparison(enumerate_request(request, str(suite), files), execution, record)
-    failures = [(name, name) for name in comparison.failed]
+    failures = list(comparison.failed)
     if comparison.missing():
         count = workers or default_workers()
         console = terminal.console()
         console.quiet = quiet
         with ProgressReporter(console, comparison, count) as reporter:
             failed = run_comparison(comparison, LocalPool(execution, count), record, folder, reporter)
-        failures += [(run.spec.label, f"{run.spec.label} on {run.spec.dataset}: {error}") for run, error in failed]
+        failures += [f"{run.spec.label} on {run.spec.dataset}: {error}" for run, error in failed]
     found = recorded_results(folder, tracking_uri, suite, comparison.keys)
-    for reason in dict.fromkeys(text for _, text in failures):
+    for reason in dict.fromkeys(failures):
         if not len(found):
             raise UserError(reason)
         warnings.warn(reason, stacklevel=2)
     return found
 
 
+def _setting(value: Any) -> str:
+    """A value as `--set` takes it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def _methods(
-    given: "Sequence[str | type[Learner]]", results: Path, plugins: Sequence[Path]
+    given: "str | type[Learner] | Sequence[str | type[Learner]]", results: Path, plugins: Sequence[Path]
 ) -> tuple[tuple[str, ...], list[Path]]:
     """The names of the methods, and the plugin files with those of the classes among them."""
-    names: list[str] = []
-    files = list(plugins)
-    for each in [given] if isinstance(given, str) else given:
+    several = [given] if isinstance(given, str | type) else list(given)
+    if all(isinstance(each, str) for each in several):
+        return tuple(map(str, several)), list(plugins)
+    from promptarena.benchmark.plugins.registry import load_registry
+    from promptarena.notebook_methods import plugin_of
+
+    known = {method.learner: name for name, method in load_registry(plugins).methods.items()}
+    names, files = list[str](), list(plugins)
+    for each in several:
         if isinstance(each, str):
             names.append(each)
-            continue
-        from promptarena.benchmark.plugins.registry import load_registry
-        from promptarena.notebook_methods import plugin_of
-
-        known = {method.learner: name for name, method in load_registry(plugins).methods.items()}
-        if each in known:
+        elif each in known:
             names.append(known[each])
-            continue
-        path = plugin_of(each, results / "plugins")
-        names.append(path.stem.replace("_", "-"))
-        files.append(path)
+        else:
+            files.append(plugin_of(each, results / "plugins"))
+            names.append(files[-1].stem.replace("_", "-"))  # as the registry names the learner of a file
     return tuple(names), files

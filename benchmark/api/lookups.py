@@ -50,9 +50,9 @@ def methods(plugins: Sequence[str | Path] = ()) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    from promptarena.benchmark.plugins.cards import method_cards
+    from promptarena.benchmark.planning.listed_methods import listed_methods
 
-    cards, _ = method_cards(load_suite().backbone.given_architecture, [Path(path) for path in plugins])
+    cards, _ = listed_methods([Path(path) for path in plugins])
     columns = ["title", "paper", "venue", "year", "url", "parity", "trains", "parameters", "origin"]
     rows = [[getattr(card, column) for column in columns] for card in cards.values()]
     frame = pd.DataFrame(rows, columns=columns, index=pd.Index(cards, name="method"))

@@ -38,7 +38,8 @@ def plugin_of(learner: type, folder: Path) -> Path:
     imports = [text for text in parts.values() if text.startswith(("import ", "from "))]
     others = [text for text in parts.values() if not text.startswith(("import ", "from "))]
     text = f'"""{learner.__name__}, as it was defined in a notebook."""\n\n' + "\n".join(imports) + "\n\n\n"
-    text += "\n\n".join(others) + "\n"
+    # A base class of the notebook is in the file, too, but is not compared.
+    text += "\n\n\n".join((f"__all__ = [{learner.__name__!r}]", *others)) + "\n"
     path = folder / digest(text)[:12] / f"{learner.__name__.lower()}.py"
     if not path.is_file():
         write_atomically(path, text)

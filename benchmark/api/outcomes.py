@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.files import write_atomically
+from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.leaderboard.formats.render import render
@@ -222,6 +223,11 @@ class Results:
         write_atomically(Path(file), page)
         return Path(file)
 
+    def _scored(self, protocol: str) -> list[str]:
+        """The datasets that have scores in a protocol; the suite may have more."""
+        mine = (result for result in self._stored if result.protocol == protocol)
+        return list({score.target.dataset: None for result in mine for score in result.scores})
+
     def _section(self, protocol: str | None, reference: str = "") -> "Section":
         sections = {section.protocol: section for section in self._all(reference)}
         if not sections:
@@ -236,8 +242,14 @@ class Results:
         from promptarena.benchmark.report.sections import sections_of
 
         if reference not in self._sections:
-            made = sections_of(self._layout, self._stored, reference=reference) if self._stored else []
-            self._sections[reference] = made
+            self._sections[reference] = [
+                section
+                for protocol in PROTOCOLS
+                if (scored := self._scored(protocol))
+                for section in sections_of(
+                    self._layout, self._stored, protocols=[protocol], datasets=scored, reference=reference
+                )
+            ]
         return self._sections[reference]
 
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from promptarena.benchmark.backbone.compiling import COMPILER, check_compiler
 from promptarena.benchmark.backbone.pretrained import Pretrained
 from promptarena.benchmark.backbone.weight_files import OPENAI_CONSTANTS, not_finite, parameters, read_weights
 from promptarena.benchmark.backbone.weight_origins import Weights, is_openai, origin_of_file, origin_of_tag
-from promptarena.benchmark.core.errors import UserError, first_line
+from promptarena.benchmark.core.errors import UserError, first_line, unknown
 from promptarena.benchmark.core.files import is_missing, write_atomically
 from promptarena.benchmark.core.keys import digest, file_digest
 
@@ -48,6 +48,12 @@ def choose_device(device: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device {device!r} cannot be used: {first_line(error)}") from error
     return chosen
+
+
+def check_precision(precision: str) -> None:
+    """Raise UserError for a precision that is not one of `Precision`: it would silently count as fp32."""
+    if precision not in get_args(Precision):
+        raise unknown("precision", precision, get_args(Precision))
 
 
 def compiler_for(device: str, seeds_together: bool) -> str:
@@ -112,6 +118,7 @@ def load_backbone(
         UserError: architecture, weights or device are unknown, damaged or of another shape, or the weights were trained
             with another activation than the architecture computes.
     """
+    check_precision(precision)
     source = _find(architecture, weights)
     model = _filled(source, device="cpu")
     return Backbone(

@@ -101,7 +101,7 @@ def _require_words(words: Sequence[str]) -> None:
         UserError: A word is empty, or a list has an empty place.
     """
     for before, word in pairwise(words):
-        if not word.strip() or (word.endswith("=") and word.startswith("--")):
+        if not word.strip() or (word.startswith("--") and word.partition("=")[1:] == ("=", "")):
             where = word if word.strip() else before
             raise UserError(
                 f"nothing is given after {where!r}; is a shell variable unset? Leave an option out to have its default"

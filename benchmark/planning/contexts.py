@@ -1,4 +1,4 @@
-"""Finds prompts that do not fit the backbone's context before anything is trained, for every method alike."""
+"""Finds prompts that do not fit the backbone's context before anything is trained, whatever the method."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -8,7 +8,7 @@ since, the file does not count and the cards are made from the methods themselve
 import importlib.metadata
 import inspect
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -160,8 +160,7 @@ def _trainable(learner: "type[Learner]", backbone: "Backbone") -> tuple[int | No
     except UserError as error:
         return None, message_of(error)
     except (Exception, SystemExit) as error:  # a plugin's method may raise anything
-        needs_values = "meta" in str(error) or "autocast" in str(error)
-        return None, "its parameters cannot be counted without CLIP's weights" if needs_values else one_line(error)
+        return None, one_line(error)
     count = sum(parameter.numel() for parameter in built.parameters())
     if recipe.epochs > 0 and count == 0:
         return None, "its parameters are known once it has seen images"
@@ -201,12 +200,13 @@ def built_in_cards() -> dict[str, MethodCard] | None:
 
 
 def method_cards(
-    architecture: str | Path, plugins: Sequence[Path] = (), *, kept: bool = True
+    backbone: "Callable[[], Backbone]", plugins: Sequence[Path] = (), *, kept: bool = True
 ) -> "tuple[dict[str, MethodCard], tuple[Broken, ...]]":
     """The cards of all methods: built-in, of installed packages, and of the files given.
 
     Args:
-        architecture: open_clip's name, or the file, of the CLIP on which parameters are counted.
+        backbone: Makes the CLIP on which parameters are counted; it needs no weights. It is called only where a card
+            has to be made.
         plugins: Python files that define learners.
         kept: Whether the kept cards may be used. They are counted on the miniature's CLIP.
 
@@ -214,17 +214,16 @@ def method_cards(
         The cards by name, from the oldest method to the newest, and the plugins that cannot be used.
 
     Raises:
-        UserError: An unknown architecture, or a file that cannot be used.
+        UserError: A file cannot be used, or the backbone cannot be made.
     """
     known = built_in_cards() if kept else None
     if known and not plugins and not any(_foreign()):
         return known, ()
-    from promptarena.benchmark.backbone.loading import backbone_of_shapes
     from promptarena.benchmark.plugins.registry import load_registry
 
-    registry, backbone = load_registry(plugins), backbone_of_shapes(architecture)
+    registry, counted_on = load_registry(plugins), backbone()
     made = {
-        name: known[name] if known and method.distribution.startswith(f"{OURS} ") else card_of(method, backbone)
+        name: known[name] if known and method.distribution.startswith(f"{OURS} ") else card_of(method, counted_on)
         for name, method in registry.methods.items()
     }
     return made, tuple(registry.broken.values())

@@ -147,15 +147,20 @@ def _method(name: str, learner: object, origin: str, distribution: str = "") -> 
 
 
 def _from_file(path: Path) -> list[Method]:
-    """The learners of a file. A single one takes the file's name, several take their class names in lower case."""
+    """The learners of a file: those in its `__all__` if it has one, else all.
+
+    A single one takes the file's name, several take their class names in lower case.
+    """
     module = _import_file(path)
+    public = getattr(module, "__all__", None)
     learners = [
         value
         for value in dict.fromkeys(filter(inspect.isclass, vars(module).values()))
         if issubclass(value, Learner) and value.__module__ == module.__name__
+        if public is None or value.__name__ in public
     ]
     if not learners:
-        raise UserError(f"{path}: defines no subclass of promptarena.benchmark.plugins.learner.Learner")
+        raise UserError(f"{path}: defines no subclass of promptarena.plugin.Learner")
     try:
         if len(learners) == 1:
             return [_method(path.stem.replace("_", "-"), learners[0], str(path))]

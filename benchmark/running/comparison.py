@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from promptarena.benchmark.backbone.loading import choose_device, identify
+from promptarena.benchmark.backbone.loading import check_precision, choose_device, identify
 from promptarena.benchmark.core.errors import NotReadyError, message_of
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.labels import Label
@@ -92,6 +92,7 @@ def plan_comparison(requested: RequestedRuns, execution: ExecutionConfig, record
     """
     suite, registry = requested.suite, requested.registry
     choose_device(execution.device)
+    check_precision(execution.precision)
     data = Data(execution.data_root)
     source = suite.backbone
     backbone = identify(source.given_architecture, source.given_weights, execution.cache)

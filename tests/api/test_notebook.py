@@ -85,13 +85,22 @@ def test_the_same_cell_runs_nothing_and_another_constant_is_another_method(resul
     same = pa.compare(methods=["zeroshot", again], results=folder / "results", **SMALL)  # type: ignore[list-item]
     assert set(same.frame["run_id"]) == set(results.frame["run_id"])
     changed = run_cell(CELL.replace("SCALE = 0.5", "SCALE = 0.25"), "<cell 3>")["MyLearner"]
-    other = pa.compare(methods=[changed], results=folder / "results", **SMALL)  # type: ignore[list-item]
-    assert not set(other.frame["run_id"]) & set(results.frame["run_id"])
+    for learner in (again, changed):
+        pa.compare(methods=[learner], results=folder / "changed", **SMALL)  # type: ignore[list-item]
+    assert len(pa.load_results(folder / "changed")) == 2
+
+
+def test_two_classes_of_one_cell_and_a_base_class_are_named_as_they_are_listed(folder: Path) -> None:
+    more = CELL + '\n\nclass Twice_As(MyLearner):\n    """Twice the offset."""\n\n    about = MyLearner.about\n'
+    cell = run_cell(more.replace("class MyLearner", "class Once").replace("MyLearner", "Once"), "<cell 6>")
+    found = pa.compare(methods=[cell["Once"], cell["Twice_As"]], results=folder / "results", **SMALL)  # type: ignore[list-item]
+    assert sorted(found.frame["method"].unique()) == ["once", "twice-as"]
 
 
 def test_results_are_tables_plots_and_a_report(results: pa.Results, folder: Path) -> None:
     board = results.leaderboard()
     assert list(board.to_frame().columns) == ["base_pct", "novel_pct", "hm_pct"]
+    assert {table.key for table in board.board.tables} == {"average", "digits", "cost"}, "only what has results"
     assert "<table" in board._repr_html_()
     assert "\\begin{table" in board.to_latex()
     assert "| Method" in board.to_markdown()
@@ -133,6 +142,10 @@ def test_a_trained_learner_classifies_images(folder: Path) -> None:
 def test_mistakes_are_one_line(folder: Path) -> None:
     with pytest.raises(pa.UserError, match="unknown method 'coopp'"):
         pa.compare(methods=["coopp"], results=folder / "none")
+    with pytest.raises(pa.UserError, match="unknown precision 'fp8'"):
+        pa.compare(methods="zeroshot", precision="fp8", results=folder / "of-no-precision", **SMALL)  # type: ignore[arg-type]
+    with pytest.raises(pa.UserError, match="unknown precision 'fp8'"):
+        pa.load_backbone(precision="fp8")  # type: ignore[arg-type]
     with pytest.raises(pa.UserError, match="no record in"):
         pa.load_results(folder / "none")
     assert not (folder / "none").exists()

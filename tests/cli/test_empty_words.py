@@ -30,3 +30,10 @@ def test_so_it_is_in_every_command(words: list[str], tmp_path: Path) -> None:
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 2
     assert "unset" in ended.stderr
+
+
+def test_a_setting_may_be_an_empty_text(tmp_path: Path) -> None:
+    for words in (["--set", "coop.ctx_init="], ["--set=coop.ctx_init="]):
+        command = [sys.executable, "-m", "promptarena.benchmark.cli.main", "compare", "--plan", "--methods", "coop"]
+        ended = subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr

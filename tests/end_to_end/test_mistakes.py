@@ -108,7 +108,7 @@ def test_pictures_that_are_not_there(tmp_path: Path, results: Path) -> None:
     [
         ("def broken(:", "cannot be imported: SyntaxError"),
         ("import nowhere_to_be_found", "cannot be imported: ModuleNotFoundError"),
-        ("x = 1", "defines no subclass of promptarena.benchmark.plugins.learner.Learner"),
+        ("x = 1", "defines no subclass of promptarena.plugin.Learner"),
         ("from promptarena.benchmark.plugins.learner import Learner\nclass Mine(Learner): pass", "has no `about` card"),
     ],
 )

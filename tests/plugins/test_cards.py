@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from promptarena.benchmark.backbone.loading import backbone_of_shapes
+from promptarena.benchmark.planning.contexts import Measure
+from promptarena.benchmark.planning.listed_methods import listed_methods
 from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins import cards
-from promptarena.benchmark.plugins.cards import built_in_cards, card_of, cards_file, method_cards
+from promptarena.benchmark.plugins.cards import built_in_cards, card_of, cards_file
 from promptarena.benchmark.plugins.registry import load_registry
 
 ARCHITECTURE = load_suite("mini").backbone.given_architecture
@@ -17,7 +18,7 @@ ARCHITECTURE = load_suite("mini").backbone.given_architecture
 def test_the_kept_cards_are_those_of_the_sources() -> None:
     kept = built_in_cards()
     assert kept is not None, "a method changed: run python tools/method_cards.py"
-    backbone = backbone_of_shapes(ARCHITECTURE)
+    backbone = Measure(ARCHITECTURE)
     ours = {
         name: method for name, method in load_registry().methods.items() if method.origin.startswith("promptarena ")
     }
@@ -47,7 +48,7 @@ def test_a_plugin_stands_among_the_others_and_a_failing_preset_is_said(tmp_path:
         "    def preset(cls, task):\n"
         "        raise RuntimeError('no recipe')\n"
     )
-    made, broken = method_cards(ARCHITECTURE, [plugin])
+    made, broken = listed_methods([plugin])
     assert not broken
     assert made["mine"].recipes["few-shot"][0] == "preset fails: RuntimeError: no recipe"
     assert (made["mine"].parameters, made["mine"].remark) == (None, "RuntimeError: no recipe")

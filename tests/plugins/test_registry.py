@@ -131,6 +131,14 @@ def test_a_file_with_several_names_them_like_their_classes(tmp_path: Path) -> No
     assert {"mine", "yours"} <= set(registry.methods)
 
 
+def test_a_file_says_in_all_which_learners_are_compared(tmp_path: Path) -> None:
+    path = plugin(tmp_path, "Mine", "Yours")
+    path.write_text(path.read_text() + '\n__all__ = ["Yours"]\n')
+    registry = load_registry([path])
+    assert registry.get("my-method").learner.__name__ == "Yours"
+    assert not {"mine", "yours"} & set(registry.methods)
+
+
 def test_an_imported_learner_is_not_the_files_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text("from promptarena.methods.coop import CoOp\n\nclass Better(CoOp):\n    pass\n\nAlias = Better\n")

@@ -13,8 +13,8 @@ from rich.text import Text
 from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.core.errors import unknown
 from promptarena.benchmark.core.protocol_table import DEFAULT_PROTOCOL
-from promptarena.benchmark.planning.suites import load_suite
-from promptarena.benchmark.plugins.cards import ALL, COUNTED_CLASSES, OURS, MethodCard, method_cards, method_names
+from promptarena.benchmark.planning.listed_methods import listed_methods
+from promptarena.benchmark.plugins.cards import ALL, COUNTED_CLASSES, OURS, method_names
 from promptarena.benchmark.plugins.scaffold import write_method
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def print_methods(plugins: Sequence[Path], architecture: str | None = None) -> N
     Raises:
         UserError: The name is unknown, or a file cannot be used.
     """
-    cards, broken = _cards(plugins, architecture)
+    cards, broken = listed_methods(plugins, architecture)
     console = terminal.console()
     table = terminal.table("method", "title", "venue", "paper", "parameters", "parity")
     for column in (0, 3, 4, 5):
@@ -73,13 +73,6 @@ def _paper(url: str) -> str:
     return ".".join((urlsplit(url).hostname or "–").split(".")[-2:])
 
 
-def _cards(
-    plugins: Sequence[Path], architecture: str | None = None
-) -> "tuple[dict[str, MethodCard], Sequence[Broken]]":
-    counted_on = architecture or load_suite("mini").backbone.given_architecture
-    return method_cards(counted_on, plugins, kept=architecture is None)
-
-
 def _print_broken(console: Console, broken: "Iterable[Broken]") -> None:
     for entry in broken:
         console.print(f"broken: {entry.name} ({entry.origin}): {entry.reason}")
@@ -95,7 +88,7 @@ def print_method(name: str, plugins: Sequence[Path]) -> None:
     Raises:
         UserError: The name is unknown, the plugin is broken, or a file cannot be used.
     """
-    cards, broken = _cards(plugins)
+    cards, broken = listed_methods(plugins)
     if name not in cards:
         raise next((entry.error() for entry in broken if entry.name == name), unknown("method", name, cards))
     card, console = cards[name], terminal.console()

@@ -60,16 +60,16 @@ def render(card_options: Mapping[str, Any], name: str, split: Split) -> tuple[Pi
     split the options do not have, and a missing or damaged pack.
     """
     options = _options(card_options, name)
-    wanted = labels(card_options, name, split)
+    label_of_row = labels(card_options, name, split)
     instances = np.tile(np.arange(_per_class(options, name, split)), len(options.concepts))
     rng = generator("miniature", name, split)
     draw = {"sprites": _sprites, "textures": _textures, "digits": _digits}[options.kind]
     chunks = []
-    for start in range(0, len(wanted), _CHUNK):
+    for start in range(0, len(label_of_row), _CHUNK):
         rows = slice(start, start + _CHUNK)
-        rendered = draw(options, name, split, wanted[rows], instances[rows], rng)
+        rendered = draw(options, name, split, label_of_row[rows], instances[rows], rng)
         chunks.append((rendered * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
-    return np.concatenate(chunks), wanted
+    return np.concatenate(chunks), label_of_row
 
 
 def _options(card_options: Mapping[str, Any], name: str) -> Options:

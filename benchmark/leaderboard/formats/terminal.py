@@ -25,7 +25,7 @@ GAP = 2
 def rich_text(board: Board) -> str:
     """What `print_rich` prints, without colours and 100 columns wide."""
     stream = io.StringIO()
-    print_rich(Console(file=stream, width=WIDTH, color_system=None, force_terminal=False), board)
+    print_rich(Console(file=stream, width=WIDTH, color_system=None, force_terminal=False, force_jupyter=False), board)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
