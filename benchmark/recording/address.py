@@ -215,7 +215,10 @@ def redact(uri: str) -> str:
     if not found or (found[1].lower().startswith("sqlite") and len(found[2]) >= 3):
         return uri.partition("?")[0]
     scheme, slashes, rest = found.groups()
-    # A password may hold any character, so what stands before the last @ is left out.
+    # A password may hold any character, and so may a query: an @ may end the one or be part of the other.
+    at, query = max(rest.rfind("@"), rest.rfind("%40")), re.search(r"[?#]", rest)
+    if at >= 0 and query and query.start() < at:
+        return f"{scheme}:{slashes}..."
     rest = re.split(r"@|%40", rest)[-1]
     rest = re.split(r"[?#]", rest)[0]
     if slashes and not re.match(r"(\[[0-9A-Fa-f:.]*\]|[^/:\[\]%\s]*)(:[0-9]*)?(/|$)", rest):

@@ -93,6 +93,7 @@ TEMPLATES = (
 
 
 @example(TEMPLATES[0], "http", "[", "]")
+@example(TEMPLATES[5], "http", "@", "")
 @given(
     st.sampled_from(TEMPLATES),
     st.sampled_from(("http", "https", "postgresql", "mysql", "ftp")),

@@ -139,6 +139,7 @@ _LAYOUTS = {
         classes=(
             ("apple_pie/{stem}", "apple_pie"),
             ("baby_back_ribs/{stem}", "baby_back_ribs"),
+            ("tacos/{stem}", "tacos"),
             ("waffles/{stem}", "waffles"),
         ),
         beside=("meta/classes.txt", "images/.DS_Store"),
