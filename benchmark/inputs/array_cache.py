@@ -9,12 +9,14 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections import OrderedDict
+import threading
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+from cachetools import LRUCache
 from filelock import FileLock
 from platformdirs import user_cache_path
 
@@ -31,6 +33,10 @@ DIGEST_BYTES = 32
 READ_BYTES = 1 << 20
 """Bytes that are read at a time to compute a digest."""
 
+MAPPED = 256
+"""How many arrays on the disk a process keeps open. They take address space and a file handle each, but no memory of
+their own."""
+
 log = logging.getLogger(__name__)
 Array = np.ndarray
 
@@ -42,7 +48,7 @@ def default_cache_folder() -> Path:
 
 
 class ArrayCache:
-    """Arrays by key. A missing array is computed once, by one process; other processes that need it wait.
+    """Arrays by key. A missing array is computed once, by one thread of one process; others that need it wait.
 
     The cache only saves time and never stops a run: a damaged entry is computed again, and a folder that cannot be
     written is reported once and then not used.
@@ -50,14 +56,19 @@ class ArrayCache:
     Args:
         folder: Where arrays are stored, as `.npy` files (never pickles).
         disk_mib: Most MiB on the disk; the least recently used arrays are deleted first.
-        memory_mib: Most MiB of arrays that this process keeps open.
+        memory_mib: Most MiB of arrays that this process keeps in memory, where the folder cannot be written.
     """
 
     def __init__(self, folder: Path, disk_mib: int = 8192, memory_mib: int = 512) -> None:
         self.folder = folder
         self._disk_bytes = disk_mib << 20
-        self._memory_bytes = memory_mib << 20
-        self._recent: OrderedDict[str, Array] = OrderedDict()
+        memory = memory_mib << 20
+        # An array above the limit counts as all of it, so that it is kept alone and not computed for every batch.
+        self._in_memory: LRUCache[str, Array] = LRUCache(memory, getsizeof=lambda array: min(array.nbytes, memory))
+        self._mapped: LRUCache[str, Array] = LRUCache(MAPPED)
+        self._lock = threading.Lock()
+        # Reentrant: what computes an array may ask for the array of the same key.
+        self._making: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
         self._checked: set[str] = set()
         self._damaged: set[str] = set()
         self._writable = True
@@ -77,8 +88,15 @@ class ArrayCache:
         Returns:
             `count` rows, read-only. The array is memory-mapped from the disk where the folder can be written.
         """
-        found = self._recent.get(key)
-        if found is None:
+        with self._lock:
+            found, making = self._kept(key), self._making[key]
+        if found is not None:
+            return found
+        with making:
+            with self._lock:
+                found = self._kept(key)  # another thread may have made it in the meantime
+            if found is not None:
+                return found
             found = self._on_disk(key, count, compute, sound)
             if found is None:
                 found = np.concatenate([compute(rows) for rows in _chunks(count)])
@@ -86,9 +104,13 @@ class ArrayCache:
                 if not sound():
                     return found
             found.flags.writeable = False
-            self._remember(key, found)
-        self._recent.move_to_end(key)
+            with self._lock:
+                (self._mapped if isinstance(found, np.memmap) else self._in_memory)[key] = found
         return found
+
+    def _kept(self, key: str) -> Array | None:
+        found: Array | None = self._mapped.get(key)
+        return self._in_memory.get(key) if found is None else found
 
     def _on_disk(
         self, key: str, count: int, compute: Callable[[range], Array], sound: Callable[[], bool]
@@ -130,12 +152,6 @@ class ArrayCache:
         with contextlib.suppress(OSError):  # the folder may be read-only; the time of use decides what is deleted first
             os.utime(path)
         return array
-
-    def _remember(self, key: str, array: Array) -> None:
-        self._recent[key] = array
-        held = sum(kept.nbytes for kept in self._recent.values())
-        while held > self._memory_bytes and len(self._recent) > 1:
-            held -= self._recent.popitem(last=False)[1].nbytes
 
     def _evict(self, keep: Path) -> None:
         entries = []

@@ -3,7 +3,9 @@
 import logging
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -112,11 +114,51 @@ def test_the_memory_holds_its_bound(tmp_path: Path) -> None:
     blocked = ArrayCache(_blocked(tmp_path), memory_mib=2)
     for key in (*KEYS[:3], KEYS[1]):
         blocked.get(key, *rows_of(MIB))
-    assert sum(array.nbytes for array in blocked._recent.values()) <= 2 << 20
     blocked.get(KEYS[1], 1, refuse)
     blocked.get(KEYS[2], 1, refuse)
     computed = blocked.get(KEYS[0], *rows_of(MIB + 1))
     assert computed[0] == 1
+
+
+def test_arrays_on_the_disk_take_no_memory(tmp_path: Path) -> None:
+    """However many there are, one that was opened stays open: it is not read and checked for every batch."""
+    cache = ArrayCache(tmp_path, memory_mib=1)
+    for key in KEYS:
+        cache.get(key, *rows_of(MIB))
+    for path in tmp_path.glob("*/*.npy"):
+        path.unlink()
+    for key in KEYS:
+        cache.get(key, len(MIB), refuse)
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_threads_share_a_cache(tmp_path: Path, writable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each array is computed once, and none is lost, also while others are given up for want of memory."""
+    monkeypatch.setattr(array_cache, "MAPPED", 2)
+    cache = ArrayCache(tmp_path if writable else _blocked(tmp_path), memory_mib=2)
+    computed: list[str] = []
+    ready = threading.Barrier(8)
+
+    def array(key: str) -> np.ndarray:
+        def compute(rows: range) -> np.ndarray:
+            if not rows.start:
+                computed.append(key)
+            return MIB[: len(rows)] + int(key[0])
+
+        return cache.get(key, len(MIB), compute)
+
+    def ask(turn: int) -> list[bool]:
+        ready.wait()
+        same = [bool((array(KEYS[0]) == 0).all())]
+        for step in range(10):
+            key = KEYS[(turn + step) % len(KEYS)]
+            same.append(bool((array(key) == int(key[0])).all()))
+        return same
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(all(same) for same in pool.map(ask, range(8)))
+    if writable:
+        assert sorted(computed) == KEYS
 
 
 def flipped(content: bytes) -> bytes:
@@ -179,11 +221,12 @@ def test_an_entry_is_checked_once_and_synced_before_it_has_its_name(
     sync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda number: (done.append("sync"), sync(number)))
     monkeypatch.setattr(os, "replace", lambda *paths: (done.append("name"), replace(*paths)))
-    cache = ArrayCache(tmp_path, memory_mib=0)
+    monkeypatch.setattr(array_cache, "MAPPED", 1)
+    cache = ArrayCache(tmp_path)
     cache.get(KEYS[0], *rows_of(MIB))
     assert done == ["sync", "name"]
     monkeypatch.setattr(array_cache, "_check", lambda path, key: done.append("check"))
-    again = ArrayCache(tmp_path, memory_mib=0)
+    again = ArrayCache(tmp_path)
     for key in (KEYS[0], KEYS[1], KEYS[0]):
         again.get(key, *rows_of(MIB))
     assert done.count("check") == 3  # KEYS[0] once; KEYS[1], which has no file, also under the lock
