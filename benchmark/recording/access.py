@@ -15,12 +15,12 @@ from promptarena.benchmark.recording.schema import TAG_CHARACTERS
 from promptarena.benchmark.recording.store import Store
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric, Run
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
 
 # MLflow's limits on one request.
 BATCH_METRICS = 1000
 BATCH_PARAMS = 100
-PAGE_RUNS = 1000
 
 
 class StoreAccess:
@@ -28,13 +28,18 @@ class StoreAccess:
 
     Attributes:
         store: The store.
-        client: MLflow's client for it.
+        reader: Reads it.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.client = store.client
+        self.reader = store.reader
         self._experiments: dict[str, str] = {}
+
+    @property
+    def client(self) -> "MlflowClient":
+        """MLflow's client for the store, for writing. Its import takes seconds, so it is made at first use."""
+        return self.store.client
 
     @contextmanager
     def explained(self, action: str) -> Iterator[None]:
@@ -76,10 +81,10 @@ class StoreAccess:
         """
         if suite not in self._experiments:
             name = f"promptarena/{suite}"
-            experiment = self.client.get_experiment_by_name(name)
+            experiment = self.reader.experiment(name)
             if experiment is None:
                 return None
-            if experiment.lifecycle_stage != "active":
+            if not experiment.active:
                 raise UserError(
                     f"the MLflow experiment {name} was deleted; restore it with "
                     f"'mlflow experiments restore -x {experiment.experiment_id}', or choose another results folder"
@@ -105,27 +110,6 @@ class StoreAccess:
             self._experiments[suite] = found
         return found
 
-    def search(self, experiment: str, condition: str = "") -> list["Run"]:
-        """All runs of an experiment that meet a condition.
-
-        Args:
-            experiment: The experiment's id.
-            condition: In MLflow's filter language; empty: all runs.
-
-        Returns:
-            The runs, those that began first at the beginning.
-        """
-        runs: list[Run] = []
-        token: str | None = None
-        while True:
-            page = self.client.search_runs(
-                [experiment], condition, max_results=PAGE_RUNS, order_by=["attributes.start_time ASC"], page_token=token
-            )
-            runs.extend(page)
-            token = page.token
-            if not token:
-                return runs
-
     def create(self, experiment: str, tags: Mapping[str, str], name: str, started_at: datetime | None = None) -> str:
         """Create a run, which is RUNNING.
 
@@ -139,7 +123,8 @@ class StoreAccess:
             The run's id.
         """
         start = milliseconds(started_at)
-        return run_id_of(self.client.create_run(experiment, start_time=start, tags=dict(tags), run_name=name))
+        created = self.client.create_run(experiment, start_time=start, tags=dict(tags), run_name=name)
+        return str(created.info.run_id)
 
     def log(
         self,
@@ -185,11 +170,6 @@ class StoreAccess:
                 else:
                     shutil.copyfile(content, path)
             self.client.log_artifacts(run_id, temporary, folder)
-
-
-def run_id_of(run: "Run") -> str:
-    """The id of an MLflow run."""
-    return str(run.info.run_id)
 
 
 def json_of(value: Any) -> str:

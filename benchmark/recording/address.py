@@ -36,11 +36,11 @@ class StoreAddress:
         Returns:
             The address.
         """
-        from sqlalchemy import URL
-
         plain = cls(f"sqlite:///{path}")
         if plain.file == path:
             return plain
+        from sqlalchemy import URL
+
         # With the driver's name MLflow does not make the folder of the path as it is written here, with its escapes.
         quoted = cls(URL.create("sqlite+pysqlite", database=str(path)).render_as_string())
         if quoted.file == path:
@@ -72,10 +72,12 @@ class StoreAddress:
     @cached_property
     def file(self) -> Path | None:
         """The file of a sqlite database, as an absolute path; None for another store, and for one in memory."""
-        from sqlalchemy import make_url
-
         if not self.is_sqlite:
             return None
+        if plain := re.fullmatch(r"sqlite:///([\w ./-]+)", self.uri):  # without the import of SQLAlchemy
+            return Path(plain[1]).absolute()
+        from sqlalchemy import make_url
+
         url = make_url(self.uri)
         name = url.database or ""
         if name.startswith("file:") and "uri" in url.query:

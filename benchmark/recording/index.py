@@ -5,17 +5,14 @@ MLflow is not imported here, so tables of exported runs can be made where it is 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.access import StoreAccess
 from promptarena.benchmark.recording.owner import Owner
+from promptarena.benchmark.recording.readers import Run
 from promptarena.benchmark.recording.schema import stored_result
-
-if TYPE_CHECKING:
-    from mlflow.entities import Run
-
 
 Status = Literal["finished", "running", "failed"]
 
@@ -61,7 +58,7 @@ class RunIndex:
         """
         with self._access.explained("read the record"):
             experiment = self._access.find_experiment(suite)
-            return index_of(self._access.search(experiment)) if experiment else {}
+            return index_of(self._access.reader.search(experiment)) if experiment else {}
 
     def of_key(self, experiment: str, key: str) -> RecordedRun | None:
         """The run that stands for a key.
@@ -73,10 +70,10 @@ class RunIndex:
         Returns:
             The run; None when no run with this key was ever begun.
         """
-        return index_of(self._access.search(experiment, names.tag_filter((names.RUN_KEY, key)))).get(key)
+        return index_of(self._access.reader.search(experiment, (names.RUN_KEY, key))).get(key)
 
 
-def index_of(runs: Iterable["Run"]) -> dict[str, RecordedRun]:
+def index_of(runs: Iterable[Run]) -> dict[str, RecordedRun]:
     """Choose the run that stands for each key.
 
     Args:
@@ -92,7 +89,7 @@ def index_of(runs: Iterable["Run"]) -> dict[str, RecordedRun]:
     return {key: _standing(key, several) for key, several in by_key.items()}
 
 
-def results_of(runs: Iterable["Run"]) -> list[StoredResult]:
+def results_of(runs: Iterable[Run]) -> list[StoredResult]:
     """The newest finished run of every key.
 
     Args:
@@ -114,7 +111,7 @@ def results_of(runs: Iterable["Run"]) -> list[StoredResult]:
     return [replace(result, duplicates=result.duplicates + others) for result, others in results]
 
 
-def _standing(key: str, runs: list["Run"]) -> RecordedRun:
+def _standing(key: str, runs: list[Run]) -> RecordedRun:
     finished = [run for run in runs if run.info.status == "FINISHED"]
     if finished:
         return RecordedRun(max(finished, key=_age).info.run_id, key, "finished", False, len(finished) - 1)
@@ -122,13 +119,13 @@ def _standing(key: str, runs: list["Run"]) -> RecordedRun:
     return next((run for run in open_runs if run.owner_alive), open_runs[0])
 
 
-def _unfinished(key: str, run: "Run") -> RecordedRun:
+def _unfinished(key: str, run: Run) -> RecordedRun:
     if run.info.status in ("FAILED", "KILLED"):
         return RecordedRun(run.info.run_id, key, "failed", False, error=names.ERROR.read(run.data.tags) or "killed")
     owner = Owner.of(run.data.tags)
     return RecordedRun(run.info.run_id, key, "running", owner is not None and owner.alive())
 
 
-def _age(run: "Run") -> tuple[int, str]:
+def _age(run: Run) -> tuple[int, str]:
     ended = run.info.end_time if run.info.status == "FINISHED" else None
     return (ended or run.info.start_time, run.info.run_id)

@@ -124,11 +124,6 @@ ENVIRONMENT_FILE = "environment.json"
 TRACEBACK_FILE = "traceback.txt"
 
 
-def tag_filter(*tags: tuple[Tag[str], str]) -> str:
-    """The condition, in MLflow's filter language, that a run has all these tags; a value is not escaped."""
-    return " AND ".join(f"tags.`{tag.name}` = '{value}'" for tag, value in tags)
-
-
 def overrides_of(pairs: Iterable[Iterable[str]]) -> Overrides:
     """The overrides in a JSON document. Raises ValueError when they are not such."""
     return tuple((name, value) for name, value in pairs)

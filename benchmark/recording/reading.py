@@ -6,13 +6,13 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import Overrides
 from promptarena.benchmark.core.runs import PlannedRun, RunResult, StoredResult
 from promptarena.benchmark.recording import names
-from promptarena.benchmark.recording.access import StoreAccess, run_id_of
+from promptarena.benchmark.recording.access import StoreAccess
 from promptarena.benchmark.recording.index import results_of
 from promptarena.benchmark.recording.mlflow_view import VIEW_TAG, view_address
 from promptarena.benchmark.recording.schema import curves_of, lacks_overrides, planned_run, scores_of, unscored_of
@@ -49,7 +49,7 @@ class RunReader:
             UserError: The record cannot be read.
         """
         with self._access.explained("read the record"):
-            experiments = self._access.client.search_experiments(filter_string="name LIKE 'promptarena/%'")
+            experiments = self._access.reader.experiments("promptarena/")
         return {
             experiment.name.removeprefix("promptarena/"): view_address(experiment.experiment_id)
             for experiment in experiments
@@ -71,13 +71,13 @@ class RunReader:
         """
         with self._access.explained("read the record"):
             experiment = self._access.find_experiment(suite)
-            runs = self._access.search(experiment, "attributes.status = 'FINISHED'") if experiment else []
-        self._artifact_uris |= {run_id_of(run): run.info.artifact_uri for run in runs}
+            runs = self._access.reader.search(experiment, status="FINISHED") if experiment else []
+        self._artifact_uris |= {run.info.run_id: run.info.artifact_uri for run in runs}
         requested = None if keys is None else set(keys)
         results = results_of(
             run for run in runs if requested is None or run.data.tags.get(names.RUN_KEY.name) in requested
         )
-        lacking = {run_id_of(run) for run in runs if lacks_overrides(run)}
+        lacking = {run.info.run_id for run in runs if lacks_overrides(run)}
         return [
             replace(result, overrides=self._planned_overrides(result.run_id)) if result.run_id in lacking else result
             for result in results
@@ -96,16 +96,14 @@ class RunReader:
             UserError: The run cannot be read, or its artifacts are damaged.
         """
         with self._access.explained(f"read run {run_id}"), tempfile.TemporaryDirectory() as folder:
-            run = self._access.client.get_run(run_id)
+            run = self._access.reader.run(run_id)
             plan, scores, environment = (
                 self.artifact(run_id, name, Path(folder)).read_text()
                 for name in (names.PLAN_FILE, names.SCORES_FILE, names.ENVIRONMENT_FILE)
             )
             points = [
-                (name.removeprefix(names.CURVES), point.step, point.value)
-                for name in sorted(run.data.metrics)
-                if name.startswith(names.CURVES)
-                for point in self._access.client.get_metric_history(run_id, name)
+                (name.removeprefix(names.CURVES), step, value)
+                for name, step, value in self._access.reader.history(run_id, names.CURVES)
             ]
         try:
             return Recalled(
@@ -148,7 +146,7 @@ class RunReader:
             UserError: The record cannot be read.
         """
         with self._access.explained(f"list the artifacts of run {run_id}"):
-            return frozenset(file.path for file in self._access.client.list_artifacts(run_id))
+            return self._access.reader.artifacts(self._artifact_uri(run_id))
 
     def artifact(self, run_id: str, name: str, folder: Path) -> Path:
         """Copy an artifact of a run.
@@ -164,10 +162,11 @@ class RunReader:
         Raises:
             UserError: There is no such artifact, or it cannot be copied.
         """
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
         with self._access.explained(f"fetch {name} of run {run_id}"):
-            uri = self._artifact_uris.get(run_id) or self._access.client.get_run(run_id).info.artifact_uri
-            artifacts: Any = get_artifact_repository(uri, self._access.store.address.uri)
             folder.mkdir(parents=True, exist_ok=True)
-            return Path(artifacts.download_artifacts(name, str(folder)))
+            return self._access.reader.fetch(self._artifact_uri(run_id), name, folder)
+
+    def _artifact_uri(self, run_id: str) -> str:
+        if run_id not in self._artifact_uris:
+            self._artifact_uris[run_id] = self._access.reader.run(run_id).info.artifact_uri
+        return self._artifact_uris[run_id]

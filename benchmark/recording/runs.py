@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
 from promptarena.benchmark.recording import names
-from promptarena.benchmark.recording.access import StoreAccess, json_of, milliseconds, run_id_of
+from promptarena.benchmark.recording.access import StoreAccess, json_of, milliseconds
 from promptarena.benchmark.recording.index import RecordedRun, RunIndex
 from promptarena.benchmark.recording.owner import Owner
+from promptarena.benchmark.recording.readers import Run
 from promptarena.benchmark.recording.schema import (
     TAG_CHARACTERS,
     check_result,
@@ -29,7 +30,7 @@ from promptarena.benchmark.recording.schema import (
 )
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow import MlflowClient
 
 DATASET_DIGEST_CHARACTERS = 36
 
@@ -71,9 +72,12 @@ class RunWriter:
 
     def __init__(self, access: StoreAccess, index: RunIndex) -> None:
         self._access = access
-        self._client = access.client
         self._index = index
         self._curve_steps: dict[tuple[str, str], set[int]] = {}
+
+    @property
+    def _client(self) -> "MlflowClient":
+        return self._access.client
 
     def begin(
         self,
@@ -120,7 +124,7 @@ class RunWriter:
             recorded = self._index.of_key(experiment, planned.key)
             run = self._resumable(recorded) if recorded else None
             if run and names.IMPORTED_FROM.read(run.data.tags) == origin:
-                run_id = run_id_of(run)
+                run_id = run.info.run_id
                 self._client.update_run(run_id, status="RUNNING")
                 if names.ERROR.name in run.data.tags:
                     self._client.delete_tag(run_id, names.ERROR.name)
@@ -227,8 +231,7 @@ class RunWriter:
         """
         with self._access.locked("read the record"):
             experiment = self._access.experiment(planned.spec.suite)
-            condition = names.tag_filter((names.TRAIN_KEY, planned.train_key))
-            runs = self._access.search(experiment, f"{condition} AND attributes.status = 'RUNNING'")
+            runs = self._access.reader.search(experiment, (names.TRAIN_KEY, planned.train_key), status="RUNNING")
             owners = [owner for run in runs if (owner := Owner.of(run.data.tags))]
             if not any(owner.alive() and not owner.is_me() for owner in owners):
                 remove()
@@ -245,18 +248,18 @@ class RunWriter:
             UserError: The store fails.
         """
         with self._access.locked("record the comparison"):
-            runs = self._access.search(self._access.experiment(suite))
-            present = {run_id_of(run) for run in runs}
+            runs = self._access.reader.search(self._access.experiment(suite))
+            present = {run.info.run_id for run in runs}
             for run in runs:
                 tags = run.data.tags
                 if tags.get(names.RUN_KEY.name) in keys and tags.get(names.PARENT.name) not in present:
                     comparison, method = parents[names.LABEL.read(tags)]
                     changed = {**names.COMPARISON.of(comparison), **names.PARENT.of(method)}
-                    self._access.log(run_id_of(run), tags=changed)
+                    self._access.log(run.info.run_id, tags=changed)
 
-    def _resumable(self, recorded: RecordedRun) -> "Run":
+    def _resumable(self, recorded: RecordedRun) -> Run:
         """The run to take up. Raises RunTakenError where there is none."""
-        run = self._client.get_run(recorded.run_id)
+        run = self._access.reader.run(recorded.run_id)
         owner = Owner.of(run.data.tags)
         if recorded.status == "finished":
             raise RunTakenError(f"{run.info.run_name} was recorded by another process; nothing is left to do")

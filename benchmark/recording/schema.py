@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import (
@@ -19,9 +19,7 @@ from promptarena.benchmark.core.runs import (
     Target,
 )
 from promptarena.benchmark.recording import names
-
-if TYPE_CHECKING:
-    from mlflow.entities import Run
+from promptarena.benchmark.recording.readers import Run
 
 PARAM_CHARACTERS = 6000
 TAG_CHARACTERS = 8000
@@ -66,7 +64,7 @@ def _overrides_tag(spec: RunSpec) -> dict[str, str]:
     return {} if any(len(text) > TAG_CHARACTERS for text in tag.values()) else tag
 
 
-def lacks_overrides(run: "Run") -> bool:
+def lacks_overrides(run: Run) -> bool:
     """Whether a run's tags leave out what the user changed, so that its plan has to be read."""
     tags = run.data.tags
     return names.OVERRIDES.name not in tags and tags.get(names.LABEL.name) != tags.get(names.METHOD.name)
@@ -217,7 +215,7 @@ def metrics_of(result: RunResult) -> dict[str, float]:
     return metrics | names.cost_metrics(result.cost)
 
 
-def stored_result(run: "Run") -> StoredResult:
+def stored_result(run: Run) -> StoredResult:
     """Read the result of a finished run.
 
     Args:
@@ -245,7 +243,7 @@ def stored_result(run: "Run") -> StoredResult:
             miniature=names.MINIATURE.read(tags),
             scores=_scores(metrics),
             cost=names.cost_of(metrics),
-            finished_at=datetime.fromtimestamp(run.info.end_time / 1000, UTC),
+            finished_at=datetime.fromtimestamp(_ended(run) / 1000, UTC),
             unscored=unscored_of(tags),
             own_splits=names.OWN_SPLITS.read(tags),
             duplicates=names.IMPORTED_DUPLICATES.read(tags),
@@ -256,6 +254,12 @@ def stored_result(run: "Run") -> StoredResult:
         raise UserError(
             f"the finished run {run.info.run_id} lacks or garbles {error}; delete it in MLflow to have it run again"
         ) from error
+
+
+def _ended(run: Run) -> int:
+    if run.info.end_time is None:
+        raise ValueError("the time of its end")
+    return run.info.end_time
 
 
 def _scores(metrics: Mapping[str, float]) -> tuple[StoredScore, ...]:

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from filelock import BaseFileLock, FileLock
@@ -19,6 +20,7 @@ from promptarena.benchmark.core.errors import UserError, first_line
 from promptarena.benchmark.recording import database
 from promptarena.benchmark.recording.address import StoreAddress
 from promptarena.benchmark.recording.place import RecordPlace
+from promptarena.benchmark.recording.readers import ClientReader, FileReader, Reader, can_read
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -54,18 +56,34 @@ class Store:
     """An MLflow store within reach.
 
     Attributes:
-        client: MLflow's client for it.
         address: Its address, for MLflow.
         shown: Its address without secrets, for people; that of the original if the store is a copy.
         lock: Held by whoever writes.
         artifacts: The URI of the folder in which new experiments keep files; None: a server chooses it.
+        direct: Whether its file is read without MLflow, whose import takes seconds.
     """
 
-    client: "MlflowClient"
     address: StoreAddress
     shown: str
     lock: BaseFileLock
     artifacts: str | None
+    direct: bool = False
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        """MLflow's client for it, made at first use."""
+        return _client(self.address)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Reads it."""
+        if self.direct and self.address.file:
+            return FileReader(self.address.file, lambda: self._client_reader)
+        return self._client_reader
+
+    @cached_property
+    def _client_reader(self) -> Reader:
+        return ClientReader(self.client, self.address.uri)
 
     @contextmanager
     def explained(self, action: str) -> Iterator[None]:
@@ -105,10 +123,8 @@ def open_store(place: RecordPlace, *, read_only: bool = False) -> Store:
         lock = FileLock(place.results / "record.lock", timeout=LOCK_SECONDS)
     with explained(f"open the record at {shown}", address):
         _reach(address)
-        with lock:
-            client = _client(address)
-    artifacts = (place.results / "artifacts").absolute().as_uri() if address.is_database else None
-    return Store(client, address, shown, lock, artifacts)
+        artifacts = (place.results / "artifacts").absolute().as_uri() if address.is_database else None
+        return _within_reach(Store(address, shown, lock, artifacts))
 
 
 def _open_file(place: RecordPlace, address: StoreAddress, shown: str, *, read_only: bool) -> Store:
@@ -123,21 +139,29 @@ def _open_file(place: RecordPlace, address: StoreAddress, shown: str, *, read_on
                 copy = database.copied(file)
                 address = StoreAddress.of_file(copy)
                 database.follow(copy, beside, always=own)
-                client = _client(address)
-            return Store(client, address, shown, FileLock(copy.with_name("record.lock")), beside.as_uri())
+                lock = FileLock(copy.with_name("record.lock"))
+                return _within_reach(Store(address, shown, lock, beside.as_uri(), can_read(copy)))
         place.results.mkdir(parents=True, exist_ok=True)
     with explained(f"open the record at {shown}", address):
         file.parent.mkdir(parents=True, exist_ok=True)
         # The lock lies beside the file: commands with other results folders may use it too.
         lock = FileLock(file.parent / "record.lock", timeout=LOCK_SECONDS)
         with lock:
-            _quiet()
             if database.is_unfinished(file) if own else not file.exists():
+                _quiet()
                 database.create(file, beside)
             database.check(file)
             database.follow(file, beside, always=own)
-            client = _client(address)
-    return Store(client, address, shown, lock, (place.results / "artifacts").absolute().as_uri())
+        artifacts = (place.results / "artifacts").absolute().as_uri()
+        return _within_reach(Store(address, shown, lock, artifacts, can_read(file)))
+
+
+def _within_reach(store: Store) -> Store:
+    """The store, once it answered: MLflow's client sees to that, unless the file is read without it."""
+    if not store.direct:
+        with store.lock:
+            store.reader.experiments("promptarena/")
+    return store
 
 
 @contextmanager

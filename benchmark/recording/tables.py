@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.recording import names
-from promptarena.benchmark.recording.access import StoreAccess, milliseconds, run_id_of
+from promptarena.benchmark.recording.access import StoreAccess, milliseconds
 from promptarena.benchmark.recording.mlflow_view import VIEW_TAG, view_state
 from promptarena.benchmark.recording.schema import TAG_CHARACTERS
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 
 class TableWriter:
@@ -17,7 +20,10 @@ class TableWriter:
 
     def __init__(self, access: StoreAccess) -> None:
         self._access = access
-        self._client = access.client
+
+    @property
+    def _client(self) -> "MlflowClient":
+        return self._access.client
 
     def comparison(self, suite: str, comparison_key: str, description: str) -> str:
         """Run id of the comparison whose content has this key; made on first use, also when several processes ask."""
@@ -26,9 +32,9 @@ class TableWriter:
             # comparison_key is quoted into MLflow's filter language, which has no escape.
             if not re.fullmatch(r"[\w.:-]+", comparison_key):
                 raise ValueError(f"a comparison key is a digest, got {comparison_key!r}")
-            found = self._access.search(experiment, names.tag_filter((names.COMPARISON_KEY, comparison_key)))
+            found = self._access.reader.search(experiment, (names.COMPARISON_KEY, comparison_key))
             if found:
-                return run_id_of(found[0])
+                return found[0].info.run_id
             tags = {
                 **names.LEVEL.of("comparison"),
                 **names.SUITE.of(suite),
@@ -40,15 +46,12 @@ class TableWriter:
     def method_run(self, comparison_id: str, method: Label) -> str:
         """Run id of the method under a comparison; made on first use."""
         with self._access.locked("record the method"):
-            comparison = self._client.get_run(comparison_id)
+            comparison = self._access.reader.run(comparison_id)
             experiment = comparison.info.experiment_id
-            children = self._access.search(
-                experiment,
-                names.tag_filter((names.PARENT, comparison_id), (names.LEVEL, "method")),
-            )
+            children = self._access.reader.search(experiment, (names.PARENT, comparison_id), (names.LEVEL, "method"))
             for child in children:
                 if names.LABEL.read(child.data.tags) == str(method):
-                    return run_id_of(child)
+                    return child.info.run_id
             tags = {
                 **names.LEVEL.of("method"),
                 **names.SUITE.of(names.SUITE.read(comparison.data.tags)),
@@ -101,10 +104,11 @@ class TableWriter:
 
         with self._access.locked(f"record {name}"):
             experiment = self._access.experiment(suite)
-            found = self._access.search(experiment, names.tag_filter((names.LEVEL, level), (names.DOCUMENT_KEY, key)))
-            done = [run for run in found if run.info.status == "FINISHED"]
+            done = self._access.reader.search(
+                experiment, (names.LEVEL, level), (names.DOCUMENT_KEY, key), status="FINISHED"
+            )
             if done:
-                return run_id_of(done[0])
+                return done[0].info.run_id
             run_id = self._access.create(experiment, {**names.LEVEL.of(level), **names.SUITE.of(suite)}, name)
             now = milliseconds()
             metrics = [Metric(metric, value, now, 0) for metric, value in numbers.items()]
@@ -115,7 +119,7 @@ class TableWriter:
 
     def _has_tables(self, comparison_id: str, content_key: str) -> bool:
         with self._access.explained("read the record"):
-            return names.TABLES_KEY.read(self._client.get_run(comparison_id).data.tags) == content_key
+            return names.TABLES_KEY.read(self._access.reader.run(comparison_id).data.tags) == content_key
 
     def _log_headline(self, comparison_id: str, headline: Mapping[Label, Mapping[str, float]], name: str) -> None:
         from mlflow.entities import Metric

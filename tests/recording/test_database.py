@@ -69,7 +69,7 @@ def test_a_copied_record_stands_on_its_own(made: Path, tmp_path: Path, name: str
 def _runs(record: Record, suite: str) -> list:  # type: ignore[type-arg]
     experiment = record.access.find_experiment(suite)
     assert experiment
-    return record.access.search(experiment)
+    return record.access.reader.search(experiment)
 
 
 def test_another_name_of_the_folder_changes_nothing(made: Path, tmp_path: Path) -> None:

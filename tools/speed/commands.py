@@ -24,7 +24,7 @@ from promptarena.benchmark.inputs.array_cache import default_cache_folder
 from promptarena.benchmark.planning.enumeration import enumerate_request
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.planning.suites import Suite
-from promptarena.benchmark.recording.record import ParentRuns, Record
+from promptarena.benchmark.recording.record import ParentRuns, Record, RecordPlace
 from promptarena.benchmark.running.comparison import plan_comparison, record_comparison
 from promptarena.benchmark.running.runner import ExecutionConfig
 
@@ -60,7 +60,7 @@ def make_record(results: Path) -> int:
     """Record the miniature's comparison with invented counts; returns the number of runs."""
     requested = enumerate_request(Request(), "mini")
     execution = ExecutionConfig(suite="mini", results=results, cache=default_cache_folder())
-    record = Record.open(results)
+    record = Record.open(RecordPlace(results))
     comparison = plan_comparison(requested, execution, record)
     data = Data(None)
     parent = record_comparison(comparison, record)
