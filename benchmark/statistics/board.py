@@ -26,8 +26,9 @@ _RANKS = (
 )
 _AGAINST = (
     "Difference: points above {reference} on the datasets and seeds of both, with the 95 % interval over datasets and "
-    "seeds (hierarchical bootstrap; one dataset: Student t over seeds). Won, tied, lost: datasets; a difference within "
-    "the standard deviation of the seeds' differences is a tie. p: Wilcoxon over datasets (one dataset: t-test over "
+    "seeds (hierarchical bootstrap; in transfer Student t, with a quantile for targets and one for seeds; one dataset: "
+    "Student t over seeds). Won, tied, lost: datasets; a difference within the standard deviation of the seeds' "
+    "differences is a tie. p: Wilcoxon over datasets (one dataset: t-test over "
     "seeds) with Holm's correction for the methods of the column. Significant: p is at most {alpha} and the "
     "interval, in transfer with the same correction, excludes 0."
 )

@@ -24,37 +24,27 @@ LEVEL = 0.95
 
 
 @lru_cache(maxsize=4)
-def draw_weights(sizes: tuple[int, ...], crossed: bool, draws: int = DRAWS) -> Array:
+def draw_weights(sizes: tuple[int, ...], draws: int = DRAWS) -> Array:
     """The weights of the observations in each resample.
 
     Args:
         sizes: The number of seeds of each dataset (at least one dataset, at least one seed each).
-        crossed: Whether a seed is the same training on all datasets. Seeds are then drawn once for all datasets, and
-            all sizes must be equal.
         draws: The number of resamples.
 
     Returns:
         (draws, cells) weights, read-only, the cells dataset by dataset. Every row sums to 1. Equal arguments give equal
         weights, in every process.
-
-    Raises:
-        ValueError: `crossed` with sizes that differ.
     """
     # The generator's key and the order of the draws below (datasets first, then seeds, dataset by dataset) decide every
     # interval; a change of either changes recorded tables. A multinomial gives the counts of a draw with replacement.
-    random = generator("hierarchical bootstrap", list(sizes), crossed, draws)
+    random = generator("hierarchical bootstrap", list(sizes), False, draws)
     count = len(sizes)
     datasets = random.multinomial(count, [1 / count] * count, size=draws)
-    if crossed:
-        (size,) = set(sizes)
-        seeds = random.multinomial(size, [1 / size] * size, size=draws)
-        weights = (datasets[:, :, None] * seeds[:, None, :]).reshape(draws, -1) / (count * size)
-    else:
-        picked = [
-            random.multinomial(datasets[:, place] * size, [1 / size] * size) / (count * size)
-            for place, size in enumerate(sizes)
-        ]
-        weights = np.concatenate(picked, axis=1)
+    picked = [
+        random.multinomial(datasets[:, place] * size, [1 / size] * size) / (count * size)
+        for place, size in enumerate(sizes)
+    ]
+    weights = np.concatenate(picked, axis=1)
     # The cache hands out the same array again, so nobody may change it.
     weights.flags.writeable = False
     return weights

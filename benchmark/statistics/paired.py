@@ -10,6 +10,7 @@ from promptarena.benchmark.leaderboard.aggregate import Seed
 from promptarena.benchmark.leaderboard.spread import Spread, spread
 from promptarena.benchmark.statistics.bootstrap import Array, draw_weights, interval, spans
 from promptarena.benchmark.statistics.scores import NoScoresError, Scores
+from promptarena.benchmark.statistics.shared import shared_interval
 from promptarena.benchmark.statistics.significance import ALPHA, DECIMALS, holm, paired_t, wilcoxon
 
 Outcome = Literal["win", "tie", "loss"]
@@ -155,11 +156,14 @@ def compare(scores: Scores, first: str, second: str) -> PairedComparison:
         return replace(made, low=only.low, high=only.high, test=p if p is None else "t-test", p=p, p_interval=p)
     if lone:
         return made
-    weights = draw_weights(tuple(sizes), scores.crossed)
-    # The accuracies are resampled, not the differences: the harmonic mean is not linear, so it must be taken of the
-    # resampled averages. One matrix product does it for all resamples.
-    resampled = (weights @ cells.reshape(len(cells), -1)).reshape(len(weights), *cells.shape[1:])
-    over = interval(average, _difference(resampled), count)
+    if scores.crossed:
+        over = shared_interval(average, by_cell.reshape(count, -1))
+    else:
+        # The accuracies are resampled, not the differences: the harmonic mean is not linear, so it must be taken of
+        # the resampled averages. One matrix product does it for all resamples.
+        weights = draw_weights(tuple(sizes))
+        resampled = (weights @ cells.reshape(len(cells), -1)).reshape(len(weights), *cells.shape[1:])
+        over = interval(average, _difference(resampled), count)
     p = float(wilcoxon(_difference(means)[None])[0])
     return replace(made, low=over.low, high=over.high, test="Wilcoxon", p=p, p_interval=over.p)
 

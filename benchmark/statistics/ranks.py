@@ -16,9 +16,10 @@ from typing import Literal
 import numpy as np
 
 from promptarena.benchmark.statistics.block import Block, complete_block
-from promptarena.benchmark.statistics.bootstrap import Array, draw_weights, spans, student
+from promptarena.benchmark.statistics.bootstrap import Array, Interval, draw_weights, spans, student
 from promptarena.benchmark.statistics.paired import reported
 from promptarena.benchmark.statistics.scores import Scores
+from promptarena.benchmark.statistics.shared import shared_interval
 from promptarena.benchmark.statistics.significance import (
     ALPHA,
     DECIMALS,
@@ -191,11 +192,10 @@ def _pairs(
     first, second = np.array(places).T
     p_values = wilcoxon((scored[:, first] - scored[:, second]).T).tolist()
     p_holm = holm(p_values)
-    errors = _errors(values, block.sizes, crossed)
     differ = overall is None or overall <= ALPHA
     pairs = []
     points = [round(methods[i].average - methods[j].average, DECIMALS) for i, j in places]
-    over = [student(each, errors[i, j], len(block.sizes)) for each, (i, j) in zip(points, places, strict=True)]
+    over = _intervals(points, places, values, block.sizes, crossed)
     p_interval = [each.p for each in over]
     sure = holm(p_interval) if crossed else p_interval
     for place, (i, j) in enumerate(places):
@@ -215,9 +215,27 @@ def _pairs(
     return tuple(pairs)
 
 
-def _errors(values: Array, sizes: tuple[int, ...], crossed: bool) -> Array:
+def _intervals(
+    points: Sequence[float],
+    places: Sequence[tuple[int, int]],
+    values: Array,
+    sizes: tuple[int, ...],
+    crossed: bool,
+) -> list[Interval]:
+    """The intervals of the pairs' differences."""
+    if crossed:
+        scored = reported(values).reshape(len(sizes), -1, values.shape[1])
+        return [
+            shared_interval(each, np.round(scored[..., i] - scored[..., j], DECIMALS))
+            for each, (i, j) in zip(points, places, strict=True)
+        ]
+    errors = _errors(values, sizes)
+    return [student(each, errors[i, j], len(sizes)) for each, (i, j) in zip(points, places, strict=True)]
+
+
+def _errors(values: Array, sizes: tuple[int, ...]) -> Array:
     """The bootstrap's standard deviations (methods, methods), in points, of the differences between averages."""
-    weights = draw_weights(sizes, crossed)
+    weights = draw_weights(sizes)
     resampled = reported((weights @ values.reshape(len(values), -1)).reshape(len(weights), *values.shape[1:]))
     # var(a - b) = var(a) + var(b) - 2 cov(a, b): one covariance matrix in place of a resampled difference for each
     # pair. Rounding can make a variance of 0 slightly negative, hence the maximum.
