@@ -1,12 +1,13 @@
 """The commands below `promptarena datasets`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from promptarena.benchmark.cli.options import Root, SuiteArgument
 
-datasets_app = typer.Typer(help="List, download and verify datasets.")
+datasets_app = typer.Typer(help="List, download and verify datasets; use your own images.")
 
 
 @datasets_app.command("list")
@@ -15,6 +16,20 @@ def list_datasets(suite: SuiteArgument = "mini") -> None:
     from promptarena.benchmark.cli.commands.datasets import print_datasets
 
     print_datasets(suite)
+
+
+@datasets_app.command("new")
+def new_dataset(
+    folder: Annotated[Path, typer.Argument(help="Class folders, or train, val and test with class folders in each.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the two files go.")] = Path(),
+    name: Annotated[
+        str, typer.Option(help="The dataset's name (default: from the folder's).", show_default=False)
+    ] = "",
+) -> None:
+    """Use your own images: write a card and a suite for a folder of them."""
+    from promptarena.benchmark.cli.commands.new_dataset import write_dataset
+
+    write_dataset(folder, out, name)
 
 
 @datasets_app.command("prepare")

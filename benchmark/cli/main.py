@@ -76,7 +76,7 @@ def main() -> NoReturn:
             signal.signal(number, _stop)
     try:
         _require_words(sys.argv)
-        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False, obj={"debug": debug})
         sys.stdout.flush()
     except WrongUsage as error:
         where = error.ctx.command_path if error.ctx else "promptarena"
@@ -133,6 +133,10 @@ def compare(
         list[str] | None,
         typer.Option("--ablate", help="Also run these ablations of the methods, by name, or all."),
     ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(help="Score at most this many test images of each dataset, to try a comparison out."),
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would run, and for how long; run nothing.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Runs at the same time (default: one per core).")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
@@ -158,8 +162,9 @@ def compare(
     suite before them.
     """
     from promptarena.benchmark.planning.request import Request
-    from promptarena.benchmark.planning.suites import load_suite
+    from promptarena.benchmark.planning.suites import limited, load_suite
 
+    suite = limited(suite, limit)
     request = Request(
         methods=methods or (),
         protocols=protocols or (),

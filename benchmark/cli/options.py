@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 else:
     FormatName = Literal[format_names()]
 """The name of a table format; the option offers the formats that the registry finds."""
-SuiteArgument = Annotated[str, typer.Argument(help="A built-in suite, or the path of a suite's TOML file.")]
+SuiteArgument = Annotated[
+    str, typer.Argument(help="A built-in suite, or the path of a suite's TOML file; with @N, its runs of --limit N.")
+]
 Results = Annotated[Path, typer.Option(help="Folder of the record, its artifacts and unfinished trainings.")]
 TrackingUri = Annotated[
     str | None, typer.Option(help="Record to this MLflow store instead (also MLFLOW_TRACKING_URI).", show_default=False)

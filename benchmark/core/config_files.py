@@ -4,6 +4,7 @@ import codecs
 import difflib
 import json
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -181,22 +182,33 @@ def check(where: str, table: object, model: type[Model]) -> Model:
 
 
 def _one_line(where: str, model: type[BaseModel], error: ValidationError) -> str:
-    """The first problem as one line. A misspelt field is reported rather than the missing field that it causes."""
+    """The first problem as one line; all missing fields are one problem. A misspelt field is reported rather than the
+    missing field that it causes."""
     problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
     first = problems[0]
+    reported = [first]
     path = [str(part) for part in first["loc"] if part != "[key]"]
     field = ".".join(path)
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "missing":
-        text = f"field {field!r} is missing"
+        reported = [problem for problem in problems if problem["type"] == "missing"]
+        names = [".".join(map(str, problem["loc"])) for problem in reported]
+        text = f"field {field!r} is missing" if len(names) == 1 else f"fields {_quoted(names)} are missing"
     elif first["type"] == "extra_forbidden":
         text = f"unknown field {field!r}{_near(model, path)}"
     elif not field or first["type"] == "json_invalid":
         text = message
     else:
         text = f"field {field!r} is {_shown(first['input'])}: {message[:1].lower()}{message[1:]}"
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    others = len(problems) - len(reported)
+    more = f" (and {others} more)" if others else ""
     return f"{where}: {text}{more}"
+
+
+def _quoted(names: Sequence[str]) -> str:
+    """Names in quotes, as a sentence lists them: 'a', 'b' and 'c'."""
+    *others, last = map(repr, names)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _near(model: type[BaseModel], path: list[str]) -> str:

@@ -3,6 +3,7 @@
 It travels with exported runs, so that their tables can be made without the suite's files.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Self
 
@@ -12,6 +13,37 @@ from promptarena.benchmark.core.config_files import Text
 from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$")]
+
+_LIMITED = re.compile(r".+-limit-(\d+)")
+
+
+def limited_name(suite: str, limit: int) -> str:
+    """The name under which runs with a limit are recorded. Another name than the suite's, so that nothing mixes them.
+
+    Args:
+        suite: The suite's name.
+        limit: The most test images of a dataset.
+
+    Returns:
+        The name.
+
+    >>> limited_name("mini", 20)
+    'mini-limit-20'
+    """
+    return f"{suite}-limit-{limit}"
+
+
+def limit_of(suite: str) -> int | None:
+    """The limit in a suite's name.
+
+    Args:
+        suite: The suite's name.
+
+    Returns:
+        The most test images of a dataset; None where all are scored.
+    """
+    found = _LIMITED.fullmatch(suite)
+    return None if found is None else int(found[1])
 
 
 class SuiteLayout(BaseModel):

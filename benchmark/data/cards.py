@@ -32,6 +32,7 @@ class Card(BaseModel):
     `counts` are the expected images per split: a split that is left out does not exist; without counts nothing is
     checked. `reader` names a reader in the folder `readers`; `options` is that reader's own table. `mirrors` names the
     public dataset that a miniature replaces. `sources` say where the files can be downloaded, in order of preference.
+    `exif_rotation` turns photographs as their EXIF orientation says; the field's code does not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,11 +44,12 @@ class Card(BaseModel):
     template: str
     class_names: tuple[Text, ...] = ()
     class_folders: tuple[Text, ...] = ()
-    licence: str
-    citation: str
-    description: str
+    licence: str = ""
+    citation: str = ""
+    description: str = ""
     counts: dict[SplitName, Annotated[int, Field(ge=1, strict=True)]] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
+    exif_rotation: Annotated[bool, Field(strict=True)] = False
     sources: Sources = ()
 
     _path: Path = PrivateAttr(default=Path())
@@ -57,6 +59,12 @@ class Card(BaseModel):
         """The file the card was read from."""
         return self._path
 
+    def at(self, path: Path) -> "Card":
+        """The same card as read from this file; relative paths in it are relative to the file's folder."""
+        card = self.model_copy()
+        card._path = path
+        return card
+
     @property
     def built_in(self) -> bool:
         """Whether the card belongs to the package, so that its images are searched under the data root."""
@@ -65,7 +73,9 @@ class Card(BaseModel):
     @property
     def digest(self) -> str:
         """SHA-256 of the fields that decide results and are not in a split's digest: no title, licence or sources."""
-        return digest(self.model_dump(mode="json", exclude=_DESCRIPTIVE))
+        # `exif_rotation` enters only where it is set: otherwise every run recorded before it existed would run again.
+        left_out = _DESCRIPTIVE if self.exif_rotation else _DESCRIPTIVE | {"exif_rotation"}
+        return digest(self.model_dump(mode="json", exclude=left_out))
 
     def has_split(self, split: SplitName) -> bool:
         """Whether the card has the split; True without counts, since then only the data decides."""
@@ -142,8 +152,7 @@ def _read(path: Path) -> Card:
     card = check(str(path), table, Card)
     if card.name != path.stem:
         raise UserError(f"{path}: field 'name' is {card.name!r}, but the file is called {path.stem!r}; make them equal")
-    card._path = path
-    return card
+    return card.at(path)
 
 
 def _read_classes(path: Path, class_file: object, table: dict[str, Any]) -> dict[str, list[str]]:

@@ -50,10 +50,16 @@ class Examples:
 
 
 class Data:
-    """The splits of a suite's datasets; each is listed at first use."""
+    """The splits of a suite's datasets; each is listed at first use.
 
-    def __init__(self, root: Path | None) -> None:
+    Args:
+        root: The folder of the public datasets; None: from the environment.
+        limit: The most test images of a dataset, at least 2; None: all.
+    """
+
+    def __init__(self, root: Path | None, limit: int | None = None) -> None:
         self._root = root
+        self._limit = limit
         self._splits: dict[tuple[str, SplitName], Split | None] = {}
 
     def split(self, card: Card, name: SplitName) -> Split:
@@ -89,9 +95,14 @@ class Data:
         return _drawn(card, train, drawn.train, subset), _drawn(card, val or train, drawn.val, subset)
 
     def test(self, card: Card) -> Examples:
-        """All test images with their labels among all classes."""
+        """The test images with their labels among all classes; under a limit, evenly spread over the classes."""
         split = self.split(card, "test")
-        return Examples(DatasetImages(card, split, np.arange(len(split))), split.labels)
+        rows = np.arange(len(split))
+        if self._limit is not None and self._limit < len(split):
+            by_class = np.argsort(split.labels, kind="stable")
+            # The first and the last image are among them, so each half of the classes has one.
+            rows = np.sort(by_class[np.arange(self._limit) * (len(split) - 1) // (self._limit - 1)])
+        return Examples(DatasetImages(card, split, rows), split.labels[rows])
 
     def classes(self, card: Card, subset: Subset, name: SplitName) -> Classes:
         """The class names of `subset` in label order, with the dataset's template."""

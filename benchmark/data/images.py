@@ -1,7 +1,8 @@
 """From stored images to RGB: decoding files, and the stores that give a split's images by position.
 
 Images are decoded as in CoOp and its successors: Pillow's `convert("RGB")` and nothing else. So the EXIF orientation is
-not applied, an alpha channel is dropped (not blended over white), and 16-bit values above 255 are clipped.
+not applied unless the dataset's card asks for it, an alpha channel is dropped (not blended over white), and 16-bit
+values above 255 are clipped.
 """
 
 import struct
@@ -14,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
 
 from promptarena.benchmark.core.errors import UserError, first_line
 from promptarena.benchmark.core.files import require_regular
@@ -52,26 +53,28 @@ class ImageStore(Protocol):
 
 @dataclass(frozen=True)
 class FileImages:
-    """Images in files `folder / key`, decoded at every use."""
+    """Images in files `folder / key`, decoded at every use; `upright`: turned as their EXIF orientation says."""
 
     folder: Path
     keys: Sequence[str]
+    upright: bool = False
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def pixels(self, index: int) -> Image.Image:
         """Image `index`, decoded."""
-        return decode(self.folder / self.keys[index])
+        return decode(self.folder / self.keys[index], self.upright)
 
     def stamp(self, index: int) -> str:
-        """The file's path, size and modification time; only the path if the file is missing."""
+        """The file's path, size and modification time; only the path if the file is missing. What is kept of an image
+        is not used for the same image turned upright."""
         path = self.folder / self.keys[index]
         try:
             status = path.stat()
         except OSError:
             return str(path.absolute())
-        return f"{path.absolute()}:{status.st_size}:{status.st_mtime_ns}"
+        return f"{path.absolute()}:{status.st_size}:{status.st_mtime_ns}{':upright' if self.upright else ''}"
 
 
 class RenderedImages:
@@ -97,14 +100,15 @@ class RenderedImages:
         return ""
 
 
-def decode(path: Path) -> Image.Image:
+def decode(path: Path, upright: bool = False) -> Image.Image:
     """Decode an image file.
 
     Args:
         path: The file.
+        upright: Whether to turn the image as its EXIF orientation says.
 
     Returns:
-        The image in mode RGB, at its stored size.
+        The image in mode RGB, at its stored size; turned upright, width and height may change places.
 
     Raises:
         UserError: The file is missing, truncated, not an image, or larger than Pillow's limit against decompression
@@ -112,7 +116,8 @@ def decode(path: Path) -> Image.Image:
     """
     require_regular(path)
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(path, formats=_FORMATS) as stored:
+            image = ImageOps.exif_transpose(stored) if upright else stored
             if image.mode == "P" and "transparency" in image.info:
                 return image.convert("RGBA").convert("RGB")
             return image.convert("RGB")

@@ -14,7 +14,7 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import Label, counted_shots
 from promptarena.benchmark.core.protocol_table import Metric, Protocol, ProtocolInfo, protocol_info
 from promptarena.benchmark.leaderboard.aggregate import Aggregate, MethodScores, Place, Seed, average, harmonic
-from promptarena.benchmark.leaderboard.captions import caption, missing_notes
+from promptarena.benchmark.leaderboard.captions import caption, missing_notes, title_of
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Mark, Row, Table
 from promptarena.benchmark.leaderboard.selection import ProtocolRows, Titled, protocol_rows
 
@@ -114,7 +114,7 @@ def leaderboard(query: BoardQuery) -> Board:
     return Board(
         suite=rows.only("suite"),
         protocol=protocol,
-        title=info.title,
+        title=title_of(protocol, rows.only("suite")),
         caption=caption(
             protocol, rows.only("suite"), rows.only("backbone"), expected, rows.taught, miniature, len(datasets)
         ),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
+from promptarena.benchmark.core.suite_layout import limit_of
 from promptarena.benchmark.leaderboard.aggregate import MethodScores, Place
 
 MINIATURE = (
@@ -11,6 +12,20 @@ MINIATURE = (
 
 _NAMED = 3
 """How many missing figures a note names; of the others it gives the number."""
+
+
+def title_of(protocol: Protocol, suite: str) -> str:
+    """The title of a protocol's tables and plots.
+
+    Args:
+        protocol: The protocol's name.
+        suite: The suite's name; empty when unknown.
+
+    Returns:
+        The protocol's title; where a limit cut the test images, the limit as well.
+    """
+    title, limit = protocol_info(protocol).title, limit_of(suite)
+    return title if limit is None else f"{title}, at most {limit} test images per dataset"
 
 
 def caption(
@@ -39,9 +54,10 @@ def caption(
     info = protocol_info(protocol)
     over = f"seeds {', '.join(map(str, seeds))} (n = {len(seeds)})" if seeds else "no seeds yet"
     count = f"{datasets} dataset{'' if datasets == 1 else 's'}"
+    tested = "all" if limit_of(suite) is None else "some"
     sentences = [
-        f"{info.title}, suite {suite or 'unknown'}, backbone {backbone or 'unknown'}.",
-        f"Top-1 accuracy in percent over all test images, last-step model, {_shots(shots)}.",
+        f"{title_of(protocol, suite)}, suite {suite or 'unknown'}, backbone {backbone or 'unknown'}.",
+        f"Top-1 accuracy in percent over {tested} test images, last-step model, {_shots(shots)}.",
         f"Mean ± sample standard deviation (ddof 1) over {over}; interval in the CSV and JSON: Student t, 95 %.",
         "A method that draws nothing at random has one run and no spread.",
         info.average.format(count=count),

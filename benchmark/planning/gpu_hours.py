@@ -111,7 +111,7 @@ def gpu_hours(suite: Suite, registry: Registry, runs: Sequence[RunSpec]) -> dict
         operations = 2 * (seen * costs.image + prompts * costs.prompt(card)) if recipe.epochs else seen * costs.image
         for target in run.targets:
             scored = suite.card(target.dataset)
-            images, names = _images(scored, target.subset), _classes(scored, target.subset)
+            images, names = _images(scored, target.subset, suite.limit), _classes(scored, target.subset)
             times = images if registry.get(run.method).learner.image_conditioned else 1
             operations += images * costs.image + times * names * costs.prompt(scored)
         hours[run] = operations / (SUSTAINED_TFLOPS * 1e12) / 3600
@@ -122,9 +122,10 @@ def _classes(card: Card, subset: Subset) -> int:
     return len(subset_labels(subset, len(card.class_names)))
 
 
-def _images(card: Card, subset: Subset) -> float:
+def _images(card: Card, subset: Subset, limit: int | None) -> float:
     """Test images of a subset, if all classes had the same number of images."""
-    return card.counts.get("test", 0) * _classes(card, subset) / max(len(card.class_names), 1)
+    count = card.counts.get("test", 0)
+    return (count if limit is None else min(count, limit)) * _classes(card, subset) / max(len(card.class_names), 1)
 
 
 class _Costs:

@@ -1,6 +1,7 @@
 """Suites: a TOML file that names a backbone, the datasets in table order, and the default runs."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -12,10 +13,13 @@ from promptarena.benchmark.core.files import expanded
 from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.core.protocol_table import DEFAULT_PROTOCOL, Protocol, protocol_info
 from promptarena.benchmark.core.recipe import TrainingTask
-from promptarena.benchmark.core.suite_layout import SuiteLayout
+from promptarena.benchmark.core.suite_layout import SuiteLayout, limit_of, limited_name
 from promptarena.benchmark.data.cards import Card, SplitName, load_card, names_a_file
 
 _SUITES = DATASETS / "suites"
+EMBEDDED = "mini"
+"""As `pretrained`: the small CLIP in the package."""
+_LIMITED = re.compile(r"(?P<suite>.+)@(?P<limit>\d+)")
 
 Shots = Annotated[int, Field(ge=1, strict=True)]
 Seed = Annotated[int, Field(ge=0, strict=True)]
@@ -26,6 +30,7 @@ class BackboneSource(BaseModel):
 
     The architecture is open_clip's name (`architecture`) or a JSON file (`config`), the weights open_clip's tag
     (`pretrained`) or a file (`weights`). Paths are written relative to the suite's file, absolute once loaded.
+    `pretrained` = "mini" alone is the small CLIP in the package, which needs no network.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,10 +42,14 @@ class BackboneSource(BaseModel):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
+        if self.pretrained == EMBEDDED:
+            if self.model_fields_set != {"pretrained"}:
+                raise ValueError(f"pretrained = {EMBEDDED!r} is the CLIP in the package; leave the other fields out")
+            return self
         if (self.architecture is None) == (self.config is None):
             raise ValueError("give either architecture (open_clip's name) or config (a JSON file)")
         if (self.pretrained is None) == (self.weights is None):
-            raise ValueError("give either pretrained (open_clip's tag) or weights (a local file)")
+            raise ValueError("give either pretrained (open_clip's tag, or 'mini') or weights (a local file)")
         if self.pretrained is not None and self.architecture is None:
             raise ValueError("pretrained needs architecture, open_clip's name of the model the tag belongs to")
         return self
@@ -85,7 +94,8 @@ class Suite(BaseModel):
     `datasets` are trained and scored on one by one (base-to-novel, few-shot). Transfer protocols train on `source`:
     cross-dataset scores `targets`, domain-generalization scores `variants`. All are names of cards, in table order.
     `methods`, `protocols` and `seeds` are what runs when the user names none; `shots` is the number of training images
-    per class, `few_shot_shots` the numbers of the few-shot protocol. Results of a `miniature` suite are labelled so.
+    per class, `few_shot_shots` the numbers of the few-shot protocol. Results of a `miniature` suite are labelled so. A
+    suite whose backbone is the small CLIP in the package is one, and trains as the suite `mini` unless it says how.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -106,6 +116,11 @@ class Suite(BaseModel):
     training: TrainingDefaults = TrainingDefaults()
 
     _cards: dict[str, Card] = PrivateAttr(default_factory=dict)
+
+    @property
+    def limit(self) -> int | None:
+        """The most test images of a dataset that are scored; None: all of them."""
+        return limit_of(self.name)
 
     @model_validator(mode="after")
     def _protocols_have_datasets(self) -> Self:
@@ -161,14 +176,17 @@ def load_suite(name_or_path: str | Path) -> Suite:
     its path relative to the suite's file.
 
     Args:
-        name_or_path: The name of a built-in suite, or the path of a `.toml` file.
+        name_or_path: The name of a built-in suite, or the path of a `.toml` file; `@N` at its end limits the test
+            images of each dataset to N.
 
     Returns:
-        The suite.
+        The suite. With a limit it has a name of its own, so that its runs are never in a table with full ones.
 
     Raises:
-        UserError: The suite is unknown, or something in it or in a card is wrong; one line.
+        UserError: The suite is unknown, something in it or in a card is wrong, or the limit is below 2; one line.
     """
+    if isinstance(name_or_path, str) and (limited := _LIMITED.fullmatch(name_or_path)):
+        return _limited(load_suite(limited["suite"]), int(limited["limit"]))
     if not names_a_file(name_or_path):
         name = str(name_or_path)
         if name not in list_suites():
@@ -181,7 +199,45 @@ def load_suite(name_or_path: str | Path) -> Suite:
         raise UserError(
             f"{path}: field 'name' is {suite.name!r}, but the file is called {path.stem!r}; make them equal"
         )
-    return _with_cards(suite, path)
+    if limit_of(suite.name) is not None:
+        raise UserError(f"{path}: field 'name' is {suite.name!r}, the name of a suite with a limit; choose another")
+    return _with_cards(_with_embedded(suite) if suite.backbone.pretrained == EMBEDDED else suite, path)
+
+
+def _with_embedded(suite: Suite) -> Suite:
+    """The suite with the CLIP of the package, and with its rates: published ones do not fit its logit scale."""
+    mini = load_suite(EMBEDDED)
+    training = suite.training if "training" in suite.model_fields_set else mini.training
+    return suite.model_copy(update={"backbone": mini.backbone, "training": training, "miniature": True})
+
+
+def limited(suite: str, limit: int | None) -> str:
+    """What names a suite with a limit.
+
+    Args:
+        suite: A suite's name or path.
+        limit: The most test images of a dataset; None: all.
+
+    Returns:
+        What `load_suite` takes.
+
+    >>> limited("mini", 20)
+    'mini@20'
+    """
+    return suite if limit is None else f"{suite}@{limit}"
+
+
+def without_limit(suite: str) -> str:
+    """The suite's name or path in what `limited` returns."""
+    found = _LIMITED.fullmatch(suite)
+    return suite if found is None else found["suite"]
+
+
+def _limited(suite: Suite, limit: int) -> Suite:
+    if limit < 2:
+        raise UserError(f"a limit of {limit} test images leaves half of the classes without one; give at least 2")
+    title = f"{suite.title}, at most {limit} test images per dataset"
+    return suite.model_copy(update={"name": limited_name(suite.name, limit), "title": title})
 
 
 def list_suites() -> tuple[str, ...]:
@@ -262,6 +318,8 @@ def layout_of(suite: Suite) -> SuiteLayout:
 
 
 def _barred(suite: Suite) -> str:
+    if suite.limit is not None:
+        return f"at most {suite.limit} test images per dataset"
     if suite.training != TrainingDefaults():
         return "recipes changed by the suite"
     return "" if suite.backbone.pretrained == "openai" else "weights other than the tag openai"

@@ -7,6 +7,7 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import counted_shots
 from promptarena.benchmark.core.protocol_table import Metric, protocol_info
 from promptarena.benchmark.leaderboard.build import BoardQuery
+from promptarena.benchmark.leaderboard.captions import title_of
 from promptarena.benchmark.plots.cells import accuracies, something, value
 from promptarena.benchmark.plots.style import SMALL, panels, shortened, styled, text_width, ticks, title
 from promptarena.benchmark.statistics.paired import against
@@ -111,7 +112,8 @@ def gains(query: BoardQuery, reference: str, *, metric: Metric | None = None, sh
         for difference in each.datasets:
             over = difference.spread
             shown[difference.dataset][each.first] = _bar(over.mean, over.low, over.high)
-    text = f"{protocol_info(query.protocol).title}: {scores.words}, points above {shortened([reference])[reference]}"
+    heading = title_of(query.protocol, query.rows.only("suite"))
+    text = f"{heading}: {scores.words}, points above {shortened([reference])[reference]}"
     return _drawn(shown, titles, [each.first for each in comparisons], text, "Points", scores.miniature)
 
 

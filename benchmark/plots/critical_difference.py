@@ -3,8 +3,9 @@
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.core.protocol_table import Metric, protocol_info
+from promptarena.benchmark.core.protocol_table import Metric
 from promptarena.benchmark.leaderboard.build import BoardQuery
+from promptarena.benchmark.leaderboard.captions import title_of
 from promptarena.benchmark.plots.style import MINIATURE, PAGE, shortened, styled, text_width
 from promptarena.benchmark.statistics.ranks import Ranking, rank
 from promptarena.benchmark.statistics.scores import read_scores
@@ -49,7 +50,7 @@ def critical_difference(query: BoardQuery, *, metric: Metric | None = None, shot
     scores = read_scores(query, metric=metric, shots=shots)
     ranking = rank(scores)
     names = shortened([each.label for each in ranking.methods])
-    heading = [f"{protocol_info(query.protocol).title}: mean ranks by {scores.words}", *_facts(ranking)]
+    heading = [f"{title_of(query.protocol, query.rows.only('suite'))}: mean ranks by {scores.words}", *_facts(ranking)]
     heading += [MINIATURE] if scores.miniature else []
     count = len(ranking.methods)
     rows = (count + 1) // 2

@@ -93,7 +93,7 @@ def plan_comparison(requested: RequestedRuns, execution: ExecutionConfig, record
     suite, registry = requested.suite, requested.registry
     choose_device(execution.device)
     check_precision(execution.precision)
-    data = Data(execution.data_root)
+    data = Data(execution.data_root, suite.limit)
     source = suite.backbone
     backbone = identify(source.given_architecture, source.given_weights, execution.cache)
     planner = Planner(suite, registry, data, backbone, execution.precision)
@@ -159,8 +159,9 @@ def _workload(run: PlannedRun, suite: Suite, data: Data, trains: bool) -> Worklo
     drawn, _ = data.few_shot(suite.card(spec.dataset), spec.subset, spec.shots, spec.seed or 0)
     scored = 0
     for target in spec.targets:
-        test = data.split(suite.card(target.dataset), "test")
-        scored += len(restrict(test.labels, target.subset, len(test.class_names)).rows)
+        card = suite.card(target.dataset)
+        classes = len(data.classes(card, "all", "test"))
+        scored += len(restrict(data.test(card).labels, target.subset, classes).rows)
     recipe = Recipe(**run.recipe)
     seen = images_seen(recipe, len(drawn.labels)) if trains else 0
     classes = len(data.classes(suite.card(spec.dataset), spec.subset, "train"))

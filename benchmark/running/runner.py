@@ -87,7 +87,7 @@ class Runner:
         self._execution = execution
         self._suite = load_suite(execution.suite)
         self._registry = load_registry(execution.plugins)
-        self._data = Data(execution.data_root)
+        self._data = Data(execution.data_root, self._suite.limit)
         self._cache = ArrayCache(execution.cache)
 
     @cached_property

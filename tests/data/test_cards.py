@@ -23,6 +23,8 @@ test = 2
 [options]
 folder = "pictures"
 """
+RECORDED = "a6b5c4df9fa660d1dd9f8bed30f42a1637af66553476b5bee8781d31276fafe7"
+"""The digest of GOOD in keys of runs recorded before cards had `exif_rotation`."""
 
 
 def write(folder: Path, text: str, name: str = "birds") -> Path:
@@ -137,3 +139,26 @@ def test_the_built_in_cards_are_right(name: str) -> None:
 
 def test_the_data_folder_is_no_package() -> None:
     assert not list(DATASETS.rglob("__init__.py"))
+
+
+def test_all_missing_fields_are_named_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, 'name = "birds"\n[counts]\ntrain = 0\n')
+    with pytest.raises(UserError, match=r"fields 'title', 'reader' and 'template' are missing \(and 1 more\)"):
+        load_card(path)
+
+
+def test_what_is_for_readers_may_be_left_out(tmp_path: Path) -> None:
+    full = load_card(write(tmp_path, GOOD))
+    short = "".join(line + "\n" for line in GOOD.splitlines() if not line.startswith(("licence", "citation", "desc")))
+    card = load_card(write(tmp_path, short))
+    assert (card.licence, card.citation, card.description) == ("", "", "")
+    assert card.digest == full.digest
+
+
+def test_rotation_changes_the_digest_only_where_it_is_set(tmp_path: Path) -> None:
+    card, said_no, said_yes = (
+        load_card(write(tmp_path, GOOD.replace("[counts]", f"{line}\n[counts]")))
+        for line in ("", "exif_rotation = false", "exif_rotation = true")
+    )
+    assert card.digest == said_no.digest == RECORDED
+    assert card.digest != said_yes.digest

@@ -144,3 +144,15 @@ def test_a_stamp_tells_a_replaced_picture_and_another_folder(tmp_path: Path) -> 
         stamps.append(FileImages(tmp_path / folder, ("x.bmp",)).stamp(0))
     assert len(set(stamps)) == 3
     assert FileImages(tmp_path, ("gone.png",)).stamp(0) == str(tmp_path / "gone.png")
+
+
+def test_exif_rotation_is_followed_only_on_request(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by 90 degrees
+    gradient(8, 6).save(tmp_path / "photo.png", exif=exif)
+    stored, upright = decode(tmp_path / "photo.png"), decode(tmp_path / "photo.png", upright=True)
+    np.testing.assert_array_equal(np.asarray(stored), np.asarray(gradient(8, 6)))
+    np.testing.assert_array_equal(np.asarray(upright), np.rot90(np.asarray(stored), -1))
+    store, turned = FileImages(tmp_path, ["photo.png"]), FileImages(tmp_path, ["photo.png"], upright=True)
+    assert (store.pixels(0).size, turned.pixels(0).size) == ((8, 6), (6, 8))
+    assert store.stamp(0) != turned.stamp(0)

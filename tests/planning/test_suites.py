@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.planning.suites import list_suites, load_suite
+from promptarena.benchmark.planning.suites import layout_of, list_suites, load_suite
 
 GOOD = """
 name = "yard"
@@ -156,3 +156,28 @@ def test_the_miniature_mirrors_the_field_in_order() -> None:
     assert len(suite.dataset_names) == 15
     assert suite.backbone.config is not None
     assert suite.backbone.config.is_file()
+
+
+def test_a_suite_with_a_limit_has_a_name_and_a_title_of_its_own() -> None:
+    full, cut = load_suite("mini"), load_suite("mini@20")
+    assert (full.limit, cut.limit) == (None, 20)
+    assert cut.name == "mini-limit-20"
+    assert cut.title == f"{full.title}, at most 20 test images per dataset"
+    assert cut.datasets == full.datasets
+    assert layout_of(cut).barred == "at most 20 test images per dataset"
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_a_limit_leaves_each_half_an_image(limit: int) -> None:
+    with pytest.raises(UserError, match="give at least 2"):
+        load_suite(f"mini@{limit}")
+
+
+def test_no_suite_may_have_the_name_of_one_with_a_limit(tmp_path: Path) -> None:
+    path = tmp_path / "yard-limit-5.toml"
+    path.write_text(
+        'name = "yard-limit-5"\ntitle = "Yard"\ndatasets = ["food"]\nbackbone = { pretrained = "mini" }\n',
+        encoding="utf-8",
+    )
+    with pytest.raises(UserError, match="choose another"):
+        load_suite(path)

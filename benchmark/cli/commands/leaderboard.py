@@ -9,7 +9,7 @@ from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.leaderboard.formats.render import Format
-from promptarena.benchmark.planning.suites import layout_of, list_suites, load_suite
+from promptarena.benchmark.planning.suites import layout_of, list_suites, load_suite, without_limit
 from promptarena.benchmark.published.load import load_published
 from promptarena.benchmark.recording.exports.folder import Export, merged, read_export
 from promptarena.benchmark.recording.record import Record, RecordPlace
@@ -84,7 +84,7 @@ def _show(request: LeaderboardRequest, layout: SuiteLayout, results: Sequence[St
 def _layout(name: str, exports: Sequence[Export]) -> SuiteLayout:
     """The layout of a suite's tables: from the suite on this machine, else from the exports, which must then agree."""
     there = {export.manifest.suite.name: export.manifest.suite for export in exports}
-    if name in list_suites() or name.endswith(".toml"):
+    if without_limit(name) in list_suites() or without_limit(name).endswith(".toml"):
         layout = layout_of(load_suite(name))
         if layout.name not in there:
             raise UserError(f"no export is of suite {layout.name}; name one of: {', '.join(sorted(there))}")

@@ -66,7 +66,7 @@ def read_folder(card: Card, split: SplitName, root: Path | None) -> Listing:
         keys=keys,
         labels=tuple(label for label, place in enumerate(order) for _ in images[split][place]),
         class_names=card.class_names or tuple(readable(name) for name in classes),
-        open_images=partial(FileImages, folder, keys),
+        open_images=partial(FileImages, folder, keys, card.exif_rotation),
         own_split=options.own_split,
     )
 

@@ -88,7 +88,8 @@ def read_split_json(card: Card, split: SplitName, root: Path | None) -> Listing:
     require_files(card, folder / options.image_dir, keys)
     refuse_shared_files(card, folder / options.image_dir, listed, within=True)
     labels = tuple(row[1] for row in table.rows(split))
-    return Listing(keys, labels, class_names, partial(FileImages, folder / options.image_dir, keys), own)
+    images = partial(FileImages, folder / options.image_dir, keys, card.exif_rotation)
+    return Listing(keys, labels, class_names, images, own)
 
 
 def _find(card: Card, options: SplitJsonOptions, folder: Path, root: Path | None) -> tuple[Path, bool]:

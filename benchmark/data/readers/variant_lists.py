@@ -52,7 +52,8 @@ def read_variant_lists(card: Card, split: SplitName, root: Path | None) -> Listi
     refuse_repeated_paths(card.path, [key for listed_keys in keys_of.values() for key in listed_keys])
     require_files(card, folder / options.image_dir, keys)
     refuse_shared_files(card, folder / options.image_dir, keys_of, within=True)
-    return Listing(keys, labels, class_names, partial(FileImages, folder / options.image_dir, keys))
+    images = partial(FileImages, folder / options.image_dir, keys, card.exif_rotation)
+    return Listing(keys, labels, class_names, images)
 
 
 def _rows(path: Path, label_of: Mapping[str, int]) -> list[tuple[str, int]]:
