@@ -1,6 +1,10 @@
 """How tables name a method. Labels are printed here only; nothing reads their parts from the printed text."""
 
+import re
 from dataclasses import dataclass
+
+RECORDABLE = re.compile(r"(?!.* $)\w[\w .:-]*(/\w[\w .:-]*)*", re.ASCII)
+"""Names that MLflow accepts as parts of a metric's name."""
 
 Overrides = tuple[tuple[str, str], ...]
 """The user's `--set` values for a method as (name, value), sorted by name."""

@@ -172,7 +172,8 @@ class StoredResult:
     `overrides` are as in `RunSpec`. `finished_at` is in UTC. `unscored` gives the reason why a target has no score.
     `own_splits` names the datasets whose split was made by promptarena, not by the dataset's authors. `settings` are
     configuration, recipe and provenance by dotted name, long values cut. `imported_from` is the id that an imported
-    run has in the record it was exported from, else empty.
+    run has in the record it was exported from, else empty. `files` are the SHA-256 of the files that the run left, by
+    name; runs recorded before the record kept them have none.
     """
 
     run_id: str
@@ -194,6 +195,7 @@ class StoredResult:
     own_splits: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     imported_from: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> Label:

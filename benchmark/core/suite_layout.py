@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from promptarena.benchmark.core.config_files import Text
 from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=200)]
 
 _LIMITED = re.compile(r".+-limit-(\d+)")
 
@@ -67,7 +67,7 @@ class SuiteLayout(BaseModel):
     source: Name | None
     targets: tuple[Name, ...]
     variants: tuple[Name, ...]
-    few_shot_shots: tuple[Annotated[int, Field(ge=1)], ...]
+    few_shot_shots: tuple[Annotated[int, Field(ge=1, lt=2**31)], ...]
     titles: Mapping[Name, Text]
     barred: str
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # MLflow's limits on one request.
 BATCH_METRICS = 1000
 BATCH_PARAMS = 100
+NAME_CHARACTERS = 250
 
 
 class StoreAccess:
@@ -123,7 +124,7 @@ class StoreAccess:
             The run's id.
         """
         start = milliseconds(started_at)
-        created = self.client.create_run(experiment, start_time=start, tags=dict(tags), run_name=name)
+        created = self.client.create_run(experiment, start_time=start, tags=dict(tags), run_name=name[:NAME_CHARACTERS])
         return str(created.info.run_id)
 
     def log(

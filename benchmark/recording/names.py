@@ -104,6 +104,8 @@ ERROR = _text("error", "")
 IMPORTED_FROM = _text("imported_from", "")
 IMPORTED_DUPLICATES = Tag("imported_duplicates", str, int, "0")
 UNSCORED = PerTarget("unscored")
+FILES: Tag[Mapping[str, str]] = Tag("file_digests", json.dumps, json.loads, "{}")
+"""SHA-256 of the files that a run left, by name; runs recorded before have no such tag."""
 
 # Of a comparison, and of documents.
 COMPARISON_KEY = _text("comparison_key")

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.keys import file_digest
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
 from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.access import StoreAccess, json_of, milliseconds
@@ -200,7 +201,8 @@ class RunWriter:
         with self._access.explained("record the result"):
             self._log_files(run_id, result)
             metrics = [Metric(name, value, now, 0) for name, value in metrics_of(result).items()]
-            self._access.log(run_id, metrics=metrics, tags=unscored_tags(result))
+            digests = names.FILES.of({name: file_digest(path) for name, path in sorted(result.files.items())})
+            self._access.log(run_id, metrics=metrics, tags={**unscored_tags(result), **digests})
             self._client.set_terminated(run_id, "FINISHED", milliseconds(finished_at))
 
     def fail(self, run_id: str, error: BaseException) -> None:

@@ -22,6 +22,7 @@ from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.readers import Run
 
 PARAM_CHARACTERS = 6000
+PARAM_NAME_CHARACTERS = 250
 TAG_CHARACTERS = 8000
 """MLflow's limit on the text of a tag."""
 
@@ -144,8 +145,23 @@ def params_of(planned: PlannedRun) -> dict[str, str]:
     Returns:
         Texts of its settings, recipe and provenance by dotted name. A value past MLflow's limit is cut, and says so.
     """
-    parts = {"config": planned.config, "recipe": planned.recipe, "provenance": planned.provenance}
-    return {re.sub(r"[^\w./ -]", "_", name)[:250]: _param(value) for name, value in _flat(parts)}
+    return {name: _param(value) for name, (_, value) in zip(param_names(planned), _settings(planned), strict=True)}
+
+
+def param_names(planned: PlannedRun) -> list[str]:
+    """The names under which the settings of a planned run are recorded, in the order of `params_of`.
+
+    Args:
+        planned: The planned run.
+
+    Returns:
+        A name for each setting. Different settings may get the same name: characters that MLflow refuses become _.
+    """
+    return [re.sub(r"[^\w./ -]", "_", name)[:PARAM_NAME_CHARACTERS] for name, _ in _settings(planned)]
+
+
+def _settings(planned: PlannedRun) -> Iterator[tuple[str, Any]]:
+    return _flat({"config": planned.config, "recipe": planned.recipe, "provenance": planned.provenance})
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -249,6 +265,7 @@ def stored_result(run: Run) -> StoredResult:
             duplicates=names.IMPORTED_DUPLICATES.read(tags),
             settings=dict(run.data.params),
             imported_from=names.IMPORTED_FROM.read(tags),
+            files=names.FILES.read(tags),
         )
     except (KeyError, ValueError) as error:
         raise UserError(

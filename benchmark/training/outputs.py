@@ -1,16 +1,13 @@
 """What a method may return: logits and losses that can be scored and recorded, under names that the record accepts."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from promptarena.benchmark.core.labels import RECORDABLE
 from promptarena.benchmark.plugins.asking import MethodFailedError
-
-NAME = re.compile(r"\w[\w .:-]*(/\w[\w .:-]*)*", re.ASCII)
-"""Names that MLflow accepts as parts of a metric's name."""
 
 LONGEST_NAME = 100
 """Characters of a name; MLflow's limit is for a metric's whole name."""
@@ -37,7 +34,7 @@ def check_name(kind: str, name: object) -> None:
     Raises:
         MethodFailedError: It cannot.
     """
-    if not (isinstance(name, str) and len(name) <= LONGEST_NAME and NAME.fullmatch(name) and name[-1] not in " "):
+    if not (isinstance(name, str) and len(name) <= LONGEST_NAME and RECORDABLE.fullmatch(name)):
         raise MethodFailedError(
             f"the {kind} name {ascii(name)[:LONGEST_NAME]} cannot be recorded; use letters, digits, _, -, . and spaces"
         )

@@ -1,15 +1,17 @@
 """What the commands on exported runs do and print. None needs torch; the leaderboard does not need MLflow either."""
 
+import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from rich.progress import track
+from safetensors import SafetensorError, safe_open
 
 from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.keys import digest
+from promptarena.benchmark.core.keys import digest, file_digest
 from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.planning.suites import Suite, layout_of, load_suite
 from promptarena.benchmark.recording.exports.exported_run import ExportedRun
@@ -31,12 +33,15 @@ from promptarena.benchmark.report.sections import sections_of
 
 Item = TypeVar("Item")
 
+ALWAYS_LEFT = ("learned.safetensors", "split.json")
+"""What every run of earlier versions left, also one that trains nothing."""
+
 
 def export_record(suite_name: str, out: Path, place: RecordPlace, *, with_learners: bool = False) -> None:
     """Write those finished runs of a suite that the folder `out` lacks to it, and print how many.
 
-    `with_learners` adds the trained tensors and the few-shot splits. Raises UserError when nothing is recorded, or when
-    the folder holds another suite.
+    `with_learners` adds the trained tensors and the few-shot splits. Raises UserError when nothing is recorded, when
+    the folder holds another suite, or when tensors or a split are missing or damaged.
     """
     suite = load_suite(suite_name)
     record = Record.open_existing(place)
@@ -57,6 +62,9 @@ def write_export(
     manifest = read_manifest(out)
     if manifest and manifest.suite.name != suite.name:
         raise UserError(f"{out} holds runs of suite {manifest.suite.name}; export {suite.name} to another folder")
+    if with_learners:  # before anything is written: an export that ends half-way would lack its manifest
+        for result in _shown(stored, "verifying"):
+            _check_files(record, result)
     new = 0
     for result in _shown(stored, "exporting"):
         if not _has(out, result):
@@ -87,6 +95,37 @@ def _add_files(record: Record, result: StoredResult, out: Path) -> None:
     for name in record.artifacts(result.run_id) & set(FILE_NAMES):
         with tempfile.TemporaryDirectory() as folder:
             write_file(out, result.run_key, record.artifact(result.run_id, name, Path(folder)))
+
+
+def _check_files(record: Record, result: StoredResult) -> None:
+    """See that the record has a run's files as the run left them. Raises UserError when one is missing or damaged."""
+    there = record.artifacts(result.run_id)
+    expected: Collection[str] = result.files
+    if not expected:  # recorded before the digests were kept; every run of this record left its files
+        expected = there & set(FILE_NAMES) if result.imported_from else ALWAYS_LEFT
+    for name in expected:
+        what = f"{name} of run {result.run_id} ({result.label} on {result.dataset})"
+        advice = "delete the run in MLflow to have it run again, or export without --with-learners"
+        if name not in there:
+            raise UserError(f"{what} is missing in the record; {advice}")
+        with tempfile.TemporaryDirectory() as folder:
+            path = record.artifact(result.run_id, name, Path(folder))
+            known = result.files.get(name)
+            whole = file_digest(path) == known if known else _opens(path)
+        if not whole:
+            raise UserError(f"{what} is damaged; {advice}")
+
+
+def _opens(path: Path) -> bool:
+    """Whether a file without a known digest is complete as far as its format says."""
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="numpy"):
+                return True
+        json.loads(path.read_bytes())
+    except (SafetensorError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def import_exports(folders: Sequence[Path], place: RecordPlace) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from promptarena.benchmark.core.config_files import check
+
 SCHEMA_VERSION: Literal[1] = 1
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -25,16 +27,20 @@ class Checksummed(Values):
     digest: Digest
 
     @classmethod
-    def checksummed(cls, **fields: Any) -> Self:
+    def checksummed(cls, where: str = "this cannot be exported", **fields: Any) -> Self:
         """Make a document.
 
         Args:
+            where: What the error message begins with.
             fields: Its fields without the digest.
 
         Returns:
             The document with its digest.
+
+        Raises:
+            UserError: A field does not fit.
         """
-        bare = cls(**fields, digest="0" * 64)
+        bare = check(where, {**fields, "digest": "0" * 64}, cls)
         return bare.model_copy(update={"digest": content_digest(bare.model_dump(mode="json"))})
 
     def content(self) -> bytes:

@@ -7,7 +7,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
 from promptarena.benchmark.core.config_files import Text
 from promptarena.benchmark.core.protocol_table import Protocol
@@ -24,11 +24,21 @@ from promptarena.benchmark.core.runs import (
 )
 from promptarena.benchmark.core.suite_layout import Name
 from promptarena.benchmark.recording.exports.checksummed import Checksummed, Digest, Values, json_bytes
+from promptarena.benchmark.recording.exports.holdable import (
+    MOST,
+    Amount,
+    Count,
+    Moment,
+    Plain,
+    Reading,
+    Short,
+    check_curves,
+    check_params,
+    check_provenance,
+    check_values,
+)
 from promptarena.benchmark.recording.record import Imported, Recalled
-from promptarena.benchmark.recording.schema import check_result, params_of
-
-Count = Annotated[int, Field(ge=0)]
-Amount = Annotated[float, Field(ge=0)]
+from promptarena.benchmark.recording.schema import check_result, param_names, params_of
 
 
 class ExportedTarget(Values):
@@ -42,21 +52,21 @@ class ExportedSpec(Values):
     """As `RunSpec`, with the label that tables show."""
 
     protocol: Protocol
-    method: Text
+    method: Plain
     label: Text
     dataset: Name
     subset: Subset
-    shots: Annotated[int, Field(ge=1)]
-    seed: Count | None
+    shots: Annotated[Count, Field(ge=1)]
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None
     targets: tuple[ExportedTarget, ...]
-    overrides: tuple[tuple[str, str], ...]
+    overrides: tuple[tuple[Plain, str], ...]
 
 
 class ExportedScore(Values):
     """As `Score`: right answers and test images per class, in label order."""
 
     target: ExportedTarget
-    reading: str = Field(description="another way in which the learner scores the same images; empty: its own")
+    reading: Reading = Field(description="another way in which the learner scores the same images; empty: its own")
     correct: tuple[Count, ...]
     total: tuple[Count, ...]
 
@@ -65,7 +75,7 @@ class NotScored(Values):
     """A target that could not be scored, and why."""
 
     target: ExportedTarget
-    reason: str
+    reason: Short
 
 
 class ExportedCost(Values):
@@ -88,7 +98,7 @@ class ExportedRun(Checksummed):
     TITLE: ClassVar[str] = "A run exported by promptarena"
 
     suite: Name
-    backbone: Text = Field(description="the name; the digest of its weights is in provenance")
+    backbone: Plain = Field(description="the name; the digest of its weights is in provenance")
     miniature: bool
     spec: ExportedSpec
     run_key: Digest
@@ -101,9 +111,9 @@ class ExportedRun(Checksummed):
     unscored: tuple[NotScored, ...]
     cost: ExportedCost
     curves: tuple[dict[str, float | None], ...]
-    started_at: AwareDatetime
-    finished_at: AwareDatetime
-    run_id: Text = Field(description="its id in the MLflow record that it was made in")
+    started_at: Moment
+    finished_at: Moment
+    run_id: Plain = Field(description="its id in the MLflow record that it was made in")
     duplicates: Count = Field(description="how many more finished runs that record has of this key")
 
     @model_validator(mode="after")
@@ -117,8 +127,15 @@ class ExportedRun(Checksummed):
         holes = {_target(hole.target) for hole in self.unscored}
         if not scored | holes <= known or scored & holes:
             raise ValueError("scores and unscored must name targets of the spec, each in one of both only")
-        if any("epoch" not in row for row in self.curves):
-            raise ValueError("a row of the curves has no epoch")
+        if sum(sum(score.total) for score in self.scores) > MOST:
+            raise ValueError("scores count more images than a record can hold")
+        check_curves(self.curves)
+        for name in ("config", "recipe", "provenance", "environment"):
+            check_values(name, getattr(self, name))
+        check_values("spec.overrides", self.spec.overrides)
+        check_values("unscored", [hole.reason for hole in self.unscored])
+        check_provenance(self.provenance)
+        check_params(param_names(planned))
         return self
 
     @classmethod
@@ -131,12 +148,16 @@ class ExportedRun(Checksummed):
 
         Returns:
             The export. An imported run keeps the id that it had where it was made.
+
+        Raises:
+            UserError: It holds something that no other record could hold.
         """
         planned, result, started_at = recalled
         spec = planned.spec
         values = asdict(spec)
         suite = values.pop("suite")
         return cls.checksummed(
+            where=f"run {stored.run_id} ({spec.label}) cannot be exported",
             suite=suite,
             backbone=stored.backbone,
             miniature=stored.miniature,

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import model_validator
 
@@ -20,7 +20,8 @@ from promptarena.benchmark.core.files import write_atomically
 from promptarena.benchmark.core.keys import file_digest
 from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.recording.exports.checksummed import SCHEMA_VERSION, Checksummed, Digest, content_digest
-from promptarena.benchmark.recording.exports.exported_run import Count, ExportedRun
+from promptarena.benchmark.recording.exports.exported_run import ExportedRun
+from promptarena.benchmark.recording.exports.holdable import Count
 
 MANIFEST = "manifest.json"
 
@@ -46,6 +47,8 @@ class Manifest(Checksummed):
             raise ValueError(f"it counts {self.count} runs but lists {len(self.runs)}")
         if unknown := set(self.files) - set(self.runs):
             raise ValueError(f"it lists files of runs that it does not list: {', '.join(sorted(unknown))}")
+        if hidden := [title for title in self.suite.titles.values() if not title.isprintable()]:
+            raise ValueError(f"the title {ascii(hidden[0])[:60]} holds control or invisible characters")
         return self
 
 
@@ -204,9 +207,16 @@ def _read(path: Path, folder: Path, model: type[Model]) -> Model:
             f"{path} has schema version {version}, this promptarena reads {SCHEMA_VERSION}; upgrade promptarena, or "
             "export it again with this version"
         )
-    if isinstance(document, dict) and "digest" in document and document["digest"] != content_digest(document):
+    if isinstance(document, dict) and "digest" in document and document["digest"] != _digest(path, document):
         raise UserError(f"{path} was changed: its content does not have the digest that it names; export it again")
     return read_json_model(path, content, model)
+
+
+def _digest(path: Path, document: dict[str, Any]) -> str:
+    try:
+        return content_digest(document)
+    except (ValueError, RecursionError) as error:  # half a character, or values nested too deep to be written again
+        raise UserError(f"{path} holds what is no valid text, or is nested too deep; export it again") from error
 
 
 def _inside(folder: Path, path: Path) -> Path:
