@@ -1,5 +1,6 @@
 """The rooms of the repository: how full they are, what they import, and that the wheel has them all."""
 
+import ast
 import subprocess
 import sys
 import tomllib
@@ -10,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BENCHMARK = ROOT / "benchmark"
+TESTS = ROOT / "tests"
 MODULES = sorted(BENCHMARK.rglob("*.py"))
+METHODS = sorted((ROOT / "methods").glob("*.py"))
 READING = ("leaderboard", "statistics.board", "published.load", "plots.all_figures", "report.page", "recording.record")
 
 
@@ -62,8 +65,38 @@ def test_datasets_holds_no_code() -> None:
     assert list((ROOT / "datasets").rglob("*.py")) == []
 
 
+def has_function(path: Path) -> bool:
+    """Whether a module has a function: one without is a table, a set of names, or the former name of a module."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return path.stem != "__init__" and any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in nodes)
+
+
+def its_tests(module: Path) -> list[Path]:
+    """The test files of a module: test_MODULE.py, one for each subject (test_MODULE_SUBJECT.py), or a folder MODULE/.
+
+    What prints a command may also be tested in `end_to_end`, as a user types it.
+    """
+    room = module.parent.relative_to(BENCHMARK if module.is_relative_to(BENCHMARK) else ROOT)
+    command = room.parts[0] == "cli"
+    folders = [TESTS / "cli", TESTS / "cli" / "commands", TESTS / "end_to_end"] if command else [TESTS / room]
+    names = (f"test_{module.stem}.py", f"test_{module.stem}_*.py", f"{module.stem}/test_*.py")
+    return [path for folder in folders for name in names for path in folder.glob(name)]
+
+
+@pytest.mark.parametrize(
+    "module", [path for path in (*MODULES, *METHODS) if has_function(path)], ids=lambda path: "/".join(path.parts[-2:])
+)
+def test_every_module_has_its_tests_where_they_are_looked_for(module: Path) -> None:
+    assert its_tests(module), f"tests of {module.relative_to(ROOT)} would be in tests/.../test_{module.stem}.py"
+
+
 def test_tests_lie_in_the_rooms_they_test() -> None:
     rooms = {path.name for path in BENCHMARK.iterdir() if path.is_dir()}
     others = {"docs", "end_to_end", "golden", "methods", "recorded_before", "support", "tools"}
-    found = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    found = {path.name for path in TESTS.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert found <= rooms | others
+
+
+def test_no_test_file_is_longer_than_350_lines() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in TESTS.rglob("*.py")}
+    assert {name: length for name, length in lengths.items() if length > 350} == {}

@@ -1,127 +1,17 @@
 """The leaderboard against plain recomputation, published averages, and the rules for holes, ties and spreads."""
 
-import math
-import statistics
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.stats import t as student_t
+from board_results import DATASETS, cell, results_of, sides
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import Label
-from promptarena.benchmark.core.runs import Cost, StoredResult, StoredScore, Target
-from promptarena.benchmark.leaderboard.aggregate import Aggregate, average, harmonic
+from promptarena.benchmark.core.runs import Target
 from promptarena.benchmark.leaderboard.build import BoardQuery, leaderboard
 from promptarena.benchmark.leaderboard.frame import tidy
-from promptarena.benchmark.leaderboard.model import Board, Cell
-
-DATASETS = [("imagenet", "ImageNet"), ("dtd", "DTD"), ("eurosat", "EuroSAT")]
-Scores = Mapping[tuple[str, str], tuple[int, int]]
-
-
-def results_of(
-    runs: Iterable[tuple[str, str, int | None, Scores]], protocol: str = "base-to-novel", **common: Any
-) -> list[StoredResult]:
-    """Results of (label, trained dataset, seed, {(dataset, subset): (correct, total)}), each newer than the last."""
-    return [
-        StoredResult(
-            **{
-                "run_id": f"r{number}",
-                "run_key": f"k{number}",
-                "suite": "mini",
-                "protocol": protocol,
-                "method": label,
-                "dataset": dataset,
-                "shots": 16,
-                "seed": seed,
-                "backbone": "mini-clip",
-                "miniature": False,
-                "scores": tuple(StoredScore(Target(*target), *counts) for target, counts in scores.items()),  # type: ignore[arg-type]
-                "cost": Cost(100, 2.0, 300, 4.0, 1000, 50.0),
-                "finished_at": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number),
-            }
-            | common
-        )
-        for number, (label, dataset, seed, scores) in enumerate(runs)
-    ]
-
-
-def sides(dataset: str, base: int, novel: int, total: int = 1000) -> Scores:
-    return {(dataset, "base"): (base, total), (dataset, "novel"): (novel, total)}
-
-
-def cell(board: Board, table: str, label: str, column: str) -> Cell:
-    (found,) = [each for each in board.tables if each.key == table]
-    (row,) = [each for each in found.rows if each.label == label]
-    return row.cells[[each.key for each in found.columns].index(column)]
-
-
-def naive_harmonic(base: float, novel: float) -> float:
-    return 0.0 if base == 0 or novel == 0 else 2 / (1 / base + 1 / novel)
-
-
-counts = st.integers(0, 200)
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.lists(st.tuples(counts, counts), min_size=3, max_size=3), min_size=2, max_size=4), st.randoms())
-def test_base_to_novel_against_plain_recomputation(grid: list[list[tuple[int, int]]], random: Any) -> None:
-    """`grid[seed][dataset]` = right answers of 200 on (base, novel)."""
-    runs = results_of(
-        ("coop", name, seed, sides(name, *grid[seed][place], total=200))
-        for seed in range(len(grid))
-        for place, (name, _) in enumerate(DATASETS)
-    )
-    random.shuffle(runs)
-    board = BoardQuery(tidy(runs), "base-to-novel", DATASETS).board
-
-    seeds = range(len(grid))
-    base = [[grid[seed][place][0] / 2 for seed in seeds] for place in range(3)]
-    novel = [[grid[seed][place][1] / 2 for seed in seeds] for place in range(3)]
-    for place, (name, _) in enumerate(DATASETS):
-        shown = cell(board, name, "coop", "base_pct")
-        assert shown.value == pytest.approx(statistics.mean(base[place]))
-        assert shown.std == pytest.approx(statistics.stdev(base[place]))
-        half = student_t.ppf(0.975, len(grid) - 1) * statistics.stdev(base[place]) / math.sqrt(len(grid))
-        assert (shown.low, shown.high) == pytest.approx((shown.value - half, shown.value + half))
-        assert (shown.n, shown.total) == (len(grid), 200 * len(grid))
-        mean = naive_harmonic(statistics.mean(base[place]), statistics.mean(novel[place]))
-        assert cell(board, name, "coop", "hm_pct").value == pytest.approx(mean)
-    by_seed = [statistics.mean(base[place][seed] for place in range(3)) for seed in seeds]
-    averaged = cell(board, "average", "coop", "base_pct")
-    assert (averaged.value, averaged.std) == pytest.approx((statistics.mean(by_seed), statistics.stdev(by_seed)))
-    novel_average = statistics.mean(value for row in novel for value in row)
-    assert cell(board, "average", "coop", "hm_pct").value == pytest.approx(
-        naive_harmonic(averaged.value, novel_average)
-    )
-    hms = [naive_harmonic(statistics.mean(base[place]), statistics.mean(novel[place])) for place in range(3)]
-    assert cell(board, "average", "coop", "mean_of_hms_pct").value == pytest.approx(statistics.mean(hms))
-
-
-@pytest.mark.parametrize(
-    ("base", "novel", "published"),
-    [
-        (69.34, 74.22, 71.70),
-        (82.69, 63.22, 71.66),
-        (80.47, 71.69, 75.83),
-        (82.28, 75.14, 78.55),
-        (84.26, 76.10, 79.97),
-        (80.24, 73.43, 76.68),
-        (81.72, 73.81, 77.56),
-        (82.15, 74.07, 77.90),
-        (84.21, 71.79, 77.51),
-    ],
-)
-def test_published_averages_are_harmonic_means_of_averages(base: float, novel: float, published: float) -> None:
-    expected: frozenset[int | None] = frozenset({None})
-    combined = harmonic(average([Aggregate({None: base}, expected)]), average([Aggregate({None: novel}, expected)]))
-    assert combined.value == pytest.approx(published, abs=0.005 + 1e-9)
 
 
 def test_order_of_rows_changes_nothing() -> None:
@@ -186,15 +76,6 @@ def test_a_method_without_results_is_a_row_of_holes() -> None:
     assert [row.label for row in board.tables[0].rows] == ["maple", "coop"]
     assert cell(board, "average", "maple", "base_pct").value is None
     assert "maple: 6 of 6 figures incomplete" in board.notes[0]
-
-
-def test_one_seed_or_none_has_no_spread() -> None:
-    runs = [("zeroshot", name, None, sides(name, 500, 400)) for name, _ in DATASETS]
-    runs += [("coop", name, seed, sides(name, 500, 400)) for name, _ in DATASETS for seed in (1, 2)]  # type: ignore[list-item]
-    board = BoardQuery(tidy(results_of(runs)), "base-to-novel", DATASETS).board  # type: ignore[arg-type]
-    still = cell(board, "average", "zeroshot", "base_pct")
-    assert (still.value, still.n, still.std, still.low, still.full) == (50.0, 1, None, None, True)
-    assert board.seeds == (1, 2)
 
 
 def test_seeds_asked_for_are_wanted_and_others_left_aside() -> None:
@@ -267,56 +148,6 @@ def test_few_shot_has_a_column_per_number_of_shots() -> None:
     assert cell(board, "dtd", "coop", "shots_4_pct").value == 41.0
 
 
-def test_costs_are_means_over_runs_each_counted_once() -> None:
-    runs = results_of([("coop", "dtd", seed, sides("dtd", 1, 1)) for seed in (1, 2)])
-    still = Cost(0, 0.0, 0, 5.0, 1000, 10.0)
-    runs += results_of([("zeroshot", "dtd", None, sides("dtd", 1, 1))], cost=still, run_id="z")
-    board = BoardQuery(tidy(runs), "base-to-novel", [("dtd", "DTD")]).board
-    expected = {
-        "trainable_parameters": 100,
-        "train_seconds": 2,
-        "train_images_per_second": 150,
-        "eval_images_per_second": 250,
-        "peak_memory_mib": 50,
-    }
-    for column, value in expected.items():
-        assert (cell(board, "cost", "coop", column).value, cell(board, "cost", "coop", column).n) == (value, 2)
-    assert cell(board, "cost", "zeroshot", "train_images_per_second").value is None
-
-
-def test_no_speed_is_told_of_what_takes_no_time() -> None:
-    runs = [
-        result
-        for label, cost in (("slow", Cost(0, 0.02, 1, 0.02, 1, 1.0)), ("still", Cost(0, 0.0001, 0, 0.0001, 1000, 1.0)))
-        for result in results_of(
-            [(label, "dtd", seed, sides("dtd", 1, 1)) for seed in (1, 2)], cost=cost, run_id=label, run_key=label
-        )
-    ]
-    board = BoardQuery(tidy(runs), "base-to-novel", [("dtd", "DTD")]).board
-    for column in ("train_images_per_second", "eval_images_per_second"):
-        assert cell(board, "cost", "slow", column).value == 50
-        assert cell(board, "cost", "still", column).value is None
-
-
-def test_the_caption_says_how_the_figures_came_about() -> None:
-    runs = results_of([("coop", "dtd", seed, sides("dtd", 1, 1)) for seed in (1, 2, 3)])
-    caption = BoardQuery(tidy(runs), "base-to-novel", [("dtd", "DTD")]).board.caption
-    for words in (
-        "mini-clip",
-        "seeds 1, 2, 3 (n = 3)",
-        "sample standard deviation",
-        "Student t",
-        "last-step",
-        "16 training",
-    ):
-        assert words in caption
-    assert "never be compared" not in caption
-    small = results_of([("coop", "dtd", 1, sides("dtd", 1, 1))], miniature=True)
-    assert (
-        "never be compared with published" in BoardQuery(tidy(small), "base-to-novel", [("dtd", "DTD")]).board.caption
-    )
-
-
 def test_notes_of_the_frame_stay_with_their_protocol() -> None:
     runs = results_of([("coop", "dtd", 1, sides("dtd", 1, 1))], duplicates=2)
     frame = tidy(runs)
@@ -347,13 +178,6 @@ def test_numbers_of_shots_are_rows_of_their_own_outside_few_shot() -> None:
     assert "4, 16 training images per class" in board.caption
 
 
-def test_there_must_be_something_to_average() -> None:
-    with pytest.raises(UserError, match="a source and a target"):
-        leaderboard(BoardQuery(tidy([]), "cross-dataset", DATASETS[:1]))
-    with pytest.raises(UserError, match="needs a dataset"):
-        leaderboard(BoardQuery(tidy([]), "base-to-novel", []))
-
-
 def test_a_frame_read_back_from_csv_gives_the_same_figures(tmp_path: Any) -> None:
     runs = [("zeroshot", "dtd", None, sides("dtd", 5, 4)), ("coop", "dtd", 1, sides("dtd", 7, 3))]
     frame = tidy(results_of(runs))
@@ -363,29 +187,6 @@ def test_a_frame_read_back_from_csv_gives_the_same_figures(tmp_path: Any) -> Non
         leaderboard(BoardQuery(read, "base-to-novel", [("dtd", "DTD")]))
         == BoardQuery(frame, "base-to-novel", [("dtd", "DTD")]).board
     )
-
-
-def test_an_own_split_is_marked_wherever_it_is_shown() -> None:
-    runs = [("coop", name, 1, sides(name, 500, 400)) for name, _ in DATASETS]
-    board = BoardQuery(tidy(results_of(runs, own_splits=("dtd",))), "base-to-novel", DATASETS).board
-    assert [table.title for table in board.tables][1:4] == ["ImageNet", "DTD (own split)", "EuroSAT"]
-    assert board.own_splits == ("dtd",)
-    assert any(note.startswith("Own split, divided here: DTD;") for note in board.notes)
-
-
-def test_an_own_split_never_enters_beside_the_published_one() -> None:
-    published = results_of([("coop", "dtd", 1, sides("dtd", 500, 400))])
-    newer = results_of([("coop", "dtd", 1, sides("dtd", 900, 900))], own_splits=("dtd",), run_id="own", run_key="own")
-    board = BoardQuery(tidy([*published, *newer]), "base-to-novel", DATASETS[1:2]).board
-    assert cell(board, "dtd", "coop", "base_pct").value == pytest.approx(50.0)
-    assert board.own_splits == ()
-    assert board.notes == ("DTD: runs on an own split are left out beside those on the published one",)
-
-
-def test_a_source_split_here_marks_all_its_targets() -> None:
-    scores = {(name, "all"): (5, 10) for name, _ in DATASETS}
-    frame = tidy(results_of([("coop", "imagenet", 1, scores)], "cross-dataset", own_splits=("imagenet",)))
-    assert BoardQuery(frame, "cross-dataset", DATASETS).board.own_splits == ("dtd", "eurosat", "imagenet")
 
 
 def test_rows_are_ordered_by_the_headline_of_the_largest_number_of_shots_in_any_order_of_columns() -> None:

@@ -5,36 +5,25 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from atprompts import BACKBONE, CLASSES, anchored, maple
 from torch import Tensor
 
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.methods.atprompt import WORDS, ATPromptConfig, ATPromptCoOp
-from promptarena.methods.atprompt_maple import ATPromptMaPLe, ATPromptMaPLeConfig
+from promptarena.methods.atprompt_maple import ATPromptMaPLe
 from promptarena.methods.coop import CoOp, CoOpConfig
 
-CLASSES = Classes(("red fox", "zebra", "great barn owl"), "art of the {}.", "dtd")
 LABELS = torch.tensor([0, 1, 2, 1])
-BACKBONE = tiny.backbone()
 
 
 def coop(**config: Any) -> ATPromptCoOp:
     return ATPromptCoOp(BACKBONE, ATPromptConfig(**config), CLASSES, torch.Generator().manual_seed(0))
 
 
-def maple(**config: Any) -> ATPromptMaPLe:
-    settings = ATPromptMaPLeConfig(**{"prompt_depth": 3, "n_ctx": 2, **config})
-    return ATPromptMaPLe(BACKBONE, settings, CLASSES, torch.Generator().manual_seed(0))
-
-
 def embedded(text: str) -> Tensor:
     return BACKBONE.embed(BACKBONE.tokenize([text])).embeddings[0]
-
-
-def anchored(learner: Any, classes: Classes = CLASSES) -> Tensor:
-    context = learner.context if isinstance(learner, ATPromptCoOp) else learner.p[0]
-    return learner.anchored(learner.prompts(classes), context)[0].embeddings.detach()
 
 
 def test_without_attributes_it_is_the_prompt_of_coop() -> None:
@@ -79,19 +68,6 @@ def test_every_learned_vector_has_a_gradient_and_no_unused_one_is_learned(make: 
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in learner.parameters())
     assert len(learner.anchors) == 2
     assert float(torch.stack([*learner.anchors]).detach().std()) == pytest.approx(0.01, rel=0.2)
-
-
-def test_deep_prompts_replace_the_class_context_only() -> None:
-    learner = maple(attributes=("color", "shape"))
-    n, first = 2, 1 + 2 * 3
-    tokens = anchored(learner) + BACKBONE.model.positional_embedding[: anchored(learner).shape[1]]
-    for block in range(3):
-        if block:
-            tokens = torch.cat([tokens[:, :first], learner.p[block].expand(3, -1, -1), tokens[:, first + n :]], dim=1)
-        tokens = BACKBONE.text.run(tokens, start=block, stop=block + 1)
-    rows = tokens[torch.arange(3), learner.prompts(CLASSES).eot]
-    found = learner.text_features(learner.prompts(CLASSES))
-    assert torch.allclose(found, BACKBONE.project_text(rows), atol=1e-4)
 
 
 def test_other_datasets_have_the_words_of_the_training_unless_requested() -> None:

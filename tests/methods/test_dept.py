@@ -6,36 +6,19 @@ import pytest
 import tiny
 import torch
 import torch.nn.functional as F
+from depts import CLASSES, NAMES, dept, each_host, settings
 from torch import Tensor
 
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.methods.dept import DePT
-from promptarena.methods.dept_plus import DePTCoOp, DePTKgCoOp, DePTMaPLe, DePTPromptSRC
+from promptarena.methods.dept_plus import DePTCoOp, DePTKgCoOp, DePTMaPLe
 
-NAMES = ("red fox", "zebra", "great barn owl")
-CLASSES = Classes(NAMES, "art of the {}.", "imagenet")
 LABELS = torch.tensor([0, 1, 2, 1])
-SMALL = {"prompt_depth": 3, "prompt_depth_text": 3, "prompt_depth_vision": 3}
-each_host = pytest.mark.parametrize("kind", [DePTCoOp, DePTKgCoOp, DePTMaPLe, DePTPromptSRC])
 
 
 def images() -> PixelBatch:
     return PixelBatch(tiny.pixels(4), tiny.backbone())
-
-
-def settings(kind: Any, **config: Any) -> dict[str, Any]:
-    return {name: value for name, value in SMALL.items() if name in kind.config_type.model_fields} | config
-
-
-def dept(kind: type[DePT] = DePTCoOp, **config: Any) -> Any:
-    config = settings(kind, **config)
-    learner = kind(tiny.backbone(), kind.config_type(**config), CLASSES, torch.Generator().manual_seed(0))
-    random = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in (learner.image_scale, learner.image_bias, learner.text_scale, learner.text_bias):
-            parameter += 0.3 * torch.randn(parameter.shape, generator=random)
-    return learner
 
 
 def logits(learner: Any, classes: Classes = CLASSES) -> Tensor:
@@ -120,20 +103,3 @@ def test_what_is_added_has_the_higher_rate_but_not_in_the_warm_up() -> None:
     for kind in (DePTCoOp, DePTKgCoOp, DePTMaPLe):
         recipe = kind.preset(tiny.training_task())[1]
         assert (recipe.epochs, recipe.batch_size, recipe.lr, recipe.factors_in_warmup) == (10, 4, 0.0035, False)
-
-
-def test_presets_are_the_released_ones() -> None:
-    presets = {kind: kind.preset(tiny.training_task("cross-dataset", is_source=True))[0] for kind in each_host.args[1]}
-    assert (presets[DePTCoOp].ctx_init, presets[DePTCoOp].n_ctx) == ("", 16)
-    assert presets[DePTKgCoOp].weight == 2.0
-    assert presets[DePTMaPLe].prompt_depth == 9
-    assert all(config.head_weight == 0.7 for config in presets.values())
-
-
-def test_promptsrc_averages_its_prompts_and_nothing_else() -> None:
-    learner = dept(DePTPromptSRC)
-    before = learner.head.weight.detach().clone()
-    recipe = DePTPromptSRC.preset(tiny.training_task())[1].model_copy(update={"epochs": 1})
-    learner.end_epoch(1, recipe)
-    assert learner.host.get_buffer("sum_of_text_prompts_0").any()
-    assert torch.equal(learner.head.weight, before)

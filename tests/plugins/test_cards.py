@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from promptarena.benchmark.planning.contexts import Measure
-from promptarena.benchmark.planning.listed_methods import listed_methods
 from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins import cards
 from promptarena.benchmark.plugins.cards import built_in_cards, card_of, cards_file
@@ -36,19 +35,3 @@ def test_cards_of_other_sources_do_not_count(damage: str, tmp_path: Path, monkey
     document["cards"][0]["title"] = 3
     file.write_text(json.dumps(document))
     assert built_in_cards() is None
-
-
-def test_a_plugin_stands_among_the_others_and_a_failing_preset_is_said(tmp_path: Path) -> None:
-    plugin = tmp_path / "mine.py"
-    plugin.write_text(
-        "from promptarena.benchmark.plugins.learner import About, Learner\n"
-        "class Mine(Learner):\n"
-        "    about = About('Mine', 'A paper', 'venue', 2026, 'https://example.org')\n"
-        "    @classmethod\n"
-        "    def preset(cls, task):\n"
-        "        raise RuntimeError('no recipe')\n"
-    )
-    made, broken = listed_methods([plugin])
-    assert not broken
-    assert made["mine"].recipes["few-shot"][0] == "preset fails: RuntimeError: no recipe"
-    assert (made["mine"].parameters, made["mine"].remark) == (None, "RuntimeError: no recipe")

@@ -35,6 +35,6 @@ def publish(tmp_path: Path) -> Any:
     return make
 
 
-@pytest.fixture(scope="module")
-def real() -> pd.DataFrame:
+@pytest.fixture(scope="session")
+def published() -> pd.DataFrame:
     return load_published()

@@ -83,10 +83,10 @@ def test_a_reason_from_outside_bars_everything(publish: Any) -> None:
     assert found.words == "not comparable: recipes changed by the suite"
 
 
-def test_published_figures_are_never_shown_beside_a_miniatures(real: pd.DataFrame) -> None:
+def test_published_figures_are_never_shown_beside_a_miniatures(published: pd.DataFrame) -> None:
     frame = seeded([80, 81, 82], miniature=True, suite="mini")
-    assert all(each.published is None for each in distances(BoardQuery(frame, "base-to-novel", DTD), real))
-    text = render(distance_board(BoardQuery(frame, "base-to-novel", DTD), real), "md")
+    assert all(each.published is None for each in distances(BoardQuery(frame, "base-to-novel", DTD), published))
+    text = render(distance_board(BoardQuery(frame, "base-to-novel", DTD), published), "md")
     assert "Not comparable: miniature – coop: all figures" in text
     assert "79.44" not in text
     assert "not published" not in text.lower()

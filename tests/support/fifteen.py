@@ -14,6 +14,7 @@ from pathlib import Path
 
 import odd_pictures
 import tiny
+from fifteen_layouts import AIRCRAFT, LAYOUTS, STEMS, WNIDS, SplitLayout
 from safetensors.torch import save_file
 
 from promptarena.benchmark.core.paths import DATASETS
@@ -70,131 +71,10 @@ class Fifteen:
     datasets: Mapping[str, Dataset]
 
 
-@dataclass(frozen=True)
-class _SplitLayout:
-    """Classes in label order: a pattern of their pictures' paths and their name in the split file.
-
-    `order` is that of the labels in the split file. A `sorted_test` follows the file names instead. `beside` are files
-    that the archives hold and no split names, in the dataset's folder.
-    """
-
-    classes: Sequence[tuple[str, str]]
-    order: Sequence[int] = ()
-    sorted_test: bool = False
-    beside: Sequence[str] = ()
-
-
-_STEMS = ("{n}.jpg", "{n}.JPG", "{n} (1) #2+é.Jpeg", "{n}%20&_ü.png")
-
-_LAYOUTS = {
-    "caltech101": _SplitLayout(
-        classes=(
-            ("Faces/image_{n:04}.jpg", "face"),
-            ("Leopards/image_{n:04}.jpg", "leopard"),
-            ("Motorbikes/image_{n:04}.jpg", "motorbike"),
-            ("accordion/image_{n:04}.jpg", "accordion"),
-            ("airplanes/image_{n:04}.jpg", "airplane"),
-            ("yin_yang/image_{n:04}.jpg", "yin_yang"),
-        ),
-        beside=(
-            "101_ObjectCategories/BACKGROUND_Google/tmp",
-            "101_ObjectCategories/BACKGROUND_Google/image_0001.jpg",
-            "101_ObjectCategories/Faces_easy/image_0001.jpg",
-        ),
-    ),
-    "oxford_pets": _SplitLayout(
-        classes=(
-            ("Abyssinian_{n}.jpg", "abyssinian"),
-            ("american_bulldog_{n}.jpg", "american_bulldog"),
-            ("Birman_{n}.jpg", "birman"),
-            ("Egyptian_Mau_{n}.jpg", "egyptian_mau"),
-            ("yorkshire_terrier_{n}.jpg", "yorkshire_terrier"),
-        ),
-        beside=("images/Abyssinian_100.mat", "annotations/list.txt", "annotations/trimaps/._Abyssinian_1.png"),
-    ),
-    "stanford_cars": _SplitLayout(
-        classes=(
-            ("cars_{part}/{n:05}.jpg", "2000 AM General Hummer SUV"),
-            ("cars_{part}/{n:05}.jpg", "2012 Audi TTS Coupe"),
-            ("cars_{part}/{n:05}.jpg", "2009 Bugatti Veyron 16.4 Coupe"),
-            ("cars_{part}/{n:05}.jpg", "2007 Ford F-150 Regular Cab"),
-            ("cars_{part}/{n:05}.jpg", "1993 Mercedes-Benz 300-Class Convertible"),
-        ),
-        order=(3, 0, 4, 1, 2),
-        sorted_test=True,
-        beside=("devkit/cars_meta.mat", "cars_test_annos_withlabels.mat"),
-    ),
-    "oxford_flowers": _SplitLayout(
-        classes=(
-            ("image_{n:05}.jpg", "pink primrose"),
-            ("image_{n:05}.jpg", "hard-leaved pocket orchid"),
-            ("image_{n:05}.jpg", "colt's foot"),
-            ("image_{n:05}.jpg", "passion flower"),
-            ("image_{n:05}.jpg", "black-eyed susan"),
-        ),
-        order=(3, 1, 4, 0, 2),
-        beside=("imagelabels.mat", "cat_to_name.json"),
-    ),
-    "food101": _SplitLayout(
-        classes=(
-            ("apple_pie/{stem}", "apple_pie"),
-            ("baby_back_ribs/{stem}", "baby_back_ribs"),
-            ("tacos/{stem}", "tacos"),
-            ("waffles/{stem}", "waffles"),
-        ),
-        beside=("meta/classes.txt", "images/.DS_Store"),
-    ),
-    "sun397": _SplitLayout(
-        classes=(
-            ("a/abbey/sun_a{n:x}.jpg", "abbey"),
-            ("a/apartment_building/outdoor/sun_a{n:x}.jpg", "outdoor apartment_building"),
-            ("i/ice_skating_rink/indoor/sun_b{n:x}.jpg", "indoor ice_skating_rink"),
-            ("i/ice_skating_rink/outdoor/sun_b{n:x}.jpg", "outdoor ice_skating_rink"),
-            ("y/youth_hostel/sun_d{n:x}.jpg", "youth_hostel"),
-        ),
-        beside=("ClassName.txt", "Training_01.txt", "SUN397/a/abbey/sun_unused.jpg"),
-    ),
-    "dtd": _SplitLayout(
-        classes=(
-            ("banded/banded_{n:04}.jpg", "banded"),
-            ("marbled/marbled_{n:04}.jpg", "marbled"),
-            ("polka-dotted/polka-dotted_{n:04}.jpg", "polka-dotted"),
-            ("zigzagged/zigzagged_{n:04}.jpg", "zigzagged"),
-        ),
-        beside=("imdb/imdb.mat", "labels/train1.txt", "images/banded/.directory"),
-    ),
-    "eurosat": _SplitLayout(
-        classes=(
-            ("AnnualCrop/AnnualCrop_{n}.jpg", "Annual Crop Land"),
-            ("Forest/Forest_{n}.jpg", "Forest"),
-            ("Highway/Highway_{n}.jpg", "Highway or Road"),
-            ("SeaLake/SeaLake_{n}.jpg", "Sea or Lake"),
-        ),
-    ),
-    "ucf101": _SplitLayout(
-        classes=(
-            ("Apply_Eye_Makeup/v_ApplyEyeMakeup_g{n:02}_c03.jpg", "Apply_Eye_Makeup"),
-            ("Knitting/v_Knitting_g{n:02}_c01.jpg", "Knitting"),
-            ("Still_Rings/v_StillRings_g{n:02}_c04.jpg", "Still_Rings"),
-            ("Yo_Yo/v_YoYo_g{n:02}_c05.jpg", "Yo_Yo"),
-        ),
-    ),
-}
-
-_AIRCRAFT = ("707-320", "F-16A/B", "F/A-18", "MD-11", "Model B200")
-
-_WNIDS = {
-    "imagenet": (1, 2, 6, 11, 13, 15, 17, 27, 657, 744, 836, 837),
-    "imagenet-a": (6, 11, 13, 15, 17, 27),
-    "imagenet-r": (1, 2, 6, 11, 13, 657),
-}
-"""ImageNet's labels; two names stand twice among them."""
-
-
 def write_fifteen(root: Path) -> Fifteen:
     """Write the datasets, their cards, a tiny CLIP and the suite into a folder."""
     paint = _Painter()
-    datasets = {name: _write_split_dataset(root, load_card(name), layout, paint) for name, layout in _LAYOUTS.items()}
+    datasets = {name: _write_split_dataset(root, load_card(name), layout, paint) for name, layout in LAYOUTS.items()}
     datasets["fgvc_aircraft"] = _write_aircraft(root, paint)
     datasets |= _write_imagenets(root, paint)
     _write_clip(root / "clip")
@@ -221,7 +101,7 @@ def _amount(split: SplitName, label: int) -> int:
     return {"train": 3 + label % 2, "val": 1, "test": 1 + (label + 1) % 3}[split]
 
 
-def _write_split_dataset(root: Path, card: Card, layout: _SplitLayout, paint: _Painter) -> Dataset:
+def _write_split_dataset(root: Path, card: Card, layout: SplitLayout, paint: _Painter) -> Dataset:
     folder = root / card.options["folder"]
     pictures = folder / card.options.get("image_dir", "")
     numbers = count(1)
@@ -232,7 +112,7 @@ def _write_split_dataset(root: Path, card: Card, layout: _SplitLayout, paint: _P
             pattern, name = layout.classes[label]
             for _ in range(_amount(split, label)):
                 n = 37 * next(numbers) % 211
-                stem = _STEMS[n % len(_STEMS)].format(n=n)
+                stem = STEMS[n % len(STEMS)].format(n=n)
                 part = "test" if split == "test" else "train"
                 rows[split].append((pattern.format(n=n, part=part, stem=stem), label, name))
     if layout.sorted_test:
@@ -256,19 +136,19 @@ def _write_aircraft(root: Path, paint: _Painter) -> Dataset:
     rows: dict[SplitName, list[Row]] = {
         split: [
             (f"{34309 + 37 * next(numbers) % 211:07}.jpg", label, name)
-            for label, name in enumerate(_AIRCRAFT)
+            for label, name in enumerate(AIRCRAFT)
             for _ in range(_amount(split, label))
         ]
         for split in SPLITS
     }
     for path, _, _ in (row for split in rows.values() for row in split):
         paint(folder / "images" / path)
-    (folder / "variants.txt").write_text("".join(f"{name}\n" for name in _AIRCRAFT))
+    (folder / "variants.txt").write_text("".join(f"{name}\n" for name in AIRCRAFT))
     for split, listed in rows.items():
         lines = [f"{path.removesuffix('.jpg')} {name}\n" for path, _, name in listed]
         (folder / f"images_variant_{split}.txt").write_text("".join(lines))
     _write_texts(folder, ("families.txt", "images_family_train.txt", "images_box.txt"))
-    return Dataset(_write_card(root, card, rows, _AIRCRAFT), folder / "images", _AIRCRAFT, rows)
+    return Dataset(_write_card(root, card, rows, AIRCRAFT), folder / "images", AIRCRAFT, rows)
 
 
 def _write_imagenets(root: Path, paint: _Painter) -> dict[str, Dataset]:
@@ -276,7 +156,7 @@ def _write_imagenets(root: Path, paint: _Painter) -> dict[str, Dataset]:
     public = load_card("imagenet")
     classes = {
         name: [(public.class_folders[label], public.class_names[label]) for label in labels]
-        for name, labels in _WNIDS.items()
+        for name, labels in WNIDS.items()
     }
     classes["imagenet-sketch"] = classes["imagenet"]
     classes["imagenetv2"] = [(str(label), name) for label, (_, name) in enumerate(classes["imagenet"])]

@@ -1,11 +1,9 @@
 """The training loop: the published schedule, the written-out steps, and resuming as if nothing had happened."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import tiny
 import torch
@@ -13,18 +11,14 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from training_runs import RECIPE, coop, run, same
 
-from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.recipe import Recipe, images_seen, learning_rate
 from promptarena.benchmark.core.recipe import adapted as adapted_to_suite
 from promptarena.benchmark.inputs.views import View
-from promptarena.benchmark.plugins.learner import Learner
-from promptarena.benchmark.training.checkpoint import Checkpoint
-from promptarena.benchmark.training.loop import NotFiniteError, train
 from promptarena.benchmark.training.shots import batches
 from promptarena.methods.coop import CoOp, CoOpConfig
 
-RECIPE = Recipe(epochs=4, batch_size=3, lr=0.1, warmup_lr=0.05)
 RATES = [
     (2, 0.0026, {1: 1e-5, 2: 0.0026}),
     (5, 0.0035, {1: 1e-5, 2: 0.0035, 3: 0.00316578, 4: 0.00229078, 5: 0.00120922}),
@@ -33,24 +27,6 @@ RATES = [
     (20, 0.0025, {1: 1e-5, 20: 6.11794e-05}),
     (50, 0.002, {1: 1e-5, 2: 0.002, 50: 7.8853e-06}),
 ]
-
-
-def run(
-    learner: Learner,
-    folder: Path,
-    recipe: Recipe = RECIPE,
-    on_epoch: Callable[[Any], None] = lambda _: None,
-    key: str = "key",
-) -> Checkpoint:
-    return train(
-        learner,
-        recipe,
-        tiny.task(),
-        cache=tiny.cache(folder.parent),
-        checkpoint=folder / "checkpoint.safetensors",
-        train_key=key,
-        on_epoch=on_epoch,
-    )
 
 
 @pytest.mark.parametrize(("epochs", "lr", "published"), RATES)
@@ -93,40 +69,6 @@ def test_a_cosine_by_step_falls_at_every_step_and_ends_at_zero() -> None:
     warm = recipe.model_copy(update={"warmup_epochs": 1})
     assert learning_rate(warm, 1, 3, 5) == warm.warmup_lr
     assert learning_rate(warm, 2, 0, 5) == warm.lr
-
-
-@given(st.integers(1, 200), st.integers(1, 50), st.integers(0, 9), st.integers(1, 9))
-def test_an_epoch_is_a_permutation_without_its_remainder(count: int, size: int, seed: int, epoch: int) -> None:
-    recipe = RECIPE.model_copy(update={"batch_size": size})
-    steps = batches(count, recipe, seed, epoch)
-    rows = np.concatenate(steps).tolist()
-    assert len(steps) == max(1, count // size)
-    assert len(rows) == len(set(rows)) == (count if count < size else count - count % size)
-    assert set(rows) <= set(range(count))
-    assert all(np.array_equal(*pair) for pair in zip(steps, batches(count, recipe, seed, epoch), strict=True))
-
-
-@given(st.integers(1, 200), st.integers(1, 50), st.integers(0, 9))
-def test_an_epoch_that_keeps_its_remainder_is_a_whole_permutation(count: int, size: int, seed: int) -> None:
-    recipe = RECIPE.model_copy(update={"batch_size": size})
-    steps = batches(count, recipe.model_copy(update={"drop_last": False}), seed, 1)
-    assert sorted(np.concatenate(steps).tolist()) == list(range(count))
-    assert [len(rows) for rows in steps[:-1]] == [size] * (len(steps) - 1)
-    full = batches(count, recipe, seed, 1)
-    assert all(np.array_equal(*pair) for pair in zip(full, steps, strict=False))
-
-
-def test_batches_change_with_seed_and_epoch() -> None:
-    orders = {np.concatenate(batches(50, RECIPE, seed, epoch)).tobytes() for seed in range(3) for epoch in range(3)}
-    assert len(orders) == 9
-
-
-def test_a_short_epoch_takes_the_first_steps_of_a_whole_one() -> None:
-    short = RECIPE.model_copy(update={"epoch_steps": 4})
-    whole = batches(50, RECIPE, 1, 2)
-    assert all(np.array_equal(*pair) for pair in zip(batches(50, short, 1, 2), whole[:4], strict=True))
-    assert len(batches(5, short, 1, 2)) == 1
-    assert images_seen(short, 50) == 4 * 4 * 3
 
 
 @given(st.integers(1, 500), st.integers(1, 40), st.integers(1, 400), st.integers(0, 2))
@@ -240,58 +182,6 @@ def test_the_last_batch_is_a_step_of_the_schedule(tmp_path: Path) -> None:
     torch.testing.assert_close(learner.weight, expected.weight, rtol=1e-4, atol=1e-5)
 
 
-class StoppedError(Exception):
-    pass
-
-
-def interrupt_after(epoch: int) -> Callable[[Any], None]:
-    def stop(curve: Any) -> None:
-        if curve["epoch"] == epoch:
-            raise StoppedError
-
-    return stop
-
-
-def coop() -> CoOp:
-    task = tiny.task()
-    return CoOp(tiny.backbone(), CoOpConfig(ctx_init=""), task.classes, torch.Generator().manual_seed(3))
-
-
-def same(one: Learner, other: Learner) -> bool:
-    mine, theirs = one.state_dict(), other.state_dict()
-    return mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
-
-
-INTERRUPTIONS = [(tiny.linear, optimizer, epoch) for optimizer in ("sgd", "adam", "adamw") for epoch in (1, 2, 3, 4)]
-
-
-@pytest.mark.parametrize(("build", "optimizer", "epoch"), [*INTERRUPTIONS, (coop, "sgd", 2), (coop, "adam", 3)])
-def test_an_interrupted_training_ends_as_an_undisturbed_one(
-    tmp_path: Path, build: Callable[[], Learner], optimizer: Any, epoch: int
-) -> None:
-    recipe = RECIPE.model_copy(update={"optimizer": optimizer})
-    undisturbed, stopped, resumed = build(), build(), build()
-    expected = run(undisturbed, tmp_path / "whole", recipe)
-    with pytest.raises(StoppedError):
-        run(stopped, tmp_path / "halves", recipe, interrupt_after(epoch))
-    assert epoch == 4 or not same(stopped, undisturbed)
-    heard: list[Any] = []
-    found = run(resumed, tmp_path / "halves", recipe, heard.append)
-    assert same(resumed, undisturbed)
-    assert tuple(heard) == found.curves == expected.curves
-    assert [curve["epoch"] for curve in heard] == [1, 2, 3, 4]
-    assert found.optimizer.keys() == expected.optimizer.keys()
-    assert all(torch.equal(found.optimizer[name], expected.optimizer[name]) for name in found.optimizer)
-
-
-def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
-    first, again = tiny.linear(), tiny.linear(seed=5)
-    expected = run(first, tmp_path)
-    again.training_step = None  # type: ignore[assignment, method-assign]
-    assert run(again, tmp_path).train_seconds == expected.train_seconds
-    assert same(first, again)
-
-
 def test_curves_hold_the_rate_the_loss_and_the_accuracy(tmp_path: Path) -> None:
     recipe = Recipe(epochs=4, batch_size=10, lr=0.02, warmup_lr=0.02, augment=False)
     curves = run(tiny.linear(), tmp_path, recipe).curves
@@ -312,26 +202,6 @@ def test_global_random_state_is_neither_read_nor_moved(tmp_path: Path) -> None:
     assert same(one, two)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_stops_and_keeps_the_epoch_before(tmp_path: Path, value: float) -> None:
-    class Breaking(tiny.Linear):
-        steps = 0
-
-        def training_step(self, images: Any, labels: Tensor, prompts: Any) -> Any:
-            self.steps += 1
-            logits, losses = super().training_step(images, labels, prompts)
-            return logits, {name: loss * (value if self.steps > 3 else 1.0) for name, loss in losses.items()}
-
-    task = tiny.task()
-    learner = Breaking(tiny.backbone(), tiny.linear().config, task.classes, torch.Generator())
-    with pytest.raises(NotFiniteError, match="epoch 2"):
-        run(learner, tmp_path)
-    kept = Checkpoint.load(tmp_path / "checkpoint.safetensors", "key")
-    assert kept is not None
-    assert kept.epoch == 1
-    assert all(tensor.isfinite().all() for tensor in kept.learner.values())
-
-
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_mixed_precision_trains_float32_parameters(tmp_path: Path, precision: Any) -> None:
     task = tiny.task()
@@ -341,33 +211,3 @@ def test_mixed_precision_trains_float32_parameters(tmp_path: Path, precision: An
     assert learner.context.dtype is torch.float32
     assert learner.context.isfinite().all()
     assert not torch.equal(learner.context, before)
-
-
-def test_a_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
-    run(tiny.linear(), tmp_path)
-    with pytest.raises(UserError, match="belongs to another training; delete it"):
-        run(tiny.linear(), tmp_path, key="other")
-
-
-@given(counts=st.lists(st.integers(1, 11), min_size=1, max_size=6), size=st.integers(1, 5), seed=st.integers(0, 99))
-def test_batches_of_one_class(counts: list[int], size: int, seed: int) -> None:
-    labels = np.repeat(np.arange(len(counts)), counts)
-    recipe = RECIPE.model_copy(update={"batch_size": size, "one_class": True})
-    steps = batches(len(labels), recipe, seed, 1, labels)
-    shown = np.concatenate(steps)
-    assert len(set(shown.tolist())) == len(shown)
-    for rows in steps:
-        (label,) = set(labels[rows].tolist())
-        assert len(rows) == min(size, counts[label])
-    used = np.bincount(labels[shown], minlength=len(counts)).tolist()
-    assert used == [count // size * size or count for count in counts]
-    assert [rows.tolist() for rows in batches(len(labels), recipe, seed, 1, labels)] == [s.tolist() for s in steps]
-
-
-def test_one_class_batches_are_drawn_among_all_classes() -> None:
-    labels = np.repeat(np.arange(20), 4)
-    recipe = RECIPE.model_copy(update={"batch_size": 4, "one_class": True})
-    orders = [[int(labels[rows[0]]) for rows in batches(80, recipe, 1, epoch, labels)] for epoch in (1, 2)]
-    assert orders[0] != orders[1]
-    assert sorted(orders[0]) == sorted(orders[1]) == list(range(20))
-    assert orders[0] != sorted(orders[0])

@@ -7,35 +7,21 @@ from typing import Any
 import pytest
 import tiny
 import torch
-from torch import Tensor
+from stackable import RECIPE, SEEDS, linear
 
 from promptarena.benchmark.core.recipe import Recipe
-from promptarena.benchmark.plugins.learner import Config, Learner
+from promptarena.benchmark.plugins.learner import Learner
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.training.checkpoint import Checkpoint
 from promptarena.benchmark.training.loop import NotFiniteError, train
 from promptarena.benchmark.training.seed_batch import Member, can_train_together, train_together
-from promptarena.benchmark.training.stacked_learners import Stacked
 
-SEEDS = (1, 2, 5)
-RECIPE = Recipe(epochs=3, batch_size=3, lr=0.1, warmup_lr=0.05)
 SETTINGS: dict[str, dict[str, Any]] = {"dear": {"mask": "none"}}
 
 
 def declared() -> list[str]:
     methods = load_registry(()).methods.values()
     return [method.name for method in methods if vars(method.learner).get("stackable")]
-
-
-class Stackable(tiny.Linear):
-    stackable = True
-
-    def lr_factor(self, name: str) -> float:
-        return 0.5 if name == "bias" else 1.0
-
-
-def linear(seed: int) -> Learner:
-    return Stackable(tiny.backbone(), Config(), tiny.task().classes, torch.Generator().manual_seed(seed))
 
 
 def member(learner: Learner, seed: int, folder: Path, on_epoch: Callable[[Any], None] = lambda _: None) -> Member:
@@ -119,24 +105,6 @@ def test_each_method_that_says_it_can_be_stacked_ends_as_alone(method: str, tmp_
     assert any(not torch.equal(expected[0].learner[name], expected[1].learner[name]) for name in expected[0].learner)
 
 
-def test_a_step_is_that_of_each_alone() -> None:
-    learners = [linear(seed).double() for seed in SEEDS]
-    images = [tiny.Given(torch.randn(4, 20, dtype=torch.float64)) for _ in SEEDS]
-    labels = torch.tensor([[0, 1, 2, 0], [1, 1, 0, 2], [2, 0, 0, 1]])
-    stacked = Stacked(learners)
-    logits, losses = stacked.training_step(images, labels, None)
-    stacked.backward(losses)
-    for seed, learner in enumerate(learners):
-        mine, own = learner.training_step(images[seed], labels[seed], None)
-        learner.backward(own)
-        torch.testing.assert_close(logits[seed], mine, rtol=1e-12, atol=1e-12)
-        torch.testing.assert_close(losses["cross_entropy"][seed], own["cross_entropy"], rtol=1e-6, atol=0)
-        for name, parameter in learner.named_parameters():
-            gradient = stacked.parameters[name].grad
-            assert gradient is not None
-            torch.testing.assert_close(gradient[seed], parameter.grad, rtol=1e-6, atol=1e-8)
-
-
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_it_goes_on_from_trainings_alone_and_is_gone_on_with_alone(optimizer: Any, tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(update={"optimizer": optimizer})
@@ -178,18 +146,3 @@ def test_a_loss_that_is_not_finite_ends_its_own_seed_only(tmp_path: Path) -> Non
     kept = Checkpoint.load(tmp_path / "2.safetensors", "key 2")
     assert kept is not None
     assert kept.epoch == 0
-
-
-def test_only_a_class_that_says_so_itself_is_stacked() -> None:
-    class Inheriting(Stackable):
-        def training_step(self, images: Any, labels: Tensor, prompts: Any) -> Any:
-            return super().training_step(images, labels, prompts)
-
-    assert can_train_together(Stackable, RECIPE, "fp32")
-    assert not can_train_together(Inheriting, RECIPE, "fp32")
-    assert not can_train_together(type(tiny.linear()), RECIPE, "fp32")
-    assert not can_train_together(Stackable, RECIPE.model_copy(update={"epochs": 0}), "fp32")
-
-
-def test_the_scaled_losses_of_fp16_are_not_stacked() -> None:
-    assert not can_train_together(Stackable, RECIPE, "fp16")

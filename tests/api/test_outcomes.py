@@ -1,0 +1,36 @@
+"""Results as tables, plots and reports, and loaded from where they are kept."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import promptarena as pa
+
+
+def test_results_are_tables_plots_and_a_report(results: pa.Results, folder: Path) -> None:
+    board = results.leaderboard()
+    assert list(board.to_frame().columns) == ["base_pct", "novel_pct", "hm_pct"]
+    assert {table.key for table in board.board.tables} == {"average", "digits", "cost"}, "only what has results"
+    assert "<table" in board._repr_html_()
+    assert "\\begin{table" in board.to_latex()
+    assert "| Method" in board.to_markdown()
+    assert "Mean ranks" in repr(results.statistics("zeroshot"))
+    assert results.plot("bars").axes
+    with pytest.raises(pa.UserError, match=r"unknown plot of these results .bar..*bars"):
+        results.plot("bar")
+    with pytest.raises(pa.UserError, match="few-shot"):
+        results.leaderboard("few-shot")
+    assert results.report(folder / "r.html").read_text().lower().startswith("<!doctype html>")
+    assert "mini" in repr(results.distances()) or results.distances().board.tables
+
+
+def test_results_are_loaded_from_a_folder_an_address_and_an_export(results: pa.Results, folder: Path) -> None:
+    place = folder / "results"
+    loaded = pa.load_results(place)
+    assert set(results.frame["run_id"]) <= set(loaded.frame["run_id"])
+    assert len(pa.load_results(f"sqlite:///{place / 'mlflow.db'}")) == len(loaded)
+    command = [sys.executable, "-m", "promptarena.benchmark.cli.main", "export", "--out", str(folder / "export")]
+    subprocess.run([*command, "--results", str(place)], check=True, capture_output=True)
+    assert pa.load_results(folder / "export").frame["correct"].sum() == loaded.frame["correct"].sum()

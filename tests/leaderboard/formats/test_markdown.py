@@ -1,0 +1,38 @@
+"""Tables in Markdown."""
+
+from boards import BOARD
+
+from promptarena.benchmark.leaderboard.formats.render import render
+
+
+def test_markdown() -> None:
+    assert (
+        render(BOARD, "md")
+        == r"""## Base-to-novel generalization
+
+### Average over 11 datasets
+
+| Method   |            Base |   Novel |
+|:---------|----------------:|--------:|
+| coop     | **80.47 ±0.50** | 9 of 11 |
+| a\_b & c |    <u>74.21</u> |       – |
+
+### DTD
+
+| Method   |         Base |           Novel |
+|:---------|-------------:|----------------:|
+| coop     |  70.00 (2/3) | **80.47 ±0.50** |
+| a\_b & c | <u>74.21</u> |    <u>74.21</u> |
+
+### Cost, mean over runs
+
+| Method   |   Parameters |   Training s |
+|:---------|-------------:|-------------:|
+| coop     |        8,192 |         12.3 |
+| a\_b & c |            0 |            – |
+
+Mean ± spread; 95 % interval.
+
+- coop: 1 run\_missing
+"""
+    )

@@ -1,0 +1,100 @@
+"""Every figure: names appear as they are spelt, and files are the same every time."""
+
+import subprocess
+import sys
+import warnings
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from figures_of import FIGURES, NASTY, THREE, drawn, learned, named, texts
+from matplotlib.text import Text
+from score_frames import frame_of
+
+from promptarena.benchmark.leaderboard.build import BoardQuery
+from promptarena.benchmark.plots.all_figures import every_figure
+from promptarena.benchmark.plots.curves import few_shot, learning
+from promptarena.benchmark.plots.style import rendered, save
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_names_are_shown_as_they_are_spelt(name: str) -> None:
+    figure = FIGURES[name](NASTY)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rendered(figure, "svg")
+    said = " ".join(texts(figure))
+    assert all(label in said for label in NASTY)
+    assert not any(text.get_parse_math() for text in figure.findobj(Text) if set(text.get_text()) & set("$_^"))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_characters_without_a_picture_are_shown_by_their_numbers(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = FIGURES[name](["中", "é文", "zeroshot"])
+        rendered(figure, "svg")
+    said = " ".join(texts(figure))
+    assert all(label in said for label in ("U+4E2D", "éU+6587", "zeroshot"))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("labels", [["coop", "maple"], [f"method number {place} of forty" for place in range(40)]])
+def test_texts_stay_on_the_page_names_do_not_overlap_and_no_type_is_tiny(name: str, labels: list[str]) -> None:
+    figure = FIGURES[name](labels)
+    page = figure.bbox.padded(2)
+    names = []
+    for text in drawn(figure):
+        box = text.get_window_extent()
+        assert page.fully_contains(box.x0, box.y0), text
+        assert page.fully_contains(box.x1, box.y1), text
+        assert text.get_fontsize() >= 6.5
+        if any(label in text.get_text() for label in labels):
+            names.append(box)
+    assert len(names) >= len(labels)
+    for one, other in combinations(names, 2):
+        assert not one.shrunk(0.98, 0.75).overlaps(other.shrunk(0.98, 0.75))
+
+
+@pytest.mark.parametrize("name", ["plane", "critical", "few-shot"])
+def test_the_same_figure_is_the_same_files(name: str, tmp_path: Path) -> None:
+    first, second = (save(FIGURES[name](NASTY), tmp_path / folder, name) for folder in ("a", "b"))
+    assert [path.name for path in first] == [f"{name}.png", f"{name}.svg", f"{name}.pdf"]
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    assert first[0].read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in first[1].read_bytes()
+    assert first[2].read_bytes().startswith(b"%PDF")
+
+
+def test_miniature_figures_say_so() -> None:
+    frame = named(labels=["coop", "maple"], miniature=True)
+    few = named("few-shot", ["coop", "maple"], miniature=True)
+    made = [*every_figure(BoardQuery(frame, "base-to-novel", THREE), reference="coop").values()]
+    made += [few_shot(BoardQuery(few, "few-shot", THREE)), learning(learned(["coop"]), THREE, miniature=True)]
+    for figure in made:
+        assert "Miniature: never compare" in " ".join(texts(figure))
+
+
+def test_every_figure_of_a_protocol_is_made_and_empty_ones_are_left_out() -> None:
+    made = every_figure(
+        BoardQuery(named("few-shot", ["coop", "maple"]), "few-shot", THREE, shots=(1, 4)), reference="coop"
+    )
+    assert sorted(made) == ["bars", "cost", "critical-difference", "few-shot", "gains"]
+    assert "4 shots" in " ".join(texts(made["critical-difference"]))
+    assert sorted(every_figure(BoardQuery(named(labels=["coop"]), "base-to-novel", THREE))) == [
+        "bars",
+        "cost",
+        "critical-difference",
+        "plane",
+    ]
+    assert every_figure(BoardQuery(frame_of([]), "base-to-novel", THREE), reference="coop") == {}
+
+
+def test_importing_the_figures_loads_neither_matplotlib_nor_torch() -> None:
+    code = (
+        "import sys, promptarena.benchmark.plots.all_figures, promptarena.benchmark.statistics.board; "
+        "print([name for name in ('torch', 'matplotlib', 'scipy', 'pandas') if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"

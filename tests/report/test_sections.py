@@ -1,0 +1,76 @@
+"""Sections of the report: what could not be compared is left out and named."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from report_pages import OUTLINE, missing, page_with, rows, table
+from report_runs import document_of, results_of
+
+from promptarena.benchmark.cli.commands.report import page_of
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.protocol_table import PROTOCOLS
+from promptarena.benchmark.leaderboard.build import BoardQuery, leaderboard
+from promptarena.benchmark.leaderboard.model import Board
+
+
+def test_a_method_whose_runs_may_not_be_mixed_is_left_out_and_named() -> None:
+    runs = results_of(OUTLINE, ["coop", "maple"], protocols=["cross-dataset"])
+    mixed = [
+        replace(run, settings={"provenance.precision": "bf16" if run.seed == 1 else "fp32"})
+        if run.label == "maple"
+        else replace(run, settings={"provenance.precision": "fp32"})
+        for run in runs
+    ]
+    soup = page_with(mixed)
+    assert "bf16" in missing(soup)
+    assert set(rows(table(soup, "Source and targets"))) == {"coop"}
+
+
+def test_a_protocol_that_mixes_backbones_is_refused_and_the_others_are_shown() -> None:
+    runs = results_of(OUTLINE, ["coop", "maple"], protocols=["cross-dataset", "domain-generalization"])
+    mixed = [
+        replace(run, settings={"provenance.backbone": "a" * 64 if run.label == "coop" else "b" * 64})
+        if run.protocol == "cross-dataset"
+        else run
+        for run in runs
+    ]
+    soup = page_with(mixed)
+    assert "backbone" in missing(soup)
+    assert soup.find(id="domain-generalization")
+    assert not soup.find(id="cross-dataset")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"protocols": ["base"]}, "unknown protocol 'base'"),
+        ({"datasets": ["d9"]}, "unknown dataset 'd9'"),
+        ({"methods": ["cop"]}, "unknown recorded method 'cop'"),
+        ({"reference": "cop"}, "unknown method to compare with 'cop'"),
+    ],
+)
+def test_a_mistaken_choice_is_named(chosen: dict[str, Any], message: str) -> None:
+    runs = results_of(OUTLINE, ["coop"], protocols=["cross-dataset"])
+    with pytest.raises(UserError, match=re.escape(message)):
+        page_of(OUTLINE, runs, list(map(document_of, runs)), **chosen)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_leaderboard_of_a_protocol_is_built_once_for_all_that_is_made_of_it(
+    protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = []
+
+    def counted(query: BoardQuery) -> Board:
+        built.append(query.protocol)
+        return leaderboard(query)
+
+    monkeypatch.undo()  # the figures, too
+    monkeypatch.setattr("promptarena.benchmark.leaderboard.build.leaderboard", counted)
+    results = results_of(OUTLINE, ["coop", "maple"], protocols=[protocol])
+    html = page_of(OUTLINE, results, list(map(document_of, results)), reference="coop")
+    assert "distance to published figures" in html
+    assert "<img" in html
+    assert built == [protocol]

@@ -1,0 +1,66 @@
+"""Frames, the figures drawn of them, and the texts in a figure."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from score_frames import DATASETS, drawn_frame
+
+from promptarena.benchmark.leaderboard.build import BoardQuery
+from promptarena.benchmark.plots.bars import bars, gains
+from promptarena.benchmark.plots.base_novel_plane import plane
+from promptarena.benchmark.plots.cost import cost
+from promptarena.benchmark.plots.critical_difference import critical_difference
+from promptarena.benchmark.plots.curves import few_shot, learning
+
+NASTY = [r"$x^2_{i}$", r"$unclosed^", "_under", r"\alpha{ & 100%", "zeroshot", "#~^"]
+THREE = DATASETS[:3]
+
+
+def named(protocol: str = "base-to-novel", labels: list[str] = NASTY, **options: Any) -> pd.DataFrame:
+    shots = (1, 4, 16) if protocol == "few-shot" else (16,)
+    return drawn_frame(np.random.default_rng(1), labels, protocol, datasets=3, **({"shots": shots} | options))
+
+
+def learned(labels: list[str], epochs: int = 4) -> pd.DataFrame:
+    random = np.random.default_rng(2)
+    rows = [
+        {"label": label, "dataset": name, "seed": seed, "epoch": epoch, "loss": 2 / epoch + 0.1 * random.random()}
+        for label in labels
+        for name, _ in THREE
+        for seed in (1, 2, 3)
+        for epoch in range(1, epochs + 1)
+    ]
+    return pd.DataFrame(rows).assign(train_accuracy=0.5)
+
+
+FIGURES: dict[str, Callable[[list[str]], Figure]] = {
+    "plane": lambda labels: plane(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
+    "bars": lambda labels: bars(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
+    "gains": lambda labels: gains(BoardQuery(named(labels=[*labels, "rival"]), "base-to-novel", THREE), "rival"),
+    "cost": lambda labels: cost(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
+    "critical": lambda labels: critical_difference(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
+    "few-shot": lambda labels: few_shot(BoardQuery(named("few-shot", labels), "few-shot", THREE)),
+    "learning": lambda labels: learning(learned(labels), THREE),
+}
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+def drawn(figure: Figure) -> list[Text]:
+    """The texts that can be seen, after laying the figure out."""
+    figure.draw_without_rendering()
+    unseen = {
+        label
+        for axes in figure.axes
+        for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim()))
+        for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
+        for label in (tick.label1, tick.label2)
+        if not low <= tick.get_loc() <= high
+    }
+    return [text for text in figure.findobj(Text) if text.get_visible() and text.get_text() and text not in unseen]

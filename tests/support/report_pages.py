@@ -1,0 +1,39 @@
+"""Pages of the report, parsed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bs4 import BeautifulSoup, Tag
+from report_runs import NASTY, document_of, layout_of
+
+from promptarena.benchmark.cli.commands.report import page_of
+from promptarena.benchmark.core.runs import StoredResult
+
+OUTLINE = layout_of()
+LABELS = ("coop", *NASTY)
+
+
+def parsed(html: str) -> BeautifulSoup:
+    return BeautifulSoup(html, "html.parser")
+
+
+def page_with(results: Sequence[StoredResult], **chosen: Any) -> BeautifulSoup:
+    return parsed(page_of(OUTLINE, results, list(map(document_of, results)), **chosen))
+
+
+def table(soup: Tag, caption: str) -> Tag:
+    (found,) = [each for each in soup.find_all("table") if each.caption and each.caption.get_text() == caption]
+    assert isinstance(found, Tag)
+    return found
+
+
+def rows(of: Tag) -> dict[str, list[str]]:
+    """The texts of a table's cells by the text of its row's heading."""
+    assert of.tbody
+    return {row.th.get_text(): [cell.get_text() for cell in row.find_all("td")] for row in of.tbody.find_all("tr")}
+
+
+def missing(soup: BeautifulSoup) -> str:
+    section = soup.find(id="missing")
+    assert section
+    return section.get_text()

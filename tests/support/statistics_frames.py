@@ -1,0 +1,3 @@
+"""The source of transfer in drawn frames."""
+
+SOURCE = ("source", "Source")
