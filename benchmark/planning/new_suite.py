@@ -1,5 +1,6 @@
 """A suite for a dataset of one's own: the smallest one that runs offline."""
 
+from promptarena.benchmark.core.protocol_table import PROTOCOLS, protocol_info
 from promptarena.benchmark.data.new_card import NewCard, toml_value
 
 SMALLEST_FOR_HALVES = 4
@@ -15,7 +16,7 @@ backbone = {{ pretrained = "mini" }}
 # backbone = {{ architecture = "ViT-B-16-quickgelu", pretrained = "openai" }}
 """
 
-_FEW_SHOT = """protocols = ["few-shot"]  # base-to-novel needs four classes
+_BY_SHOTS = """protocols = ["{protocol}"]  # two halves of the classes need four
 few_shot_shots = [16]
 """
 
@@ -31,7 +32,8 @@ def new_suite(new: NewCard) -> tuple[str, str]:
     """
     name = f"{new.card.name}-suite"
     classes = len(new.splits[0].class_names)
-    protocols = "" if classes >= SMALLEST_FOR_HALVES else _FEW_SHOT
+    by_shots = next(protocol for protocol in PROTOCOLS if protocol_info(protocol).by_shots)
+    protocols = "" if classes >= SMALLEST_FOR_HALVES else _BY_SHOTS.format(protocol=by_shots)
     return name, _TEXT.format(
         name=f'"{name}"', title=toml_value(new.card.title), dataset=f'"{new.card.name}"', protocols=protocols
     )
