@@ -1,6 +1,7 @@
 """DeAR: attribute tokens in the upper vision blocks, masked in each attention head according to its role."""
 
 import copy
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
-from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Attribute, Head, RoleTable
+from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Head, RoleTable
 from promptarena.benchmark.backbone.towers import Edit, Tower
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import NotReadyError, UserError
@@ -21,20 +22,20 @@ from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.plugins.edits import append, check_depth, drawn_context, drawn_linear, insert, overwrite
 from promptarena.benchmark.plugins.learner import About, Config, Images, Learner, assumed
 
-Mask = Literal["roles", "none", "generalization_only", "all_generalization"]
-Door = Attribute | Literal["open", "closed"]
-"""Attention that a head allows between image and attribute tokens: all, none, or only with this attribute's token."""
+Mask = Literal["roles", "none", "generalization_only", "all_generalization", "layers"]
+Door = int | Literal["open", "closed"]
+"""Attention that a head allows between image and attribute tokens: all, none, or only with the token of this number."""
 
 
 class DeARConfig(Config):
     """Tokens, masks, read-out and losses of DeAR."""
 
     first_layer: int = Field(9, ge=1, description="J, first layer with tokens, counted from 1; they stay to the last")
-    attribute_tokens: bool = Field(True, description="the five vision tokens; off: the frozen class feature alone")
+    attribute_tokens: bool = Field(True, description="vision tokens, one for each attribute; off: the frozen feature")
     mask: Mask = Field(
         "roles",
         description="which heads are masked: by the role table; none; only its generalization heads, the others being "
-        "mixed; or all, as generalization heads",
+        "mixed; all, as generalization heads; or all of a layer alike, as most of its heads",
     )
     roles: str = Field("", description="file of the role table; empty: the one shipped for the backbone")
     mask_direction: Literal["both", "one_way"] = assumed(
@@ -45,7 +46,7 @@ class DeARConfig(Config):
         0.5, ge=0, le=1, description="share of the learned tokens in the input of later layers; 1: set anew at each"
     )
     shared_space: bool = assumed(
-        False, description="both towers see one R (5, rep_dim) through linear maps of each layer, as in MMRL"
+        False, description="both towers see one R (A, rep_dim) through linear maps of each layer, as in MMRL"
     )
     rep_dim: int = assumed(512, ge=1, description="width of the shared space")
     attr_projection: Literal["clip", "random"] = assumed(
@@ -60,7 +61,7 @@ class DeARConfig(Config):
 
     @model_validator(mode="after")
     def _fitting_tokens(self) -> Self:
-        if self.shared_space and self.n_text != len(ATTRIBUTES):
+        if self.shared_space and not self.roles and self.n_text != len(ATTRIBUTES):
             raise ValueError(f"with shared_space n_text must be {len(ATTRIBUTES)}, as many as there are attributes")
         if not self.attribute_tokens and self.n_text == 0:
             raise ValueError("without attribute_tokens n_text must be 1 or more, or nothing is trained")
@@ -69,7 +70,7 @@ class DeARConfig(Config):
     @property
     def needs_roles(self) -> bool:
         """Whether a role table is read."""
-        return self.attribute_tokens and self.mask in ("roles", "generalization_only")
+        return self.attribute_tokens and self.mask in ("roles", "generalization_only", "layers")
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,9 @@ class DeAR(Learner):
 
     "DeAR: Fine-Grained VLM Adaptation by Decomposing Attention Head Roles", CVPR 2026.
 
-    From layer J on, tokens r_k, one for each of the attributes colour, shape, texture, object and position, follow
-    the patches, and K text tokens follow the start token. Before each later layer their rows become
+    From layer J on, tokens r_k, one for each of the role table's A attributes (the paper's: colour, shape, texture,
+    object and position), follow the patches, and K text tokens follow the start token. Before each later layer their
+    rows become
 
         beta r + (1 - beta) (output of the previous layer).
 
@@ -99,7 +101,7 @@ class DeAR(Learner):
 
     f_cls = LN(class token) W, f_k = LN(r_k) W_attr with W_attr: (W_vision, D), t: class features, all normalised:
 
-        logits = s (alpha_cls f_cls + sum_k alpha_k f_k) t^T,    alpha = softmax(w), w in R^6
+        logits = s (alpha_cls f_cls + sum_k alpha_k f_k) t^T,    alpha = softmax(w), w in R^(1 + A)
         L = CE + lambda_reg ((1 - cos(f_cls, f_cls^0)) + (1 - cos(t, t^0))) - lambda_fusion log alpha_cls
 
     with frozen CLIP's f_cls^0 and t^0, cosines averaged. All classes and datasets are scored by these logits.
@@ -130,16 +132,20 @@ class DeAR(Learner):
         "generalization_only": {"mask": "generalization_only"},
         "all_generalization": {"mask": "all_generalization"},
         "one_way": {"mask_direction": "one_way"},
+        "layers": {"mask": "layers"},
     }
 
     def __init__(self, backbone: Backbone, config: DeARConfig, classes: Classes, generator: torch.Generator) -> None:
         super().__init__(backbone, config, classes, generator)
         check_depth("first_layer", config.first_layer, min(backbone.text.depth, backbone.vision.depth))
         self.first = config.first_layer - 1
+        self.attributes = RoleTable.load(Path(config.roles)).attributes if config.roles else ATTRIBUTES
+        if config.shared_space and config.n_text != len(self.attributes):
+            raise UserError(f"dear.n_text: with shared_space it must be {len(self.attributes)}, as many as attributes")
         self._masks: dict[int, Mapping[int, Tensor]] = {}
         width = backbone.vision.width
         if config.shared_space:
-            self.r = nn.Parameter(drawn_context(config.rep_dim, len(ATTRIBUTES), generator))
+            self.r = nn.Parameter(drawn_context(config.rep_dim, len(self.attributes), generator))
             self.f_t = self._aligners(backbone.text, generator)
         else:
             self.r_t = nn.Parameter(drawn_context(backbone.text.width, config.n_text, generator))
@@ -148,12 +154,12 @@ class DeAR(Learner):
         if config.shared_space:
             self.f_v = self._aligners(backbone.vision, generator)
         else:
-            self.r_v = nn.Parameter(drawn_context(width, len(ATTRIBUTES), generator))
+            self.r_v = nn.Parameter(drawn_context(width, len(self.attributes), generator))
         if config.attr_projection == "clip":
             self.w_attr = nn.Parameter(backbone.model.visual.proj.detach().clone())
         else:
             self.w_attr = nn.Parameter(torch.randn(width, backbone.embed_dim, generator=generator) * width**-0.5)
-        self.w = nn.Parameter(torch.tensor([config.fusion_start] + [0.0] * len(ATTRIBUTES)))
+        self.w = nn.Parameter(torch.tensor([config.fusion_start] + [0.0] * len(self.attributes)))
 
     def _aligners(self, tower: Tower, generator: torch.Generator) -> nn.ModuleList:
         """One linear map of the shared space for each layer J .. L, all starting equal."""
@@ -182,7 +188,8 @@ class DeAR(Learner):
     @classmethod
     def reads(cls, config: DeARConfig, backbone_digest: str) -> Mapping[str, Path]:
         """The file of the role table, if one is read. Raises UserError as `find_roles` does."""
-        return {"roles": find_roles(config, backbone_digest)[0]} if config.needs_roles else {}
+        needed = config.needs_roles or config.roles
+        return {"roles": find_roles(config, backbone_digest)[0]} if needed else {}
 
     def prompts(self, classes: Classes) -> ClassTokens:
         """The dataset's template with each name, run through the frozen layers before J."""
@@ -205,17 +212,17 @@ class DeAR(Learner):
         return self.both_image_features(images)[0]
 
     def attribute_features(self, images: Images) -> Tensor:
-        """(B, 5, D) normalised: f_k of colour, shape, texture, object and position; (B, 0, D) without their tokens."""
+        """(B, A, D) normalised: f_k of the attributes, in order; (B, 0, D) without their tokens."""
         return F.normalize(self.both_image_features(images)[1], dim=-1)
 
     def both_image_features(self, images: Images) -> tuple[Tensor, Tensor]:
-        """f_cls (B, D) and f_k (B, 5, D), not normalised; without attribute tokens frozen CLIP's and (B, 0, D)."""
+        """f_cls (B, D) and f_k (B, A, D), not normalised; without attribute tokens frozen CLIP's and (B, 0, D)."""
         if not self.config.attribute_tokens:
             return images.features, images.features.new_zeros(len(images), 0, self.backbone.embed_dim)
         tokens, rows = images.tokens_at(self.first), self.vision_tokens()
-        edits = {self.first: append(rows[0])} | self._mixing(rows, -len(ATTRIBUTES))
+        edits = {self.first: append(rows[0])} | self._mixing(rows, -len(self.attributes))
         bias = self._role_masks(tokens.shape[1])
-        read = torch.arange(-len(ATTRIBUTES), 1, device=tokens.device)[None]
+        read = torch.arange(-len(self.attributes), 1, device=tokens.device)[None]
         tokens = self.backbone.vision.read(tokens, read, start=self.first, edits=edits, bias=bias)
         attributes = self.backbone.normalize_image(tokens[:, :-1])
         return self.backbone.project_image(tokens[:, -1]), attributes @ self.w_attr
@@ -227,7 +234,7 @@ class DeAR(Learner):
         return [self.r_t] * (self.backbone.text.depth - self.first)
 
     def vision_tokens(self) -> list[Tensor]:
-        """The learned r (5, W_vision) of each of the layers J .. L."""
+        """The learned r (A, W_vision) of each of the layers J .. L."""
         if self.config.shared_space:
             return [aligner(self.r) for aligner in self.f_v]
         return [self.r_v] * (self.backbone.vision.depth - self.first)
@@ -239,9 +246,10 @@ class DeAR(Learner):
     def _role_masks(self, originals: int) -> Mapping[int, Tensor]:
         """Block -> M (1, heads, L, L), for blocks where it masks anything, with `originals` class and patch tokens."""
         if originals not in self._masks:
-            one_way = self.config.mask_direction == "one_way"
+            one_way, count = self.config.mask_direction == "one_way", len(self.attributes)
             with torch.inference_mode(False):
-                masks = {layer - 1: role_mask(doors, originals, one_way) for layer, doors in self._doors().items()}
+                doors = {layer - 1: doors for layer, doors in self._doors().items()}
+                masks = {block: role_mask(each, originals, count, one_way) for block, each in doors.items()}
                 self._masks[originals] = {
                     block: mask[None].to(self.backbone.device) for block, mask in masks.items() if mask.any()
                 }
@@ -257,19 +265,23 @@ class DeAR(Learner):
         _, table = find_roles(config, self.backbone.digest)
         table.check_fits(self.backbone)
         only = config.mask == "generalization_only"
-        return {
-            layer: [door_of(table.head(layer, head), generalization_only=only) for head in range(tower.heads)]
+        doors = {
+            layer: [
+                door_of(table.head(layer, head), table.attributes, generalization_only=only)
+                for head in range(tower.heads)
+            ]
             for layer in layers
         }
+        return {layer: by_layer(each) for layer, each in doors.items()} if config.mask == "layers" else doors
 
     def alpha(self) -> Tensor:
-        """(6,) float32, the weights of f_cls and of the five f_k; (1,) without attribute tokens."""
+        """(1 + A,) float32, the weights of f_cls and of the f_k; (1,) without attribute tokens."""
         if not self.config.attribute_tokens:
             return torch.ones(1, device=self.backbone.device)
         return self.w.float().softmax(dim=0)
 
     def fuse(self, f_cls: Tensor, f_k: Tensor) -> Tensor:
-        """(B, D): the normalised f_cls (B, D) and f_k (B, 5, D), weighted by alpha."""
+        """(B, D): the normalised f_cls (B, D) and f_k (B, A, D), weighted by alpha."""
         return self.alpha() @ torch.cat([f_cls[:, None], f_k], dim=1).float()
 
     def readings(self, images: Images, classifier: Any) -> Mapping[str, Tensor]:
@@ -339,21 +351,26 @@ def _advice(layers: str) -> str:
     return f"make one with: promptarena heads diagnose SUITE{layers} --out FILE, and pass --set dear.roles=FILE"
 
 
-def door_of(head: Head, *, generalization_only: bool = False) -> Door:
+def door_of(head: Head, attributes: Sequence[str], *, generalization_only: bool = False) -> Door:
     """What a diagnosed head allows: everything if mixed, one token if it serves an attribute, else nothing.
 
-    A specialist is an attribute head that serves none of the five: it allows nothing. With `generalization_only`
+    A specialist is an attribute head that serves none of the attributes: it allows nothing. With `generalization_only`
     attribute heads of both kinds allow everything.
     """
     if head.role == "mixed" or (generalization_only and head.role == "attribute"):
         return "open"
-    return head.attribute or "closed"
+    return "closed" if head.attribute is None else attributes.index(head.attribute)
 
 
-def role_mask(doors: Sequence[Door], originals: int, one_way: bool = False) -> Tensor:
-    """M (heads, L, L) in {0, -inf}, queries by keys, of the heads of a layer; L = originals + 5, the tokens after
+def by_layer(doors: Sequence[Door]) -> Sequence[Door]:
+    """For every head of a layer what most of its heads allow; of equally many the first head decides."""
+    return [Counter(doors).most_common(1)[0][0]] * len(doors)
+
+
+def role_mask(doors: Sequence[Door], originals: int, count: int, one_way: bool = False) -> Tensor:
+    """M (heads, L, L) in {0, -inf}, queries by keys, of the heads of a layer; L = originals + count, the tokens after
     class token and patches. one_way: where a head allows nothing, tokens may attend to the image, not the reverse."""
-    length = originals + len(ATTRIBUTES)
+    length = originals + count
     masks = torch.zeros(len(doors), length, length)
     for mask, door in zip(masks, doors, strict=True):
         if door == "open":
@@ -365,6 +382,6 @@ def role_mask(doors: Sequence[Door], originals: int, one_way: bool = False) -> T
             continue
         mask[originals:] = -torch.inf
         mask.fill_diagonal_(0)
-        own = originals + ATTRIBUTES.index(door)
+        own = originals + door
         mask[:originals, own] = mask[own, :originals] = 0
     return masks

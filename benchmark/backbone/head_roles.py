@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -19,10 +19,8 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.files import write_atomically
 from promptarena.benchmark.core.keys import digest
 
-Attribute = Literal["colour", "shape", "texture", "object", "position"]
-
-ATTRIBUTES: tuple[Attribute, ...] = get_args(Attribute)
-
+ATTRIBUTES = ("colour", "shape", "texture", "object", "position")
+"""The attributes of DeAR's paper, which a role table has unless others were requested."""
 
 Role = Literal["attribute", "generalization", "mixed"]
 Rule = Literal["thresholds", "quantiles"]
@@ -63,15 +61,15 @@ class Concept(_Value):
     """A cluster of descriptions: the attribute it stands for, else None, and how many of the texts are in it."""
 
     name: Name
-    attribute: Attribute | None
+    attribute: Name | None
     texts: Count
 
 
 class Head(_Value):
     """What one head does.
 
-    attribute: the core attribute that an attribute head serves. None for the other roles, and for an attribute head
-    whose concept is none of the five: a specialist of something else, treated as a generalization head.
+    attribute: the attribute that an attribute head serves. None for the other roles, and for an attribute head whose
+    concept is none of the table's attributes: a specialist of something else, treated as a generalization head.
     entropy: bits. distribution: P over the concepts. dominant: index of the likeliest concept, None without texts.
     texts: the chosen descriptions, best first.
     """
@@ -79,7 +77,7 @@ class Head(_Value):
     layer: int = Field(ge=1)
     head: Count
     role: Role
-    attribute: Attribute | None
+    attribute: Name | None
     entropy: float = Field(ge=0)
     distribution: tuple[Share, ...]
     dominant: Count | None
@@ -98,7 +96,8 @@ class RoleTable(_Value):
     """The result of a diagnosis: a pure function of weights, images, pool, encoder and settings.
 
     `depth` and `width` are the image tower's numbers of layers and of heads per layer; `heads` has a row for each head
-    of `layers`, in order. `found_with` is HDBSCAN's min_cluster_size.
+    of `layers`, in order. `found_with` is HDBSCAN's min_cluster_size. `attributes` are those that heads can serve, in
+    the order of the tokens that DeAR learns for them; the file leaves them out if they are the paper's.
     """
 
     format: Literal[1] = 1
@@ -108,6 +107,7 @@ class RoleTable(_Value):
     width: int = Field(ge=1)
     layers: tuple[int, ...] = Field(min_length=1)
     rule: Rule
+    attributes: tuple[Name, ...] = Field(ATTRIBUTES, min_length=1)
     concepts: tuple[Concept, ...] = Field(min_length=2)
     found_with: int = Field(ge=2)
     heads: tuple[Head, ...]
@@ -123,6 +123,11 @@ class RoleTable(_Value):
             raise ValueError("heads must have one row for each head of each layer, in order")
         if list(self.layers) != sorted(set(self.layers)) or not 1 <= self.layers[0] <= self.layers[-1] <= self.depth:
             raise ValueError(f"layers must rise within 1 to {self.depth}")
+        if len(set(self.attributes)) != len(self.attributes):
+            raise ValueError("attributes must differ")
+        for attribute in (*(each.attribute for each in self.concepts), *(each.attribute for each in self.heads)):
+            if attribute is not None and attribute not in self.attributes:
+                raise ValueError(f"{attribute!r} is not one of the attributes {', '.join(self.attributes)}")
         for row in self.heads:
             if len(row.distribution) != len(self.concepts):
                 raise ValueError(f"layer {row.layer} head {row.head}: the distribution needs a value for each concept")
@@ -141,7 +146,7 @@ class RoleTable(_Value):
 
     def text(self) -> str:
         """The JSON: a line for each head and concept, keys sorted."""
-        document = self.model_dump(mode="json")
+        document = self._document()
         rows = {name: [_line(row) for row in document.pop(name)] for name in ("concepts", "heads")}
         parts = {name: _line(value) for name, value in document.items()}
         parts |= {name: "[\n  " + ",\n  ".join(lines) + "\n ]" for name, lines in rows.items()}
@@ -150,7 +155,11 @@ class RoleTable(_Value):
     @property
     def digest(self) -> str:
         """SHA-256 of the content."""
-        return digest(self.model_dump(mode="json"))
+        return digest(self._document())
+
+    def _document(self) -> dict[str, Any]:
+        # Without the paper's attributes, so that tables from before there were others keep their bytes and digests.
+        return self.model_dump(mode="json", exclude={"attributes"} if self.attributes == ATTRIBUTES else None)
 
     def check_fits(self, backbone: Backbone) -> None:
         """Raises UserError unless the table was made for this backbone's weights."""
@@ -180,8 +189,8 @@ class RoleTable(_Value):
     def _by_place(self) -> Mapping[tuple[int, int], Head]:
         return {(row.layer, row.head): row for row in self.heads}
 
-    def serving(self, attribute: Attribute) -> tuple[Head, ...]:
-        """The attribute heads of a core attribute, in order."""
+    def serving(self, attribute: str) -> tuple[Head, ...]:
+        """The attribute heads of an attribute, in order."""
         return tuple(row for row in self.heads if row.attribute == attribute)
 
     def warnings(self) -> tuple[str, ...]:
@@ -191,7 +200,7 @@ class RoleTable(_Value):
             lines.append(f"{len(self.concepts)} concepts were found, {self.settings.concepts} were wanted")
         if self.rule == "quantiles":
             lines.append("the entropy thresholds left a role nearly empty, so quantiles of the entropy decided")
-        without = [attribute for attribute in ATTRIBUTES if not self.serving(attribute)]
+        without = [attribute for attribute in self.attributes if not self.serving(attribute)]
         if without:
             lines.append(f"no head serves {', '.join(without)}: such a token works through mixed heads only")
         return tuple(lines)

@@ -1,7 +1,7 @@
 """The commands below `promptarena heads`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -31,6 +31,10 @@ def diagnose_heads(
     ] = None,
     texts_per_head: Annotated[int, typer.Option(min=1, help="Descriptions chosen for each head.")] = 20,
     concepts: Annotated[int, typer.Option(min=2, help="Requested number of concepts.")] = 12,
+    attributes: Annotated[
+        str,
+        typer.Option(help="Attributes that heads can serve, between commas; auto: the clearest concepts found."),
+    ] = "colour,shape,texture,object,position",
     encoder: Annotated[str, typer.Option(help="A sentence-transformers model: name or folder.")] = "all-MiniLM-L6-v2",
     out: Annotated[
         Path | None, typer.Option(help="The role table's file (default: RESULTS/heads/SUITE.json).", show_default=False)
@@ -52,6 +56,7 @@ def diagnose_heads(
         pool=pool,
         texts_per_head=texts_per_head,
         concepts=concepts,
+        attributes=attributes,
         encoder=encoder,
         out=out,
         device=device,
@@ -67,7 +72,7 @@ def retrieve_by_attribute(
     folder: Annotated[Path, typer.Option(metavar="PICTURES", help="Folder of the images to rank.")],
     query: Annotated[Path, typer.Option(metavar="IMAGE", help="The image to compare with.")],
     attribute: Annotated[
-        Literal["colour", "shape", "texture", "object", "position"], typer.Option(help="The attribute to compare by.")
+        str, typer.Option(help="The attribute to compare by: one of those of the run's role table, such as colour.")
     ],
     top: Annotated[int, typer.Option(min=1, max=20, help="How many images are shown.")] = 8,
     suite: Annotated[str, typer.Option(help="The suite whose backbone the run was trained on.")] = "mini",

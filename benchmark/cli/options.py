@@ -28,7 +28,8 @@ Root = Annotated[
 ]
 Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python files with additional methods.")]
 Methods = Annotated[
-    list[str] | None, typer.Option(help="Methods by name, or all (default: the suite's).", show_default=False)
+    list[str] | None,
+    typer.Option(help="Methods or families by name, or all (default: the suite's).", show_default=False),
 ]
 Protocols = Annotated[
     list[str] | None,

@@ -43,7 +43,8 @@ def check_class_names(names: Sequence[str]) -> None:
 
     Raises:
         ValueError: A name is blank or holds an invisible character, or two names make the same prompt. ImageNet's
-            repeated names are allowed in a list of its 1,000 classes.
+            repeated names are allowed in a list of its 1,000 classes, and in a shorter list that repeats several of
+            them, such as that of a subset of its classes.
     """
     for label, name in enumerate(names):
         if not spoken(name):

@@ -1,6 +1,6 @@
-"""Concepts: clusters of descriptions by meaning, five of them named after the core attributes.
+"""Concepts: clusters of descriptions by meaning, some of them named after attributes.
 
-Shapes: N texts, E a sentence vector's length, K concepts.
+Shapes: N texts, E a sentence vector's length, K concepts, A attributes.
 """
 
 from collections.abc import Sequence
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Attribute
+from promptarena.benchmark.backbone.head_roles import ATTRIBUTES
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.heads.sentence_encoder import Encoder, Vectors
 
-SEEDS: dict[Attribute, tuple[str, ...]] = {
+SEEDS: dict[str, tuple[str, ...]] = {
     "colour": ("a red color", "blue tones", "black and white", "a vivid palette"),
     "shape": ("a circular shape", "a triangular form", "curved lines", "a rectangular outline"),
     "texture": ("a rough texture", "a woven fabric", "a striped pattern", "a shiny metallic surface"),
     "object": ("a photo of a bicycle", "a chair", "a dog", "a kitchen tool"),
     "position": ("an object on the left", "in the background", "a close-up view", "seen from above"),
 }
-"""Phrases whose mean vector represents an attribute."""
+"""Phrases whose mean vector represents an attribute; any other attribute is represented by its own name."""
 
 MIN_CLUSTER_SIZES = range(5, 41)
 MIN_SAMPLES = 5
@@ -38,7 +38,7 @@ class Concepts:
     texts: tuple[str, ...]
     labels: Labels
     names: tuple[str, ...]
-    attributes: tuple[Attribute | None, ...]
+    attributes: tuple[str | None, ...]
     min_cluster_size: int
 
     def of(self, text: str) -> int:
@@ -46,23 +46,30 @@ class Concepts:
         return int(self.labels[self.texts.index(text)])
 
 
-def find_concepts(texts: Sequence[str], encode: Encoder, requested: int, reduced_dims: int) -> Concepts:
+def find_concepts(
+    texts: Sequence[str],
+    encode: Encoder,
+    requested: int,
+    reduced_dims: int,
+    attributes: Sequence[str] = ATTRIBUTES,
+) -> Concepts:
     """Cluster distinct texts by their sentence vectors into `requested` concepts, or the nearest number found.
 
     The normalised vectors are reduced to their `reduced_dims` principal components for clustering (0: not at all).
+    Each of the attributes names the concept that is nearest to it; without attributes none is named.
     Raises UserError if the texts do not form at least two clusters.
     """
     vectors = _normalised(encode(texts))
     labels, size = scan(_reduced(vectors, reduced_dims), requested)
     labels = with_noise(vectors, labels)
     centres = _centres(vectors, labels)
-    seeds = np.stack([_normalised(encode(SEEDS[attribute])).mean(0) for attribute in ATTRIBUTES])
-    owned = name_clusters(centres, seeds)
+    seeds = [_normalised(encode(SEEDS.get(attribute, (attribute,)))).mean(0) for attribute in attributes]
+    owned = name_clusters(centres, np.stack(seeds), attributes) if seeds else {}
     counts = np.bincount(labels)
     nearest = [_medoid(vectors, labels, centres, cluster) for cluster in range(len(centres))]
     order = sorted(
         range(len(centres)),
-        key=lambda k: (ATTRIBUTES.index(owned[k]) if k in owned else len(ATTRIBUTES), -counts[k], texts[nearest[k]]),
+        key=lambda k: (attributes.index(owned[k]) if k in owned else len(attributes), -counts[k], texts[nearest[k]]),
     )
     place = np.argsort(order)
     return Concepts(
@@ -112,15 +119,15 @@ def with_noise(vectors: Vectors, labels: Labels) -> Labels:
     return np.where(labels < 0, nearest, labels)
 
 
-def name_clusters(centres: Vectors, seeds: Vectors) -> dict[int, Attribute]:
+def name_clusters(centres: Vectors, seeds: Vectors, attributes: Sequence[str] = ATTRIBUTES) -> dict[int, str]:
     """Assign clusters to attributes: one to one, with the largest sum of cosines.
 
-    centres: (K, E), seeds: (5, E). With fewer than five clusters some attributes get none.
+    centres: (K, E), seeds: (A, E). With fewer clusters than attributes some attributes get none.
     """
     from scipy.optimize import linear_sum_assignment
 
     rows, columns = linear_sum_assignment(_normalised(seeds) @ _normalised(centres).T, maximize=True)
-    return {int(column): ATTRIBUTES[row] for row, column in zip(rows, columns, strict=True)}
+    return {int(column): attributes[row] for row, column in zip(rows, columns, strict=True)}
 
 
 def _normalised(vectors: Vectors) -> Vectors:

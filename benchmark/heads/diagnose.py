@@ -1,7 +1,9 @@
 """The diagnosis: from a backbone, images, a text pool and a sentence encoder to a role table."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.head_roles import (
+    ATTRIBUTES,
     DIGITS,
     Concept,
     Head,
@@ -44,12 +47,14 @@ def diagnose(
     encoder: SentenceEncoder,
     settings: Settings,
     *,
+    attributes: Sequence[str] | None = ATTRIBUTES,
     threads: int = 1,
     progress: Progress = lambda done, total: None,
 ) -> RoleTable:
     """The role table of the heads of `layers`, counted from 1.
 
-    It is a pure function of the arguments; nothing is random. `threads` is the number of CPU threads, on which
+    It is a pure function of the arguments; nothing is random. `attributes` are those that heads can serve; None takes
+    the clearest concepts found (`clearest`). `threads` is the number of CPU threads, on which
     the last bits of the sums depend. Raises UserError when the layers do not exist, a text is too long for the
     backbone, there are too few images, or the descriptions form no concepts.
     """
@@ -61,11 +66,14 @@ def diagnose(
         chosen = [textspan(head, texts, settings.texts_per_head, rank).rows for head in covariance]
         lists = [tuple(pool.texts[row] for row in rows) for rows in chosen]
         distinct = sorted(set().union(*lists))
-        found = find_concepts(distinct, encoder.encode, settings.concepts, settings.reduced_dims)
+        found = find_concepts(distinct, encoder.encode, settings.concepts, settings.reduced_dims, attributes or ())
     count = len(found.names)
     probabilities = [distribution([found.of(text) for text in head], count) for head in lists]
     entropies = [concept_entropy(p) for p in probabilities]
     roles, rule = assign_roles(entropies, count, settings)
+    if attributes is None:
+        attributes = clearest(found.names, probabilities, roles)
+        found = replace(found, attributes=tuple(name if name in attributes else None for name in found.names))
     places = [(layer, head) for layer in layers for head in range(backbone.vision.heads)]
     rows = zip(places, lists, probabilities, entropies, roles, strict=True)
     return RoleTable(
@@ -75,6 +83,7 @@ def diagnose(
         width=backbone.vision.heads,
         layers=tuple(layers),
         rule=rule,
+        attributes=tuple(attributes),
         concepts=tuple(
             Concept(name=name, attribute=attribute, texts=int((found.labels == k).sum()))
             for k, (name, attribute) in enumerate(zip(found.names, found.attributes, strict=True))
@@ -86,6 +95,33 @@ def diagnose(
         encoder=Source(name=encoder.name, count=1, digest=encoder.digest),
         settings=settings,
     )
+
+
+def clearest(names: Sequence[str], probabilities: Sequence[Sequence[float]], roles: Sequence[Role]) -> tuple[str, ...]:
+    """The concepts that are the likeliest one of an attribute head: those with a head of their own.
+
+    Args:
+        names: The K concepts.
+        probabilities: For each head its distribution over the concepts.
+        roles: The role of each head.
+
+    Returns:
+        Their names, the concept of most heads first, then by the order of `names`.
+
+    Raises:
+        UserError: No head is an attribute head.
+    """
+    likeliest = [
+        max(range(len(p)), key=lambda k: p[k])
+        for p, role in zip(probabilities, roles, strict=True)
+        if role == "attribute"
+    ]
+    if not likeliest:
+        raise UserError(
+            "--attributes auto: no head represents a single concept; name attributes, or diagnose more layers"
+        )
+    heads = Counter(likeliest)
+    return tuple(names[k] for k in sorted(heads, key=lambda k: (-heads[k], k)))
 
 
 def check_layers(backbone: Backbone, layers: range) -> None:

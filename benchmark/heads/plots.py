@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Head, RoleTable
+from promptarena.benchmark.backbone.head_roles import Head, RoleTable
 from promptarena.benchmark.plots.style import Format, rendered
 
 if TYPE_CHECKING:
@@ -18,7 +18,10 @@ COLOURS = {
     "generalization": "#2e6f95",
     "mixed": "#c9d6df",
 }
-"""Fill colour by role; for attribute heads, by their attribute."""
+"""Fill colour by role; for attribute heads, by their attribute, if it is one of the paper's."""
+
+MORE_COLOURS = ("#8d6b94", "#4f9da6", "#b5834f", "#a3b18a", "#e5989b", "#5e6472", "#c9ada7", "#86a873")
+"""Fill colours of other attributes, in the table's order; they repeat when there are more."""
 
 FORMATS: tuple[Format, ...] = ("png", "svg")
 
@@ -29,8 +32,16 @@ def figures(table: RoleTable) -> dict[str, bytes]:
     return {f"{name}.{format}": rendered(figure, format) for name, figure in drawn.items() for format in FORMATS}
 
 
+def colours(table: RoleTable) -> dict[str, str]:
+    """Fill colour of each kind of head, the table's attributes first."""
+    others = [name for name in table.attributes if name not in COLOURS]
+    more = {name: MORE_COLOURS[place % len(MORE_COLOURS)] for place, name in enumerate(others)}
+    named = {name: more.get(name) or COLOURS[name] for name in table.attributes}
+    return named | {name: COLOURS[name] for name in ("other specialist", "generalization", "mixed")}
+
+
 def kind(head: Head) -> str:
-    """The kind of a head in the figure: a key of `COLOURS`."""
+    """The kind of a head in the figure: a key of `colours`."""
     if head.role != "attribute":
         return head.role
     return head.attribute or "other specialist"
@@ -43,10 +54,10 @@ def role_map(table: RoleTable) -> "Figure":
 
     rows = len(table.layers)
     figure = Figure(figsize=(2.6 + 0.62 * table.width, 1.3 + 0.5 * rows), layout="constrained")
-    axes = figure.subplots()
+    axes, fills = figure.subplots(), colours(table)
     for place, head in enumerate(table.heads):
         x, y = place % table.width, place // table.width
-        fill = COLOURS[kind(head)]
+        fill = fills[kind(head)]
         axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=fill, edgecolor="white"))
         dark = sum(int(fill[start : start + 2], 16) for start in (1, 3, 5)) < 380
         ink = "white" if dark else "black"
@@ -55,8 +66,8 @@ def role_map(table: RoleTable) -> "Figure":
     axes.set_xticks(range(table.width))
     axes.set_yticks(range(rows), [str(layer) for layer in table.layers])
     axes.set_title(f"{table.backbone}: roles, Concept Entropy in bits", fontsize=10)
-    shown = {kind(head) for head in table.heads} | set(ATTRIBUTES)
-    legend = [Patch(facecolor=colour, label=name) for name, colour in COLOURS.items() if name in shown]
+    shown = {kind(head) for head in table.heads} | set(table.attributes)
+    legend = [Patch(facecolor=colour, label=_short(name)) for name, colour in fills.items() if name in shown]
     axes.legend(handles=legend, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
     return figure
 

@@ -16,8 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
-from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Attribute
-from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.backbone.head_roles import ATTRIBUTES
+from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.keys import file_digest
 from promptarena.benchmark.data.images import decode
 from promptarena.benchmark.heads.images import Folder
@@ -48,8 +48,13 @@ class SeesAttributes(Protocol):
     """A learner with an image feature for each attribute."""
 
     def attribute_features(self, images: Images) -> Tensor:
-        """(B, 5, D) normalised, in the order of ATTRIBUTES."""
+        """(B, A, D) normalised, in the order of the learner's `attributes`; of the paper's five if it names none."""
         ...
+
+
+def attributes_of(learner: SeesAttributes) -> tuple[str, ...]:
+    """The attributes that a learner sees, in the order of its features."""
+    return tuple(getattr(learner, "attributes", ATTRIBUTES))
 
 
 class OneImage:
@@ -87,7 +92,7 @@ class Retrieval:
     query, pictures: SHA-256 of the query's file and of all images with their order. compared: how many images.
     """
 
-    attribute: Attribute
+    attribute: str
     query_name: str
     query: str
     pictures: str
@@ -105,15 +110,17 @@ def retrieve(
     learner: SeesAttributes,
     query: Path,
     folder: Path,
-    attribute: Attribute,
+    attribute: str,
     top: int,
     progress: Progress = lambda done, total: None,
 ) -> Retrieval:
     """The `top` images below `folder` that are nearest to the query, which itself is not counted.
 
     The nearest image has the largest cosine; ties are broken by path. Raises UserError when an image is missing or
-    cannot be decoded, or when the learner was trained without attribute tokens.
+    cannot be decoded, or when the learner was trained without attribute tokens or does not see the attribute.
     """
+    if attribute not in attributes_of(learner):
+        raise unknown("attribute", attribute, attributes_of(learner))
     query_image, folder_images = OneImage(query), find_images(folder)
     rows = [row for row in range(len(folder_images)) if not (folder / folder_images.key(row)).samefile(query)]
     if not rows:
@@ -142,7 +149,7 @@ def features(
     learner: SeesAttributes,
     folder_images: ImageList,
     rows: Sequence[int],
-    attribute: Attribute,
+    attribute: str,
     progress: Progress = lambda done, total: None,
 ) -> tuple[Tensor, Tensor]:
     """(N, D) float32, normalised, of these rows: the attribute's features, and frozen CLIP's.
@@ -155,9 +162,9 @@ def features(
         batch = view.plain(rows[start : start + BATCH])
         with torch.inference_mode(), backbone.autocast():
             found = learner.attribute_features(batch).float()
-        if found.shape[1] != len(ATTRIBUTES):
+        if found.shape[1] != len(attributes_of(learner)):
             raise UserError("this learner was trained without attribute tokens; give a run with them")
-        own.append(found[:, ATTRIBUTES.index(attribute)])
+        own.append(found[:, attributes_of(learner).index(attribute)])
         plain.append(F.normalize(batch.features, dim=-1))
         progress(start + len(batch), len(rows))
     return torch.cat(own), torch.cat(plain)

@@ -14,6 +14,7 @@ from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.plugins.asking import MethodFailedError, ablations_of, asking
 from promptarena.benchmark.plugins.cards import ALL
+from promptarena.benchmark.plugins.families import GROUPS, expanded
 from promptarena.benchmark.plugins.registry import Registry, load_registry
 
 
@@ -56,6 +57,7 @@ def enumerate_request(request: Request, suite: str, plugins: Sequence[Path] = ()
         except MethodFailedError as error:
             failed.append(error)
     names = list(ablations)
+    named = any(name not in GROUPS for name in request.methods)
     enumerated = enumerate_runs(
         loaded,
         {name: registry.get(name).learner.seeded for name in names},
@@ -66,7 +68,7 @@ def enumerate_request(request: Request, suite: str, plugins: Sequence[Path] = ()
         overrides=parse_overrides(request.settings, names),
         variants=_ablated(request.ablations, ablations, failed),
     )
-    return RequestedRuns(loaded, registry, enumerated.runs, enumerated.notes, bool(request.methods), tuple(failed))
+    return RequestedRuns(loaded, registry, enumerated.runs, enumerated.notes, named, tuple(failed))
 
 
 def _chosen_methods(request: Request, suite: Suite, registry: Registry, plugins: Sequence[Path]) -> list[str]:
@@ -74,7 +76,7 @@ def _chosen_methods(request: Request, suite: Suite, registry: Registry, plugins:
         return list(registry.methods)
     given = {str(path) for path in plugins}
     of_files = [method.name for method in registry.methods.values() if method.origin in given]
-    return list(dict.fromkeys(request.methods or (*suite.methods, *of_files)))
+    return expanded(request.methods, registry.methods) or list(dict.fromkeys((*suite.methods, *of_files)))
 
 
 def _ablated(

@@ -8,6 +8,7 @@ from promptarena.benchmark.core.errors import unknown
 from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.planning.suites import Suite
 from promptarena.benchmark.plugins.cards import ALL, method_names
+from promptarena.benchmark.plugins.families import GROUPS
 
 
 @dataclass(frozen=True)
@@ -43,5 +44,5 @@ class Request:
                 raise unknown("dataset", dataset, suite.dataset_names)
         installed = method_names()
         for method in () if plugins else self.methods:
-            if method not in (*installed, ALL):
-                raise unknown("method", method, installed)
+            if method not in (*installed, ALL, *GROUPS):
+                raise unknown("method", method, (*installed, *GROUPS))

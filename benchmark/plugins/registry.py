@@ -19,6 +19,7 @@ from promptarena.benchmark.backbone.shared_state import SharedState
 from promptarena.benchmark.core.errors import UserError, message_of, one_line, unknown
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.plugins.cards import ALL, GROUP, OURS
+from promptarena.benchmark.plugins.families import GROUPS
 from promptarena.benchmark.plugins.learner import About, Config, Learner
 from promptarena.benchmark.plugins.source_digest import method_digest
 
@@ -130,8 +131,8 @@ def _is_ours(point: importlib.metadata.EntryPoint) -> bool:
 def _method(name: str, learner: object, origin: str, distribution: str = "") -> Method:
     if not (isinstance(learner, type) and issubclass(learner, Learner)):
         raise TypeError(f"{learner!r} is not a subclass of promptarena.benchmark.plugins.learner.Learner")
-    if name == ALL:
-        raise ValueError(f"{ALL!r} stands for every method; choose another name")
+    if name in (ALL, *GROUPS):
+        raise ValueError(f"{name!r} stands for several methods; choose another name")
     about = getattr(learner, "about", None)
     if not (isinstance(about, About) and isinstance(about.year, int)):
         raise TypeError(f"{learner.__name__} has no `about` card (an About with a year)")

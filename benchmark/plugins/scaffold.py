@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.plugins.cards import ALL
+from promptarena.benchmark.plugins.families import GROUPS
 
 PLUGIN = Template('''"""$title: one learned offset for all class features."""
 
@@ -107,7 +108,7 @@ def write_method(name: str, folder: Path, taken: Collection[str]) -> Written:
     title = "".join(part.capitalize() for part in stem.split("_"))
     written = Written(method, folder / f"{stem}.py", folder / f"test_{stem}.py")
     _check_name(name, stem, title)
-    if method in taken or method == ALL:
+    if method in taken or method in (ALL, *GROUPS):
         raise UserError(f"method name {method!r} is taken; choose another")
     for path in (written.plugin, written.test):
         if path.exists():

@@ -17,6 +17,7 @@ from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.plots.all_figures import every_figure
 from promptarena.benchmark.plots.style import Format, rendered
+from promptarena.benchmark.plugins.families import expanded
 from promptarena.benchmark.published.board import distance_board
 from promptarena.benchmark.statistics.board import statistics_board
 
@@ -135,7 +136,9 @@ def _section(layout: SuiteLayout, query: BoardQuery, reference: str, published: 
 
 
 def of_methods(methods: Sequence[str], results: Sequence[StoredResult]) -> list[StoredResult]:
-    """The results of these methods, by name or label. Raises UserError for a method without results."""
+    """The results of these methods, by name, label or family. Raises UserError for a method without results."""
+    recorded = {result.method for result in results}
+    methods = [name for given in methods for name in expanded([given], recorded) or [given]]
     known = {result.method for result in results} | {result.label for result in results}
     for name in methods:
         if name not in known:

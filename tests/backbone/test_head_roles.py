@@ -8,6 +8,8 @@ import tiny
 from role_tables import row, table
 
 from promptarena.benchmark.backbone.head_roles import (
+    ATTRIBUTES,
+    Concept,
     RoleTable,
     Settings,
     assign_roles,
@@ -126,3 +128,20 @@ def test_warnings_say_what_is_missing() -> None:
     lines = table(rule="quantiles", settings=Settings()).warnings()
     assert len(lines) == 3
     assert "3 concepts were found, 12 were wanted" in lines[0]
+
+
+def test_attributes_are_those_that_heads_and_concepts_may_serve() -> None:
+    own = table(
+        attributes=("shape", "wings"), concepts=tuple(Concept(name=name, attribute=None, texts=4) for name in "abc")
+    )
+    assert RoleTable.model_validate_json(own.text()) == own
+    assert own.digest != table().digest
+    assert own.warnings() == ("no head serves wings: such a token works through mixed heads only",)
+    for attributes in ((), ("shape", "shape"), ("wings",)):
+        with pytest.raises(ValueError, match="attributes"):
+            table(attributes=attributes)
+
+
+def test_a_table_of_the_papers_attributes_is_written_as_before_there_were_others() -> None:
+    assert "attributes" not in table().text()
+    assert table(attributes=ATTRIBUTES).digest == table().digest

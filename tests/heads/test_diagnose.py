@@ -1,10 +1,12 @@
 """The whole diagnosis on a CLIP whose heads write chosen texts, and on one of another shape."""
 
+import copy
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import open_clip
 import pytest
 import tiny
 import torch
@@ -16,7 +18,7 @@ from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Head, RoleTabl
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.heads.concepts import SEEDS
-from promptarena.benchmark.heads.diagnose import diagnose
+from promptarena.benchmark.heads.diagnose import clearest, diagnose
 from promptarena.benchmark.heads.images import Source
 from promptarena.benchmark.heads.sentence_encoder import SentenceEncoder, Vectors
 from promptarena.benchmark.heads.text_pool import Pool
@@ -203,6 +205,41 @@ def test_a_model_with_the_layers_and_heads_of_vit_l_works() -> None:
     assert all(0 < len(head.texts) <= 4 for head in table.heads)
     assert table.rule in ("thresholds", "quantiles")
     table.check_fits(backbone)
+
+
+@pytest.mark.parametrize("name", ["ViT-B-32", "ViT-B-16", "ViT-L-14"])
+def test_the_shapes_of_the_published_backbones_are_diagnosed(name: str) -> None:
+    """With all but two of the layers left out."""
+    shapes = copy.deepcopy(open_clip.get_model_config(name))
+    shapes["vision_cfg"]["layers"] = shapes["text_cfg"]["layers"] = 2
+    backbone = tiny.wrapped(tiny.model(shapes))
+    table = diagnose(backbone, range(1, 3), pictures(4), Pool("words.txt", POOL), ENCODER, SETTINGS)
+    heads = {"ViT-B-32": 12, "ViT-B-16": 12, "ViT-L-14": 16}[name]
+    assert (table.depth, table.width, len(table.heads)) == (2, heads, 2 * heads)
+
+
+def test_attributes_are_the_requested_ones() -> None:
+    pool = Pool("words.txt", POOL)
+    table = diagnose(
+        planted_backbone(PLANTED), range(1, 3), pictures(), pool, ENCODER, SETTINGS, attributes=("texture", "colour")
+    )
+    assert table.attributes == ("texture", "colour")
+    assert [concept.name for concept in table.concepts[:2]] == ["texture", "colour"]
+    for place, concept in enumerate(SPECIALISTS):
+        assert table.head(1, place).attribute == (concept if concept in table.attributes else None)
+    assert [head.role for head in table.heads] == [head.role for head in planted_table().heads]
+
+
+def test_auto_takes_the_concepts_that_have_a_head_of_their_own_the_most_heads_first() -> None:
+    pool = Pool("words.txt", POOL)
+    table = diagnose(planted_backbone(PLANTED), range(1, 3), pictures(), pool, ENCODER, SETTINGS, attributes=None)
+    served = [head.attribute for head in table.heads if head.role == "attribute"]
+    assert len(table.attributes) == len(CONCEPTS)
+    assert sorted({str(name) for name in served}) == sorted(table.attributes)
+    counts = [len(table.serving(name)) for name in table.attributes]
+    assert counts == sorted(counts, reverse=True) == [2, 2, 1, 1, 1, 1]
+    with pytest.raises(UserError, match="--attributes auto: no head represents a single concept"):
+        clearest(["a", "b"], [(0.5, 0.5)], ["mixed"])
 
 
 def test_layers_that_do_not_exist_are_refused() -> None:

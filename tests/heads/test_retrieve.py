@@ -12,7 +12,7 @@ from e2e_world import make_world
 from PIL import Image
 from torch import Tensor
 
-from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Attribute
+from promptarena.benchmark.backbone.head_roles import ATTRIBUTES
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.cli.commands.heads import Search, run_retrieval
 from promptarena.benchmark.core.classes import Classes
@@ -59,9 +59,7 @@ def cosine(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
-def test_pictures_are_ranked_by_the_cosines_of_the_attribute_and_of_plain_clip(
-    attribute: Attribute, tmp_path: Path
-) -> None:
+def test_pictures_are_ranked_by_the_cosines_of_the_attribute_and_of_plain_clip(attribute: str, tmp_path: Path) -> None:
     query, *others = make_pictures(tmp_path / "pictures", BATCH + 9)
     found = retrieve(BACKBONE, Stub(), query, tmp_path / "pictures", attribute, 5)
     row = ATTRIBUTES.index(attribute)

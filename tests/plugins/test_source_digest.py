@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from promptarena.benchmark.plugins.registry import Registry, load_registry
-from promptarena.benchmark.plugins.source_digest import code_digest, method_digest
+from promptarena.benchmark.plugins.source_digest import SAME_FIGURES, code_digest, method_digest
 from promptarena.methods.coop import CoOp
 from promptarena.methods.maple import MaPLe
 from promptarena.methods.rada import Rational
 from promptarena.methods.rada_plus import RAdaCoOp
 
+METHODS = Path(__file__).parents[2] / "methods"
 METHOD = '''"""What it is."""
 
 import torch.nn.functional as F
@@ -133,3 +134,8 @@ def test_a_composed_method_counts_what_it_is_composed_of(
     copy.write_text(Path(real(edited)).read_text() + "\nEXTRA = 1\n")
     monkeypatch.setattr("inspect.getfile", lambda item: str(copy) if real(item) == real(edited) else real(item))
     assert (method_digest(RAdaCoOp) != before) == changes
+
+
+def test_a_file_that_counts_as_it_was_is_there_as_it_is() -> None:
+    """An entry of a file that was changed again would only mislead."""
+    assert set(SAME_FIGURES) <= {code_digest(path.read_text()) for path in METHODS.glob("*.py")}

@@ -49,7 +49,7 @@ Make = Callable[..., DeAR]
 
 
 def row(layer: int, head: int, kind: str) -> Head:
-    attribute: Any = kind if kind in ATTRIBUTES else None
+    attribute: Any = None if kind in ("mixed", "generalization", "specialist") else kind
     role: Any = "attribute" if attribute or kind == "specialist" else kind
     shares = (0.5, 0.5)
     return Head(
@@ -137,16 +137,22 @@ def naive_block(block: Any, x: Tensor, roles: Sequence[str], names: Sequence[str
 
 @torch.no_grad()
 def naive_features(
-    learner: DeAR, rows: Sequence[Tensor], roles: Roles, beta: float, one_way: bool = False
+    learner: DeAR,
+    rows: Sequence[Tensor],
+    roles: Roles,
+    beta: float,
+    one_way: bool = False,
+    attributes: Sequence[str] = ATTRIBUTES,
 ) -> tuple[Tensor, Tensor]:
     """f_cls and f_k; rows: the tokens that each layer is given."""
+    own = slice(1, 1 + len(attributes))
     visual, first = BACKBONE.model.visual, learner.config.first_layer - 1
     x = IMAGES.tokens_at(first)
-    names = ["image", *ATTRIBUTES] + ["image"] * (x.shape[1] - 1)
+    names = ["image", *attributes] + ["image"] * (x.shape[1] - 1)
     x = torch.cat([x[:, :1], rows[0].expand(len(x), -1, -1), x[:, 1:]], dim=1)
     for number, (tokens, kinds) in enumerate(zip(rows, roles[first:], strict=True)):
         if number:
-            x[:, 1:6] = beta * tokens + (1 - beta) * x[:, 1:6]
+            x[:, own] = beta * tokens + (1 - beta) * x[:, own]
         x = naive_block(visual.transformer.resblocks[first + number], x, kinds, names, one_way)
     x = visual.ln_post(x)
-    return x[:, 0] @ visual.proj, x[:, 1:6] @ learner.w_attr
+    return x[:, 0] @ visual.proj, x[:, own] @ learner.w_attr

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from promptarena.benchmark.backbone.clip import Backbone, Precision
-from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Attribute, RoleTable, Settings
+from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, RoleTable, Settings
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.core.errors import UserError
@@ -34,6 +34,9 @@ from promptarena.benchmark.training.trained_learner import LEARNED, Learned
 LAYERS = 4
 """Number of layers diagnosed by default: the last ones."""
 
+AUTO = "auto"
+"""The word for the clearest concepts found, in the place of named attributes."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -46,6 +49,7 @@ class Request:
     pool: Path | None = None
     texts_per_head: int = 20
     concepts: int = 12
+    attributes: str = ",".join(ATTRIBUTES)
     encoder: str = DEFAULT
     out: Path | None = None
     device: str = "auto"
@@ -57,6 +61,7 @@ def run_diagnosis(request: Request, place: RecordPlace) -> None:
     """Diagnose, write the role table, record it with its figures, and print a summary. Raises UserError."""
     suite = load_suite(request.suite)
     settings = Settings(texts_per_head=request.texts_per_head, concepts=request.concepts)
+    attributes = chosen_attributes(request.attributes)
     pool = read_pool(request.pool or SHIPPED)
     images = find_images(request.images, suite, request.root, request.largest)
     backbone = _backbone(suite, request.device)
@@ -71,6 +76,7 @@ def run_diagnosis(request: Request, place: RecordPlace) -> None:
             pool,
             encoder,
             settings,
+            attributes=attributes,
             threads=request.threads,
             progress=lambda done, total: progress.update(task, completed=done),
         )
@@ -90,7 +96,7 @@ class Search:
     run: str
     folder: Path
     query: Path
-    attribute: Attribute
+    attribute: str
     top: int = 8
     suite: str = "mini"
     out: Path | None = None
@@ -183,6 +189,16 @@ def chosen_layers(text: str | None, backbone: Backbone) -> range:
     return layers
 
 
+def chosen_attributes(text: str) -> tuple[str, ...] | None:
+    """Attributes between commas, or None for "auto". Raises UserError when a name is empty or there twice."""
+    names = tuple(name.strip() for name in text.split(","))
+    if names == (AUTO,):
+        return None
+    if not all(names) or len(set(names)) != len(names) or set(names) & {AUTO, "mixed", "generalization"}:
+        raise UserError(f"--attributes {text}: give different names between commas, such as colour,shape, or {AUTO}")
+    return names
+
+
 def print_summary(console: Console, table: RoleTable) -> None:
     """Print the roles by layer, the heads of each attribute, the rule that set the roles, and warnings."""
     console.print(
@@ -195,12 +211,14 @@ def print_summary(console: Console, table: RoleTable) -> None:
         counts = [sum(head.role == role for head in rows) for role in ("attribute", "generalization", "mixed")]
         entropies = [head.entropy for head in rows]
         roles.add_row(str(layer), *map(str, counts), f"{min(entropies):.2f} to {max(entropies):.2f}")
+    every = [head.role for head in table.heads]
+    roles.add_row("all", *(str(every.count(role)) for role in ("attribute", "generalization", "mixed")), "")
     console.print(roles, soft_wrap=False)
     console.print()
     served = _table("attribute", "heads that serve it")
-    for attribute in ATTRIBUTES:
+    for attribute in table.attributes:
         places = [f"L{head.layer} H{head.head}" for head in table.serving(attribute)]
-        served.add_row(attribute, Text(", ".join(places) or "none"))
+        served.add_row(Text(attribute), Text(", ".join(places) or "none"))
     others = [f"L{head.layer} H{head.head}" for head in table.heads if head.role == "attribute" and not head.attribute]
     served.add_row("something else", Text(", ".join(others) or "none"))
     console.print(served, soft_wrap=False)

@@ -15,10 +15,14 @@ from promptarena.benchmark.core.errors import unknown
 from promptarena.benchmark.core.protocol_table import DEFAULT_PROTOCOL
 from promptarena.benchmark.planning.listed_methods import listed_methods
 from promptarena.benchmark.plugins.cards import ALL, COUNTED_CLASSES, OURS, method_names
+from promptarena.benchmark.plugins.families import FIELD_12, GROUPS, by_family, expanded
 from promptarena.benchmark.plugins.scaffold import write_method
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from promptarena.benchmark.contract.kit import Finding
+    from promptarena.benchmark.plugins.cards import MethodCard
     from promptarena.benchmark.plugins.registry import Broken, Method, Registry
 
 STATES = {True: Text("ok", style="green"), False: Text("broken", style="red"), None: Text("–")}
@@ -46,24 +50,33 @@ def print_methods(plugins: Sequence[Path], architecture: str | None = None) -> N
     notes = [
         f"Parameters: trainable, on {name}, for {COUNTED_CLASSES} classes.",
         f"Papers by number: {ARXIV}NUMBER. * with choices that paper and code leave open: methods show NAME.",
+        f"--methods takes the families above as names, and {FIELD_12}, the twelve most compared methods.",
     ]
-    for card in cards.values():
-        count = "–" if card.parameters is None else f"{card.parameters:,}"
-        notes += [f"{card.name}: {card.remark}"] if card.remark else []
-        notes += [] if card.origin.startswith(f"{OURS} ") else [f"{card.name}: from {card.origin}"]
-        terminal.add(
-            table,
-            card.name,
-            card.title,
-            f"{card.venue} {card.year}",
-            _paper(card.url),
-            count,
-            card.parity + "*" * bool(card.assumed),
-        )
+    by_name = {card.name: card for card in cards.values()}
+    for family, names in by_family(by_name).items():
+        terminal.add(table, Text(f"{family}:", style="bold"), *[""] * 5)
+        for card in map(by_name.__getitem__, names):
+            notes += _add_card(table, card)
     console.print(table, soft_wrap=False)
     for note in notes:
         console.print(note, soft_wrap=False)
     _print_broken(console, broken)
+
+
+def _add_card(table: "Table", card: "MethodCard") -> list[str]:
+    """Add the row of a method. Returns what there is to say below the table."""
+    count = "–" if card.parameters is None else f"{card.parameters:,}"
+    terminal.add(
+        table,
+        card.name,
+        card.title,
+        f"{card.venue} {card.year}",
+        _paper(card.url),
+        count,
+        card.parity + "*" * bool(card.assumed),
+    )
+    remarks = [f"{card.name}: {card.remark}"] if card.remark else []
+    return remarks if card.origin.startswith(f"{OURS} ") else [*remarks, f"{card.name}: from {card.origin}"]
 
 
 def _paper(url: str) -> str:
@@ -141,6 +154,8 @@ def check_methods(given: Sequence[str], plugins: Sequence[Path]) -> int:
 def _meant(name: str, registry: "Registry") -> "Iterator[Method]":
     if name == ALL:
         yield from registry.methods.values()
+    elif name in GROUPS:
+        yield from map(registry.get, expanded([name], registry.methods))
     elif name.endswith(".py"):
         yield from (method for method in registry.methods.values() if method.origin == str(Path(name)))
     else:

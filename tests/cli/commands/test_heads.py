@@ -9,7 +9,7 @@ from e2e_world import make_world
 
 from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, RoleTable
 from promptarena.benchmark.cli.commands import heads as head_commands
-from promptarena.benchmark.cli.commands.heads import Request, chosen_layers, run_diagnosis
+from promptarena.benchmark.cli.commands.heads import Request, chosen_attributes, chosen_layers, run_diagnosis
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.heads.concepts import SEEDS
@@ -72,3 +72,11 @@ def test_layers_are_one_a_range_or_the_last_four() -> None:
             chosen_layers(text, deep)
     with pytest.raises(UserError, match="such as 9-12"):
         chosen_layers("last", deep)
+
+
+def test_attributes_are_names_between_commas_or_found() -> None:
+    assert chosen_attributes("auto") is None
+    assert chosen_attributes("wings, a red thing") == ("wings", "a red thing")
+    for text in ("", "a,,b", "a,a", "auto,a", "mixed"):
+        with pytest.raises(UserError, match="--attributes"):
+            chosen_attributes(text)

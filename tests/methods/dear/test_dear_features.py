@@ -82,7 +82,7 @@ def test_a_single_wrong_entry_of_a_mask_breaks_the_isolation() -> None:
     def f_cls(mask: Tensor) -> Tensor:
         return BACKBONE.image_features_from(tokens, start=2, edits={2: append(rows)}, bias={2: mask[None]})
 
-    mask = role_mask(["closed"] * 3, tokens.shape[1])
+    mask = role_mask(["closed"] * 3, tokens.shape[1], len(ATTRIBUTES))
     assert mask.shape == (3, 10, 10)
     assert close(f_cls(mask), IMAGES.features)
     mask[1, 0, 7] = 0

@@ -100,7 +100,7 @@ def test_a_role_table_that_is_missing_or_does_not_fit_is_told_before_training(tm
     with pytest.raises(UserError, match="cannot read"):
         DeAR.reads(named, BACKBONE.digest)
     path.write_text("{}")
-    with pytest.raises(UserError, match="is missing"):
+    with pytest.raises(UserError, match="are missing"):
         DeAR.reads(named, BACKBONE.digest)
     table(ROLES, backbone_digest="other").save(path)
     with pytest.raises(UserError, match=r"not the role table of the weights .* --set dear\.roles=FILE"):
