@@ -72,13 +72,10 @@ def compare(
 
     from promptarena.benchmark.cli.commands import terminal
     from promptarena.benchmark.cli.commands.progress import ProgressReporter
-    from promptarena.benchmark.cli.main import default_workers
     from promptarena.benchmark.inputs.array_cache import default_cache_folder
-    from promptarena.benchmark.planning.enumeration import enumerate_request
     from promptarena.benchmark.recording.record import Record, RecordPlace
     from promptarena.benchmark.running.comparison import plan_comparison, run_comparison
-    from promptarena.benchmark.running.local import LocalPool
-    from promptarena.benchmark.running.runner import ExecutionConfig
+    from promptarena.benchmark.running.execution import ExecutionConfig, default_workers
 
     folder = Path(results).absolute()
     names, files = _methods(methods, folder, [Path(path).absolute() for path in plugins])
@@ -102,9 +99,11 @@ def compare(
         precision=precision,
     )
     record = Record.open(RecordPlace(folder, tracking_uri))
-    comparison = plan_comparison(enumerate_request(request, str(suite), files), execution, record)
+    comparison = plan_comparison(request, execution, record)
     failures = list(comparison.failed)
     if comparison.missing():
+        from promptarena.benchmark.running.local import LocalPool
+
         count = workers or default_workers()
         console = terminal.console()
         console.quiet = quiet

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from promptarena.benchmark.backbone import loading
-from promptarena.benchmark.backbone.clip import Backbone, Precision
+from promptarena.benchmark.backbone.accelerations import Precision
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.data.images import EXTENSIONS, decode

@@ -1,6 +1,11 @@
 """The accelerations that change no result beyond rounding; each can be switched off, to compare."""
 
 from dataclasses import dataclass, fields
+from typing import Literal, get_args
+
+from promptarena.benchmark.core.errors import unknown
+
+Precision = Literal["fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
@@ -34,3 +39,9 @@ ALL = Accelerations()
 
 PLAIN = Accelerations(**{switch.name: False for switch in fields(Accelerations)})
 """Everything computed for every text and every token."""
+
+
+def check_precision(precision: str) -> None:
+    """Raise UserError for a precision that is not one of `Precision`: it would silently count as fp32."""
+    if precision not in get_args(Precision):
+        raise unknown("precision", precision, get_args(Precision))

@@ -9,19 +9,18 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, Unpack
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from promptarena.benchmark.backbone.accelerations import ALL, Accelerations
+from promptarena.benchmark.backbone.accelerations import ALL, Accelerations, Precision
 from promptarena.benchmark.backbone.context import ContextError, require_fit
 from promptarena.benchmark.backbone.interventions import Edit, Interventions, Kinds
 from promptarena.benchmark.backbone.towers import Tower
 from promptarena.benchmark.core.errors import UserError
 
-Precision = Literal["fp32", "bf16", "fp16"]
 Channels = tuple[float, float, float]
 OPENAI_DATASET_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_DATASET_STD = (0.26862954, 0.26130258, 0.27577711)

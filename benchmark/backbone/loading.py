@@ -1,28 +1,26 @@
 """Builds the backbone: an open_clip architecture with weights from a pretrained tag or a local file, loaded
 safely."""
 
-import contextlib
 import hashlib
-import importlib.metadata
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from promptarena.benchmark.backbone.accelerations import Precision, check_precision
 from promptarena.benchmark.backbone.architectures import Architecture, Preprocessing, find_architecture
-from promptarena.benchmark.backbone.clip import Backbone, Precision
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.compiling import COMPILER, check_compiler
+from promptarena.benchmark.backbone.kept_identity import keep_identity, kept_identity
 from promptarena.benchmark.backbone.pretrained import Pretrained
 from promptarena.benchmark.backbone.weight_files import OPENAI_CONSTANTS, not_finite, parameters, read_weights
 from promptarena.benchmark.backbone.weight_origins import Weights, is_openai, origin_of_file, origin_of_tag
-from promptarena.benchmark.core.errors import UserError, first_line, unknown
-from promptarena.benchmark.core.files import is_missing, write_atomically
-from promptarena.benchmark.core.keys import digest, file_digest
+from promptarena.benchmark.core.errors import UserError, first_line
+from promptarena.benchmark.core.files import is_missing
 
 _SHOWN = 3
 """How many tensors a message names."""
@@ -48,12 +46,6 @@ def choose_device(device: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device {device!r} cannot be used: {first_line(error)}") from error
     return chosen
-
-
-def check_precision(precision: str) -> None:
-    """Raise UserError for a precision that is not one of `Precision`: it would silently count as fp32."""
-    if precision not in get_args(Precision):
-        raise unknown("precision", precision, get_args(Precision))
 
 
 def compiler_for(device: str, seeds_together: bool) -> str:
@@ -149,31 +141,13 @@ def identify(architecture: str | Path, weights: str | Path, cache: Path | None =
     Raises:
         UserError: as `load_backbone`.
     """
-    kept = _identity_file(cache, architecture, weights) if cache and isinstance(weights, Path) else None
-    if kept is not None and (known := _kept_identity(kept)):
+    if cache and (known := kept_identity(cache, architecture, weights)):
         return known
     source = _find(architecture, weights)
     found = Weights(weights_digest(_filled(source, device="meta").state_dict()), source.origin)
-    if kept is not None:
-        with contextlib.suppress(UserError):  # a cache that cannot be written is no reason to stop
-            write_atomically(kept, json.dumps(asdict(found)))
+    if cache:
+        keep_identity(cache, architecture, weights, found)
     return found
-
-
-def _identity_file(cache: Path, architecture: str | Path, weights: Path) -> Path | None:
-    """Named by everything that decides the identity: both files' content, their names, and open_clip's version."""
-    if is_missing(weights) or (isinstance(architecture, Path) and is_missing(architecture)):
-        return None
-    described = file_digest(architecture) if isinstance(architecture, Path) else architecture
-    version = importlib.metadata.version("open_clip_torch")
-    return cache / "weights" / f"{digest(described, file_digest(weights), weights.name, version)}.json"
-
-
-def _kept_identity(path: Path) -> Weights | None:
-    try:
-        return Weights(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
 
 
 def digest_of(architecture: str | Path, weights: str | Path) -> str:

@@ -175,10 +175,9 @@ def compare(
         ablations=ablations or (),
     )
     request.check_names(load_suite(suite), plugins or ())  # before the imports below, which take seconds
-    from promptarena.benchmark.backbone.loading import compiler_for
     from promptarena.benchmark.cli.commands.compare import run_compare
     from promptarena.benchmark.inputs.array_cache import default_cache_folder
-    from promptarena.benchmark.running.runner import ExecutionConfig
+    from promptarena.benchmark.running.execution import ExecutionConfig
 
     execution = ExecutionConfig(
         suite=suite,
@@ -189,10 +188,16 @@ def compare(
         device=device,
         precision=precision,
         seeds_together=seeds_together,
-        compile_backend=compiler_for(device, seeds_together) if compiled and not plan else "",
+        compile_backend=_compiler(device, seeds_together) if compiled and not plan else "",
     )
     place = RecordPlace(results.absolute(), tracking_uri)
-    return run_compare(request, execution, place, workers or default_workers(), plan_only=plan)
+    return run_compare(request, execution, place, workers, plan_only=plan)
+
+
+def _compiler(device: str, seeds_together: bool) -> str:
+    from promptarena.benchmark.backbone.loading import compiler_for
+
+    return compiler_for(device, seeds_together)
 
 
 @app.command(cls=SpacedLists)
@@ -305,16 +310,6 @@ def ui(
     from promptarena.benchmark.cli.commands.ui import serve_ui
 
     return serve_ui(RecordPlace(results.absolute(), tracking_uri), port)
-
-
-def default_workers() -> int:
-    """One run per GPU, or per CPU core this process may use."""
-    import psutil
-    import torch
-
-    if torch.cuda.is_available():
-        return 1
-    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1
 
 
 if __name__ == "__main__":

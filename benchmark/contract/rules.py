@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from promptarena.benchmark.backbone.clip import Backbone, Precision
+from promptarena.benchmark.backbone.accelerations import Precision
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import weights_digest
 from promptarena.benchmark.contract.world import Subject, same
 from promptarena.benchmark.core.protocol_table import PROTOCOLS

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from promptarena.benchmark.backbone.clip import Backbone, Precision
+from promptarena.benchmark.backbone.accelerations import Precision
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.backbone.seal import Seal
 from promptarena.benchmark.backbone.shared_state import SharedState

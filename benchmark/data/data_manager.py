@@ -1,8 +1,10 @@
 """From cards and a seed to the labelled images that a learner is trained and scored on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from PIL import Image
@@ -61,6 +63,11 @@ class Data:
         self._root = root
         self._limit = limit
         self._splits: dict[tuple[str, SplitName], Split | None] = {}
+
+    @property
+    def listed(self) -> Mapping[tuple[str, SplitName], Split | None]:
+        """What was listed up to now, by dataset and split; None for a split that the dataset does not have."""
+        return MappingProxyType(self._splits)
 
     def split(self, card: Card, name: SplitName) -> Split:
         """A split, listed but not decoded. Raises UserError when it is missing or not as its card says."""

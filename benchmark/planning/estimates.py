@@ -17,6 +17,10 @@ class Workload:
         """The sum of images and prompts: a rough size, used to start the longest runs first."""
         return self.train_images + self.train_prompts + self.eval_images
 
+    def without_training(self) -> "Workload":
+        """The part that is scored."""
+        return Workload(0, 0, self.eval_images)
+
 
 @dataclass
 class _Spent:

@@ -5,7 +5,7 @@ A key is the digest of everything that decides a result. What is not in it must 
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -73,6 +73,7 @@ class Planner:
         data: The suite's datasets.
         backbone: The weights and their digest.
         precision: The precision of training and evaluation.
+        files: SHA-256 of the files that methods read, by path; `plan` adds to it.
     """
 
     suite: Suite
@@ -80,6 +81,7 @@ class Planner:
     data: Data
     backbone: Weights
     precision: str
+    files: dict[str, str] = field(default_factory=dict)
 
     def plan(self, spec: RunSpec) -> PlannedRun:
         """Resolve a run.
@@ -121,7 +123,9 @@ class Planner:
         read = reads_of(method, config, self.backbone.digest)
         with asking(spec.method, "reads"):
             if read:
-                training_identity["reads"] = {name: file_digest(path) for name, path in read.items()}
+                digests = {name: file_digest(path) for name, path in read.items()}
+                training_identity["reads"] = digests
+                self.files.update({str(path.absolute()): digests[name] for name, path in read.items()})
         with asking(spec.method, "its configuration"):
             train_key = digest(training_identity)
         targets = {f"{target.dataset}/{target.subset}": self._target_digest(target) for target in spec.targets}

@@ -8,7 +8,7 @@ since, the file does not count and the cards are made from the methods themselve
 import importlib.metadata
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -217,7 +217,7 @@ def method_cards(
         UserError: A file cannot be used, or the backbone cannot be made.
     """
     known = built_in_cards() if kept else None
-    if known and not plugins and not any(_foreign()):
+    if known and not plugins and not foreign_methods():
         return known, ()
     from promptarena.benchmark.plugins.registry import load_registry
 
@@ -234,7 +234,7 @@ def method_names() -> list[str]:
     return sorted({point.name for point in importlib.metadata.entry_points(group=GROUP)})
 
 
-def _foreign() -> Iterator[importlib.metadata.EntryPoint]:
-    for point in importlib.metadata.entry_points(group=GROUP):
-        if point.dist is None or point.dist.name != OURS:
-            yield point
+def foreign_methods() -> list[str]:
+    """The names of the methods of other installed packages; nothing of them is imported."""
+    points = importlib.metadata.entry_points(group=GROUP)
+    return sorted({point.name for point in points if point.dist is None or point.dist.name != OURS})

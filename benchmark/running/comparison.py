@@ -3,34 +3,34 @@
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from promptarena.benchmark.backbone.loading import check_precision, choose_device, identify
-from promptarena.benchmark.core.errors import NotReadyError, message_of
+from promptarena.benchmark.backbone.accelerations import check_precision
+from promptarena.benchmark.backbone.kept_identity import kept_identity
+from promptarena.benchmark.backbone.weight_origins import Weights
+from promptarena.benchmark.core.errors import message_of
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.labels import Label
-from promptarena.benchmark.core.recipe import Recipe, images_seen
-from promptarena.benchmark.core.runs import PlannedRun, RunResult, RunSpec
-from promptarena.benchmark.data.class_names import repeated_note
+from promptarena.benchmark.core.runs import PlannedRun, RunResult
 from promptarena.benchmark.data.data_manager import Data
-from promptarena.benchmark.data.few_shot import restrict
-from promptarena.benchmark.planning.contexts import check_prompts
-from promptarena.benchmark.planning.enumeration import RequestedRuns
 from promptarena.benchmark.planning.estimates import Estimator, Workload
-from promptarena.benchmark.planning.few_shot_notes import fewest_notes, without_repeated_splits
-from promptarena.benchmark.planning.plan import Planner
-from promptarena.benchmark.planning.suites import Suite
-from promptarena.benchmark.plugins.asking import MethodFailedError
+from promptarena.benchmark.planning.kept_plans import KeptPlan, Plan
+from promptarena.benchmark.planning.request import Request
+from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.recording.index import RecordedRun
 from promptarena.benchmark.recording.record import ParentRuns, Record, RunTakenError
+from promptarena.benchmark.running.execution import ExecutionConfig, training_folder
 from promptarena.benchmark.running.launcher import Done, EpochDone, Launcher, Quiet, RunFailedError, Started
-from promptarena.benchmark.running.runner import ExecutionConfig, training_folder
 from promptarena.benchmark.running.schedule import Schedule
+
+if TYPE_CHECKING:
+    from promptarena.benchmark.planning.enumeration import RequestedRuns
+    from promptarena.benchmark.plugins.registry import Registry
 
 SECONDS_BETWEEN_HEARTBEATS = 60.0
 
@@ -79,93 +79,160 @@ class Comparison:
         return self.recorded[run.key].status if run.key in self.recorded else "missing"
 
 
-def plan_comparison(requested: RequestedRuns, execution: ExecutionConfig, record: Record) -> Comparison:
-    """Everything about a comparison that can be known before anything is computed.
+@dataclass(frozen=True)
+class Planned:
+    """A plan, and what it was made of.
 
     Args:
-        requested: the runs, as `enumerate_request` gives them.
-        execution: where and how they will be carried out.
-        record: says what of them is already there.
+        plan: The plan.
+        place: Where it is kept.
+        suite: The suite.
+        data: The suite's datasets.
+        registry: The known methods, if they were loaded.
+    """
+
+    plan: Plan
+    place: KeptPlan
+    suite: Suite
+    data: Data
+    registry: "Registry | None" = None
+
+
+def kept_plan(request: Request, execution: ExecutionConfig) -> Planned | None:
+    """The plan of a request, if it was made before and still holds. It needs neither torch nor the methods' code.
+
+    Args:
+        request: what the user requests.
+        execution: where and how the runs will be carried out.
+
+    Returns:
+        The plan; None if it has to be made.
+
+    Raises:
+        UserError: the device, the precision or the suite cannot be used.
+    """
+    _check(execution)
+    suite = load_suite(execution.suite)
+    data = Data(execution.data_root, suite.limit)
+    source = suite.backbone
+    weights = kept_identity(execution.cache, source.given_architecture, source.given_weights)
+    place = _place(request, execution, suite, data, weights)
+    plan = place.read()
+    return Planned(plan, place, suite, data) if plan else None
+
+
+def made_plan(request: Request, execution: ExecutionConfig, requested: "RequestedRuns | None" = None) -> Planned:
+    """Make the plan of a request, and keep it.
+
+    Args:
+        request: what the user requests.
+        execution: where and how the runs will be carried out.
+        requested: the runs of the request, if they are known.
+
+    Returns:
+        The plan.
 
     Raises:
         UserError: bad input, or missing data or weights.
     """
-    suite, registry = requested.suite, requested.registry
-    choose_device(execution.device)
-    check_precision(execution.precision)
+    from promptarena.benchmark.backbone.loading import identify
+    from promptarena.benchmark.planning.enumeration import enumerate_request
+    from promptarena.benchmark.planning.make_plan import make_plan
+
+    _check(execution)
+    requested = requested or enumerate_request(request, execution.suite, execution.plugins)
+    suite = requested.suite
     data = Data(execution.data_root, suite.limit)
     source = suite.backbone
-    backbone = identify(source.given_architecture, source.given_weights, execution.cache)
-    planner = Planner(suite, registry, data, backbone, execution.precision)
-    planned, left_out, failed = _planned(planner, requested.runs, named=requested.methods_named)
-    failed = tuple(dict.fromkeys([*map(str, requested.failed), *failed]))
+    weights = identify(source.given_architecture, source.given_weights, execution.cache)
+    plan = make_plan(requested, data, weights, execution.precision)
+    place = _place(request, execution, suite, data, weights)
+    place.write(plan)
+    return Planned(plan, place, suite, data, requested.registry)
+
+
+def comparison_of(planned: Planned, execution: ExecutionConfig, record: Record) -> Comparison:
+    """What of a plan is recorded already.
+
+    Args:
+        planned: the plan.
+        execution: where and how the runs will be carried out.
+        record: the record.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        UserError: a prompt of a run that is still to run does not fit the backbone's context.
+    """
+    plan, suite = planned.plan, planned.suite
     recorded = record.index(suite.name)
-    # Only of runs that are still to run: the check imports open_clip, which takes seconds.
-    check_prompts(suite, registry, data, [run for run in planned if not _is_finished(run, recorded)])
-    runs, repeated = without_repeated_splits(planned, suite, data)
+    fitting = frozenset(plan.fitting)
+    unchecked = [run for run in plan.runs if run.key not in fitting and not _is_finished(run, recorded)]
+    if unchecked:
+        from promptarena.benchmark.planning.contexts import check_prompts
+        from promptarena.benchmark.plugins.registry import load_registry
+
+        check_prompts(suite, planned.registry or load_registry(execution.plugins), planned.data, unchecked)
+        planned.place.write(replace(plan, fitting=(*plan.fitting, *(run.key for run in unchecked))))
     estimator = Estimator()
     for stored in record.results(suite.name):
         estimator.learn(stored.label, asdict(stored.cost))
-    own = sorted({name for run in runs for name in run.provenance["own_splits"]})
-    notes = [*requested.notes, *left_out, *repeated, *fewest_notes(runs), *_names_notes(runs, suite, data)]
-    notes += [f"{name}: own split, divided here; its figures are labelled so." for name in own]
-    return Comparison(suite, runs, tuple(notes), recorded, _workloads(runs, recorded, suite, data), estimator, failed)
+    return Comparison(suite, plan.runs, plan.notes, recorded, _workloads(plan, recorded), estimator, plan.failed)
+
+
+def plan_comparison(request: Request, execution: ExecutionConfig, record: Record) -> Comparison:
+    """Everything about a comparison that can be known before anything is computed.
+
+    Args:
+        request: what the user requests.
+        execution: where and how the runs will be carried out.
+        record: says what of them is already there.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        UserError: bad input, or missing data or weights.
+    """
+    planned = kept_plan(request, execution) or made_plan(request, execution)
+    return comparison_of(planned, execution, record)
+
+
+def _check(execution: ExecutionConfig) -> None:
+    check_precision(execution.precision)
+    if execution.device not in ("auto", "cpu"):  # these two can be used anywhere
+        from promptarena.benchmark.backbone.loading import choose_device
+
+        choose_device(execution.device)
+
+
+def _place(request: Request, execution: ExecutionConfig, suite: Suite, data: Data, weights: Weights | None) -> KeptPlan:
+    return KeptPlan.of(
+        request,
+        suite,
+        data,
+        weights=weights,
+        precision=execution.precision,
+        cache=execution.cache,
+        plugins=execution.plugins,
+    )
 
 
 def _is_finished(run: PlannedRun, recorded: Mapping[str, RecordedRun]) -> bool:
     return run.key in recorded and recorded[run.key].status == "finished"
 
 
-def _names_notes(runs: Sequence[PlannedRun], suite: Suite, data: Data) -> list[str]:
-    """A note for each dataset in which two classes have the same name."""
-    scored = dict.fromkeys(target.dataset for run in runs for target in run.spec.targets)
-    named = {name: data.split(suite.card(name), "test").class_names for name in scored}
-    return [f"{name}: {note}." for name, names in named.items() if (note := repeated_note(names))]
-
-
-def _planned(
-    planner: Planner, specs: Sequence[RunSpec], named: bool
-) -> tuple[tuple[PlannedRun, ...], tuple[str, ...], tuple[str, ...]]:
-    """The planned runs, a note for each method that is not ready, unless the user named the methods, and the reasons
-    why methods failed."""
-    runs, left_out, failed = [], dict[str, str](), list[str]()
-    for spec in specs:
-        try:
-            runs.append(planner.plan(spec))
-        except NotReadyError as error:
-            if named:
-                raise
-            left_out[spec.method] = f"{spec.method} is left out: {error}"
-        except MethodFailedError as error:  # a plugin must not keep the other methods from running
-            failed.append(str(error))
-    return tuple(runs), tuple(left_out.values()), tuple(failed)
-
-
-def _workloads(
-    runs: Sequence[PlannedRun], recorded: Mapping[str, RecordedRun], suite: Suite, data: Data
-) -> dict[str, Workload]:
+def _workloads(plan: Plan, recorded: Mapping[str, RecordedRun]) -> dict[str, Workload]:
     """The workload of each run; if several unfinished runs share a training, it counts for the first of them."""
     trained: set[str] = set()
     loads: dict[str, Workload] = {}
-    for run in runs:
-        loads[run.key] = _workload(run, suite, data, trains=run.train_key not in trained)
+    for run in plan.runs:
+        load = plan.workloads[run.key]
+        loads[run.key] = load.without_training() if run.train_key in trained else load
         if not _is_finished(run, recorded):
             trained.add(run.train_key)
     return loads
-
-
-def _workload(run: PlannedRun, suite: Suite, data: Data, trains: bool) -> Workload:
-    spec = run.spec
-    drawn, _ = data.few_shot(suite.card(spec.dataset), spec.subset, spec.shots, spec.seed or 0)
-    scored = 0
-    for target in spec.targets:
-        card = suite.card(target.dataset)
-        classes = len(data.classes(card, "all", "test"))
-        scored += len(restrict(data.test(card).labels, target.subset, classes).rows)
-    recipe = Recipe(**run.recipe)
-    seen = images_seen(recipe, len(drawn.labels)) if trains else 0
-    classes = len(data.classes(suite.card(spec.dataset), spec.subset, "train"))
-    return Workload(seen, seen // recipe.batch_size * classes, scored)
 
 
 class Reporter(Protocol):

@@ -25,8 +25,9 @@ import torch
 from promptarena.benchmark.backbone.seal import SharedStateChangedError
 from promptarena.benchmark.core.errors import UserError, message_of, printable
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
+from promptarena.benchmark.running.execution import ExecutionConfig
 from promptarena.benchmark.running.launcher import Done, EpochDone, Event, Quiet, RunFailedError, Started
-from promptarena.benchmark.running.runner import ExecutionConfig, Runner, TrainedRun
+from promptarena.benchmark.running.runner import Runner, TrainedRun
 from promptarena.benchmark.running.schedule import Schedule
 
 QUIET_SECONDS = 60.0

@@ -16,7 +16,7 @@ import torch
 from filelock import FileLock
 from safetensors import SafetensorError
 
-from promptarena.benchmark.backbone.clip import Backbone, Precision
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError, message_of
@@ -28,6 +28,7 @@ from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.learner import CannotTransferError, Learner
 from promptarena.benchmark.plugins.registry import load_registry
+from promptarena.benchmark.running.execution import ExecutionConfig, training_folder
 from promptarena.benchmark.running.guard import Guard
 from promptarena.benchmark.running.peak_memory import PeakMemory
 from promptarena.benchmark.training.checkpoint import Checkpoint
@@ -41,28 +42,6 @@ PACKAGES = ("promptarena", "torch", "torchvision", "open_clip_torch", "numpy", "
 CHECKPOINT = "checkpoint.safetensors"
 LONGEST_REASON = 1000
 """Characters of the reason why a target is not scored; MLflow refuses long ones."""
-
-
-@dataclass(frozen=True)
-class ExecutionConfig:
-    """How and on which device a process runs; plain values, so that it can be sent to a worker.
-
-    `threads` is the number of CPU threads of one run. It is fixed, not taken from the machine, because the last bits
-    of a matrix product depend on it; the cores are used by several runs, not by several threads. `seeds_together`: runs
-    that differ only in the seed are trained as one computation, if their method allows it. `compile_backend`: as for
-    `Tower`.
-    """
-
-    suite: str
-    results: Path
-    cache: Path
-    data_root: Path | None = None
-    plugins: tuple[Path, ...] = ()
-    device: str = "auto"
-    precision: Precision = "fp32"
-    threads: int = 1
-    seeds_together: bool = False
-    compile_backend: str = ""
 
 
 @dataclass(frozen=True)
@@ -287,11 +266,6 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def training_folder(results: Path, planned: PlannedRun) -> Path:
-    """The folder of a training's checkpoint, which is kept until every run that shares it is recorded."""
-    return results / "checkpoints" / planned.train_key
 
 
 def environment(backbone: Backbone, threads: int, seeds_together: int = 1) -> dict[str, str]:

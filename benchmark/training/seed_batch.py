@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from promptarena.benchmark.backbone.clip import Precision
+from promptarena.benchmark.backbone.accelerations import Precision
 from promptarena.benchmark.core.recipe import Recipe, learning_rate, set_rates
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.prefetch import read_ahead

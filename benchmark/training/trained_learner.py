@@ -11,7 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from promptarena.benchmark.backbone.clip import Backbone, Precision
+from promptarena.benchmark.backbone.accelerations import Precision
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError, first_line
 from promptarena.benchmark.core.keys import file_digest

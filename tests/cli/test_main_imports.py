@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from e2e_command import succeed
 
 SLOW = {"torch", "torchvision", "open_clip", "transformers", "mlflow", "matplotlib", "sklearn", "scipy.stats", "pandas"}
+READING = {"pandas", "scipy.stats"}
+SMALL = "--methods zeroshot --datasets digits flags --protocols base-to-novel"
 LOOK = """
 import sys
 sys.argv = ["promptarena", *sys.argv[1:]]
@@ -47,7 +50,29 @@ def test_what_needs_no_figures_imports_nothing_slow(words: str, code: int, tmp_p
     assert imported(*words.split(), cwd=tmp_path) == (code, set())
 
 
-@pytest.mark.parametrize("words", ["leaderboard", "report", "export --out e", "import e", "published list"])
-def test_results_are_read_without_torch(words: str, tmp_path: Path) -> None:
-    _, modules = imported(*words.split(), cwd=tmp_path)
-    assert not modules & {"torch", "torchvision", "open_clip", "transformers"}
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the record of a small comparison, and its export."""
+    folder = tmp_path_factory.mktemp("recorded")
+    succeed("compare", *SMALL.split(), "--workers", "1", cwd=folder)
+    succeed("export", "--out", "exported", cwd=folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "slow"),
+    [
+        (f"compare {SMALL} --plan", set()),
+        (f"compare {SMALL}", READING),
+        ("leaderboard", READING),
+        ("leaderboard --from exported", READING),
+        ("export --out another", set()),
+        ("report", READING | {"matplotlib"}),
+        ("import exported", READING),
+        ("published list", {"pandas"}),
+    ],
+)
+def test_what_is_recorded_is_read_without_torch_and_mlflow(words: str, slow: set[str], recorded: Path) -> None:
+    code, modules = imported(*words.split(), cwd=recorded)
+    assert code == 0
+    assert modules <= slow

@@ -6,13 +6,12 @@ import pytest
 from e2e_world import make_world
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.planning.enumeration import RequestedRuns, enumerate_request
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.planning.suites import DEFAULT_METHODS
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.recording.record import Record, RecordPlace
 from promptarena.benchmark.running.comparison import plan_comparison
-from promptarena.benchmark.running.runner import ExecutionConfig
+from promptarena.benchmark.running.execution import ExecutionConfig
 
 PLUGIN = """
 from promptarena.methods.zeroshot import ZeroShot
@@ -30,13 +29,9 @@ def place(tmp_path: Path) -> ExecutionConfig:
     return ExecutionConfig(str(suite), tmp_path / "results", tmp_path / "cache", plugins=(tmp_path / "mine.py",))
 
 
-def requested(place: ExecutionConfig, request: Request) -> RequestedRuns:
-    return enumerate_request(request, place.suite, place.plugins)
-
-
 def planned(place: ExecutionConfig, *methods: str) -> list[str]:
     request = Request(methods=methods, protocols=("base-to-novel",))
-    runs = plan_comparison(requested(place, request), place, Record.open(RecordPlace(place.results))).runs
+    runs = plan_comparison(request, place, Record.open(RecordPlace(place.results))).runs
     return list(dict.fromkeys(run.spec.method for run in runs))
 
 
@@ -78,7 +73,7 @@ def ablated(place: ExecutionConfig, *ablations: str) -> list[str]:
     request = Request(
         methods=("coop", "mine"), protocols=("base-to-novel",), ablations=ablations, settings=("mine.n_ctx=4",)
     )
-    runs = plan_comparison(requested(place, request), place, Record.open(RecordPlace(place.results))).runs
+    runs = plan_comparison(request, place, Record.open(RecordPlace(place.results))).runs
     return [run.spec.label for run in runs]
 
 
@@ -93,4 +88,6 @@ def test_an_ablation_that_no_method_declares_is_refused(place: ExecutionConfig) 
     with pytest.raises(UserError, match="unknown ablation 'word'; did you mean words"):
         ablated(place, "word")
     with pytest.raises(UserError, match="none of coop declares ablations"):
-        requested(place, Request(methods=("coop",), ablations=("words",)))
+        plan_comparison(
+            Request(methods=("coop",), ablations=("words",)), place, Record.open(RecordPlace(place.results))
+        )

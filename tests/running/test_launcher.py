@@ -9,13 +9,13 @@ import e2e_record
 from e2e_world import make_world
 
 from promptarena.benchmark.core.runs import PlannedRun
-from promptarena.benchmark.planning.enumeration import enumerate_request
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.recording.record import Record, RecordPlace
 from promptarena.benchmark.running.comparison import plan_comparison, run_comparison
+from promptarena.benchmark.running.execution import ExecutionConfig
 from promptarena.benchmark.running.launcher import Done, EpochDone, Event, Launcher, RunFailedError, Started
 from promptarena.benchmark.running.local import LocalPool
-from promptarena.benchmark.running.runner import ExecutionConfig, Runner
+from promptarena.benchmark.running.runner import Runner
 from promptarena.benchmark.running.schedule import Schedule
 
 
@@ -61,7 +61,7 @@ class Silent:
 def figures_by(launcher: type, suite: Path, folder: Path, **arguments: int) -> dict[str, Any]:
     place = ExecutionConfig(str(suite), results=folder / "results", cache=folder / "cache", device="cpu")
     record = Record.open(RecordPlace(place.results))
-    requested = enumerate_request(Request(methods=("zeroshot", "coop"), protocols=("base-to-novel",)), place.suite)
+    requested = Request(methods=("zeroshot", "coop"), protocols=("base-to-novel",))
     comparison = plan_comparison(requested, place, record)
     chosen: Launcher = launcher(place, **arguments)
     reporter = Silent()

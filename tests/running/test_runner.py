@@ -8,10 +8,8 @@ import pytest
 from e2e_world import make_world
 
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
-from promptarena.benchmark.planning.enumeration import enumerate_request
 from promptarena.benchmark.planning.request import Request
-from promptarena.benchmark.recording.record import Record, RecordPlace
-from promptarena.benchmark.running.comparison import plan_comparison
+from promptarena.benchmark.running.comparison import made_plan
 from promptarena.benchmark.running.runner import CHECKPOINT, ExecutionConfig, Runner, training_folder
 from promptarena.benchmark.training.trained_learner import LEARNED
 
@@ -26,9 +24,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> ExecutionConfig:
 @pytest.fixture(scope="module")
 def planned(place: ExecutionConfig) -> tuple[PlannedRun, ...]:
     request = Request(methods=("coop", "linear-probe"), protocols=("base-to-novel",))
-    return tuple(
-        plan_comparison(enumerate_request(request, place.suite), place, Record.open(RecordPlace(place.results))).runs
-    )
+    return made_plan(request, place).plan.runs
 
 
 def of(runs: tuple[PlannedRun, ...], method: str) -> list[PlannedRun]:

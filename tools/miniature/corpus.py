@@ -9,7 +9,8 @@ from torch import Tensor
 
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.data.miniature import compose, digits, textures
-from promptarena.benchmark.data.miniature.compose import COLOUR_NAMES, PALETTE, Knobs, Scenes
+from promptarena.benchmark.data.miniature.compose import COLOUR_NAMES, PALETTE, Scenes
+from promptarena.benchmark.data.miniature.options import Knobs
 from promptarena.benchmark.data.miniature.pack import Concept, Pack
 from tools.miniature import captions
 from tools.miniature.captions import Facts

@@ -21,12 +21,11 @@ from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, Score
 from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.data.few_shot import restrict
 from promptarena.benchmark.inputs.array_cache import default_cache_folder
-from promptarena.benchmark.planning.enumeration import enumerate_request
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.planning.suites import Suite
 from promptarena.benchmark.recording.record import ParentRuns, Record, RecordPlace
 from promptarena.benchmark.running.comparison import plan_comparison, record_comparison
-from promptarena.benchmark.running.runner import ExecutionConfig
+from promptarena.benchmark.running.execution import ExecutionConfig
 
 COMMANDS = (
     "--version",
@@ -58,10 +57,9 @@ def invented(run: PlannedRun, suite: Suite, data: Data) -> RunResult:
 
 def make_record(results: Path) -> int:
     """Record the miniature's comparison with invented counts; returns the number of runs."""
-    requested = enumerate_request(Request(), "mini")
     execution = ExecutionConfig(suite="mini", results=results, cache=default_cache_folder())
     record = Record.open(RecordPlace(results))
-    comparison = plan_comparison(requested, execution, record)
+    comparison = plan_comparison(Request(), execution, record)
     data = Data(None)
     parent = record_comparison(comparison, record)
     for run in comparison.missing():

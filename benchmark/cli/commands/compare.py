@@ -7,13 +7,11 @@ from rich.console import Console
 from rich.table import Table
 
 from promptarena.benchmark.cli.commands import terminal
-from promptarena.benchmark.cli.commands.preview import lacking, print_preview
 from promptarena.benchmark.cli.commands.progress import ProgressReporter, duration, name_of
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, protocol_info
 from promptarena.benchmark.core.runs import PlannedRun
 from promptarena.benchmark.leaderboard.formats.render import print_rich
 from promptarena.benchmark.leaderboard.model import in_brief
-from promptarena.benchmark.planning.enumeration import enumerate_request
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.planning.suites import layout_of
 from promptarena.benchmark.recording.address import redact
@@ -22,30 +20,40 @@ from promptarena.benchmark.report.keep import keep_sections
 from promptarena.benchmark.report.sections import sections_of
 from promptarena.benchmark.running.comparison import (
     Comparison,
-    plan_comparison,
+    comparison_of,
+    kept_plan,
+    made_plan,
     record_comparison,
     run_comparison,
 )
+from promptarena.benchmark.running.execution import ExecutionConfig, default_workers
 from promptarena.benchmark.running.launcher import RunFailedError
-from promptarena.benchmark.running.local import LocalPool
-from promptarena.benchmark.running.runner import ExecutionConfig
 
 
 def run_compare(
-    request: Request, execution: ExecutionConfig, place: RecordPlace, workers: int, *, plan_only: bool
+    request: Request, execution: ExecutionConfig, place: RecordPlace, given_workers: int | None, *, plan_only: bool
 ) -> int:
     """Run a comparison and print its leaderboards. Returns the exit code: 0, or 2 (bad input) or 1 if a run failed."""
     console = terminal.console()
-    requested = enumerate_request(request, execution.suite, execution.plugins)
-    if plan_only and (missing := lacking(requested, execution.data_root)):
-        return _print_failures([], print_preview(console, requested, missing))
+    planned = kept_plan(request, execution)
+    if planned is None:
+        from promptarena.benchmark.cli.commands.preview import lacking, print_preview
+        from promptarena.benchmark.planning.enumeration import enumerate_request
+
+        requested = enumerate_request(request, execution.suite, execution.plugins)
+        if plan_only and (missing := lacking(requested, execution.data_root)):
+            return _print_failures([], print_preview(console, requested, missing))
+        planned = made_plan(request, execution, requested)
     record = Record.open(place)
-    comparison = plan_comparison(requested, execution, record)
+    comparison = comparison_of(planned, execution, record)
+    workers = given_workers or (default_workers() if comparison.missing() else 1)
     _print_plan(console, comparison, workers)
     if plan_only or not comparison.runs:
         return _print_failures([], comparison.failed)
     failures: list[tuple[PlannedRun, RunFailedError]] = []
     if comparison.missing():
+        from promptarena.benchmark.running.local import LocalPool
+
         try:
             with ProgressReporter(console, comparison, workers) as reporter:
                 failures = run_comparison(
@@ -112,7 +120,7 @@ def _print_and_keep_tables(console: Console, comparison: Comparison, record: Rec
         protocols=protocols,
         labels=labels,
         seeds=seeds,
-        datasets=request.datasets,
+        datasets=list(dict.fromkeys(target.dataset for run in comparison.runs for target in run.spec.targets)),
         shots=sorted({run.spec.shots for run in comparison.runs if protocol_info(run.spec.protocol).by_shots}),
     )
     for board in (board for section in sections for board in section.boards):

@@ -11,7 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from promptarena.benchmark.backbone.clip import Backbone, Precision
+from promptarena.benchmark.backbone.accelerations import Precision
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, RoleTable, Settings
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.cli.commands import terminal

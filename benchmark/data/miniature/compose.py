@@ -4,16 +4,15 @@ What is drawn is fixed by a `Scenes` value (one row per image), made by `draw_sc
 """
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from pydantic import ConfigDict, Field
 from torch import Tensor
 
 from promptarena.benchmark.data.miniature import textures
+from promptarena.benchmark.data.miniature.options import Knobs
 from promptarena.benchmark.data.miniature.textures import SIZE, Floats
 
 COLOURS: dict[str, tuple[float, float, float]] = {
@@ -36,45 +35,6 @@ _LUMA: Floats = np.array([0.299, 0.587, 0.114], np.float32)
 
 AS_IS, GREY, SILHOUETTE, DRAWING = range(4)
 """How a colour sprite is drawn: as it is, in grey, as a one-colour shape, or in one colour with light parts cut out."""
-
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0, le=100)]
-_Amount = Annotated[float, Field(ge=0, le=1)]
-
-
-@dataclass(frozen=True)
-class Knobs:
-    """How difficult the images are.
-
-    Sizes of the object (`scale`) and of what covers it (`occluder`) are ranges (low, high) as fractions of the frame's
-    side, `rotation` is the largest turn in degrees in either direction, `frequency` the range of a pattern's cycles per
-    frame. `patterned`, `occluded` and `blur` are shares of the images, `clutter` is the number of boxes in the
-    background, `mixing` how far the colour channels are mixed (1: completely). `noise`, `brightness` and `tint_shift`
-    are standard deviations in 0..1.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    scale: tuple[Positive, Positive] = (0.6, 1.0)
-    rotation: Annotated[float, Field(ge=0, le=180)] = 15.0
-    patterned: Share = 0.3
-    frequency: tuple[Positive, Positive] = (3.0, 7.0)
-    occluded: Share = 0.0
-    occluder: tuple[Positive, Positive] = (0.2, 0.42)
-    clutter: Annotated[int, Field(ge=0, le=20)] = 0
-    mixing: Share = 0.0
-    noise: _Amount = 0.0
-    blur: Share = 0.0
-    brightness: _Amount = 0.05
-    contrast: tuple[Positive, Positive] = (0.8, 1.15)
-    tint_shift: _Amount = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("scale", "frequency", "occluder", "contrast"):
-            low, high = getattr(self, name)
-            if low > high:
-                raise ValueError(f"{name} must be a range (low, high), but {low} is above {high}")
 
 
 @dataclass

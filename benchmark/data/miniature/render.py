@@ -1,28 +1,26 @@
 """Renders the miniature datasets: from a card's options to images and labels."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 
-from promptarena.benchmark.core.config_files import check
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.data.miniature import compose, digits, textures
-from promptarena.benchmark.data.miniature.compose import Knobs
-from promptarena.benchmark.data.miniature.pack import Style, load_pack, pack_digest
+from promptarena.benchmark.data.miniature.options import (
+    Labels,
+    Options,
+    Split,
+    labels_of,
+    per_class,
+    read_options,
+)
+from promptarena.benchmark.data.miniature.pack import Style, load_pack
 
-__all__ = ["RENDER_VERSION", "Options", "Split", "labels", "pack_digest", "render"]
-
-RENDER_VERSION = 1
-"""Increased by hand whenever the same options give other pixels than before."""
-
-Split = Literal["train", "val", "test"]
 Pixels = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.int64]
 
 _CHUNK = 512
 """Images rendered at a time. It decides pixels: each chunk takes its random numbers from one stream."""
@@ -31,37 +29,15 @@ _SPECIMENS: dict[Split, range] = {"train": range(100), "val": range(100, 110), "
 """The handwritten examples of each digit, after shuffling, that a split may use: no two splits share one."""
 
 
-class Options(BaseModel):
-    """The `[options]` of a miniature dataset's card.
-
-    `kind` says what is drawn: sprites of the pack (`concepts` are its keys, `styles` the icon sets to take in turn),
-    pure textures or handwritten digits (`concepts` are their names). `per_class` is the number of images by split.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: Literal["sprites", "textures", "digits"]
-    concepts: Annotated[tuple[str, ...], Field(min_length=2)]
-    per_class: dict[Split, Annotated[int, Field(ge=1)]]
-    styles: tuple[str, ...] = ()
-    knobs: Knobs = Knobs()
-
-
-def labels(card_options: Mapping[str, Any], name: str, split: Split) -> Labels:
-    """Labels (N,) of a split, without rendering it. Raises the same errors as `render`."""
-    options = _options(card_options, name)
-    return np.repeat(np.arange(len(options.concepts)), _per_class(options, name, split))
-
-
 def render(card_options: Mapping[str, Any], name: str, split: Split) -> tuple[Pixels, Labels]:
     """Images uint8 (N, 48, 48, 3), RGB, and labels int64 (N,) of a split, ordered by label, then instance.
 
     A pure function of the pack, the options, the dataset's name and the split. Raises UserError for bad options, a
     split the options do not have, and a missing or damaged pack.
     """
-    options = _options(card_options, name)
-    label_of_row = labels(card_options, name, split)
-    instances = np.tile(np.arange(_per_class(options, name, split)), len(options.concepts))
+    options = read_options(card_options, name)
+    label_of_row = labels_of(card_options, name, split)
+    instances = np.tile(np.arange(per_class(options, name, split)), len(options.concepts))
     rng = generator("miniature", name, split)
     draw = {"sprites": _sprites, "textures": _textures, "digits": _digits}[options.kind]
     chunks = []
@@ -70,16 +46,6 @@ def render(card_options: Mapping[str, Any], name: str, split: Split) -> tuple[Pi
         rendered = draw(options, name, split, label_of_row[rows], instances[rows], rng)
         chunks.append((rendered * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
     return np.concatenate(chunks), label_of_row
-
-
-def _options(card_options: Mapping[str, Any], name: str) -> Options:
-    return check(f"dataset {name!r}: [options]", dict(card_options), Options)
-
-
-def _per_class(options: Options, name: str, split: Split) -> int:
-    if split not in options.per_class:
-        raise UserError(f"dataset {name!r} has no {split} split; it has {', '.join(options.per_class)}")
-    return options.per_class[split]
 
 
 def _sprites(
@@ -123,7 +89,7 @@ def _digits(
 ) -> torch.Tensor:
     values = np.array([_index(digits.NAMES, "digit", concept) for concept in options.concepts])[wanted]
     places = _SPECIMENS[split]
-    if _per_class(options, name, split) > len(places):
+    if per_class(options, name, split) > len(places):
         raise UserError(
             f"dataset {name!r}: there are {len(places)} handwritten {split} specimens per digit; lower per_class"
         )

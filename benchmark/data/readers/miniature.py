@@ -11,10 +11,11 @@ from promptarena.benchmark.data.readers.listing import Listing, Reader
 
 def read_miniature(card: Card, split: SplitName, root: Path | None) -> Listing:
     """The images of a miniature dataset's split; the key of each contains a digest of what decides its pixels."""
-    from promptarena.benchmark.data.miniature import render as mini
+    from promptarena.benchmark.data.miniature.options import RENDER_VERSION, labels_of
+    from promptarena.benchmark.data.miniature.pack import pack_digest
 
-    pixels_decided_by = digest(mini.pack_digest(), mini.RENDER_VERSION, card.name, card.options)[:12]
-    labels = mini.labels(card.options, card.name, split)
+    pixels_decided_by = digest(pack_digest(), RENDER_VERSION, card.name, card.options)[:12]
+    labels = labels_of(card.options, card.name, split)
     return Listing(
         keys=tuple(f"{card.name}/{split}/{index}@{pixels_decided_by}" for index in range(len(labels))),
         labels=tuple(labels.tolist()),
@@ -24,9 +25,9 @@ def read_miniature(card: Card, split: SplitName, root: Path | None) -> Listing:
 
 
 def _render(card: Card, split: SplitName) -> PixelArray:
-    from promptarena.benchmark.data.miniature import render as mini
+    from promptarena.benchmark.data.miniature.render import render
 
-    return mini.render(card.options, card.name, split)[0]
+    return render(card.options, card.name, split)[0]
 
 
 READER = Reader(name="miniature", read=read_miniature, place=1)

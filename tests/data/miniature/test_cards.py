@@ -1,7 +1,7 @@
 import pytest
 
 from promptarena.benchmark.data.cards import list_cards, load_card
-from promptarena.benchmark.data.miniature import render as reader
+from promptarena.benchmark.data.miniature.options import labels_of
 from promptarena.benchmark.data.miniature.pack import load_pack
 from tools.miniature.zeroshot_table import ELEVEN, VARIANTS
 
@@ -53,7 +53,7 @@ def test_counts_classes_and_options_agree(name):
     expected = {split: many * CLASSES[name] for split, many in card.options["per_class"].items()}
     assert card.counts == expected
     for split, count in expected.items():
-        labels = reader.labels(card.options, name, split)
+        labels = labels_of(card.options, name, split)
         assert len(labels) == count
         assert (labels == sorted(labels)).all()
     assert set(card.counts) == ({"test"} if name in VARIANTS else {"train", "val", "test"})

@@ -7,6 +7,7 @@ from miniature_options import options_of
 
 from promptarena.benchmark.data.cards import load_card
 from promptarena.benchmark.data.miniature import render as reader
+from promptarena.benchmark.data.miniature.options import labels_of
 
 EACH_KIND = ("plants", "textures", "digits", "things-adversarial")
 
@@ -18,7 +19,7 @@ def test_pictures_are_as_promised(name):
     assert pixels.shape == (card.counts["test"], 48, 48, 3)
     assert pixels.dtype == np.uint8
     assert labels.dtype == np.int64
-    assert (labels == reader.labels(card.options, name, "test")).all()
+    assert (labels == labels_of(card.options, name, "test")).all()
     assert (pixels.reshape(len(pixels), -1).std(axis=1) > 3).all(), "an almost empty picture"
 
 

@@ -1,0 +1,44 @@
+"""How a process carries out runs: plain values that need no torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptarena.benchmark.backbone.accelerations import Precision
+from promptarena.benchmark.core.runs import PlannedRun
+
+
+@dataclass(frozen=True)
+class ExecutionConfig:
+    """How and on which device a process runs; plain values, so that it can be sent to a worker.
+
+    `threads` is the number of CPU threads of one run. It is fixed, not taken from the machine, because the last bits
+    of a matrix product depend on it; the cores are used by several runs, not by several threads. `seeds_together`: runs
+    that differ only in the seed are trained as one computation, if their method allows it. `compile_backend`: as for
+    `Tower`.
+    """
+
+    suite: str
+    results: Path
+    cache: Path
+    data_root: Path | None = None
+    plugins: tuple[Path, ...] = ()
+    device: str = "auto"
+    precision: Precision = "fp32"
+    threads: int = 1
+    seeds_together: bool = False
+    compile_backend: str = ""
+
+
+def default_workers() -> int:
+    """One run per GPU, or per CPU core this process may use."""
+    import psutil
+    import torch
+
+    if torch.cuda.is_available():
+        return 1
+    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1
+
+
+def training_folder(results: Path, planned: PlannedRun) -> Path:
+    """The folder of a training's checkpoint, which is kept until every run that shares it is recorded."""
+    return results / "checkpoints" / planned.train_key
