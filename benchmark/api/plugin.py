@@ -2,6 +2,7 @@
 
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.backbone.interventions import Edit, Interventions
+from promptarena.benchmark.backbone.trainable import trainable
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import NotReadyError, UserError
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
@@ -35,4 +36,5 @@ __all__ = [
     "assumed",
     "edits",
     "templates",
+    "trainable",
 ]

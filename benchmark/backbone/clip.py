@@ -311,7 +311,8 @@ class Backbone:
             UserError: an intervention at a block that does not exist, or prompts that exceed the context.
         """
         interventions = Interventions(**kinds)
-        if not (prompts.shared and self.accelerations.share_beginnings and interventions.row_by_row):
+        whole = not interventions.row_by_row or self.text.depth in interventions.edits
+        if whole or not (prompts.shared and self.accelerations.share_beginnings):
             embedded = self._positioned(prompts)
             rows = (prompts.eot - embedded.shape[1])[:, None]
             read = self.text.read(embedded, rows, start=prompts.start, interventions=interventions)

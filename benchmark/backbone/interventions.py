@@ -79,7 +79,8 @@ class Interventions:
     A block outside the part of the tower that is run is passed over.
 
     Attributes:
-        edits: block -> function applied to the tokens before it; it may replace, insert or drop tokens.
+        edits: block -> function applied to the tokens before it; it may replace, insert or drop tokens. The number of
+            blocks stands for the place after the last block.
         bias: block -> additive attention bias, broadcastable to (B, heads, L, L); -inf forbids a pair of tokens.
         updates: block -> projection -> function of the projection's input rows, added to its output, such as a low-rank
             map. A function that draws at random is called a second time for texts that are encoded in parts, so give
@@ -128,8 +129,10 @@ class Interventions:
         """
         for kind in fields(self):
             for block in getattr(self, kind.name):
-                if not 0 <= block < depth:
-                    raise UserError(f"{kind.name} at block {block}: this encoder has the blocks 0 to {depth - 1}")
+                after = kind.name == "edits" and block == depth
+                if not (0 <= block < depth or after):
+                    hint = f"; {depth} is the place after the last one" if kind.name == "edits" else ""
+                    raise UserError(f"{kind.name} at block {block}: this encoder has the blocks 0 to {depth - 1}{hint}")
         known = get_args(Projection)
         for block, updates in self.updates.items():
             for name in updates:

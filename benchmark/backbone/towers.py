@@ -111,7 +111,7 @@ class Tower:
         Args:
             tokens: (B, L, W), the tokens before block `start`, without its interventions.
             start: first block to run; `depth` runs none.
-            stop: block to stop before; by default all blocks are run.
+            stop: block to stop before; by default all blocks are run, and the edit after the last one.
             interventions: what happens at which block.
 
         Returns:
@@ -124,7 +124,7 @@ class Tower:
         for index in range(start, self.depth if stop is None else stop):
             tokens = interventions.edited(index, tokens)
             tokens = self._block(self.blocks[index], tokens, interventions.bias.get(index), interventions.inside(index))
-        return tokens
+        return interventions.edited(self.depth, tokens) if stop is None else tokens
 
     def read(
         self,
@@ -158,8 +158,10 @@ class Tower:
         if start <= last:
             tokens = self.run(tokens, start=start, stop=last, interventions=interventions)
             tokens = interventions.edited(last, tokens)
-        if start <= last and not self.accelerations.read_rows:
+        if start <= last and (self.depth in interventions.edits or not self.accelerations.read_rows):
             tokens, start = self._block(self.blocks[last], tokens, bias, inside), self.depth
+        if start > last:
+            tokens = interventions.edited(self.depth, tokens)
         batch, length, width = tokens.shape
         rows = (rows % length).expand(batch, -1)
         places = rows[..., None].expand(-1, -1, width)
@@ -200,12 +202,13 @@ class Tower:
             (B, W), the last rows after the last block.
 
         Raises:
-            ValueError: the tower is not causal, or an intervention needs whole sequences.
+            ValueError: the tower is not causal, or an intervention needs whole sequences: so does an edit after the
+                last block.
             UserError: an intervention at a block that does not exist.
         """
         if not self.causal:
             raise ValueError("only a causal tower can share the beginning of its sequences")
-        if not interventions.row_by_row:
+        if not interventions.row_by_row or self.depth in interventions.edits:
             raise ValueError("sequences that share their beginning need interventions that act row by row")
         interventions.check(self.depth)
         groups = len(shared)

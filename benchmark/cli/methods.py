@@ -34,21 +34,23 @@ def show_method(name: str, plugins: Plugins = None) -> None:
 
 @methods_app.command("check")
 def check_methods(
+    context: typer.Context,
     names: Annotated[list[str], typer.Argument(help="Methods by name, Python files with methods, or all.")],
     plugins: Plugins = None,
 ) -> int:
     """Check methods against the contract; exit code 1 if one breaks a rule."""
     from promptarena.benchmark.cli.commands.methods import check_methods
 
-    return check_methods(names, plugins or ())
+    return check_methods(names, plugins or (), debug=bool(context.obj and context.obj["debug"]))
 
 
 @methods_app.command("new")
 def new_method(
     name: Annotated[str, typer.Argument(help="Letters, digits, - or _.")],
     folder: Annotated[Path, typer.Option(help="Where its files go.")] = Path(),
+    vision: Annotated[bool, typer.Option("--vision", help="Begin with learned tokens in the image tower.")] = False,
 ) -> None:
     """Start a new method: write a working plugin and its test."""
     from promptarena.benchmark.cli.commands.methods import begin_method
 
-    begin_method(name, folder)
+    begin_method(name, folder, vision=vision)

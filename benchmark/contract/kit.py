@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from promptarena.benchmark.contract import rules
+from promptarena.benchmark.contract.places import place_of, traced
 from promptarena.benchmark.contract.rules import BrokenError, NotApplicableError
 from promptarena.benchmark.contract.world import Subject, World, miniature, one_thread, restored_process, shortened
 from promptarena.benchmark.core.errors import one_line
 from promptarena.benchmark.plugins.learner import Config, Learner
 from promptarena.benchmark.plugins.registry import Method
+from promptarena.benchmark.training.outputs import WrongOutputError
 
 __all__ = ["RULES", "Finding", "Rule", "Subject", "World", "check", "examine", "miniature", "shortened"]
 
@@ -22,14 +24,15 @@ __all__ = ["RULES", "Finding", "Rule", "Subject", "World", "check", "examine", "
 class Finding:
     """The result of one rule for a method.
 
-    passed: None if the rule does not apply to the method. seen: what was measured or is wrong. fix: what to do if the
-    rule is broken.
+    passed: None if the rule does not apply to the method. seen: what was measured or is wrong; of an exception also the
+    place in the method's own code. fix: what to do if the rule is broken. trace: the traceback of an exception.
     """
 
     rule: str
     passed: bool | None
     seen: str
     fix: str
+    trace: str = ""
 
     def __str__(self) -> str:
         state = {True: "ok", False: "broken", None: "does not apply"}[self.passed]
@@ -51,10 +54,10 @@ class Rule:
             return Finding(self.name, True, self.verify(subject), "")
         except NotApplicableError as reason:
             return Finding(self.name, None, str(reason), "")
-        except BrokenError as broken:
+        except (BrokenError, WrongOutputError) as broken:
             return Finding(self.name, False, str(broken), self.fix)
         except (Exception, SystemExit) as error:  # a plugin's method may raise anything
-            return Finding(self.name, False, one_line(error), "the method raised this; see its code")
+            return _raised(self.name, error, subject.type, "the method raised this; --debug shows the traceback")
 
 
 RULES: tuple[Rule, ...] = (
@@ -206,5 +209,22 @@ def examine(learner: type[Learner], world: World, config: Config | None, only: S
         try:
             subject = Subject(learner, world, config)
         except (Exception, SystemExit) as error:  # a plugin's preset may raise anything
-            return [Finding(rule.name, False, one_line(error), "preset(task) raised this") for rule in only]
-        return [rule.look(subject) for rule in only]
+            fix = "preset(task) raised this; --debug shows the traceback"
+            return _said_once([_raised(rule.name, error, learner, fix) for rule in only])
+        return _said_once([rule.look(subject) for rule in only])
+
+
+def _raised(rule: str, error: BaseException, learner: type[Learner], fix: str) -> Finding:
+    place = place_of(error, learner)
+    return Finding(rule, False, f"{one_line(error)}{f' ({place})' if place else ''}", fix, traced(error))
+
+
+def _said_once(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings; what several broken rules have in common is said at the first of them."""
+    first: dict[str, str] = {}
+    said = []
+    for finding in findings:
+        rule = first.setdefault(finding.seen, finding.rule) if finding.passed is False else finding.rule
+        again = rule != finding.rule
+        said.append(Finding(finding.rule, False, f"as {rule}", f"mend {rule} first") if again else finding)
+    return said

@@ -3,7 +3,7 @@
 Anything else that a rule raises comes from the tested method, and breaks the rule too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
 
@@ -14,11 +14,11 @@ from torch import Tensor
 from promptarena.benchmark.backbone.accelerations import Precision
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import weights_digest
-from promptarena.benchmark.contract.world import Subject, same
+from promptarena.benchmark.contract.world import Subject, leaves, same
 from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.plugins.asking import MethodFailedError
-from promptarena.benchmark.plugins.learner import About, CannotTransferError, Learner
+from promptarena.benchmark.plugins.learner import About, CannotTransferError, Images, Learner
 from promptarena.benchmark.training import outputs
 
 CLOSE = 1e-4
@@ -64,6 +64,9 @@ def settings(subject: Subject) -> str:
 
 def presets(subject: Subject) -> str:
     """A configuration and a recipe for every protocol and number of shots."""
+    if subject.type.preset.__func__ is Learner.preset.__func__ and not _closed_form(subject):  # type: ignore[attr-defined]
+        own = sum(parameter.numel() for parameter in subject.build().parameters() if parameter.requires_grad)
+        require(not own, f"there is no preset, so the {own} parameters are never trained: its recipe has 0 epochs")
     for protocol in PROTOCOLS:
         for shots in SHOTS:
             for is_source in (False, True):
@@ -115,14 +118,22 @@ def training_step(subject: Subject) -> str:
     """`training_step` gives logits (B, C) and named, finite, scalar losses."""
     _require_trained_by_gradient(subject)
     learner, (images, labels) = subject.build(), subject.batch()
-    logits, losses = learner.training_step(images, labels, learner.training_prompts(subject.classes))
+    logits, losses = _step(subject, learner, images, labels)
     _require_scores(logits, len(labels), len(subject.classes))
-    with _required():
-        outputs.check_losses(losses)
     for name, loss in losses.items():
         require(name not in outputs.RESERVED, f"the loss name {name!r}, which the record uses itself")
         require(bool(loss.isfinite()), f"loss {name!r} is {loss.item()}")
     return ", ".join(f"{name} {loss.item():.3g}" for name, loss in losses.items())
+
+
+def _step(subject: Subject, learner: Learner, images: Images, labels: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+    """What a training step returns; it has the form that a comparison accepts."""
+    returned = learner.training_step(images, labels, learner.training_prompts(subject.classes))
+    with _required():
+        logits, losses = outputs.unpacked(returned)
+        outputs.check_logits(logits, (len(labels), len(subject.classes)))
+        outputs.check_losses(losses)
+    return logits, losses
 
 
 def _require_trained_by_gradient(subject: Subject) -> None:
@@ -142,8 +153,8 @@ def gradients(subject: Subject) -> str:
     declared = {id(parameter) for parameter in own.values()}
     for stage in range(max(1, len(subject.recipe.iterations))):
         learner.begin_stage(stage)
-        _, losses = learner.training_step(images, labels, learner.training_prompts(subject.classes))
-        foreign = [tuple(leaf.shape) for loss in losses.values() for leaf in _leaves(loss) if id(leaf) not in declared]
+        _, losses = _step(subject, learner, images, labels)
+        foreign = [tuple(leaf.shape) for loss in losses.values() for leaf in leaves(loss) if id(leaf) not in declared]
         require(not foreign, f"gradients flow to undeclared tensors of shape {', '.join(map(str, foreign))}")
         learner.backward(losses)
     unmoved = [name for name, parameter in own.items() if parameter.grad is None or not parameter.grad.any()]
@@ -152,26 +163,15 @@ def gradients(subject: Subject) -> str:
     return f"{sum(parameter.numel() for parameter in own.values())} parameters"
 
 
-def _leaves(loss: Tensor) -> list[Tensor]:
-    """The tensors to which a backward pass of the loss would give gradients."""
-    found, seen, open_nodes = [], set(), [loss.grad_fn]
-    while open_nodes:
-        node = open_nodes.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if hasattr(node, "variable"):
-            found.append(node.variable)
-        open_nodes += [following for following, _ in node.next_functions]
-    return found
+def _closed_form(subject: Subject) -> bool:
+    return any(getattr(subject.type, hook) is not getattr(Learner, hook) for hook in ("fit", "end_training"))
 
 
 def learning(subject: Subject) -> str:
     """Two epochs lower the cross-entropy of the training images; a closed form changes the logits."""
     before, trained = subject.build(), subject.trained()
     if subject.recipe.epochs == 0:
-        hooks = ("fit", "end_training")
-        if all(getattr(subject.type, hook) is getattr(Learner, hook) for hook in hooks):
+        if not _closed_form(subject):
             raise NotApplicableError("nothing is learned")
         require(not torch.equal(subject.logits(before), trained.logits), "fit leaves the logits as they were")
         return ""
@@ -179,7 +179,7 @@ def learning(subject: Subject) -> str:
     still = [name for name, _ in before.named_parameters() if torch.equal(initial[name], trained.state[name])]
     require(not still, f"training does not move {', '.join(still)}")
     first, last = subject.cross_entropy(before), subject.cross_entropy(trained.learner)
-    require(last < first, f"cross-entropy {first:.4f} before, {last:.4f} behind {subject.recipe.epochs} epochs")
+    require(last < first, f"cross-entropy {first:.4f} before, {last:.4f} after {subject.recipe.epochs} epochs")
     return f"cross-entropy {first:.3f} -> {last:.3f}"
 
 
@@ -312,7 +312,7 @@ def _reduced(subject: Subject, precision: Precision) -> float:
     if subject.recipe.epochs:
         images, labels = subject.batch(backbone)
         with backbone.autocast():
-            _, losses = learner.training_step(images, labels, learner.training_prompts(subject.classes))
+            _, losses = _step(subject, learner, images, labels)
         learner.backward(losses)
         require(all(loss.isfinite() for loss in losses.values()), f"in {precision}, losses that are not finite")
     exact, found = subject.trained().logits, subject.logits(learner)

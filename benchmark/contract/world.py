@@ -230,6 +230,20 @@ def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
+def leaves(loss: Tensor) -> list[Tensor]:
+    """The tensors to which a backward pass of the loss would give gradients."""
+    found, seen, open_nodes = [], set(), [loss.grad_fn]
+    while open_nodes:
+        node = open_nodes.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            found.append(node.variable)
+        open_nodes += [following for following, _ in node.next_functions]
+    return found
+
+
 @contextmanager
 def global_randomness(seed: int) -> Iterator[None]:
     """Put the global generators of torch, NumPy and Python into a known state; restore them at the end."""

@@ -65,6 +65,64 @@ class $title(Learner):
         return prompts + self.config.scale * self.b
 ''')
 
+VISION = Template('''"""$title: learned tokens in the image tower."""
+
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from promptarena.plugin import About, Backbone, Classes, Config, Images, Learner, Recipe, TrainingTask, edits
+
+
+class ${title}Config(Config):
+    """Settings of $title."""
+
+    n: int = Field(4, ge=1, description="learned tokens")
+
+
+class $title(Learner):
+    """Authors, "The paper's title", venue and year.
+
+    The image tower reads [c, E, P], with c the class token, E the patches and P (n, W) learned, first drawn from
+    N(0, 0.02^2). Cross-entropy on logits = s n(f) n(T)^T, with f (B, D) its features, T (C, D) the frozen text features
+    and n(x) = x / |x|.
+    """
+
+    about = About("$title", "The paper's title", "venue", 2026, "https://example.org")
+    config_type = ${title}Config
+    config: ${title}Config
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        config: ${title}Config,
+        classes: Classes,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__(backbone, config, classes, generator)
+        self.p = nn.Parameter(edits.drawn_context(backbone.vision.width, config.n, generator))
+
+    @classmethod
+    def preset(cls, task: TrainingTask) -> tuple[${title}Config, Recipe]:
+        """The same for every protocol, number of shots and dataset."""
+        return ${title}Config(), Recipe(epochs=5, batch_size=32, lr=0.002)
+
+    def prompts(self, classes: Classes) -> Tensor:
+        """T (C, D): the dataset's own template with each class name, encoded once."""
+        with torch.no_grad():
+            return self.backbone.encode_texts(classes.filled())
+
+    def text_features(self, prompts: Any) -> Tensor:
+        """T (C, D)."""
+        return prompts
+
+    def image_features(self, images: Images) -> Tensor:
+        """f (B, D): the tokens before block 0 are frozen and cached; P is appended to them."""
+        return self.backbone.image_features_from(images.tokens_at(0), edits={0: edits.append(self.p)})
+''')
+
 TEST = Template('''"""$title keeps the contract of promptarena's methods."""
 
 from pathlib import Path
@@ -89,13 +147,14 @@ class Written(NamedTuple):
     test: Path
 
 
-def write_method(name: str, folder: Path, taken: Collection[str]) -> Written:
+def write_method(name: str, folder: Path, taken: Collection[str], *, vision: bool = False) -> Written:
     """Write the plugin NAME.py and its test test_NAME.py.
 
     Args:
         name: The method's name: letters, digits, "-" or "_".
         folder: Where to write; created if it does not exist.
         taken: The names of the known methods.
+        vision: Whether it learns in the image tower, not in the text features.
 
     Returns:
         The method's name and the two files.
@@ -107,7 +166,8 @@ def write_method(name: str, folder: Path, taken: Collection[str]) -> Written:
     method = stem.replace("_", "-")
     title = "".join(part.capitalize() for part in stem.split("_"))
     written = Written(method, folder / f"{stem}.py", folder / f"test_{stem}.py")
-    _check_name(name, stem, title)
+    plugin = VISION if vision else PLUGIN
+    _check_name(name, stem, title, plugin)
     if method in taken or method in (ALL, *GROUPS):
         raise UserError(f"method name {method!r} is taken; choose another")
     for path in (written.plugin, written.test):
@@ -118,15 +178,15 @@ def write_method(name: str, folder: Path, taken: Collection[str]) -> Written:
     words = {"name": method, "stem": stem, "title": title}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        written.plugin.write_text(PLUGIN.substitute(words), encoding="utf-8")
+        written.plugin.write_text(plugin.substitute(words), encoding="utf-8")
         written.test.write_text(TEST.substitute(words), encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}; choose another --folder") from error
     return written
 
 
-def _check_name(name: str, stem: str, title: str) -> None:
+def _check_name(name: str, stem: str, title: str, plugin: Template) -> None:
     if not stem.isidentifier() or keyword.iskeyword(stem) or stem.startswith("_"):
         raise UserError(f"{name!r} cannot name a method: use letters, digits, - or _, and begin with a letter")
-    if re.search(rf"\b{title}\b", PLUGIN.template):
+    if re.search(rf"\b{title}\b", plugin.template):
         raise UserError(f"the new file needs the name {title} for something else; choose another name")

@@ -16,7 +16,13 @@ from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.prefetch import read_ahead
 from promptarena.benchmark.plugins.learner import Images, Learner
 from promptarena.benchmark.training.checkpoint import Checkpoint
-from promptarena.benchmark.training.outputs import NotFiniteError, check_logits, check_losses, check_parameters
+from promptarena.benchmark.training.outputs import (
+    NotFiniteError,
+    check_logits,
+    check_losses,
+    check_parameters,
+    unpacked,
+)
 from promptarena.benchmark.training.shots import Task, TrainingImages, batches
 
 Curve = Mapping[str, float]
@@ -190,7 +196,7 @@ class _Loop:
     def step(self, images: Images, rows: np.ndarray) -> dict[str, Tensor]:
         labels = self.images.train_labels[torch.from_numpy(rows).to(self.device, non_blocking=True)]
         with self.learner.backbone.autocast():
-            logits, losses = self.learner.training_step(images, labels, self.prompts)
+            logits, losses = unpacked(self.learner.training_step(images, labels, self.prompts))
             check_logits(logits, (len(labels), len(self.task.classes)))
             check_losses(losses)
             # Added one by one in the order of the learner's mapping: another order may change the last bits.

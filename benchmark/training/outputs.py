@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from promptarena.benchmark.core.labels import RECORDABLE
 from promptarena.benchmark.plugins.asking import MethodFailedError
 
+RETURNS = 'training_step must return (logits, losses): logits (B, C), and losses by name, {"cross_entropy": loss}'
+
 LONGEST_NAME = 100
 """Characters of a name; MLflow's limit is for a metric's whole name."""
 
@@ -40,6 +42,25 @@ def check_name(kind: str, name: object) -> None:
         )
 
 
+def unpacked(returned: Any) -> tuple[Any, Any]:
+    """What a training step returned, as logits and losses; neither is checked.
+
+    Args:
+        returned: What `training_step` returned.
+
+    Returns:
+        Logits and losses.
+
+    Raises:
+        WrongOutputError: It is not a pair.
+    """
+    if not isinstance(returned, tuple | list):
+        raise WrongOutputError(f"training_step returned {described(returned)}; {RETURNS}")
+    if len(returned) != 2:
+        raise WrongOutputError(f"training_step returned {len(returned)} values; {RETURNS}")
+    return returned[0], returned[1]
+
+
 def check_losses(losses: Any, shape: tuple[int, ...] = ()) -> None:
     """Require loss terms that can be summed and recorded; their values are not read.
 
@@ -52,7 +73,7 @@ def check_losses(losses: Any, shape: tuple[int, ...] = ()) -> None:
         MethodFailedError: A name cannot be recorded.
     """
     if not isinstance(losses, Mapping) or not losses:
-        raise WrongOutputError("training_step returned no losses by name")
+        raise WrongOutputError(f"training_step returned no losses by name but {described(losses)}; {RETURNS}")
     for name, value in losses.items():
         check_name("loss", name)
         if name in RESERVED and [*losses] != ["loss"]:  # a single term may be called what the sum is called

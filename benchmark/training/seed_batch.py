@@ -30,7 +30,13 @@ from promptarena.benchmark.training.loop import (
     restore,
     take_up,
 )
-from promptarena.benchmark.training.outputs import NotFiniteError, check_logits, check_losses, check_parameters
+from promptarena.benchmark.training.outputs import (
+    NotFiniteError,
+    check_logits,
+    check_losses,
+    check_parameters,
+    unpacked,
+)
 from promptarena.benchmark.training.shots import Task, TrainingImages, batches
 from promptarena.benchmark.training.stacked_learners import Stacked
 
@@ -204,7 +210,7 @@ class _Loop:
 
     def _step(self, images: Sequence[Any], labels: Tensor) -> dict[str, Tensor]:
         with self._backbone.autocast():
-            logits, losses = self._stacked.training_step(images, labels, self._prompts)
+            logits, losses = unpacked(self._stacked.training_step(images, labels, self._prompts))
         check_logits(logits, (*labels.shape, len(self._standing[0].member.task.classes)))
         check_losses(losses, labels.shape[:1])
         self._optimizer.zero_grad(set_to_none=True)

@@ -68,10 +68,10 @@ each_encoder = pytest.mark.parametrize(
 
 
 @each_encoder
-@pytest.mark.parametrize("block", [-1, DEPTH, 99])
+@pytest.mark.parametrize("block", [-1, DEPTH + 1, 99])
 def test_a_block_that_does_not_exist_is_named(encode: Callable[..., Tensor], block: int) -> None:
     backbone = tiny.backbone()
-    with pytest.raises(UserError, match=rf"^edits at block {block}: this encoder has the blocks 0 to 2$"):
+    with pytest.raises(UserError, match=rf"^edits at block {block}: this encoder has the blocks 0 to 2; 3 is the "):
         encode(backbone, edits={block: lambda x: x})
     with pytest.raises(UserError, match=rf"^bias at block {block}: this encoder has the blocks 0 to 2$"):
         encode(backbone, bias={block: torch.zeros(7, 7)})
@@ -83,8 +83,14 @@ def test_a_block_that_does_not_exist_is_named(encode: Callable[..., Tensor], blo
 def test_a_shared_beginning_is_no_way_around_the_check() -> None:
     tower = tiny.backbone().text
     tokens, ends = tokens_for(tower), torch.tensor([1, 2])
-    with pytest.raises(UserError, match="edits at block 3"):
-        tower.read_after(tokens[:1, :2], tokens[:, 2:], ends, interventions=Interventions(edits={3: lambda x: x}))
+    with pytest.raises(UserError, match="edits at block 4"):
+        tower.read_after(tokens[:1, :2], tokens[:, 2:], ends, interventions=Interventions(edits={4: lambda x: x}))
+
+
+@each_encoder
+def test_other_kinds_do_not_act_after_the_last_block(encode: Callable[..., Tensor]) -> None:
+    with pytest.raises(UserError, match=rf"^beside_mlp at block {DEPTH}: this encoder has the blocks 0 to 2$"):
+        encode(tiny.backbone(), beside_mlp={DEPTH: lambda x: x})
 
 
 def test_blocks_outside_the_part_that_is_run_are_passed_over() -> None:
@@ -187,6 +193,24 @@ def in_mode(on: bool) -> Backbone:
     plain = tiny.backbone()
     switches = ALL if on else Accelerations(**{each.name: False for each in fields(ALL)})
     return Backbone(plain.model, plain.name, plain.digest, plain.device, "fp32", accelerations=switches)
+
+
+@each_accelerations
+def test_an_edit_after_the_last_block_acts_on_its_output(on: bool) -> None:
+    backbone = in_mode(on)
+    for tower in (backbone.vision, backbone.text):
+        tokens, row = tokens_for(tower), torch.tensor([[2]])
+        after = Interventions(edits={DEPTH: lambda x: x.flip(1) * 2})
+        expected = tower.run(tokens).flip(1) * 2
+        assert torch.equal(tower.run(tokens, interventions=after), expected)
+        assert torch.equal(tower.run(tokens, stop=DEPTH, interventions=after), tower.run(tokens))
+        assert torch.equal(tower.read(tokens, row, interventions=after)[:, 0], expected[:, 2])
+        last = tower.run(tokens, stop=DEPTH)
+        assert torch.equal(tower.read(last, row, start=DEPTH, interventions=after)[:, 0], expected[:, 2])
+    prompts = prompts_of(backbone)
+    doubled = backbone.encode_text(prompts, edits={DEPTH: lambda x: x * 2 + 1})
+    ends = backbone.text_tokens(prompts)[torch.arange(len(prompts.eot)), prompts.eot]
+    torch.testing.assert_close(doubled, backbone.project_text(ends * 2 + 1))
 
 
 @each_accelerations

@@ -117,6 +117,7 @@ def test_a_check_that_passes(here: Path) -> None:
         (("new", "class"), "cannot name a method"),
         (("new", "torch"), "would hide the Python module"),
         (("new", "learner"), "needs the name Learner for something else"),
+        (("new", "images", "--vision"), "needs the name Images for something else"),
     ],
 )
 def test_mistakes_are_told_in_a_line(words: tuple[str, ...], expected: str, here: Path) -> None:
@@ -138,6 +139,21 @@ def test_the_page_for_inventors_shows_what_is_written_and_every_rule(here: Path)
     assert f"```python\n{(here / 'tilt.py').read_text()}```" in page
     for rule in RULES:
         assert f"| `{rule.name}` | {rule.meaning} | {rule.fix} |" in page
+
+
+def test_a_new_method_of_the_image_tower_keeps_the_contract(here: Path) -> None:
+    assert call("methods", "new", "tilt", "--vision").code == 0
+    assert f"```python\n{(here / 'tilt.py').read_text()}```" in PAGE.read_text()
+    ended = call("methods", "check", "tilt.py")
+    assert (ended.code, ended.out.splitlines()[-1]) == (0, "1 method checked against 20 rules: all kept."), ended.out
+
+
+def test_debug_shows_the_traceback_of_an_exception(here: Path) -> None:
+    (here / "leaning.py").write_text(BROKEN.replace("return ", "raise ValueError('odd')\n        return ", 1))
+    ended = call("methods", "check", "leaning.py", "--debug")
+    assert ended.code == 1
+    assert ended.out.count("Traceback (most recent call last)") == 1
+    assert "Traceback" not in call("methods", "check", "leaning.py").out
 
 
 @pytest.mark.slow

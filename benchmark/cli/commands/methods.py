@@ -124,11 +124,11 @@ def print_method(name: str, plugins: Sequence[Path]) -> None:
     console.print(recipes, soft_wrap=False)
 
 
-def check_methods(given: Sequence[str], plugins: Sequence[Path]) -> int:
+def check_methods(given: Sequence[str], plugins: Sequence[Path], *, debug: bool = False) -> int:
     """Check methods against the contract and print the findings. Returns the exit code: 0, or 1 if one breaks a rule.
 
-    given: names of methods, files (`.py`) whose methods are checked, or `all`. Raises UserError for an unknown name or
-    file.
+    given: names of methods, files (`.py`) whose methods are checked, or `all`. debug: also print the traceback of each
+    exception. Raises UserError for an unknown name or file.
     """
     files = [Path(name) for name in given if name.endswith(".py")]
     from promptarena.benchmark.contract.kit import RULES, check, miniature
@@ -142,6 +142,9 @@ def check_methods(given: Sequence[str], plugins: Sequence[Path]) -> int:
         broken = sum(finding.passed is False for finding in findings)
         failing += [method.name] if broken else []
         _print_findings(console, method.name, findings)
+        for finding in findings if debug else ():
+            if finding.trace:
+                console.print(f"{finding.rule}: {finding.trace}", soft_wrap=True)
     if ALL in given:
         _print_broken(console, registry.broken.values())
         failing += registry.broken
@@ -173,9 +176,9 @@ def _print_findings(console: Console, name: str, findings: "Sequence[Finding]") 
     console.print()
 
 
-def begin_method(name: str, folder: Path) -> None:
+def begin_method(name: str, folder: Path, *, vision: bool = False) -> None:
     """Write a new method's files and print what to type next."""
-    written = write_method(name, folder, method_names())
+    written = write_method(name, folder, method_names(), vision=vision)
     plugin, test = shlex.quote(str(written.plugin)), shlex.quote(str(written.test))
     terminal.console().print(
         f"Wrote {written.plugin} and {written.test}. Next:\n\n"
