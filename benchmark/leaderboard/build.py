@@ -14,6 +14,7 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import Label, counted_shots
 from promptarena.benchmark.core.protocol_table import Metric, Protocol, ProtocolInfo, protocol_info
 from promptarena.benchmark.leaderboard.aggregate import Aggregate, MethodScores, Place, Seed, average, harmonic
+from promptarena.benchmark.leaderboard.below_zeroshot import below_zeroshot, trained_places
 from promptarena.benchmark.leaderboard.captions import caption, missing_notes, title_of
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Mark, Row, Table
 from promptarena.benchmark.leaderboard.selection import ProtocolRows, Titled, protocol_rows
@@ -111,6 +112,8 @@ def leaderboard(query: BoardQuery) -> Board:
     tables = tuple(_marked(table) for table in _layout(methods, info, datasets, columns))
     remarks = [note["text"] for note in query.frame.attrs.get("notes", []) if note["protocol"] == protocol]
     miniature = bool(ours["miniature"].any())
+    trained = set(ours.loc[ours["trainable_parameters"] > 0, "label"])
+    worse = below_zeroshot(methods, trained, trained_places(info, datasets, rows.taught))
     return Board(
         suite=rows.only("suite"),
         protocol=protocol,
@@ -123,7 +126,7 @@ def leaderboard(query: BoardQuery) -> Board:
         own_splits=rows.own_splits,
         seeds=expected,
         tables=(*tables, _cost_table(ours, methods)),
-        notes=(*rows.notes, *missing_notes(methods, _places(info, datasets, columns)), *remarks),
+        notes=(*rows.notes, *missing_notes(methods, _places(info, datasets, columns)), *worse, *remarks),
     )
 
 
