@@ -1,6 +1,8 @@
 """What the pages say is true: their examples run, their links lead somewhere, their lists are complete."""
 
 import re
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -35,10 +37,24 @@ def test_the_readme_and_the_docs_name_every_method() -> None:
 
 
 def test_the_inventors_example_is_a_method_that_can_be_compared(tmp_path: Path) -> None:
-    (plugin,) = blocks(ROOT / "docs" / "inventor.md", "python")
+    plugin = blocks(ROOT / "docs" / "inventor.md", "python")[0]
     (tmp_path / "tilt.py").write_text(plugin)
     suite = make_world(tmp_path / "world", epochs=1)
     options = ("--plugin", "tilt.py", "--methods", "zeroshot", "tilt", "--protocols", "base-to-novel")
     ended = run("compare", suite, *options, cwd=tmp_path, PROMPTARENA_CACHE=str(tmp_path / "cache"))
     assert ended.code == 0, ended.err
     assert "tilt" in ended.table_text()
+
+
+def test_the_code_of_the_inventors_page_runs_and_its_methods_keep_the_contract(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Block by block, as in a notebook; a method that a block defines is checked."""
+    from promptarena.benchmark.contract.kit import check
+
+    module = types.ModuleType("docs_inventor_page")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for number, block in enumerate(blocks(ROOT / "docs" / "inventor.md", "python")):
+        exec(compile(block, f"<block {number} of the page>", "exec"), module.__dict__)
+    broken = [finding for finding in check(module.__dict__["Norms"]) if finding.passed is False]
+    assert not broken, "\n".join(map(str, broken))
