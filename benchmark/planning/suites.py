@@ -234,6 +234,8 @@ def without_limit(suite: str) -> str:
 
 
 def _limited(suite: Suite, limit: int) -> Suite:
+    if suite.limit is not None:
+        raise UserError(f"suite {suite.name} has a limit already; give one limit")
     if limit < 2:
         raise UserError(f"a limit of {limit} test images leaves half of the classes without one; give at least 2")
     title = f"{suite.title}, at most {limit} test images per dataset"

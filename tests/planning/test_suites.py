@@ -181,3 +181,8 @@ def test_no_suite_may_have_the_name_of_one_with_a_limit(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match="choose another"):
         load_suite(path)
+
+
+def test_a_suite_has_one_limit() -> None:
+    with pytest.raises(UserError, match="give one limit"):
+        load_suite("mini@20@10")
