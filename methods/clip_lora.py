@@ -13,7 +13,7 @@ from promptarena.benchmark.backbone.clip import Backbone, Prompts
 from promptarena.benchmark.backbone.towers import Tower, Updates
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
-from promptarena.benchmark.plugins.learner import About, Config, Images, Learner
+from promptarena.benchmark.plugins.learner import About, Config, Images, Learner, scaled_cosines
 
 SCALE = 100.0
 """The released code multiplies cosines by this, not by exp(logit_scale)."""
@@ -122,7 +122,7 @@ class CLIPLoRA(Learner):
 
     def similarity(self, image_features: Tensor, class_features: Tensor) -> Tensor:
         """100 times the cosines, (B, C)."""
-        return SCALE * image_features @ class_features.T
+        return scaled_cosines(SCALE, image_features, class_features)
 
     @property
     def _drops(self) -> bool:

@@ -112,4 +112,5 @@ class CoCoOp(Learner):
         """(B, C): s x . n(g(t_c(x))) of each image and class."""
         x = F.normalize(self.image_features(images), dim=-1)
         g = F.normalize(self.conditioned_features(x, classifier), dim=-1)
-        return torch.einsum("bd,bcd->bc", self.backbone.scale * x, g)
+        with torch.autocast(x.device.type, enabled=False):
+            return torch.einsum("bd,bcd->bc", self.backbone.scale * x.float(), g.float())

@@ -282,7 +282,8 @@ class DeAR(Learner):
 
     def fuse(self, f_cls: Tensor, f_k: Tensor) -> Tensor:
         """(B, D): the normalised f_cls (B, D) and f_k (B, A, D), weighted by alpha."""
-        return self.alpha() @ torch.cat([f_cls[:, None], f_k], dim=1).float()
+        with torch.autocast(f_cls.device.type, enabled=False):
+            return self.alpha() @ torch.cat([f_cls[:, None], f_k], dim=1).float()
 
     def readings(self, images: Images, classifier: Any) -> Mapping[str, Tensor]:
         """(B, C): the fused logits, and as a second reading those of the class feature alone."""

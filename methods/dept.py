@@ -92,9 +92,8 @@ class DePT(Learner):
         """(C,) the head's row of each class, by name. Variants of ImageNet count as the dataset itself."""
         known = {name: row for row, name in enumerate(self.trained_on.names)}
         datasets = {name.split("-")[0].removesuffix("v2") for name in (classes.dataset, self.trained_on.dataset)}
-        if len(datasets) > 1 or not known.keys() >= set(classes.names):
-            return None
-        return torch.tensor([known[name] for name in classes.names], device=self.backbone.device)
+        scored = len(datasets) == 1 and known.keys() >= set(classes.names)
+        return torch.tensor([known[name] for name in classes.names], device=self.backbone.device) if scored else None
 
     def classifier(self, prompts: Any) -> Headed:
         """The host's classifier, and the rows of the head."""
@@ -106,24 +105,25 @@ class DePT(Learner):
             logits = self.host.logits(images, classifier.host)
         if classifier.rows is None:
             return logits
-        return self.mix(logits, self.head_logits(seen["image_features"])[:, classifier.rows])
+        return self.mix(logits, self.h(self.image_scale, seen["image_features"], self.image_bias)[:, classifier.rows])
 
     def mix(self, logits: Tensor, head: Tensor) -> Tensor:
         """Both logits (B, C), weighted by w."""
         w: float = self.config.head_weight
         return (1 - w) * logits + w * head
 
-    def head_logits(self, f: Tensor) -> Tensor:
-        """h(u) (B, C_trained) of image features (B, D), not normalised."""
-        return self.head(self.image_scale * f + self.image_bias)  # type: ignore[no-any-return]
+    def h(self, scale: Tensor, f: Tensor, bias: Tensor) -> Tensor:
+        """h(scale * f + bias): (B, C_trained) float32 of features (B, D), not normalised."""
+        with torch.autocast(f.device.type, enabled=False):
+            return self.head(scale * f.float() + bias)  # type: ignore[no-any-return]
 
     def training_step(self, images: Images, labels: Tensor, prompts: Any) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Mixed logits (B, C); the host's terms with a cross-entropy of weight 1 - w, and the head's of weight w."""
         w: float = self.config.head_weight
         with self._features() as seen:
             logits, losses = self.host.training_step(images, labels, prompts.host)
-        head = self.head_logits(seen["image_features"])
-        texts = self.head(self.text_scale * seen["text_features"][labels] + self.text_bias)
+        head = self.h(self.image_scale, seen["image_features"], self.image_bias)
+        texts = self.h(self.text_scale, seen["text_features"][labels], self.text_bias)
         both = F.cross_entropy(torch.cat([texts, head]).float(), labels.repeat(2))
         mixed = {"cross_entropy": (1 - w) * losses["cross_entropy"], "head": w * both}
         return self.mix(logits, head), {**losses, **mixed}

@@ -99,5 +99,6 @@ class LinearProbe(Learner):
     def logits(self, images: Images, classifier: Any) -> Tensor:
         """(B, C): f W^T + b."""
         weight, bias = classifier
-        logits: Tensor = images.features @ weight.T + bias
+        with torch.autocast(weight.device.type, enabled=False):
+            logits: Tensor = images.features @ weight.T + bias
         return logits

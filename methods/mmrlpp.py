@@ -13,7 +13,7 @@ from promptarena.benchmark.backbone.towers import Edit
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.plugins.edits import check_depth, drawn_context, drawn_linear, insert, overwrite
-from promptarena.benchmark.plugins.learner import About, Images, Learner
+from promptarena.benchmark.plugins.learner import About, Images, Learner, scaled_cosines
 from promptarena.methods.mmrl import MMRL, ClassTokens, MMRLConfig
 
 TITLE = "MMRL++: Parameter-Efficient and Interaction-Aware Representation Learning for Vision-Language Models"
@@ -137,7 +137,7 @@ class MMRLPP(MMRL):
 
     def similarity(self, image_features: Tensor, class_features: Tensor) -> Tensor:
         """100 times the cosines, (B, C): the released code does not take exp(logit_scale)."""
-        return SCALE * image_features @ class_features.T
+        return scaled_cosines(SCALE, image_features, class_features)
 
     def classifier(self, prompts: Any) -> Any:
         """Normalised w, whether both branches score these classes, and beta."""

@@ -15,6 +15,7 @@ from promptarena.benchmark.plugins.learner import (
     Learner,
     Shots,
     assumed,
+    scaled_cosines,
 )
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "UserError",
     "assumed",
     "edits",
+    "scaled_cosines",
     "templates",
     "trainable",
 ]

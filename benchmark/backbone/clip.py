@@ -18,19 +18,13 @@ from torch.utils.checkpoint import checkpoint
 from promptarena.benchmark.backbone.accelerations import ALL, Accelerations, Precision
 from promptarena.benchmark.backbone.context import ContextError, require_fit
 from promptarena.benchmark.backbone.interventions import Edit, Interventions, Kinds
+from promptarena.benchmark.backbone.text_memory import HELD_BYTES, text_memory
 from promptarena.benchmark.backbone.towers import Tower
 from promptarena.benchmark.core.errors import UserError
 
 Channels = tuple[float, float, float]
 OPENAI_DATASET_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_DATASET_STD = (0.26862954, 0.26130258, 0.27577711)
-TEXT_MEMORY_MIB = 4096
-"""MiB that class prompts may hold for their gradients; more are encoded in parts, by a second pass."""
-
-HELD_BYTES = 64
-"""About how many bytes a block holds for the gradient, per row and unit of its width, in float32. Changing it
-changes how prompts are divided into parts, and with it last bits."""
-
 KEPT_TEXTS = 64
 """How many lists of texts keep their features: enough for a teacher's templates, few enough to bound the memory."""
 
@@ -332,7 +326,7 @@ class Backbone:
         return self.project_text(read)
 
     def _parts(self, prompts: Prompts) -> list[Prompts]:
-        """The prompts in as many parts as keep what is held for their gradients, part by part, below TEXT_MEMORY_MIB.
+        """The prompts in as many parts as keep what is held for their gradients, part by part, below `text_memory`.
 
         Parts are computed a second time in the backward pass. Groups are not divided.
         """
@@ -340,10 +334,12 @@ class Backbone:
         longest = prompts.embeddings.shape[1] - prompts.shared
         rows = int((prompts.eot - prompts.shared + 1).sum()) if packed else len(prompts.eot) * longest
         held = rows * self.text.width * self.text.depth * HELD_BYTES
-        count = -(-held // (TEXT_MEMORY_MIB << 20)) if self._may_divide(prompts) else 1
+        count = -(-held // text_memory(prompts.eot.device)) if self._may_divide(prompts) else 1
         each = -(-len(prompts.eot) // max(count, 1))
         pairs = zip(prompts.embeddings.split(each), prompts.eot.split(each), strict=True)
         return [replace(prompts, embeddings=embeddings, eot=eot) for embeddings, eot in pairs]
 
     def _may_divide(self, prompts: Prompts) -> bool:
-        return self.accelerations.encode_in_parts and torch.is_grad_enabled() and prompts.groups == 1
+        allowed = self.accelerations.encode_in_parts and torch.is_grad_enabled() and prompts.groups == 1
+        # Functional transforms, such as the vmap of several seeds, cannot compute a part a second time.
+        return allowed and torch._C._functorch.peek_interpreter_stack() is None

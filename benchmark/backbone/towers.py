@@ -175,7 +175,7 @@ class Tower:
         (q,) = self._project(block.attn, normed, QUERIES, inside)
         mask = None
         if bias is not None:
-            whole = bias.expand(batch, -1, length, length).to(q.dtype)
+            whole = bias.to(q.dtype).expand(batch, -1, length, length)  # expanded last, so that nothing is copied
             mask = whole.take_along_dim(rows[:, None, :, None], dim=2)
         if self.causal:
             seen = torch.arange(length, device=rows.device) <= rows[:, None, :, None]
@@ -295,6 +295,8 @@ class Tower:
         """Some or all of queries, keys and values (up to 3, B, heads, L, W / heads) of normalised tokens (B, L, W)."""
         rows = slice(parts.start * self.width, parts.stop * self.width)
         projected = F.linear(x, attention.in_proj_weight[rows], attention.in_proj_bias[rows])
+        if torch.is_autocast_enabled(x.device.type):  # under vmap a bias makes the result float32 again
+            projected = projected.to(torch.get_autocast_dtype(x.device.type))
         if inside is not None and inside.updates:
             each = zip(INPUTS[parts], projected.split(self.width, dim=-1), strict=True)
             projected = torch.cat([inside.updated(name, x, part) for name, part in each], dim=-1)

@@ -99,7 +99,7 @@ class ArrayCache:
                 return found
             found = self._on_disk(key, count, compute, sound)
             if found is None:
-                found = np.concatenate([compute(rows) for rows in _chunks(count)])
+                found = computed(count, compute)
                 found.flags.writeable = False
                 if not sound():
                     return found
@@ -168,6 +168,19 @@ class ArrayCache:
                 path.unlink(missing_ok=True)
                 path.with_suffix(".lock").unlink(missing_ok=True)
                 excess -= stat.st_size
+
+
+def computed(count: int, compute: Callable[[range], Array]) -> Array:
+    """An array with the bits that the cache would give, without a cache.
+
+    Args:
+        count: The number of rows.
+        compute: Computes the rows of a range, at most CHUNK of them.
+
+    Returns:
+        `count` rows.
+    """
+    return np.concatenate([compute(rows) for rows in _chunks(count)])
 
 
 def _chunks(count: int) -> list[range]:

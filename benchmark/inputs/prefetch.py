@@ -1,6 +1,5 @@
 """Batches of a view in order; the images of the next batches are read while the device computes."""
 
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,31 +7,29 @@ from functools import partial
 
 import numpy as np
 
+from promptarena.benchmark.inputs.reading import reading_threads
 from promptarena.benchmark.inputs.views import View, ViewBatch
 
 AHEAD = 2
 """How many batches are read ahead."""
 
-MOST_THREADS = 8
-"""The most reading threads of a run."""
-
 
 def read_ahead(view: View, steps: Sequence[Sequence[int]], threads: int | None = None) -> Iterator[ViewBatch]:
     """Iterate over batches, reading ahead once a batch is used by its pixels.
 
-    A method that uses cached features never reads pixels, so nothing is read ahead for it. The batches and their
+    A method that uses cached features never reads pixels, so nothing is read ahead for it. (The images of features that
+    are not cached yet are read by several threads, too; see `View`.) The batches and their
     content do not depend on the threads.
 
     Args:
         view: The view.
         steps: The rows of each batch.
-        threads: Reading threads. None means 0 on the CPU, whose cores are busy with the run, and up to MOST_THREADS on
-            a GPU.
+        threads: Reading threads; None means as many as `reading_threads` gives.
 
     Yields:
         A lazy batch for each step.
     """
-    count = _threads(view) if threads is None else threads
+    count = reading_threads(view.backbone.device) if threads is None else threads
     if not count:
         yield from (view.batch(rows) for rows in steps)
         return
@@ -48,7 +45,3 @@ def read_ahead(view: View, steps: Sequence[Sequence[int]], threads: int | None =
 
 def _joined(read: Sequence[Future[np.ndarray]]) -> np.ndarray:
     return np.concatenate([image.result() for image in read])
-
-
-def _threads(view: View) -> int:
-    return 0 if view.backbone.device.type == "cpu" else min(MOST_THREADS, os.cpu_count() or 1)

@@ -10,7 +10,6 @@ Shapes: B images, H the backbone's image size, D the joint embedding size, P pat
 image tower.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -23,7 +22,9 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.keys import digest
-from promptarena.benchmark.inputs.array_cache import ArrayCache
+from promptarena.benchmark.inputs.array_cache import ArrayCache, computed
+from promptarena.benchmark.inputs.pixel_batch import Kept, PixelBatch
+from promptarena.benchmark.inputs.reading import read_images, reading_threads
 from promptarena.benchmark.inputs.transforms import TRANSFORM_VERSION, Augmentation, test_view
 
 LARGEST_CACHED_MIB = 1024
@@ -54,80 +55,6 @@ class ImageList(Protocol):
         """Image `index` as RGB. Raises UserError when it cannot be decoded."""
 
 
-class Kept:
-    """The tensors of a batch by name, each computed at the first request.
-
-    Every request receives a copy, so that a method that changes a tensor in place does not change it for others.
-    `seconds` is the wall-clock time of all computations.
-    """
-
-    def __init__(self) -> None:
-        self._made: dict[str, Tensor] = {}
-        self.seconds = 0.0
-
-    def once(self, what: str, make: Callable[[], Tensor]) -> Tensor:
-        """A copy of the tensor `what`; `make` computes it, and may itself request other tensors of the batch."""
-        if what not in self._made:
-            # Set, not added: the time of nested requests lies within this one's and must not count twice.
-            before, started = self.seconds, time.perf_counter()
-            self._made[what] = make()
-            self.seconds = before + time.perf_counter() - started
-        return self._made[what].clone()
-
-
-class PixelBatch:
-    """B images given by their pixels; features and tokens are computed once, at first use.
-
-    A later request starts from the tokens of the deepest block computed so far. These are the same operations as from
-    the pixels, so the bits are the same.
-    """
-
-    def __init__(self, pixels: Tensor, backbone: Backbone, second: "PixelBatch | None" = None) -> None:
-        self._pixels = pixels
-        self.second = second or self
-        self._backbone = backbone
-        self._kept = Kept()
-        self._reached: dict[int, Tensor] = {}
-
-    def __len__(self) -> int:
-        return len(self._pixels)
-
-    @property
-    def pixels(self) -> Tensor:
-        """(B, 3, H, H) float32, normalised."""
-        return self._pixels
-
-    @property
-    def features(self) -> Tensor:
-        """(B, D) float32 of the frozen image encoder, not normalised."""
-        return self._kept.once("features", self._features)
-
-    def tokens_at(self, block: int) -> Tensor:
-        """(B, 1 + P, W) float32, the tokens of the frozen image tower before `block`."""
-        return self._kept.once(f"tokens/{block}", lambda: self._tokens_at(block))
-
-    def _features(self) -> Tensor:
-        with torch.no_grad(), self._backbone.autocast():
-            below = self._deepest(self._backbone.vision.depth - 1) if self._reached else None
-            if below is None:
-                return self._backbone.encode_image(self._pixels).float()
-            return self._backbone.image_features_from(self._reached[below], start=below).float()
-
-    def _tokens_at(self, block: int) -> Tensor:
-        with torch.no_grad(), self._backbone.autocast():
-            below = self._deepest(block)
-            if below is None:
-                tokens = self._backbone.image_tokens(self._pixels, stop=block)
-            else:
-                tokens = self._backbone.vision.run(self._reached[below], start=below, stop=block)
-            self._reached[block] = tokens
-            return tokens.float()
-
-    def _deepest(self, block: int) -> int | None:
-        """The deepest block up to `block` whose tokens were computed already; None when there is none."""
-        return max((reached for reached in self._reached if reached <= block), default=None)
-
-
 class View:
     """A list of images under one transform, for one backbone.
 
@@ -146,6 +73,7 @@ class View:
         self._cache = cache
         self._augmentation = augmentation
         self._asked: int | None = None
+        self._tokens: dict[int, np.ndarray] = {}
 
     @cached_property
     def _key(self) -> str:
@@ -184,8 +112,8 @@ class View:
         return self._decoded(rows)
 
     def _decoded(self, rows: Sequence[int]) -> np.ndarray:
-        size = self.backbone.image_size
-        decoded = [np.asarray(self._image(int(row))) for row in rows]
+        size, threads = self.backbone.image_size, reading_threads(self.backbone.device)
+        decoded = read_images(lambda row: np.asarray(self._image(int(row))), rows, threads)
         return np.stack(decoded) if decoded else np.empty((0, size, size, 3), dtype=np.uint8)
 
     def _image(self, row: int) -> Image.Image:
@@ -233,9 +161,10 @@ class View:
         return self._frozen("features", self._encoded, rows)
 
     def tokens_at(self, block: int, rows: Sequence[int]) -> Tensor:
-        """Frozen tokens; those of the whole view are computed and cached at the first call.
+        """Frozen tokens; those of the whole view are computed and kept at the first call.
 
-        They are computed for these rows only when the whole view's exceed LARGEST_CACHED_MIB.
+        They are computed for these rows only when the whole view's exceed LARGEST_CACHED_MIB. Those of augmented images
+        are kept by this view only: they are read in one epoch, and would push out of the cache what others read.
 
         Args:
             block: The block before which the tokens are taken, from 0.
@@ -246,7 +175,16 @@ class View:
         """
         if not self.keeps_tokens:
             return self.plain(rows).tokens_at(block)
-        tokens = self._frozen(f"tokens/{block}", lambda chunk: self.plain(chunk).tokens_at(block), rows)
+
+        def compute(chunk: range) -> Tensor:
+            return self.plain(chunk).tokens_at(block)
+
+        if self._augmentation is None:
+            tokens = self._frozen(f"tokens/{block}", compute, rows)
+        else:
+            if block not in self._tokens:
+                self._tokens[block] = computed(len(self), lambda chunk: compute(chunk).cpu().numpy())
+            tokens = self._sent(self._tokens[block][np.asarray(rows, dtype=np.int64)])
         self._asked = block
         return tokens
 

@@ -26,6 +26,8 @@ from promptarena.benchmark.plugins.registry import Registry
 
 TRAINING_VERSION = 3
 """Increased by hand whenever a change of the harness changes what is trained, so that older runs are run again."""
+MIXED_PRECISION_VERSION = 2
+"""The same for what is trained in bf16 or fp16 only."""
 PROTOCOL_VERSION = 1
 """Increased by hand whenever a change of the harness changes how trained learners are scored."""
 
@@ -119,6 +121,7 @@ class Planner:
             "template": classes.template,
             "seed": spec.seed,
             **resolved,
+            **self._mixed_precision,
         }
         read = reads_of(method, config, self.backbone.digest)
         with asking(spec.method, "reads"):
@@ -147,6 +150,7 @@ class Planner:
                 "method_distribution": method.distribution,
                 "method_origin": method.origin,
                 "training_version": TRAINING_VERSION,
+                **self._mixed_precision,
                 "protocol_version": PROTOCOL_VERSION,
                 "transform_version": TRANSFORM_VERSION,
                 "targets": targets,
@@ -154,6 +158,10 @@ class Planner:
                 **({FEWEST: fewest} if fewest < spec.shots else {}),
             },
         )
+
+    @property
+    def _mixed_precision(self) -> dict[str, int]:
+        return {} if self.precision == "fp32" else {"mixed_precision_version": MIXED_PRECISION_VERSION}
 
     def _require_classes(self, spec: RunSpec) -> None:
         """Raise UserError for a half of one class, in which every image would be right."""

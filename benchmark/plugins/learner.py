@@ -24,6 +24,24 @@ from promptarena.benchmark.plugins.images import Images as Images
 from promptarena.benchmark.plugins.images import Shots as Shots
 
 
+def scaled_cosines(scale: Tensor | float, image_features: Tensor, class_features: Tensor) -> Tensor:
+    """Cosine similarities times a scale, in float32 whatever the precision of the encoders.
+
+    In bf16, logits of about 100 would be rounded to steps of 0.5, so that many images had several best classes.
+
+    Args:
+        scale: A number, or a scalar tensor.
+        image_features: (B, D), L2-normalised.
+        class_features: (C, D), L2-normalised.
+
+    Returns:
+        (B, C) float32.
+    """
+    with torch.autocast(image_features.device.type, enabled=False):
+        logits: Tensor = scale * image_features.float() @ class_features.float().T
+    return logits
+
+
 class Config(BaseModel):
     """Base of a method's configuration: immutable, and unknown keys are errors.
 
@@ -225,10 +243,9 @@ class Learner(nn.Module):
             class_features: (C, D), L2-normalised.
 
         Returns:
-            (B, C).
+            (B, C) float32.
         """
-        logits: Tensor = self.backbone.scale * image_features @ class_features.T
-        return logits
+        return scaled_cosines(self.backbone.scale, image_features, class_features)
 
     def logits(self, images: Images, classifier: Any) -> Tensor:
         """The scores of all classes for a batch.

@@ -2,7 +2,8 @@
 
 The digest enters every run's key, so a change of the digest makes all recorded runs of the method run again. It
 therefore leaves out what cannot change a result: comments, formatting, docstrings, annotations, the `about` card, and
-the local names of imports. Everything else counts, such as a constant, an operator or a default value.
+the local names of imports. Everything else counts, such as a constant, an operator or a default value, except for the
+rewritten modules of `same_figures`.
 """
 
 import ast
@@ -16,16 +17,11 @@ from typing import Any
 
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.plugins.learner import Config, Learner
+from promptarena.benchmark.plugins.same_figures import SAME_FIGURES
 
 HARNESS = "promptarena"
 OUR_METHODS = "promptarena.methods"
 CARD = "about"
-_DEAR_OF_FIVE_ATTRIBUTES = "f20ad0c7cabf5b05fc9d27e849ec8b981d01bd67b42912c1f30dd453baa438d6"
-SAME_FIGURES = {"e4015a3d1a65e0be77c9866a8ff7ab19ae2899d82a79e5076ef2cfac5eb9f82a": _DEAR_OF_FIVE_ATTRIBUTES}
-"""From the digest of a file's code to that of its code before a change that moved no figure of the settings there were.
-
-Runs recorded before such a change stay valid. A further change of the file has a digest without an entry.
-"""
 _UNREAD = frozenset({"annotation", "returns", "type_comment", "type_params", "ctx", "kind"})
 
 
@@ -55,8 +51,8 @@ def method_digest(learner: type[Learner]) -> str:
         name = next(iter(waiting))
         del waiting[name]
         tree = ast.parse(files[name].read_bytes())
-        found = code_digest(tree)
-        digests[name] = SAME_FIGURES.get(found, found)
+        own_digest = code_digest(tree)
+        digests[name] = SAME_FIGURES.get(own_digest, own_digest)
         for helper in _helpers(tree, name):
             # Imports may be cyclic, so a module that was digested is not queued again.
             if helper not in digests:

@@ -20,8 +20,6 @@ from multiprocessing.context import SpawnProcess
 from types import ModuleType
 from typing import Any
 
-import torch
-
 from promptarena.benchmark.backbone.seal import SharedStateChangedError
 from promptarena.benchmark.core.errors import UserError, message_of, printable
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
@@ -262,8 +260,8 @@ class _Served:
     def _train_together(self, runs: list[PlannedRun]) -> dict[int, TrainedRun | None]:
         """Train those runs that can be trained as one computation. Returns them by number; None for one that failed.
 
-        Failures are reported. If memory does not suffice, or the user's input causes an error, nothing is returned, and
-        all runs are then trained alone.
+        A seed whose loss is not finite is reported as failed. After any other error nothing is returned, and all runs
+        are then trained alone: a method's step may be one that torch cannot batch, or need too much memory at once.
         """
         chosen: list[int] = []
         try:
@@ -276,13 +274,11 @@ class _Served:
             found = self._runner.train_together(
                 [runs[number] for number in chosen], lambda place, curve: self._tell_epoch(chosen[place], curve)
             )
-        except (UserError, torch.OutOfMemoryError):
-            return {}
         except SharedStateChangedError as error:
             self._leave(None, error)
             raise
-        except Exception as error:
-            found = [error for _ in chosen]
+        except Exception:
+            return {}
         ended: dict[int, TrainedRun | None] = {}
         for number, outcome in zip(chosen, found, strict=True):
             if isinstance(outcome, Exception):

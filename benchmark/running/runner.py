@@ -279,6 +279,7 @@ def environment(backbone: Backbone, threads: int, seeds_together: int = 1) -> di
         "cpu_threads": str(threads),
         "backbone": backbone.name,
         "seeds_together": str(seeds_together),
+        **({"tf32": "on" if torch.backends.cudnn.allow_tf32 else "off"} if device.type == "cuda" else {}),
         **({"compiler": backbone.compile_backend} if backbone.compile_backend else {}),
     } | {package: version(package) for package in PACKAGES}
 

@@ -14,7 +14,8 @@ from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import compiler_for
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.inputs.views import PixelBatch, View
+from promptarena.benchmark.inputs.pixel_batch import PixelBatch
+from promptarena.benchmark.inputs.views import View
 from promptarena.benchmark.running.runner import environment
 from promptarena.methods.maple import MaPLe, MaPLeConfig
 

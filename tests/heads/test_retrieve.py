@@ -19,7 +19,7 @@ from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.heads.retrieve import BATCH, figures, retrieve
-from promptarena.benchmark.inputs.views import PixelBatch
+from promptarena.benchmark.inputs.pixel_batch import PixelBatch
 from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.learner import Images
 from promptarena.benchmark.plugins.registry import load_registry

@@ -10,10 +10,11 @@ import pytest
 import tiny
 import torch
 
-from promptarena.benchmark.backbone.clip import Backbone, Precision
+from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.inputs import array_cache as cache
+from promptarena.benchmark.inputs.pixel_batch import PixelBatch
 from promptarena.benchmark.inputs.transforms import Augmentation
-from promptarena.benchmark.inputs.views import PixelBatch, View
+from promptarena.benchmark.inputs.views import View
 from promptarena.benchmark.training.loop import train
 from promptarena.methods.coop import CoOp, CoOpConfig
 
@@ -157,19 +158,6 @@ def counted(backbone: Backbone) -> Iterator[list[int]]:
         hook.remove()
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("blocks", [[0], [1], [2], [1, 2], [2, 1], [3]])
-def test_features_go_on_from_the_tokens_asked_for_and_are_the_same_bits(
-    blocks: list[int], precision: Precision
-) -> None:
-    backbone, pixels = tiny.backbone(precision=precision), tiny.pixels(4)
-    alone = PixelBatch(pixels, backbone)
-    expected = [alone.features, *(PixelBatch(pixels, backbone).tokens_at(block) for block in blocks)]
-    batch = PixelBatch(pixels, backbone)
-    tokens = [batch.tokens_at(block) for block in blocks]
-    assert all(torch.equal(one, other) for one, other in zip([batch.features, *tokens], expected, strict=True))
-
-
 def test_image_blocks_below_the_tokens_run_once_for_student_and_teacher(tmp_path: Path) -> None:
     backbone = tiny.backbone()
     with counted(backbone) as runs:
@@ -188,6 +176,19 @@ def test_features_of_a_view_are_the_same_bits_with_and_without_its_tokens(block:
     one, two = (View(drawings, backbone, tiny.cache(tmp_path / name)) for name in ("one", "two"))
     one.tokens_at(block, [0])
     assert torch.equal(one.features(range(5)), two.features(range(5)))
+
+
+def test_tokens_of_augmented_images_stay_out_of_the_cache(tmp_path: Path) -> None:
+    """They are read in one epoch. Each row's are computed once, with the bits that the cache would give."""
+    drawings, cache = tiny.Drawings(KEYS), tiny.cache(tmp_path)
+    shown = View(drawings, tiny.backbone(), cache, FIRST)
+    tokens = torch.cat([shown.tokens_at(2, [row]) for row in range(5)])
+    assert drawings.decoded == 5
+    assert not list(tmp_path.rglob("*.npy"))
+    assert torch.equal(tokens, shown.plain(range(5)).tokens_at(2))
+    plain = View(drawings, tiny.backbone(), cache)
+    plain.tokens_at(2, [0])
+    assert len(list(tmp_path.rglob("*.npy"))) == 2  # the transformed images, and their tokens
 
 
 @pytest.mark.parametrize("kind", ["crop", "randaugment"])

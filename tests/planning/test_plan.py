@@ -118,6 +118,16 @@ def test_a_version_of_the_harness_decides_the_keys(
     assert (train_key != before[0]) == (constant == "TRAINING_VERSION")
 
 
+def test_the_version_of_mixed_precision_decides_its_keys_only(
+    planner: Planner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixed = replace(planner, precision="bf16")
+    before = keys(planner.plan(SPEC)), keys(mixed.plan(SPEC))
+    monkeypatch.setattr("promptarena.benchmark.planning.plan.MIXED_PRECISION_VERSION", 1000)
+    assert keys(planner.plan(SPEC)) == before[0]
+    assert keys(mixed.plan(SPEC))[0] != before[1][0]
+
+
 def test_a_release_and_a_place_of_installation_change_no_key(planner: Planner) -> None:
     """They are kept in the provenance."""
     moved = [

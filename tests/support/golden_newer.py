@@ -89,7 +89,7 @@ def _dept_name(official: str) -> str:
 
 def _dept_outputs(learner: Any, images: Images, prompts: Any) -> Outputs:
     outputs = plain_outputs(learner.host, images, prompts.host)
-    head = learner.head_logits(outputs["image_features"])
+    head = learner.h(learner.image_scale, outputs["image_features"], learner.image_bias)
     return (
         {**outputs, "logits_lp": head, "logits_fusion": learner.mix(outputs["logits"], head)}
         if _known(prompts)

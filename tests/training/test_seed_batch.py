@@ -105,6 +105,46 @@ def test_each_method_that_says_it_can_be_stacked_ends_as_alone(method: str, tmp_
     assert any(not torch.equal(expected[0].learner[name], expected[1].learner[name]) for name in expected[0].learner)
 
 
+@pytest.mark.parametrize("method", declared())
+def test_in_bf16_each_of_them_takes_the_steps_that_it_takes_alone(method: str, tmp_path: Path) -> None:
+    kind = load_registry(()).get(method).learner
+    config, recipe = kind.preset(tiny.training_task())
+    config = config.model_validate(config.model_dump() | SETTINGS.get(method, {}))
+    recipe = recipe.model_copy(update={"epochs": 1, "batch_size": 3})
+    backbone, classes = tiny.backbone(layers=12, precision="bf16"), tiny.task().classes
+
+    def learner(seed: int) -> Learner:
+        return kind(backbone, config, classes, torch.Generator().manual_seed(seed))
+
+    expected = [alone(learner(seed), seed, tmp_path / "alone", recipe) for seed in SEEDS[:2]]
+    found = train_together([member(learner(seed), seed, tmp_path) for seed in SEEDS[:2]], recipe, tiny.cache(tmp_path))
+    for one, other in zip(expected, found, strict=True):
+        assert isinstance(other, Checkpoint)
+        for mine, theirs in zip(one.curves, other.curves, strict=True):
+            assert mine["loss"] == pytest.approx(theirs["loss"], rel=0.05)
+
+
+def test_class_prompts_are_not_divided_where_they_cannot_be_computed_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a thousand classes, whose prompts a training alone encodes in parts."""
+    kind = load_registry(()).get("coop").learner
+    config, recipe = kind.preset(tiny.training_task())
+    recipe = recipe.model_copy(update={"epochs": 1, "batch_size": 3})
+    task = tiny.task()
+
+    def learner(seed: int) -> Learner:
+        return kind(tiny.backbone(), config, task.classes, torch.Generator().manual_seed(seed))
+
+    expected = [alone(learner(seed), seed, tmp_path / "alone", recipe) for seed in SEEDS[:2]]
+    monkeypatch.setattr("promptarena.benchmark.backbone.clip.text_memory", lambda device: 1)
+    divided = alone(learner(SEEDS[0]), SEEDS[0], tmp_path / "divided", recipe)
+    found = train_together([member(learner(seed), seed, tmp_path) for seed in SEEDS[:2]], recipe, tiny.cache(tmp_path))
+    close(expected[0], divided)
+    for one, other in zip(expected, found, strict=True):
+        close(one, other)
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_it_goes_on_from_trainings_alone_and_is_gone_on_with_alone(optimizer: Any, tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(update={"optimizer": optimizer})

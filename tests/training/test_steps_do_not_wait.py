@@ -13,7 +13,7 @@ from torch import Tensor
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.core.classes import Classes
-from promptarena.benchmark.inputs.views import PixelBatch
+from promptarena.benchmark.inputs.pixel_batch import PixelBatch
 from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.learner import Learner
 from promptarena.benchmark.plugins.registry import load_registry
@@ -45,6 +45,7 @@ def mini() -> Backbone:
 def backbone(mini: Backbone, monkeypatch: pytest.MonkeyPatch) -> Backbone:
     """The miniature's, to be moved; mixed precision is unknown to the valueless device."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda *_: False)
     device = torch.device("cpu")
     return Backbone(copy.deepcopy(mini.model), mini.name, mini.digest, device, "fp32", mini.mean, mini.std)
 
