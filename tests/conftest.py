@@ -1,11 +1,22 @@
 import gc
 from collections import Counter
+from collections.abc import Callable
 
 import hypothesis
 import pytest
 
 hypothesis.settings.register_profile("no clock", deadline=None)  # a busy machine is not a fault
 hypothesis.settings.load_profile("no clock")
+
+
+@pytest.fixture
+def tally(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
+    """Counts inputs of a family; the last lines of the test run have the sums."""
+
+    def count(family: str, inputs: int) -> None:
+        request.node.user_properties.append(("tried", [family, inputs]))
+
+    return count
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,3 +38,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     )
     counted = ", ".join(f"{thing} {count}" for thing, count in passed.items())
     terminalreporter.write_line(f"tests that need more than the package, passed: {counted}")
+    tried: Counter[str] = Counter()
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "tried":
+                tried[value[0]] += value[1]
+    if tried:
+        inputs = sum(count for family, count in tried.items() if family not in ("kills", "commands at once"))
+        families = ", ".join(f"{family} {count}" for family, count in sorted(tried.items()))
+        terminalreporter.write_line(f"campaign, {inputs} inputs without a traceback, a hang or half a file: {families}")

@@ -92,7 +92,7 @@ def test_every_module_has_its_tests_where_they_are_looked_for(module: Path) -> N
 
 def test_tests_lie_in_the_rooms_they_test() -> None:
     rooms = {path.name for path in BENCHMARK.iterdir() if path.is_dir()}
-    others = {"docs", "end_to_end", "golden", "methods", "recorded_before", "support", "tools"}
+    others = {"campaign", "docs", "end_to_end", "golden", "methods", "recorded_before", "support", "tools"}
     found = {path.name for path in TESTS.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert found <= rooms | others
 

@@ -31,6 +31,7 @@ from promptarena.benchmark.cli.options import (
 from promptarena.benchmark.cli.output import print_plainly_where_needed
 from promptarena.benchmark.cli.published import published_app
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.core.labels import visible
 from promptarena.benchmark.recording.place import RecordPlace
 
 app = typer.Typer(
@@ -85,9 +86,13 @@ def main() -> NoReturn:
         if debug:
             raise
         code = _complain(str(error))
-    except BrokenPipeError:
+    except OSError as error:
+        if error.filename:  # a file rather than standard output: whoever opened it should have said so
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise the interpreter complains at exit
         code = 128 + signal.SIGPIPE
+        if not isinstance(error, BrokenPipeError):
+            code = _complain(f"cannot write to standard output: {error.strerror}")
     sys.exit(code)
 
 
@@ -109,7 +114,7 @@ def _require_words(words: Sequence[str]) -> None:
 
 
 def _complain(message: str) -> int:
-    typer.secho(f"promptarena: {' '.join(message.split())}", fg="red", err=True)
+    typer.secho(f"promptarena: {visible(' '.join(message.split()))}", fg="red", err=True)
     return 2
 
 

@@ -158,7 +158,7 @@ def read_json_model(path: Path, content: bytes, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(content.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
-        raise UserError(_one_line(str(path), model, error)) from error
+        raise misfit(str(path), model, error) from error
 
 
 def check(where: str, table: object, model: type[Model]) -> Model:
@@ -178,10 +178,10 @@ def check(where: str, table: object, model: type[Model]) -> Model:
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        raise UserError(_one_line(where, model, error)) from error
+        raise misfit(where, model, error) from error
 
 
-def _one_line(where: str, model: type[BaseModel], error: ValidationError) -> str:
+def misfit(where: str, model: type[BaseModel], error: ValidationError) -> UserError:
     """The first problem as one line; all missing fields are one problem. A misspelt field is reported rather than the
     missing field that it causes."""
     problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
@@ -202,7 +202,7 @@ def _one_line(where: str, model: type[BaseModel], error: ValidationError) -> str
         text = f"field {field!r} is {_shown(first['input'])}: {message[:1].lower()}{message[1:]}"
     others = len(problems) - len(reported)
     more = f" (and {others} more)" if others else ""
-    return f"{where}: {text}{more}"
+    return UserError(f"{where}: {text}{more}")
 
 
 def _quoted(names: Sequence[str]) -> str:

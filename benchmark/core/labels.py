@@ -34,7 +34,25 @@ class Label:
         text = f"{self.method}({changed})" if changed else self.method
         if self.reading:
             text = f"{text}: {self.reading}"
-        return text if self.shots is None else f"{text} ({counted_shots(self.shots)})"
+        return visible(text if self.shots is None else f"{text} ({counted_shots(self.shots)})")
+
+
+def visible(text: str) -> str:
+    """A text in which nothing is hidden, for terminals, tables and figures.
+
+    Args:
+        text: Any text, perhaps of somebody else's export.
+
+    Returns:
+        The text with a space for each tab and line break, and a code point such as U+202E for each character that is
+        invisible, or that a terminal would carry out.
+
+    >>> visible("a\\x1b[31mb\\nc")
+    'aU+001B[31mb c'
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else " " if each.isspace() else f"U+{ord(each):04X}" for each in text)
 
 
 def counted_shots(count: int) -> str:

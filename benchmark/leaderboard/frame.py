@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.labels import Label
+from promptarena.benchmark.core.labels import Label, visible
 from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.leaderboard.comparable import unmixed
 
@@ -158,7 +158,7 @@ def _rows(result: StoredResult) -> list[dict[str, Any]]:
 def _missing_targets(result: StoredResult) -> list[dict[str, Any]]:
     place = {name: getattr(result, name) for name in ("protocol", "shots", "dataset")} | name_columns(result.name)
     return [
-        place | {"target_dataset": target.dataset, "target_subset": target.subset, "reason": reason}
+        place | {"target_dataset": target.dataset, "target_subset": target.subset, "reason": visible(reason)}
         for target, reason in result.unscored.items()
     ]
 

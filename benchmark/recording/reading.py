@@ -15,7 +15,16 @@ from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.access import StoreAccess
 from promptarena.benchmark.recording.index import results_of
 from promptarena.benchmark.recording.mlflow_view import VIEW_TAG, view_address
-from promptarena.benchmark.recording.schema import curves_of, lacks_overrides, planned_run, scores_of, unscored_of
+from promptarena.benchmark.recording.schema import (
+    GARBLED,
+    curves_of,
+    environment_of,
+    garbled,
+    lacks_overrides,
+    planned_run,
+    scores_of,
+    unscored_of,
+)
 
 
 class Recalled(NamedTuple):
@@ -98,7 +107,7 @@ class RunReader:
         with self._access.explained(f"read run {run_id}"), tempfile.TemporaryDirectory() as folder:
             run = self._access.reader.run(run_id)
             plan, scores, environment = (
-                self.artifact(run_id, name, Path(folder)).read_text()
+                self.artifact(run_id, name, Path(folder)).read_bytes()
                 for name in (names.PLAN_FILE, names.SCORES_FILE, names.ENVIRONMENT_FILE)
             )
             points = [
@@ -113,24 +122,26 @@ class RunReader:
                     cost=names.cost_of(run.data.metrics),
                     curves=curves_of(points),
                     unscored=unscored_of(run.data.tags),
-                    environment=json.loads(environment),
+                    environment=environment_of(json.loads(environment)),
                 ),
                 datetime.fromtimestamp(run.info.start_time / 1000, UTC),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except GARBLED as error:
             raise UserError(
-                f"the artifacts of run {run_id} lack or garble {error}; delete it in MLflow to have it run again"
+                f"the artifacts of run {run_id} lack or garble {garbled(error)}; "
+                "delete it in MLflow to have it run again"
             ) from error
 
     def _planned_overrides(self, run_id: str) -> Overrides:
         """What the user changed, from the run's plan."""
         with tempfile.TemporaryDirectory() as folder:
-            plan = self.artifact(run_id, names.PLAN_FILE, Path(folder)).read_text()
+            plan = self.artifact(run_id, names.PLAN_FILE, Path(folder)).read_bytes()
         try:
             return planned_run(json.loads(plan)).spec.overrides
-        except (KeyError, TypeError, ValueError) as error:
+        except GARBLED as error:
             raise UserError(
-                f"{names.PLAN_FILE} of run {run_id} lacks or garbles {error}; delete it in MLflow to have it run again"
+                f"{names.PLAN_FILE} of run {run_id} lacks or garbles {garbled(error)}; "
+                "delete it in MLflow to have it run again"
             ) from error
 
     def artifacts(self, run_id: str) -> frozenset[str]:

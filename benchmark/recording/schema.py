@@ -8,7 +8,9 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from promptarena.benchmark.core.errors import UserError
+from pydantic import TypeAdapter, ValidationError
+
+from promptarena.benchmark.core.errors import UserError, first_line
 from promptarena.benchmark.core.runs import (
     PlannedRun,
     RunResult,
@@ -25,6 +27,22 @@ PARAM_CHARACTERS = 6000
 PARAM_NAME_CHARACTERS = 250
 TAG_CHARACTERS = 8000
 """MLflow's limit on the text of a tag."""
+
+
+GARBLED = (KeyError, TypeError, ValueError, RecursionError, UserError)
+"""What reading an artifact raises that somebody changed, or another program wrote; pydantic's errors are among them."""
+
+_PLAN = TypeAdapter(PlannedRun)
+_SCORES = TypeAdapter(tuple[Score, ...])
+_ENVIRONMENT = TypeAdapter(dict[str, str])
+
+
+def garbled(error: BaseException) -> str:
+    """What one of GARBLED says, in one line."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'its content'} ({first['msg']})"
+    return first_line(error)
 
 
 def run_name(spec: RunSpec) -> str:
@@ -93,13 +111,9 @@ def planned_run(document: Mapping[str, Any]) -> PlannedRun:
         The plan.
 
     Raises:
-        KeyError: A field is missing.
-        TypeError: A field is unknown or of another type.
+        One of GARBLED: A field is missing, unknown or of another type.
     """
-    spec = dict(document["spec"])
-    spec["targets"] = tuple(Target(**target) for target in spec["targets"])
-    spec["overrides"] = names.overrides_of(spec["overrides"])
-    return PlannedRun(**{**document, "spec": RunSpec(**spec)})
+    return _PLAN.validate_python(document, strict=False)
 
 
 def scores_of(document: Iterable[Mapping[str, Any]]) -> tuple[Score, ...]:
@@ -112,13 +126,14 @@ def scores_of(document: Iterable[Mapping[str, Any]]) -> tuple[Score, ...]:
         The scores.
 
     Raises:
-        KeyError: A field is missing.
-        TypeError: A field is of another type.
+        One of GARBLED: A field is missing or of another type.
     """
-    return tuple(
-        Score(Target(**row["target"]), tuple(row["correct"]), tuple(row["total"]), row.get("reading", ""))
-        for row in document
-    )
+    return _SCORES.validate_python(document)
+
+
+def environment_of(document: Any) -> dict[str, str]:
+    """Read the environment of a run. Raises one of GARBLED when it is no mapping of texts."""
+    return _ENVIRONMENT.validate_python(document)
 
 
 def curves_of(points: Iterable[tuple[str, int, float]]) -> tuple[dict[str, float], ...]:

@@ -1,13 +1,8 @@
 """Reaching the MLflow store: where it is, who may write, and errors in one line."""
 
-import http.client
 import logging
 import os
 import socket
-import sqlite3
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +14,7 @@ from filelock import BaseFileLock, FileLock
 from promptarena.benchmark.core.errors import UserError, first_line
 from promptarena.benchmark.recording import database
 from promptarena.benchmark.recording.address import StoreAddress
+from promptarena.benchmark.recording.faults import explained
 from promptarena.benchmark.recording.place import RecordPlace
 from promptarena.benchmark.recording.readers import ClientReader, FileReader, Reader, can_read
 
@@ -28,27 +24,6 @@ if TYPE_CHECKING:
 LOCK_SECONDS = 300.0
 REACH_SECONDS = 10.0
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-
-_HINTS = (
-    ("not a database", "the file is damaged; restore a copy, or move it away to start a new record"),
-    ("malformed", "the file is damaged; restore a copy, or move it away to start a new record"),
-    ("out-of-date database schema", "another MLflow version wrote it; back it up, then run 'mlflow db upgrade' on it"),
-    ("Can't locate revision", "a newer MLflow wrote it; upgrade mlflow"),
-    ("full", "free some space"),
-    ("No space left", "free some space"),
-    ("readonly", "make it writable, or choose another results folder"),
-    ("Read-only", "make it writable, or choose another results folder"),
-    (
-        "code 401",
-        "the server asks who you are: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
-        "MLFLOW_TRACKING_TOKEN",
-    ),
-    ("code 403", "this user may not do that; see MLFLOW_TRACKING_USERNAME or MLFLOW_TRACKING_TOKEN"),
-    ("Max retries exceeded", "the tracking server no longer answers; start it, and give the same command again"),
-    ("code 404", "no MLflow tracking server answers there; see the address"),
-    ("denied", "make it writable, or choose another results folder"),
-    ("lock", "another process holds it; wait for that one, or stop it"),
-)
 
 
 @dataclass(frozen=True)
@@ -164,37 +139,6 @@ def _within_reach(store: Store) -> Store:
     return store
 
 
-@contextmanager
-def explained(action: str, address: StoreAddress | None = None) -> Iterator[None]:
-    """A context in which errors of the store and of the file system become one line.
-
-    Args:
-        action: What is done, for the line "cannot `action`: ...".
-        address: The address whose secrets are left out of the line.
-
-    Raises:
-        UserError: The store or the file system fails inside the context.
-    """
-    try:
-        yield
-    except (OSError, sqlite3.Error) as error:
-        raise _one_line(action, error, address) from error
-    except Exception as error:
-        if type(error).__module__.split(".")[0] not in ("mlflow", "sqlalchemy", "alembic", "requests", "urllib3"):
-            raise
-        raise _one_line(action, error, address) from error
-
-
-def _one_line(action: str, error: Exception, address: StoreAddress | None) -> UserError:
-    text = str(error) or type(error).__name__
-    if isinstance(error, OSError) and error.strerror:
-        text = f"{error.strerror} ({error.filename})" if error.filename else error.strerror
-    line = text.strip().splitlines()[0]
-    line = address.scrubbed(line) if address else line
-    hint = next((advice for sign, advice in _HINTS if sign in line), None)
-    return UserError(f"cannot {action}: {line}" + (f"; {hint}" if hint else ""))
-
-
 def _quiet() -> None:
     """Set MLflow's logging and waiting; settings of the user's own stay."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -227,11 +171,7 @@ def _reach(address: StoreAddress) -> None:
     """
     try:
         if address.is_server:
-            search = f"{address.shown.rstrip('/')}/api/2.0/mlflow/experiments/search"
-            headers = {"Content-Type": "application/json"}
-            request = urllib.request.Request(search, b'{"max_results": 1}', headers)
-            with urllib.request.urlopen(request, timeout=REACH_SECONDS):
-                return
+            return _reach_server(address)
         if address.is_database:
             from sqlalchemy import make_url
 
@@ -239,17 +179,48 @@ def _reach(address: StoreAddress) -> None:
             port = url.port or PORTS.get(url.get_backend_name())
             if url.host and port:
                 socket.create_connection((url.host, port), REACH_SECONDS).close()
-    except urllib.error.HTTPError as error:
-        if error.code == 404 or error.code >= 500:
-            raise UserError(
-                f"what answers at {address.shown} is no working MLflow tracking server (status {error.code}); "
-                "see the address, or start the server again"
-            ) from error
-        # The server may ask for credentials, which MLflow's client sends.
-    except (OSError, http.client.HTTPException) as error:
+    except OSError as error:
         what = "tracking server" if address.is_server else "database"
-        reason = address.scrubbed(first_line(error)).strip()
+        reason = address.scrubbed(first_line(_innermost(error))).strip()
         raise UserError(
-            f"no {what} answers at {address.shown} ({reason}); start it, "
+            f"no {what} answers at {address.shown} ({reason}); {_advice(error)}, "
             "or unset MLFLOW_TRACKING_URI to keep the record in the results folder"
         ) from error
+
+
+def _reach_server(address: StoreAddress) -> None:
+    """`_reach` for a tracking server, with the certificates that MLflow's variables name."""
+    import requests
+
+    secure: bool | str = os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or True
+    if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1"):
+        secure = False
+    status = requests.post(
+        f"{address.shown.rstrip('/')}/api/2.0/mlflow/experiments/search",
+        json={"max_results": 1},
+        timeout=REACH_SECONDS,
+        verify=secure,
+        cert=os.environ.get("MLFLOW_TRACKING_CLIENT_CERT_PATH") or None,
+    ).status_code
+    # Without credentials the server may answer 401 or 403; MLflow's client sends them.
+    if status == 404 or status >= 500:
+        raise UserError(
+            f"what answers at {address.shown} is no working MLflow tracking server (status {status}); "
+            "see the address, or start the server again"
+        )
+
+
+def _advice(error: OSError) -> str:
+    """What to do about a store that is not reached."""
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "name the authority of its certificate in MLFLOW_TRACKING_SERVER_CERT_PATH"
+    if "CA certificate bundle" in str(error) or "TLS certificate file" in str(error):
+        return "see MLFLOW_TRACKING_SERVER_CERT_PATH and MLFLOW_TRACKING_CLIENT_CERT_PATH"
+    return "start it"
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What an error comes from in the end: libraries of the network wrap it several times."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return error

@@ -9,6 +9,7 @@ from promptarena.benchmark.leaderboard.formats.cell_values import figure
 from promptarena.benchmark.leaderboard.formats.registry import TableFormat
 from promptarena.benchmark.leaderboard.model import Board, Cell
 
+FORMULAS = ("=", "+", "-", "@")
 FIELDS = ("suite", "protocol", "backbone", "miniature", "own_splits", "part", "table", "method", "column")
 """The first columns: which figure a line is. The values follow."""
 
@@ -27,7 +28,7 @@ def _records(board: Board) -> Iterator[dict[str, Any]]:
     for table in board.tables:
         for row in table.rows:
             for column, cell in zip(table.columns, row.cells, strict=True):
-                yield {
+                values = {
                     "suite": board.suite,
                     "protocol": board.protocol,
                     "backbone": board.backbone,
@@ -39,6 +40,12 @@ def _records(board: Board) -> Iterator[dict[str, Any]]:
                     "column": column.key,
                     **figure(cell),
                 }
+                yield {name: _inert(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _inert(text: str) -> str:
+    """A text that a spreadsheet does not take for a formula, though it may come from somebody else's export."""
+    return f"'{text}" if text.startswith(FORMULAS) else text
 
 
 FORMAT = TableFormat(name="csv", ending="csv", place=5, render=csv_text)

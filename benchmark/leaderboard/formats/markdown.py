@@ -1,5 +1,6 @@
 """Leaderboards in Markdown."""
 
+import re
 from collections.abc import Sequence
 
 from promptarena.benchmark.leaderboard.formats.cell_text import group_starts, shown, visible
@@ -42,7 +43,8 @@ def _pipe_table(table: Table) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.translate({ord(char): f"\\{char}" for char in "\\|*_<>`[]#"})
+    # An & is escaped only where it would begin the name or number of a character, such as &#x202e;.
+    return re.sub(r"&(?=\\?#?\w+;)", r"\\&", text.translate({ord(char): f"\\{char}" for char in "\\|*_<>`[]#"}))
 
 
 def _one_after_the_other(boards: Sequence[Board]) -> str:

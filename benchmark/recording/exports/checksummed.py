@@ -7,8 +7,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from promptarena.benchmark.core.config_files import check
-
 SCHEMA_VERSION: Literal[1] = 1
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -27,20 +25,16 @@ class Checksummed(Values):
     digest: Digest
 
     @classmethod
-    def checksummed(cls, where: str = "this cannot be exported", **fields: Any) -> Self:
+    def checksummed(cls, **fields: Any) -> Self:
         """Make a document.
 
         Args:
-            where: What the error message begins with.
             fields: Its fields without the digest.
 
         Returns:
             The document with its digest.
-
-        Raises:
-            UserError: A field does not fit.
         """
-        bare = check(where, {**fields, "digest": "0" * 64}, cls)
+        bare = cls(**fields, digest="0" * 64)
         return bare.model_copy(update={"digest": content_digest(bare.model_dump(mode="json"))})
 
     def content(self) -> bytes:

@@ -7,9 +7,9 @@ from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from promptarena.benchmark.core.config_files import Text
+from promptarena.benchmark.core.config_files import Text, misfit
 from promptarena.benchmark.core.protocol_table import Protocol
 from promptarena.benchmark.core.runs import (
     Cost,
@@ -152,12 +152,19 @@ class ExportedRun(Checksummed):
         Raises:
             UserError: It holds something that no other record could hold.
         """
+        try:
+            return cls._of(stored, recalled)
+        except ValidationError as error:
+            where = f"run {stored.run_id} ({recalled.planned.spec.label}) cannot be exported"
+            raise misfit(where, cls, error) from error
+
+    @classmethod
+    def _of(cls, stored: StoredResult, recalled: Recalled) -> Self:
         planned, result, started_at = recalled
         spec = planned.spec
         values = asdict(spec)
         suite = values.pop("suite")
         return cls.checksummed(
-            where=f"run {stored.run_id} ({spec.label}) cannot be exported",
             suite=suite,
             backbone=stored.backbone,
             miniature=stored.miniature,

@@ -2,9 +2,12 @@
 
 import csv
 import io
+from dataclasses import replace
 
+import pytest
 from boards import BOARD
 
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.leaderboard.formats.render import render
 
 
@@ -19,3 +22,12 @@ def test_csv_is_unrounded_and_has_a_line_per_figure() -> None:
     }  # fmt: skip
     hole = next(line for line in lines if line["reason"])
     assert (hole["method"], hole["value"], hole["reason"]) == ("a_b & c", "", "a linear head has no novel classes")
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+def test_a_spreadsheet_takes_no_name_for_a_formula(start: str) -> None:
+    label = Label(f"{start}HYPERLINK(1)")
+    rows = tuple(replace(row, name=label) for row in BOARD.tables[0].rows)
+    board = replace(BOARD, tables=(replace(BOARD.tables[0], rows=rows),))
+    names = {line["method"] for line in csv.DictReader(io.StringIO(render(board, "csv")))}
+    assert names == {f"'{start}HYPERLINK(1)"}

@@ -1,7 +1,10 @@
 """Tables in Markdown."""
 
+from dataclasses import replace
+
 from boards import BOARD
 
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.leaderboard.formats.render import render
 
 
@@ -36,3 +39,10 @@ Mean ± spread; 95 % interval.
 - coop: 1 run\_missing
 """
     )
+
+
+def test_a_name_is_no_markup() -> None:
+    label = Label("&#x202e;<b>[x](y)")
+    rows = tuple(replace(row, name=label) for row in BOARD.tables[0].rows)
+    board = replace(BOARD, tables=(replace(BOARD.tables[0], rows=rows),))
+    assert r"\&\#x202e;\<b\>\[x\](y)" in render(board, "md")

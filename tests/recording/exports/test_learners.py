@@ -7,12 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from exported import planned, result
+from hostile import changed, damaged
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from promptarena.benchmark.cli.commands.export import write_export
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.recording import names
+from promptarena.benchmark.recording.exports.exported_run import ExportedRun
 from promptarena.benchmark.recording.record import ParentRuns, Record, RecordPlace
 
 SUITE = """
@@ -124,3 +128,28 @@ def test_files_recorded_before_without_a_digest_are_checked_by_their_form(
             whole.export(tmp_path / "out")
     finally:
         client.set_tag(whole.run_id, names.FILES.name, tag)
+
+
+@pytest.mark.parametrize("name", [names.PLAN_FILE, names.SCORES_FILE, names.ENVIRONMENT_FILE])
+def test_artifacts_of_other_json_are_read_or_named(name: str, whole: Kept, tally: Callable[[str, int], None]) -> None:
+    (stored,) = whole.record.results("small")
+    path = whole.files / name
+    document, before, count = json.loads(path.read_text()), path.read_bytes(), 0
+
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
+    @given(st.data())
+    def try_one(data: st.DataObject) -> None:
+        nonlocal count
+        count += 1
+        other = data.draw(st.one_of(changed(document).map(json.dumps).map(str.encode), damaged(before)))
+        path.write_bytes(other)
+        refusal = None
+        try:
+            ExportedRun.of(stored, whole.record.recall(whole.run_id))
+        except UserError as error:
+            refusal = str(error)
+        assert refusal is None or whole.run_id in refusal
+        assert refusal is None or len(refusal.splitlines()) == 1
+
+    try_one()
+    tally("artifacts", count)

@@ -1,0 +1,155 @@
+"""Runs `promptarena` in processes that are forked from one that has imported everything: a second becomes an instant.
+
+`python forked.py` is that parent. It reads a line of JSON for each command and answers with the command's process id.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from e2e_command import Ended, environment
+
+SECONDS = 300
+
+
+@dataclass
+class Command:
+    """A command that runs, and the files that its output goes to."""
+
+    pid: int
+    out: Path
+    err: Path
+
+    def alive(self) -> bool:
+        """Whether it has not ended; its parent collects it at once."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def kill(self) -> bool:
+        """`kill -9` it; False if it had ended already."""
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        self.wait()
+        return True
+
+    def wait(self) -> Ended:
+        """Wait for its end; the exit code is that of a shell."""
+        deadline = time.monotonic() + SECONDS
+        code = self.err.with_suffix(".code")
+        while not code.exists():
+            assert time.monotonic() < deadline, f"it hangs: {self.err.read_text()}"
+            time.sleep(0.005)
+        return Ended(int(code.read_text()), self.out.read_text(), self.err.read_text())
+
+
+class Parent:
+    """The process that commands are forked from."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._count = 0
+        self._process = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            env=environment(PYTHONPATH=str(Path(__file__).parent)),
+        )
+
+    def start(self, *words: object, cwd: Path, limit: int | None = None, out: Path | None = None) -> Command:
+        """Begin a command.
+
+        Args:
+            words: Its words.
+            cwd: Its working directory.
+            limit: The largest file, in bytes, that it may write: beyond it writing fails as on a full disk.
+            out: Its standard output; None: a file of its own.
+        """
+        self._count += 1
+        output, err = out or self._folder / f"{self._count}.out", self._folder / f"{self._count}.err"
+        asked = {"words": [*map(str, words)], "cwd": str(cwd), "limit": limit, "out": str(output), "err": str(err)}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{json.dumps(asked)}\n")
+        self._process.stdin.flush()
+        return Command(int(self._process.stdout.readline()), Path(os.devnull) if out else output, err)
+
+    def run(self, *words: object, cwd: Path, limit: int | None = None, out: Path | None = None) -> Ended:
+        """Run a command to its end."""
+        return self.start(*words, cwd=cwd, limit=limit, out=out).wait()
+
+    def close(self) -> None:
+        """End the parent."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def _serve() -> None:
+    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  (takes seconds, and the commands import it late)
+
+    import promptarena.benchmark.cli.commands.compare
+    import promptarena.benchmark.cli.commands.export
+    import promptarena.benchmark.cli.commands.leaderboard
+    import promptarena.benchmark.cli.commands.report  # noqa: F401
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those that watch a command are collected by the system
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if not os.fork():
+            _watch(asked)
+
+
+def _watch(asked: dict[str, Any]) -> None:
+    """Fork the command, report its id, and write down its exit code when it ends; never returns."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    pid = os.fork()
+    if not pid:
+        _run(asked)
+    sys.stdout.write(f"{pid}\n")
+    sys.stdout.flush()
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    path = Path(asked["err"]).with_suffix(".code")
+    path.with_suffix(".part").write_text(str(code if code >= 0 else 128 - code))
+    os.replace(path.with_suffix(".part"), path)
+    os._exit(0)
+
+
+def _run(asked: dict[str, Any]) -> None:
+    from promptarena.benchmark.cli.main import main
+
+    for number, path in ((1, asked["out"]), (2, asked["err"])):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
+    os.chdir(asked["cwd"])
+    if asked["limit"] is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (asked["limit"], asked["limit"]))
+    sys.argv = ["promptarena", *asked["words"]]
+    code = 1
+    try:
+        main()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 0
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    _serve()
