@@ -1,0 +1,59 @@
+"""The fenced code of all pages: Python runs, TOML and JSON can be read."""
+
+import json
+import re
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(path for folder in ("docs", "examples", "results") for path in (ROOT / folder).rglob("*.md"))
+RUN_ELSEWHERE = {"docs/inventor.md": "test_pages.py", "docs/python.md": "test_python_page.py"}
+"""The pages whose Python is run by another file beside this one."""
+RUN_HERE = ("docs/results.md", "docs/start.md")
+SHOWN_ONLY = {"latex": "compiled by tests/leaderboard/formats/test_latex_compiles.py", "text": "drawings"}
+"""Kinds of fences that are not read here, and why."""
+
+
+def fences(page: Path) -> list[tuple[str, str]]:
+    """(language, content) of each fence; a fence in a list is indented."""
+    found = re.findall(r"^( *)```(\w*)\n(.*?)^\1```", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return [(language, re.sub(rf"^{indent}", "", content, flags=re.MULTILINE)) for indent, language, content in found]
+
+
+def python_of(page: str) -> str:
+    return "\n".join(content for language, content in fences(ROOT / page) if language == "python")
+
+
+def test_every_page_with_python_is_run() -> None:
+    pages = {page.relative_to(ROOT).as_posix() for page in PAGES if any(kind == "python" for kind, _ in fences(page))}
+    assert pages == {*RUN_ELSEWHERE, *RUN_HERE}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_toml_and_json_can_be_read(page: Path) -> None:
+    for language, content in fences(page):
+        if language == "toml":
+            tomllib.loads(content)
+        elif language == "json":
+            json.loads(content)
+        else:
+            assert language == "python" or language in SHOWN_ONLY, f"a fence of {language or 'no language'}"
+
+
+def test_the_digest_of_an_export_is_computed_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = next((ROOT / "tests" / "recorded_before" / "export" / "runs").glob("*.json"))
+    shutil.copy(run, "run.json")
+    exec(compile(python_of("docs/results.md"), "results.md", "exec"), {})
+
+
+@pytest.mark.slow
+def test_the_first_python_of_a_newcomer_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    names: dict[str, object] = {}
+    exec(compile(python_of("docs/start.md"), "start.md", "exec"), names)
+    assert len(names["results"]) == 2  # type: ignore[arg-type]
