@@ -6,12 +6,15 @@ Tuning", ECCV 2022) and MaPLe (Khattak et al., CVPR 2023).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
-from promptarena.benchmark.backbone.towers import Edit
+from promptarena.benchmark.backbone.interventions import RowFunction
+from promptarena.benchmark.backbone.towers import Edit, Tower
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.plugins.learner import Images
 
@@ -124,6 +127,27 @@ def append(prompt: Tensor) -> Edit:
 
 def _rows(prompt: Tensor, x: Tensor) -> Tensor:
     return prompt.to(x.dtype).expand(len(x), -1, -1)
+
+
+def scaled_heads(tower: Tower, block: int, scale: Tensor) -> RowFunction:
+    """An update of the projection "out" that multiplies what each attention head of a block writes.
+
+    Args:
+        tower: The tower, `backbone.text` or `backbone.vision`.
+        block: The block, from 0.
+        scale: (heads,), what is added to a head's factor of 1; 0 leaves the head as it is.
+
+    Returns:
+        The update, rows (..., W) -> (..., W).
+    """
+    attention: Any = tower.blocks[block].get_submodule("attn")
+    weight: Tensor = attention.out_proj.weight
+    width = tower.width // tower.heads
+
+    def update(rows: Tensor) -> Tensor:
+        return F.linear(rows * scale.repeat_interleave(width).to(rows.dtype), weight.to(rows.dtype))
+
+    return update
 
 
 def check_depth(name: str, depth: int, layers: int) -> None:

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
+import tiny
 import trials
 
 from promptarena.benchmark.contract.kit import RULES, Rule, Subject, World, check, miniature
+from promptarena.benchmark.plugins.learner import Config
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.methods.dear import DeARConfig
 
@@ -26,7 +28,12 @@ each = pytest.mark.parametrize("name", METHODS)
 def subject(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Subject]:
     """Each method once, so that its rules share a training."""
     world = trials.world(tmp_path_factory.mktemp("world"), layers=12)
-    return cache(lambda name: Subject(METHODS[name].learner, world, WITHOUT_A_TABLE.get(name)))
+    return cache(lambda name: Subject(METHODS[name].learner, world, WITHOUT_A_TABLE.get(name, settings(name))))
+
+
+def settings(name: str) -> Config:
+    """The preset's, with few templates."""
+    return tiny.few_templates(METHODS[name].learner.preset(tiny.training_task(shots=16))[0])
 
 
 @pytest.fixture(scope="module")
@@ -46,5 +53,7 @@ def test_every_method_keeps_the_rules(name: str, rule: Rule, subject: Callable[[
 @pytest.mark.slow
 @each
 def test_every_method_keeps_the_contract_on_the_miniature(name: str, miniature_world: World) -> None:
-    broken = [finding for finding in check(METHODS[name], miniature_world) if finding.passed is False]
+    broken = [
+        finding for finding in check(METHODS[name], miniature_world, config=settings(name)) if finding.passed is False
+    ]
     assert {finding.rule for finding in broken} == KNOWN.get(name, set()), "\n".join(map(str, broken))

@@ -53,23 +53,23 @@ def test_a_method_that_learns_nothing_has_no_number_of_shots(published: pd.DataF
 
 
 def test_few_shot_figures_are_compared_shot_by_shot(published: pd.DataFrame) -> None:
-    published = {1: 72.32, 2: 75.29, 4: 78.35, 8: 80.69, 16: 82.87}
+    printed = {1: 72.32, 2: 75.29, 4: 78.35, 8: 80.69, 16: 82.87}
     runs = [
         result(
             "promptsrc",
             seed,
-            {(name, "all"): published[count] + seed - 2},
+            {(name, "all"): printed[count] + seed - 2},
             100 * place + 10 * seed + count,
             protocol="few-shot",
             shots=count,
         )
         for seed in (1, 2, 3)
         for place, (name, _) in enumerate(ELEVEN)
-        for count in published
+        for count in printed
     ]
     found = distances(BoardQuery(tidy(runs), "few-shot", ELEVEN), published)
     averages = {each.shots: each for each in found if each.dataset == AVERAGE}
-    assert {count: each.published.value for count, each in averages.items() if each.published} == published
+    assert {count: each.published.value for count, each in averages.items() if each.published} == printed
     assert {each.words for each in averages.values()} == {"reproduced"}
     assert {each.words for each in found if each.dataset != AVERAGE} == {"not comparable: no published figure"}
     board = distance_board(BoardQuery(tidy(runs), "few-shot", ELEVEN), published)

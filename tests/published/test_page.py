@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 import pytest
-from published_files import ROOT
+from published_files import ROOT, rerun_lines
 
 from promptarena.benchmark.cli.commands.published import print_published, print_published_list
 from promptarena.benchmark.core.errors import UserError
@@ -30,6 +30,10 @@ def test_the_page_lists_every_flag_and_the_readme_every_source(published: pd.Dat
     assert readme.endswith("\n".join(sources) + "\n")
     for protocol, rows in published.groupby("protocol"):
         assert f"| [{protocol}.csv]({protocol}.csv) | {len(rows)} |" in readme
+
+
+def test_the_page_of_re_runs_has_every_average_that_others_found(published: pd.DataFrame) -> None:
+    assert "\n".join(rerun_lines(published)) + "\n" in (ROOT / "docs" / "reruns.md").read_text()
 
 
 def test_the_list_has_a_line_for_every_method(published: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:

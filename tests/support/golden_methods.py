@@ -86,11 +86,11 @@ class Adapter:
     """A method's golden dialect. `losses` maps our loss terms to the official names; `base_logits` are those that the
     learner itself predicts base classes with; `before` gives further tensors before training, by their stored names;
     `prepare` puts draws of the official run in place of the learner's own; `later` are parameters that a later stage
-    trains."""
+    trains. With `partial` a case may train some of the parameters only: the others start as if they were not there."""
 
     learner: type[Learner]
     config: Callable[[Official], Any]
-    rename: Callable[[str], str]
+    rename: Callable[[str, Official], str]
     template: Callable[[Official], str] = lambda config: "a photo of a {}."
     outputs: Callable[[Any, Images, Any], Outputs] = plain_outputs
     losses: Callable[[Official, Mapping[str, Tensor]], Outputs] = lambda config, losses: {}
@@ -98,6 +98,7 @@ class Adapter:
     before: Callable[[Any, Images, Any], Outputs] = lambda learner, images, prompts: {}
     prepare: Callable[[Any, Official], None] = lambda learner, config: None
     later: frozenset[str] = frozenset()
+    partial: bool = False
 
 
 def _words(config: Official) -> str:
@@ -170,8 +171,18 @@ def _mmrl(config: Official) -> MMRLConfig:
     )
 
 
+def knowledge_guided(config: Official) -> dict[str, Any]:
+    """KgCoOp's context: any words mean "a photo of a", and the class name is always last."""
+    words = _words(config)
+    return {
+        "ctx_init": "a photo of a" if words else "",
+        "n_ctx": None if words else config["N_CTX"],
+        "class_specific": bool(config.get("CSC", False)) and not words,
+    }
+
+
 def _kgcoop(config: Official) -> KgCoOpConfig:
-    return KgCoOpConfig(ctx_init=_words(config), weight=config["W"])
+    return KgCoOpConfig(**knowledge_guided(config), weight=config["W"])
 
 
 def _prograd(config: Official) -> ProGradConfig:
@@ -199,11 +210,11 @@ def _template(config: Official) -> str:
     return str(config.get("dataset_template", config["template"]))
 
 
-def _context_name(official: str) -> str:
+def _context_name(official: str, config: Official) -> str:
     return official.removeprefix("prompt_learner.").replace("ctx", "context").replace("meta_net", "metanet")
 
 
-def _maple_name(official: str) -> str:
+def _maple_name(official: str, config: Official) -> str:
     if official == "prompt_learner.ctx":
         return "p.0"
     if official.startswith("prompt_learner.proj."):
@@ -213,25 +224,30 @@ def _maple_name(official: str) -> str:
     return f"p.{layer}" if kind == "compound_prompts_text" else f"f.{layer}.{rest[0]}"
 
 
-def _deep_name(official: str) -> str:
+def _deep_name(official: str, config: Official) -> str:
     if official == "prompt_learner.ctx":
         return "text_prompts.0"
     tower = "vision_prompts" if official.startswith("image_encoder.") else "text_prompts"
     return f"{tower}.{official.split('.')[3] if 'resblocks' in official else 0}"
 
 
-def _rada_name(official: str) -> str:
+def _rada_name(official: str, config: Official) -> str:
     kind, tensor = official.removeprefix("mha.").split(".")
     names = {"q_proj1": "q1", "q_proj2": "q2", "q_proj3": "q3", "k_proj": "k", "v_proj": "v", "out_proj": "o"}
     return f"attention.{names[kind]}.{tensor}"
 
 
-def _mmrl_name(official: str) -> str:
+def _mmrl_name(official: str, config: Official) -> str:
     name = official.removeprefix("representation_learner.compound_rep_tokens")
     if name in ("", "image_encoder.proj_rep"):
         return "w_r" if name else "r"
     kind, layer, tensor = name.removeprefix("_r2").split(".")
     return f"f_{kind[0]}.{layer}.{tensor}"
+
+
+def unweighted(losses: Mapping[str, Tensor], **terms: tuple[str, float]) -> Outputs:
+    """Official terms, each from our weighted one and its weight; a term of weight 0 is not there."""
+    return {official: losses[ours] / weight for official, (ours, weight) in terms.items() if weight}
 
 
 def _promptsrc_losses(config: Official, losses: Mapping[str, Tensor]) -> Outputs:
@@ -256,7 +272,7 @@ def _mmrl_losses(config: Official, losses: Mapping[str, Tensor]) -> Outputs:
 
 
 def _kgcoop_losses(config: Official, losses: Mapping[str, Tensor]) -> Outputs:
-    return {"ce": losses["cross_entropy"], "knowledge": losses["knowledge"] / config["W"]}
+    return {"ce": losses["cross_entropy"]} | unweighted(losses, knowledge=("knowledge", config["W"]))
 
 
 def _prograd_losses(config: Official, losses: Mapping[str, Tensor]) -> Outputs:
@@ -264,7 +280,7 @@ def _prograd_losses(config: Official, losses: Mapping[str, Tensor]) -> Outputs:
 
 
 def _tcp_losses(config: Official, losses: Mapping[str, Tensor]) -> Outputs:
-    return {"ce": losses["cross_entropy"], "prior": losses["prior"] / config["PRIOR_WEIGHT"]}
+    return {"ce": losses["cross_entropy"]} | unweighted(losses, prior=("prior", config["PRIOR_WEIGHT"]))
 
 
 ADAPTERS = {
@@ -281,7 +297,7 @@ ADAPTERS = {
     "CLIP-Adapter": Adapter(
         CLIPAdapter,
         _clip_adapter,
-        lambda official: official.replace(".fc.", "."),
+        lambda official, config: official.replace(".fc.", "."),
         _template,
         before=_clip_adapter_before,
     ),

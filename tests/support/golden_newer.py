@@ -14,7 +14,9 @@ from golden_methods import (
     _mmrl_losses,
     _mmrl_outputs,
     _template,
+    knowledge_guided,
     plain_outputs,
+    unweighted,
 )
 from torch import Tensor
 
@@ -36,14 +38,15 @@ def _mma(config: Official) -> MMAConfig:
         last_layer=config["ADAPTER_END"],
         width=config["ADAPTER_DIM"],
         scale=config["ADAPTER_SCALE"],
+        template=f"{config.get('TEXT_CTX_INIT') or 'a photo of a'} {{}}.",
     )
 
 
-def _mma_name(official: str) -> str:
+def _mma_name(official: str, config: Official) -> str:
     kind, layer, *rest = official.removeprefix("adapter_learner.").split(".")
     tower = kind.removesuffix("_adapter").replace("visual", "vision")
     which = "shared" if tower == "shared" else f"{tower}_{rest[0]}"
-    return f"{which}.{int(layer) - 5}.{rest[-1]}"
+    return f"{which}.{int(layer) - config['ADAPTER_START']}.{rest[-1]}"
 
 
 def _mmrlpp(config: Official) -> MMRLPPConfig:
@@ -59,7 +62,7 @@ def _mmrlpp(config: Official) -> MMRLPPConfig:
     )
 
 
-def _mmrlpp_name(official: str) -> str:
+def _mmrlpp_name(official: str, config: Official) -> str:
     if official.startswith("image_encoder."):
         return official.removeprefix("image_encoder.").lower()
     name = official.removeprefix("representation_learner.")
@@ -79,7 +82,7 @@ def _mmrlpp_before(learner: Any, images: Images, prompts: Any) -> Outputs:
     }
 
 
-def _dept_name(official: str) -> str:
+def _dept_name(official: str, config: Official) -> str:
     if official == "prompt_learner.ctx":
         return "host.context"
     kind, tensor = official.split(".")
@@ -103,14 +106,10 @@ def _known(prompts: Any) -> bool:
 
 def _dept_losses(config: Official, losses: Mapping[str, Tensor]) -> Outputs:
     w = config["WEIGHT"]
-    return {
-        "ce": losses["cross_entropy"] / (1 - w),
-        "ce_lp": losses["head"] / w,
-        "kg": losses["knowledge"] / config["KG_WEIGHT"],
-    }
+    return unweighted(losses, ce=("cross_entropy", 1 - w), ce_lp=("head", w), kg=("knowledge", config["KG_WEIGHT"]))
 
 
-def _skip_tuning_name(official: str) -> str:
+def _skip_tuning_name(official: str, config: Official) -> str:
     name = official.removeprefix("text_encoder.").replace("image_encoder.", "visual.")
     return "weights." + name.replace(".", "/")
 
@@ -119,34 +118,38 @@ def _reserved(learner: Any, config: Official) -> None:
     learner.ranks = torch.tensor(config["reserve_mask"]).nonzero()[:, 0]
 
 
-def _clip_lora_name(official: str) -> str:
+PROJECTIONS = {"q": "q", "k": "k", "v": "v", "o": "out", "p": "out"}
+"""Ours by the first letter of the official ones; the output projection is `o` in settings and `proj` in the module."""
+
+
+def _clip_lora_name(official: str, config: Official) -> str:
     tower = "vision" if official.startswith("visual.") else "text"
     *_, block, _, projection, tensor = official.split(".")
-    return f"{tower}.{block}.{projection[0]}.{tensor[-1].lower()}"
+    return f"{tower}.{block}.{PROJECTIONS[projection[0]]}.{tensor[-1].lower()}"
 
 
-def _atprompt_name(official: str) -> str:
+def _atprompt_name(official: str, config: Official) -> str:
     name = official.removeprefix("prompt_learner.")
     if name.startswith("ctx_att"):
         return f"anchors.{int(name.removeprefix('ctx_att')) - 1}"
     return "context" if name == "ctx" else name
 
 
-def _atprompt_maple_name(official: str) -> str:
-    name = _atprompt_name(official)
-    return name if name.startswith("anchors.") else _maple_name(official)
+def _atprompt_maple_name(official: str, config: Official) -> str:
+    name = _atprompt_name(official, config)
+    return name if name.startswith("anchors.") else _maple_name(official, config)
 
 
-def _coprompt_name(official: str) -> str:
+def _coprompt_name(official: str, config: Official) -> str:
     if official.startswith("prompt_learner."):
-        return _maple_name(official)
+        return _maple_name(official, config)
     adapter, _, layer, tensor = official.split(".")
     return f"{adapter.removeprefix('adapter_')}_adapter.{layer}.{tensor}"
 
 
 def _coprompt_losses(config: Official, losses: Mapping[str, Tensor]) -> Outputs:
-    weighted = {name: losses[name] / config["W"] for name in ("cos_text", "cos_image")}
-    return {"ce": losses["cross_entropy"], **weighted}
+    terms = {name: (name, config["W"]) for name in ("cos_text", "cos_image")}
+    return {"ce": losses["cross_entropy"]} | unweighted(losses, **terms)
 
 
 ADAPTERS = EARLIER | {
@@ -173,9 +176,11 @@ ADAPTERS = EARLIER | {
             rank=config["r"],
             alpha=config["alpha"],
             dropout=config["dropout_rate"],
-            projections=tuple(config["params"]),
+            projections=tuple(PROJECTIONS[name[0]] for name in config["params"]),
+            template=config["template"],
         ),
         _clip_lora_name,
+        partial=True,
     ),
     "ATPrompt+CoOp": Adapter(
         ATPromptCoOp,
@@ -192,8 +197,9 @@ ADAPTERS = EARLIER | {
     "2SFS": Adapter(
         TwoStage,
         lambda config: TwoStageConfig(template=config["template"]),
-        lambda official: "weights." + official.replace(".", "/"),
+        lambda official, config: "weights." + official.replace(".", "/"),
         later=frozenset({"head"}),
+        partial=True,
     ),
     "CoPrompt": Adapter(
         CoPrompt,
@@ -211,7 +217,7 @@ ADAPTERS = EARLIER | {
     "DePT+KgCoOp": Adapter(
         DePTKgCoOp,
         lambda config: DePTKgCoOpConfig(
-            ctx_init=config["CTX_INIT"], weight=config["KG_WEIGHT"], head_weight=config["WEIGHT"]
+            **knowledge_guided(config), weight=config["KG_WEIGHT"], head_weight=config["WEIGHT"]
         ),
         _dept_name,
         lambda config: str(config["teacher_template"]),

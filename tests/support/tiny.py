@@ -201,5 +201,11 @@ def linear(seed: int = 0) -> Linear:
     return Linear(backbone(), Config(), Classes(NAMES, TEMPLATE), torch.Generator().manual_seed(seed))
 
 
+def few_templates(config: Config) -> Config:
+    """The configuration with three templates at most: what holds for them holds for eighty, in a tenth of the time."""
+    names = {"templates", "teacher_templates"} & set(type(config).model_fields)
+    return config.model_copy(update={name: getattr(config, name)[:3] for name in names})
+
+
 def training_task(protocol: Protocol = "base-to-novel", shots: int = 4, is_source: bool = False) -> TrainingTask:
     return TrainingTask(protocol=protocol, shots=shots, is_source=is_source)

