@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from promptarena.benchmark.backbone.accelerations import ALL, Accelerations, Precision
-from promptarena.benchmark.backbone.context import ContextError, require_fit
 from promptarena.benchmark.backbone.interventions import Edit, Interventions, Kinds
 from promptarena.benchmark.backbone.text_memory import HELD_BYTES, text_memory
 from promptarena.benchmark.backbone.towers import Tower
+from promptarena.benchmark.core.context import ContextError, require_fit
 from promptarena.benchmark.core.errors import UserError
 
 Channels = tuple[float, float, float]

@@ -295,7 +295,8 @@ class Tower:
         """Some or all of queries, keys and values (up to 3, B, heads, L, W / heads) of normalised tokens (B, L, W)."""
         rows = slice(parts.start * self.width, parts.stop * self.width)
         projected = F.linear(x, attention.in_proj_weight[rows], attention.in_proj_bias[rows])
-        if torch.is_autocast_enabled(x.device.type):  # under vmap a bias makes the result float32 again
+        # Under vmap a bias makes the result float32 again. Without values there is no autocast to ask for.
+        if not x.is_meta and torch.is_autocast_enabled(x.device.type):
             projected = projected.to(torch.get_autocast_dtype(x.device.type))
         if inside is not None and inside.updates:
             each = zip(INPUTS[parts], projected.split(self.width, dim=-1), strict=True)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from promptarena.benchmark.backbone.architectures import find_architecture
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
-from promptarena.benchmark.backbone.context import ContextError, require_fit
 from promptarena.benchmark.core.classes import Classes
+from promptarena.benchmark.core.context import ContextError, require_fit
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun
 from promptarena.benchmark.data.data_manager import Data

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptarena.benchmark.backbone.clip import Backbone
-from promptarena.benchmark.backbone.context import ContextError
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.core.classes import Classes
+from promptarena.benchmark.core.context import ContextError
 from promptarena.benchmark.planning.contexts import Measure, check_template
 from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.registry import load_registry

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from promptarena.benchmark.backbone.context import ContextError
 from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.core.classes import Classes
+from promptarena.benchmark.core.context import ContextError
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.data.cards import SPLITS, Card, load_card
 from promptarena.benchmark.data.prepare.dataset import prepare
