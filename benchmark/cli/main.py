@@ -156,6 +156,9 @@ def compare(
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the model's blocks with torch.compile; for GPUs.")
     ] = False,
+    no_predictions: Annotated[
+        bool, typer.Option("--no-predictions", help="Keep the scores only, not what is predicted for each image.")
+    ] = False,
     plugins: Plugins = None,
     root: Root = None,
     results: Results = Path("results"),
@@ -194,6 +197,7 @@ def compare(
         precision=precision,
         seeds_together=seeds_together,
         compile_backend=_compiler(device, seeds_together) if compiled and not plan else "",
+        predictions=not no_predictions,
     )
     place = RecordPlace(results.absolute(), tracking_uri)
     return run_compare(request, execution, place, workers, plan_only=plan)

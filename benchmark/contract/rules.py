@@ -67,7 +67,7 @@ def presets(subject: Subject) -> str:
     if subject.type.preset.__func__ is Learner.preset.__func__ and not _closed_form(subject):  # type: ignore[attr-defined]
         own = sum(parameter.numel() for parameter in subject.build().parameters() if parameter.requires_grad)
         require(not own, f"there is no preset, so the {own} parameters are never trained: its recipe has 0 epochs")
-    for protocol in PROTOCOLS:
+    for protocol in dict.fromkeys(info.training for info in PROTOCOLS.values()):
         for shots in SHOTS:
             for is_source in (False, True):
                 config, recipe = subject.type.preset(

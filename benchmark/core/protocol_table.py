@@ -3,6 +3,7 @@
 A new protocol is a row here and a function in planning/protocols.py that says what is trained and scored.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -11,7 +12,9 @@ from pydantic_core import PydanticCustomError
 
 from promptarena.benchmark.core.errors import unknown
 
-Metric = Literal["base", "novel", "hm", "accuracy"]
+Metric = Literal[
+    "base", "novel", "hm", "accuracy", "union", "union_base", "union_novel", "union_hm", "auroc", "openworld_auc"
+]
 Columns = Literal["metrics", "datasets", "shots"]
 
 _TEN = (
@@ -31,6 +34,36 @@ _OVER_TARGETS = "Average: unweighted mean over the targets, without the source."
 
 
 @dataclass(frozen=True)
+class MetricInfo:
+    """A metric.
+
+    Args:
+        title: The heading of its column.
+        words: What it is called in a sentence, after "points of".
+        subsets: The class subset whose score it is; two for the harmonic mean of their scores.
+    """
+
+    title: str
+    words: str
+    subsets: tuple[str, ...]
+
+
+METRICS: Mapping[Metric, MetricInfo] = {
+    "base": MetricInfo("Base", "base accuracy", ("base",)),
+    "novel": MetricInfo("Novel", "novel accuracy", ("novel",)),
+    "hm": MetricInfo("HM", "HM", ("base", "novel")),
+    "accuracy": MetricInfo("Accuracy", "accuracy", ("all",)),
+    "union": MetricInfo("Union", "accuracy among all names", ("union",)),
+    "union_base": MetricInfo("Base", "base accuracy among all names", ("union-base",)),
+    "union_novel": MetricInfo("Novel", "novel accuracy among all names", ("union-novel",)),
+    "union_hm": MetricInfo("HM", "HM among all names", ("union-base", "union-novel")),
+    "auroc": MetricInfo("AUROC", "AUROC of base against novel", ("union-auroc",)),
+    "openworld_auc": MetricInfo("OpenworldAUC", "OpenworldAUC", ("union-openworld-auc",)),
+}
+"""Every metric by its name, in the order of columns."""
+
+
+@dataclass(frozen=True)
 class ProtocolInfo:
     """A protocol.
 
@@ -46,6 +79,7 @@ class ProtocolInfo:
             datasets: It trains on the suite's source only and scores the targets; one table, one column per dataset.
             shots: One table per dataset, one column of accuracy per number of training images per class.
         published: The datasets, in table order, that published averages are taken over; empty when there are none.
+        trained_as: The protocol whose trainings it scores; empty: its own.
     """
 
     name: str
@@ -56,6 +90,12 @@ class ProtocolInfo:
     suite_field: Literal["datasets", "targets", "variants"]
     columns: Columns
     published: tuple[str, ...] = ()
+    trained_as: str = ""
+
+    @property
+    def training(self) -> str:
+        """The protocol by whose name methods choose their settings."""
+        return self.trained_as or self.name
 
     @property
     def headline(self) -> Metric:
@@ -121,6 +161,21 @@ _ROWS = (
         suite_field="datasets",
         columns="shots",
         published=_ELEVEN,
+    ),
+    ProtocolInfo(
+        name="open-world",
+        title="Open-world classification",
+        heading="open-\nworld",
+        average=(
+            "Trained on base classes; every test image is classified among all names. Base, Novel: accuracy on the "
+            "images of those classes. AUROC: pairs of a base and a novel image in which the base image has the larger "
+            "share of its best base class; OpenworldAUC: such pairs with both images right within their own half. "
+            "Average: unweighted mean over {count}; HM is the harmonic mean of the two means beside it."
+        ),
+        metrics=("union_hm", "union", "union_base", "union_novel", "auroc", "openworld_auc"),
+        suite_field="datasets",
+        columns="metrics",
+        trained_as="base-to-novel",
     ),
 )
 PROTOCOLS: dict[str, ProtocolInfo] = {row.name: row for row in _ROWS}

@@ -14,7 +14,10 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import Label, Overrides
 from promptarena.benchmark.core.protocol_table import Protocol
 
-Subset = Literal["base", "novel", "all"]
+Subset = Literal["base", "novel", "all", "union", "union-base", "union-novel", "union-auroc", "union-openworld-auc"]
+"""Which classes count. "base", "novel" and "all" are scored among themselves. "union" are all classes, scored by a
+learner of the base classes; the scores of the subsets after it follow from that: of the base images, of the novel
+images, and of the pairs of a base and a novel image (see `core/open_world.py`)."""
 
 
 @dataclass(frozen=True, order=True)
@@ -23,6 +26,14 @@ class Target:
 
     dataset: str
     subset: Subset
+
+    @property
+    def parts(self) -> "tuple[Target, ...]":
+        """The targets that have scores once this one is scored."""
+        if self.subset != "union":
+            return (self,)
+        others: tuple[Subset, ...] = ("union-base", "union-novel", "union-auroc", "union-openworld-auc")
+        return (self, *(Target(self.dataset, subset) for subset in others))
 
 
 @dataclass(frozen=True)
@@ -101,8 +112,8 @@ class Score:
 
     Args:
         target: The test images.
-        correct: Correct predictions of each class, in label order.
-        total: Test images of each class, in label order.
+        correct: Correct predictions of each class, in label order; of pairs their half points, a single number.
+        total: Test images of each class, in label order; of pairs the most half points, a single number.
         reading: The name of another way in which the same learner scores the same images; empty for the method's own.
     """
 
@@ -145,6 +156,8 @@ class RunResult:
         unscored: The reason for each target that could not be scored, e.g. a linear head has no novel classes.
         files: Artifacts to keep, by name, e.g. "learned.safetensors".
         environment: Versions of the machine and its software, by name.
+        predictions: What was predicted for the images of each target, as `to_parquet` writes it; none where it was not
+            kept. Bytes, so that they travel from any worker.
     """
 
     scores: tuple[Score, ...]
@@ -153,6 +166,7 @@ class RunResult:
     unscored: Mapping[Target, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    predictions: Mapping[Target, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -173,7 +187,8 @@ class StoredResult:
     `own_splits` names the datasets whose split was made by promptarena, not by the dataset's authors. `settings` are
     configuration, recipe and provenance by dotted name, long values cut. `imported_from` is the id that an imported
     run has in the record it was exported from, else empty. `files` are the SHA-256 of the files that the run left, by
-    name; runs recorded before the record kept them have none.
+    name; runs recorded before the record kept them have none. `predictions` are the SHA-256 of the
+    kept predictions by target.
     """
 
     run_id: str
@@ -196,6 +211,7 @@ class StoredResult:
     settings: Mapping[str, str] = field(default_factory=dict)
     imported_from: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    predictions: Mapping[Target, str] = field(default_factory=dict)
 
     @property
     def name(self) -> Label:

@@ -17,11 +17,14 @@ def subset_labels(subset: Subset, classes: int) -> range:
     """The labels of a subset.
 
     Args:
-        subset: "base", "novel" or "all".
+        subset: A subset whose images are scored: "base", "novel", "all" or "union".
         classes: The number of classes of the dataset.
 
     Returns:
         The labels, ascending. The position of a label in this range is its label within the subset.
+
+    Raises:
+        ValueError: The scores of the subset follow from those of another one.
 
     >>> list(subset_labels("novel", 5))
     [3, 4]
@@ -31,8 +34,10 @@ def subset_labels(subset: Subset, classes: int) -> range:
             return base_classes(classes)
         case "novel":
             return novel_classes(classes)
-        case "all":
+        case "all" | "union":
             return range(classes)
+        case _:
+            raise ValueError(f"no images are scored for {subset!r} by itself")
 
 
 def harmonic_mean(base: float, novel: float) -> float:

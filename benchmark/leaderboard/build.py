@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import Label, counted_shots
-from promptarena.benchmark.core.protocol_table import Metric, Protocol, ProtocolInfo, protocol_info
+from promptarena.benchmark.core.protocol_table import METRICS, Metric, Protocol, ProtocolInfo, protocol_info
 from promptarena.benchmark.leaderboard.aggregate import Aggregate, MethodScores, Place, Seed, average, harmonic
 from promptarena.benchmark.leaderboard.below_zeroshot import below_zeroshot, trained_places
 from promptarena.benchmark.leaderboard.captions import caption, missing_notes, title_of
@@ -25,14 +25,6 @@ if TYPE_CHECKING:
 FEW_SHOTS = (1, 2, 4, 8, 16)
 """The columns of the few-shot protocol, in training images per class, as in CoOp (Zhou et al., IJCV 2022)."""
 
-_SIDES: Mapping[Metric, Column] = {
-    "base": Column("base_pct", "Base", metric="base"),
-    "novel": Column("novel_pct", "Novel", metric="novel"),
-    "hm": Column("hm_pct", "HM", metric="hm"),
-    "accuracy": Column("accuracy_pct", "Accuracy", metric="accuracy"),
-}
-_MEASURED: Mapping[Metric, str] = {"base": "base", "novel": "novel", "accuracy": "all"}
-"""The class subset whose accuracy each measured metric is. The harmonic mean is computed, not measured."""
 _COSTS = (
     Column("trainable_parameters", "Parameters", "parameters"),
     Column("train_seconds", "Training s", "seconds"),
@@ -189,10 +181,12 @@ def _places(info: ProtocolInfo, datasets: Titled, shots: tuple[int, ...]) -> lis
     """All measured figures of the protocol with their titles, for the notes on missing ones."""
     match info.columns:
         case "metrics":
-            measured = [metric for metric in _MEASURED if metric in info.metrics]
-            return [
-                (Place(name, _MEASURED[metric]), f"{title} {metric}") for name, title in datasets for metric in measured
+            measured = [
+                (of.subsets[0], metric.replace("_", " "))
+                for metric, of in METRICS.items()
+                if metric in info.metrics and len(of.subsets) == 1
             ]
+            return [(Place(name, subset), f"{title} {words}") for name, title in datasets for subset, words in measured]
         case "datasets":
             return [(Place(name, "all"), title) for name, title in datasets]
         case "shots":
@@ -205,12 +199,20 @@ def _places(info: ProtocolInfo, datasets: Titled, shots: tuple[int, ...]) -> lis
 
 def _by_metrics(methods: Sequence[MethodScores], info: ProtocolInfo, datasets: Titled) -> list[Table]:
     """One table of averages, then one per dataset; the columns are the metrics."""
-    shown = {metric: column for metric, column in _SIDES.items() if metric in info.metrics}
+    shown = {
+        metric: Column(f"{metric}_pct", of.title, metric=metric)
+        for metric, of in METRICS.items()
+        if metric in info.metrics
+    }
+    by_subset = {METRICS[metric].subsets: metric for metric in shown}
+    means_of = {metric: METRICS[metric].subsets for metric in shown if len(METRICS[metric].subsets) == 2}
 
     def figures(method: MethodScores, dataset: str) -> dict[Metric, Aggregate]:
-        every = {metric: method.figure(Place(dataset, subset)) for metric, subset in _MEASURED.items()}
-        every["hm"] = harmonic(every["base"], every["novel"])
-        return {metric: every[metric] for metric in shown}
+        found: dict[Metric, Aggregate] = {}
+        for metric in shown:
+            measured = [method.figure(Place(dataset, subset)) for subset in METRICS[metric].subsets]
+            found[metric] = harmonic(*measured) if len(measured) == 2 else measured[0]
+        return found
 
     def each(method: MethodScores, dataset: str) -> list[Aggregate]:
         return list(figures(method, dataset).values())
@@ -218,16 +220,18 @@ def _by_metrics(methods: Sequence[MethodScores], info: ProtocolInfo, datasets: T
     def averages(method: MethodScores) -> list[Aggregate]:
         rows = [figures(method, name) for name, _ in datasets]
         means = {metric: average([row[metric] for row in rows]) for metric in shown}
-        if "hm" not in means:
-            return list(means.values())
-        mean_of_hms, base, novel = means["hm"], means["base"], means["novel"]
-        # As papers print it: the harmonic mean of the two averages. The average of the datasets' harmonic means is
-        # another number; it is in the data formats only, as "Mean of HMs".
-        means["hm"] = harmonic(base, novel) if base.full and novel.full else mean_of_hms
-        return [*means.values(), mean_of_hms]
+        of_datasets = []
+        for metric, subsets in means_of.items():
+            of_datasets.append(means[metric])
+            base, novel = (means[by_subset[subset,]] for subset in subsets)
+            # As papers print it: the harmonic mean of the two averages. The average of the datasets' harmonic means is
+            # another number; it is in the data formats only, as "Mean of HMs".
+            if base.full and novel.full:
+                means[metric] = harmonic(base, novel)
+        return [*means.values(), *of_datasets]
 
     columns = [replace(column, headline=True) for column in shown.values()]
-    if "hm" in shown:
+    if means_of:
         columns.append(Column("mean_of_hms_pct", "Mean of HMs", shown=False))
     return [
         _table("average", _average_title(datasets), tuple(columns), methods, map(averages, methods)),

@@ -159,7 +159,8 @@ def _missing_targets(result: StoredResult) -> list[dict[str, Any]]:
     place = {name: getattr(result, name) for name in ("protocol", "shots", "dataset")} | name_columns(result.name)
     return [
         place | {"target_dataset": target.dataset, "target_subset": target.subset, "reason": visible(reason)}
-        for target, reason in result.unscored.items()
+        for scored, reason in result.unscored.items()
+        for target in scored.parts
     ]
 
 

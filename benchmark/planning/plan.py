@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from promptarena.benchmark.backbone.weight_origins import Weights
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.keys import digest, file_digest
+from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.core.recipe import Recipe, adapted, in_epochs
 from promptarena.benchmark.core.runs import PlannedRun, RunSpec, Target
 from promptarena.benchmark.data.data_manager import Data
@@ -197,7 +198,8 @@ def resolve(spec: RunSpec, suite: Suite, registry: Registry, images: int) -> tup
         MethodFailedError: The method's own code fails, or its training would never leave its warm-up.
     """
     method = registry.get(spec.method)
-    config, recipe = preset_of(method, suite.task(spec.protocol, spec.dataset, spec.shots))
+    protocol = protocol_info(spec.protocol).training
+    config, recipe = preset_of(method, suite.task(protocol, spec.dataset, spec.shots))
     with asking(spec.method, "its settings", users=True):
         config, recipe = _overridden(spec, config, adapted(recipe, images, **suite.training.model_dump()))
     requested = recipe.epochs if f"{RECIPE_PREFIX}epochs" in dict(spec.overrides) else None

@@ -113,6 +113,11 @@ def _base_to_novel(suite: Suite, names: Sequence[str]) -> tuple[_Training, ...]:
     return tuple(_Training(name, "base", (Target(name, "base"), Target(name, "novel"))) for name in names)
 
 
+def _open_world(suite: Suite, names: Sequence[str]) -> tuple[_Training, ...]:
+    """Train on the base classes of each dataset; score all its classes at once."""
+    return tuple(_Training(name, "base", (Target(name, "union"),)) for name in names)
+
+
 def _few_shot(suite: Suite, names: Sequence[str]) -> tuple[_Training, ...]:
     """Train on all classes of each dataset and score them."""
     return tuple(_Training(name, "all", (Target(name, "all"),)) for name in names)
@@ -130,6 +135,7 @@ TRAININGS: dict[str, Callable[[Suite, Sequence[str]], tuple[_Training, ...]]] = 
     "cross-dataset": _from_source,
     "domain-generalization": _from_source,
     "few-shot": _few_shot,
+    "open-world": _open_world,
 }
 """For each protocol the function that gives its trainings on the chosen datasets, with the targets of each."""
 

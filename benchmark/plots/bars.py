@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import counted_shots
-from promptarena.benchmark.core.protocol_table import Metric, protocol_info
+from promptarena.benchmark.core.protocol_table import METRICS, Metric, protocol_info
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.captions import title_of
 from promptarena.benchmark.plots.cells import accuracies, something, value
@@ -66,7 +66,7 @@ def bars(query: BoardQuery, *, metric: Metric | None = None) -> "Figure":
     }
     order = [row.label for row in board.tables[0].rows if any(row.label in each for each in shown.values())]
     something(board, order)
-    words = {"hm": "HM", "base": "base accuracy", "novel": "novel accuracy"}.get(chosen, "accuracy")
+    words = METRICS[chosen].words
     shot = f" at {counted_shots(at)}" if info.by_shots else ""
     return _drawn(
         shown,

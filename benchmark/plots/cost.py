@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from promptarena.benchmark.core.protocol_table import protocol_info
+from promptarena.benchmark.core.protocol_table import METRICS, protocol_info
 from promptarena.benchmark.leaderboard.build import MEASURABLE, BoardQuery
 from promptarena.benchmark.plots.cells import absent, complete, half_width, something, value
 from promptarena.benchmark.plots.style import (
@@ -72,7 +72,7 @@ def cost(query: BoardQuery) -> "Figure":
             axes.set_xlabel(heading)
             ticks(axes)
         within_percent(grid[0])
-        grid[0].set_ylabel("Average HM in %" if metric == "hm" else "Average accuracy in %")
+        grid[0].set_ylabel(f"Average {METRICS[metric].words} in %")
         entries = {label: sample_line(styles[label], curve=False) for label in shown}
         legend(figure, entries, columns, "outside lower center")
         title(figure, f"{board.title}: accuracy against cost", board.miniature, absent(board, shown))

@@ -132,6 +132,7 @@ def card_of(method: "Method", backbone: "Backbone") -> MethodCard:
                 "" if info.is_transfer else _recipe(learner, protocol, is_source=False),
             )
             for protocol, info in PROTOCOLS.items()
+            if not info.trained_as
         },
         parameters=parameters,
         remark=remark,

@@ -28,6 +28,8 @@ class RecordedRun:
         owner_alive: Whether it is running and the process that runs it still lives.
         duplicates: The number of other finished runs with its key.
         error: Why it failed; None unless it failed.
+        train_key: The key of its training.
+        learned: SHA-256 of the file of its trained learner; empty if that is not recorded.
     """
 
     run_id: str
@@ -36,6 +38,8 @@ class RecordedRun:
     owner_alive: bool
     duplicates: int = 0
     error: str | None = None
+    train_key: str = ""
+    learned: str = ""
 
 
 class RunIndex:
@@ -114,7 +118,16 @@ def results_of(runs: Iterable[Run]) -> list[StoredResult]:
 def _standing(key: str, runs: list[Run]) -> RecordedRun:
     finished = [run for run in runs if run.info.status == "FINISHED"]
     if finished:
-        return RecordedRun(max(finished, key=_age).info.run_id, key, "finished", False, len(finished) - 1)
+        newest = max(finished, key=_age)
+        return RecordedRun(
+            newest.info.run_id,
+            key,
+            "finished",
+            owner_alive=False,
+            duplicates=len(finished) - 1,
+            train_key=newest.data.tags.get(names.TRAIN_KEY.name, ""),
+            learned=names.FILES.read(newest.data.tags).get(names.LEARNED_FILE, ""),
+        )
     open_runs = [_unfinished(key, run) for run in sorted(runs, key=_age, reverse=True)]
     return next((run for run in open_runs if run.owner_alive), open_runs[0])
 

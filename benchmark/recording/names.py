@@ -106,6 +106,8 @@ IMPORTED_DUPLICATES = Tag("imported_duplicates", str, int, "0")
 UNSCORED = PerTarget("unscored")
 FILES: Tag[Mapping[str, str]] = Tag("file_digests", json.dumps, json.loads, "{}")
 """SHA-256 of the files that a run left, by name; runs recorded before have no such tag."""
+PREDICTIONS = PerTarget("predictions")
+"""SHA-256 of the file of predictions for a target."""
 
 # Of a comparison, and of documents.
 COMPARISON_KEY = _text("comparison_key")
@@ -122,6 +124,7 @@ COST = "cost/"
 # Artifacts of a run.
 PLAN_FILE = "config.json"
 SCORES_FILE = "scores.json"
+LEARNED_FILE = "learned.safetensors"
 ENVIRONMENT_FILE = "environment.json"
 TRACEBACK_FILE = "traceback.txt"
 

@@ -18,6 +18,7 @@ from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.access import StoreAccess, json_of, milliseconds
 from promptarena.benchmark.recording.index import RecordedRun, RunIndex
 from promptarena.benchmark.recording.owner import Owner
+from promptarena.benchmark.recording.predictions import check_predictions, prediction_files, prediction_tags
 from promptarena.benchmark.recording.readers import Run
 from promptarena.benchmark.recording.schema import (
     TAG_CHARACTERS,
@@ -190,19 +191,22 @@ class RunWriter:
             finished_at: When it ended, for an imported run; None: now.
 
         Raises:
-            ValueError: Scores or costs make no sense (no images, more right than seen, NaN); nothing is stored.
+            ValueError: Scores or costs make no sense (no images, more right than seen, NaN), or the predictions are not
+                those that were counted; nothing is stored.
             UserError: The store fails.
         """
         from mlflow.entities import Metric
 
         check_result(result)
+        check_predictions(result)
         self.log_epochs(run_id, result.curves)
         now = milliseconds()
         with self._access.explained("record the result"):
             self._log_files(run_id, result)
             metrics = [Metric(name, value, now, 0) for name, value in metrics_of(result).items()]
             digests = names.FILES.of({name: file_digest(path) for name, path in sorted(result.files.items())})
-            self._access.log(run_id, metrics=metrics, tags={**unscored_tags(result), **digests})
+            tags = {**unscored_tags(result), **prediction_tags(result.predictions), **digests}
+            self._access.log(run_id, metrics=metrics, tags=tags)
             self._client.set_terminated(run_id, "FINISHED", milliseconds(finished_at))
 
     def fail(self, run_id: str, error: BaseException) -> None:
@@ -293,4 +297,4 @@ class RunWriter:
         scores = [asdict(score) for score in result.scores]
         documents = {names.ENVIRONMENT_FILE: dict(result.environment), names.SCORES_FILE: scores}
         written = {name: json_of(document).encode() for name, document in documents.items()}
-        self._access.log_files(run_id, {**written, **result.files})
+        self._access.log_files(run_id, {**written, **result.files, **prediction_files(result.predictions)})

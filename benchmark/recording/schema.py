@@ -28,6 +28,9 @@ PARAM_NAME_CHARACTERS = 250
 TAG_CHARACTERS = 8000
 """MLflow's limit on the text of a tag."""
 
+_HEADLINES: Mapping[str, str] = {"union-auroc": "auroc", "union-openworld-auc": "openworld_auc"}
+"""The names in MLflow's own charts of what is no accuracy, by subset."""
+
 
 GARBLED = (KeyError, TypeError, ValueError, RecursionError, UserError)
 """What reading an artifact raises that somebody changed, or another program wrote; pydantic's errors are among them."""
@@ -241,7 +244,8 @@ def metrics_of(result: RunResult) -> dict[str, float]:
         metrics[names.CORRECT.of(score.target, score.reading)] = sum(score.correct)
         metrics[names.TOTAL.of(score.target, score.reading)] = sum(score.total)
         alone = len({other.target for other in result.scores if other.target.subset == score.target.subset}) == 1
-        headline = f"accuracy_{score.target.subset}" + ("" if alone else f"/{score.target.dataset}")
+        headline = _HEADLINES.get(score.target.subset, f"accuracy_{score.target.subset}")
+        headline += "" if alone else f"/{score.target.dataset}"
         metrics[headline + reading] = 100 * sum(score.correct) / sum(score.total)
     return metrics | names.cost_metrics(result.cost)
 
@@ -281,6 +285,7 @@ def stored_result(run: Run) -> StoredResult:
             settings=dict(run.data.params),
             imported_from=names.IMPORTED_FROM.read(tags),
             files=names.FILES.read(tags),
+            predictions={target: tags[name] for name, (target, _) in names.PREDICTIONS.among(tags).items()},
         )
     except (KeyError, ValueError) as error:
         raise UserError(

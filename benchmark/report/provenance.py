@@ -21,6 +21,7 @@ PLAIN = "fp32"
 # Shown in tables of their own, so left out of the facts.
 _PER_SPLIT = ("targets", "train_split", "own_splits", "fewest_images_per_class")
 _PER_METHOD = ("method_source", "method_origin", "method_distribution")
+_PER_RUN = ("training_steps", "learner_of")
 _NAMES = {"backbone": "backbone, SHA-256"}
 _NAMED = 6
 """How many names a cell lists; of the others it gives the number."""
@@ -97,7 +98,8 @@ def facts(runs: Sequence[Run]) -> tuple[list[Fact], list[Fact]]:
     for run in runs:
         told = [pair for pair in _part(run, "provenance").items() if pair[0] not in _PER_SPLIT + _PER_METHOD]
         named = [(_NAMES.get(name, name), value) for name, value in told]
-        for name, value in (*named, *_part(run, "environment").items()):
+        environment = {name: value for name, value in _part(run, "environment").items() if name not in _PER_RUN}
+        for name, value in (*named, *environment.items()):
             values.setdefault(name.replace("_", " "), {}).setdefault(_text(value), []).append(_label(run))
     shared, differing = [], []
     for name, by_value in values.items():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from promptarena.benchmark.core.errors import unknown
 from promptarena.benchmark.core.labels import Label
-from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
+from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol, protocol_info
 from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.leaderboard.build import BoardQuery
@@ -130,7 +130,7 @@ def _section(layout: SuiteLayout, query: BoardQuery, reference: str, published: 
     scored = ((frame["protocol"] == query.protocol) & (frame["label"] == reference)).any()
     known = reference if scored else ""
     further = [statistics_board(query, reference=known)]
-    if published is not None:
+    if published is not None and protocol_info(query.protocol).published:
         further.append(distance_board(query, published, barred=layout.barred))
     return Section(query, tuple(further), known)
 

@@ -3,9 +3,9 @@
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from promptarena.benchmark.backbone.accelerations import check_precision
 from promptarena.benchmark.backbone.kept_identity import kept_identity
 from promptarena.benchmark.backbone.weight_origins import Weights
-from promptarena.benchmark.core.errors import message_of
+from promptarena.benchmark.core.errors import UserError, message_of
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.runs import PlannedRun, RunResult
@@ -22,9 +22,11 @@ from promptarena.benchmark.planning.estimates import Estimator, Workload
 from promptarena.benchmark.planning.kept_plans import KeptPlan, Plan
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.planning.suites import Suite, load_suite
+from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.index import RecordedRun
 from promptarena.benchmark.recording.record import ParentRuns, Record, RunTakenError
-from promptarena.benchmark.running.execution import ExecutionConfig, training_folder
+from promptarena.benchmark.running.execution import CHECKPOINT, ExecutionConfig, training_folder
+from promptarena.benchmark.running.kept_learners import finished_trainings, hand_over
 from promptarena.benchmark.running.launcher import Done, EpochDone, Launcher, Quiet, RunFailedError, Started
 from promptarena.benchmark.running.schedule import Schedule
 
@@ -47,6 +49,8 @@ class Comparison:
     estimator: Estimator
     failed: tuple[str, ...] = ()
     """One line for each reason why a method's runs could not be planned."""
+    kept: Mapping[str, RecordedRun] = field(default_factory=dict)
+    """By the key of a training, a finished run whose learner is scored again: runs of the training need none."""
 
     @property
     def key(self) -> str:
@@ -70,6 +74,10 @@ class Comparison:
         """Runs to run now, including those that failed or were interrupted."""
         left_out = {run.key for run in (*self.done(), *self.elsewhere())}
         return [run for run in self.runs if run.key not in left_out]
+
+    def only_scored(self) -> list[PlannedRun]:
+        """Runs to run now whose learner is kept, so that they are scored without training."""
+        return [run for run in self.missing() if run.train_key in self.kept]
 
     def seconds(self, run: PlannedRun) -> float:
         """Expected seconds of a run."""
@@ -178,7 +186,14 @@ def comparison_of(planned: Planned, execution: ExecutionConfig, record: Record) 
     estimator = Estimator()
     for stored in record.results(suite.name):
         estimator.learn(stored.label, asdict(stored.cost))
-    return Comparison(suite, plan.runs, plan.notes, recorded, _workloads(plan, recorded), estimator, plan.failed)
+    kept, lacking = _kept_learners(plan.runs, recorded, record, execution.results)
+    repeated = (
+        f"{lacking} finished training{'s are' if lacking > 1 else ' is'} repeated: the record does not have the "
+        "trained tensors (an older version, or an import without them)."
+    )
+    notes = (*plan.notes, *([repeated] if lacking else []))
+    workloads = _workloads(plan, recorded, kept)
+    return Comparison(suite, plan.runs, notes, recorded, workloads, estimator, plan.failed, kept)
 
 
 def plan_comparison(request: Request, execution: ExecutionConfig, record: Record) -> Comparison:
@@ -219,13 +234,36 @@ def _place(request: Request, execution: ExecutionConfig, suite: Suite, data: Dat
     )
 
 
+def _kept_learners(
+    runs: Sequence[PlannedRun], recorded: Mapping[str, RecordedRun], record: Record, results: Path
+) -> tuple[dict[str, RecordedRun], int]:
+    """The finished runs whose learners are scored again, by training, and how many trainings lack their learner."""
+    finished = finished_trainings(recorded.values())
+    needed = {
+        run.train_key: training_folder(results, run)
+        for run in runs
+        if run.train_key in finished and not _is_finished(run, recorded)
+    }
+    kept, lacking = {}, 0
+    for train_key, folder in needed.items():
+        run = finished[train_key]
+        if (folder / CHECKPOINT).exists():
+            continue  # the training goes on from there, or is finished
+        if run.learned or names.LEARNED_FILE in record.artifacts(run.run_id):
+            kept[train_key] = run
+        else:
+            lacking += 1
+    return kept, lacking
+
+
 def _is_finished(run: PlannedRun, recorded: Mapping[str, RecordedRun]) -> bool:
     return run.key in recorded and recorded[run.key].status == "finished"
 
 
-def _workloads(plan: Plan, recorded: Mapping[str, RecordedRun]) -> dict[str, Workload]:
-    """The workload of each run; if several unfinished runs share a training, it counts for the first of them."""
-    trained: set[str] = set()
+def _workloads(plan: Plan, recorded: Mapping[str, RecordedRun], kept: Collection[str]) -> dict[str, Workload]:
+    """The workload of each run; if several unfinished runs share a training, it counts for the first of them, and not
+    at all if its learner is `kept`."""
+    trained = set(kept)
     loads: dict[str, Workload] = {}
     for run in plan.runs:
         load = plan.workloads[run.key]
@@ -253,6 +291,9 @@ class Reporter(Protocol):
     def taken(self, run: PlannedRun) -> None:
         """Another process began, or recorded, a run since the comparison was planned; it is left to that one."""
 
+    def trained_again(self, run: PlannedRun, reason: str) -> None:
+        """A run will be trained although its training was finished before: its kept learner cannot be used."""
+
 
 def run_comparison(
     comparison: Comparison, launcher: Launcher, record: Record, results: Path, reporter: Reporter
@@ -272,6 +313,7 @@ def run_comparison(
     missing = comparison.missing()
     sizes = {run.key: comparison.workloads[run.key].passes for run in missing}
     unfinished = Counter(run.train_key for run in missing)
+    kept = dict(comparison.kept)
     beaten = time.monotonic()
 
     def claim(run: PlannedRun) -> bool:
@@ -283,6 +325,11 @@ def run_comparison(
             unfinished[run.train_key] -= 1
             reporter.taken(run)
             return False
+        if run.train_key in kept:
+            try:
+                hand_over(record, kept.pop(run.train_key), run, training_folder(results, run))
+            except UserError as error:
+                reporter.trained_again(run, str(error))
         return True
 
     with closing(launcher.launch(Schedule(missing, sizes, launcher.workers, claim))) as events:

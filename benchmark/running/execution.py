@@ -6,6 +6,9 @@ from pathlib import Path
 from promptarena.benchmark.backbone.accelerations import Precision
 from promptarena.benchmark.core.runs import PlannedRun
 
+CHECKPOINT = "checkpoint.safetensors"
+"""The file of an unfinished training in its folder."""
+
 
 @dataclass(frozen=True)
 class ExecutionConfig:
@@ -14,7 +17,7 @@ class ExecutionConfig:
     `threads` is the number of CPU threads of one run. It is fixed, not taken from the machine, because the last bits
     of a matrix product depend on it; the cores are used by several runs, not by several threads. `seeds_together`: runs
     that differ only in the seed are trained as one computation, if their method allows it. `compile_backend`: as for
-    `Tower`.
+    `Tower`. `predictions`: what is predicted for every test image is kept.
     """
 
     suite: str
@@ -27,6 +30,7 @@ class ExecutionConfig:
     threads: int = 1
     seeds_together: bool = False
     compile_backend: str = ""
+    predictions: bool = True
 
 
 def default_workers() -> int:

@@ -4,12 +4,10 @@ Runs are trained one by one and may then be scored together, so that each test s
 """
 
 import json
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -21,6 +19,7 @@ from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError, message_of
 from promptarena.benchmark.core.keys import generator
+from promptarena.benchmark.core.predictions import to_parquet
 from promptarena.benchmark.core.recipe import Recipe, images_seen
 from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, Target
 from promptarena.benchmark.data.data_manager import Data
@@ -28,8 +27,10 @@ from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.learner import CannotTransferError, Learner
 from promptarena.benchmark.plugins.registry import load_registry
-from promptarena.benchmark.running.execution import ExecutionConfig, training_folder
+from promptarena.benchmark.running.environment import environment
+from promptarena.benchmark.running.execution import CHECKPOINT, ExecutionConfig, training_folder
 from promptarena.benchmark.running.guard import Guard
+from promptarena.benchmark.running.kept_learners import LEARNER_FILE, KeptTraining, kept_training
 from promptarena.benchmark.running.peak_memory import PeakMemory
 from promptarena.benchmark.training.checkpoint import Checkpoint
 from promptarena.benchmark.training.evaluation import Evaluated, evaluate_together
@@ -38,8 +39,6 @@ from promptarena.benchmark.training.seed_batch import Member, can_train_together
 from promptarena.benchmark.training.shots import Task
 from promptarena.benchmark.training.trained_learner import LEARNED, Learned
 
-PACKAGES = ("promptarena", "torch", "torchvision", "open_clip_torch", "numpy", "pillow", "mlflow")
-CHECKPOINT = "checkpoint.safetensors"
 LONGEST_REASON = 1000
 """Characters of the reason why a target is not scored; MLflow refuses long ones."""
 
@@ -56,6 +55,10 @@ class TrainedRun:
     peak_memory_mib: float
     trained_with: int = 1
     """Number of seeds that were trained as one computation."""
+    steps: int = 0
+    """Optimiser steps that were taken for it since it was begun or resumed."""
+    learner_of: str = ""
+    """The recorded run whose learner it has; empty when it was trained here."""
 
 
 class Runner:
@@ -87,6 +90,8 @@ class Runner:
     def train(self, planned: PlannedRun, on_epoch: Callable[[Curve], None]) -> TrainedRun:
         """Train, resume a training, or load the finished training with the same train_key.
 
+        A learner that was handed over (see `kept_learners`) is loaded, unless there is a checkpoint.
+
         Raises UserError for the user's mistakes and SharedStateChangedError; other exceptions of a method are not
         caught.
         """
@@ -95,6 +100,10 @@ class Runner:
         checkpoint = folder / CHECKPOINT
         with _locked(folder), self._guard.around(planned, [checkpoint]):
             learner, task = self._prepared(planned)
+            if kept := _handed_over(folder):
+                self._load(learner, folder)
+                peak = max(kept.peak_memory_mib, memory.mib())
+                return TrainedRun(planned, learner, task, kept.curves, kept.train_seconds, peak, learner_of=kept.run_id)
             trained = train(
                 learner,
                 recipe,
@@ -105,7 +114,14 @@ class Runner:
                 on_epoch=on_epoch,
                 verify=self._guard.check_before_saving(planned),
             )
-        return TrainedRun(planned, learner, task, trained.curves, trained.train_seconds, memory.mib())
+        return TrainedRun(
+            planned, learner, task, trained.curves, trained.train_seconds, memory.mib(), steps=trained.steps
+        )
+
+    def _load(self, learner: Learner, folder: Path) -> None:
+        """Give a new learner the tensors of the one that was handed over."""
+        learner.load_state_dict(dict(Learned.load(folder / LEARNER_FILE).tensors))
+        learner.to(self._backbone.device)
 
     def together(self, runs: Sequence[PlannedRun]) -> list[int]:
         """The positions of the runs that are to be trained as one computation: none, or several of one method and
@@ -119,6 +135,8 @@ class Runner:
         classes = self._classes(first)
         trainings: dict[str, int] = {}
         for number, run in enumerate(runs):
+            if _handed_over(training_folder(self._execution.results, run)):
+                continue
             if (run.config, run.recipe) == (first.config, first.recipe) and self._classes(run) == classes:
                 trainings.setdefault(run.train_key, number)
         return list(trainings.values()) if len(trainings) > 1 else []
@@ -150,7 +168,9 @@ class Runner:
             outcomes = train_together(members, recipe, self._cache)
         peak, count = memory.mib(), len(runs)
         return [
-            TrainedRun(run, member.learner, member.task, outcome.curves, outcome.train_seconds, peak, count)
+            TrainedRun(
+                run, member.learner, member.task, outcome.curves, outcome.train_seconds, peak, count, outcome.steps
+            )
             if isinstance(outcome, Checkpoint)
             else outcome
             for run, member, outcome in zip(runs, members, outcomes, strict=True)
@@ -193,7 +213,8 @@ class Runner:
         try:
             classes = self._data.classes(card, target.subset, "test")
             everything = len(self._data.classes(card, "all", "test"))
-            return evaluate_together(learners, target, classes, self._data.test(card), everything, self._cache)
+            test, keep = self._data.test(card), self._execution.predictions
+            return evaluate_together(learners, target, classes, test, everything, self._cache, keep=keep)
         except UserError as error:
             return [error for _ in learners]
 
@@ -207,7 +228,8 @@ class Runner:
         """The result of a run that is recorded, or the exception that ended it."""
         if error := _error(outcomes):
             return error
-        scored = [outcome for outcome in outcomes.values() if isinstance(outcome, Evaluated)]
+        by_target = {target: outcome for target, outcome in outcomes.items() if isinstance(outcome, Evaluated)}
+        scored = by_target.values()
         recipe = Recipe(**run.planned.recipe)
         learns = recipe.epochs > 0 or type(run.learner).fit is not Learner.fit
         folder = training_folder(self._execution.results, run.planned)
@@ -233,7 +255,16 @@ class Runner:
                 if isinstance(why, CannotTransferError)
             },
             files=files,
-            environment=environment(self._backbone, self._execution.threads, run.trained_with),
+            environment=environment(
+                self._backbone,
+                self._execution.threads,
+                seeds_together=run.trained_with,
+                steps=run.steps,
+                learner_of=run.learner_of,
+            ),
+            predictions={
+                target: to_parquet(each.predictions) for target, each in by_target.items() if each.predictions
+            },
         )
 
     def _learner(self, planned: PlannedRun, classes: Classes) -> Learner:
@@ -268,20 +299,9 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def environment(backbone: Backbone, threads: int, seeds_together: int = 1) -> dict[str, str]:
-    """The environment of a run: versions, machine and device, and how many seeds were trained as one computation."""
-    device = backbone.device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "device": f"{device.type}: {name}",
-        "cpu_threads": str(threads),
-        "backbone": backbone.name,
-        "seeds_together": str(seeds_together),
-        **({"tf32": "on" if torch.backends.cudnn.allow_tf32 else "off"} if device.type == "cuda" else {}),
-        **({"compiler": backbone.compile_backend} if backbone.compile_backend else {}),
-    } | {package: version(package) for package in PACKAGES}
+def _handed_over(folder: Path) -> KeptTraining | None:
+    """The learner that is to be scored without training; None if there is none, or a training to go on with."""
+    return None if (folder / CHECKPOINT).exists() else kept_training(folder)
 
 
 def _kept(folder: Path, planned: PlannedRun, learner: Learner, task: Task) -> dict[str, Path]:

@@ -6,24 +6,10 @@ from typing import Any
 
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.labels import counted_shots
-from promptarena.benchmark.core.protocol_table import Metric, Protocol, protocol_info
+from promptarena.benchmark.core.protocol_table import METRICS, Metric, Protocol, protocol_info
 from promptarena.benchmark.leaderboard.aggregate import Seed
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.selection import protocol_rows
-
-_WORDS: Mapping[Metric, str] = {
-    "hm": "HM",
-    "base": "base accuracy",
-    "novel": "novel accuracy",
-    "accuracy": "accuracy",
-}
-_SUBSETS: Mapping[Metric, tuple[str, ...]] = {
-    "hm": ("base", "novel"),
-    "base": ("base",),
-    "novel": ("novel",),
-    "accuracy": ("all",),
-}
-"""The class subsets whose accuracies make one score of each metric."""
 
 
 class NoScoresError(UserError):
@@ -78,7 +64,7 @@ class Scores:
     @property
     def words(self) -> str:
         """What is scored, after "points": `HM`, `accuracy at 16 shots`."""
-        return _WORDS[self.metric] + (f" at {counted_shots(self.shots)}" if self.shots else "")
+        return METRICS[self.metric].words + (f" at {counted_shots(self.shots)}" if self.shots else "")
 
 
 def read_scores(
@@ -126,7 +112,7 @@ def read_scores(
         protocol=protocol,
         metric=chosen,
         datasets=tuple(datasets),
-        cells=_cells(rows, _SUBSETS[chosen]),
+        cells=_cells(rows, METRICS[chosen].subsets),
         readings=frozenset(row["label"] for row in rows if picked.name(row).reading),
         named=named,
         shots=at,

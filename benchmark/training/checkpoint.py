@@ -35,6 +35,7 @@ class Checkpoint:
         scaler: The state of the fp16 loss scaler; empty at another precision.
         curves: One mapping per finished epoch.
         train_seconds: Wall-clock seconds of training so far.
+        steps: Optimiser steps since the training began or was resumed; not part of the file.
     """
 
     train_key: str
@@ -44,6 +45,7 @@ class Checkpoint:
     scaler: Mapping[str, float]
     curves: tuple[Mapping[str, float], ...]
     train_seconds: float
+    steps: int = 0
 
     def save(self, path: Path) -> None:
         """Write the checkpoint; an earlier one stays until the new one is complete.

@@ -1,4 +1,4 @@
-"""Scores trained learners on test images: correct predictions per class, as exact counts.
+"""Scores trained learners on test images: correct predictions per class, as exact counts, and what was predicted.
 
 Learners that are scored together share their batches: each batch is read, normalised and, if a learner needs it,
 encoded by the frozen towers once for all of them. The predictions are bit-identical to those of a learner scored alone.
@@ -7,14 +7,19 @@ encoded by the frozen towers once for all of them. The predictions are bit-ident
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from promptarena.benchmark.core.classes import Classes
+from promptarena.benchmark.core.errors import printable
+from promptarena.benchmark.core.open_world import union_scores
+from promptarena.benchmark.core.predictions import Predictions
 from promptarena.benchmark.core.runs import Score, Target
+from promptarena.benchmark.core.subsets import base_classes
 from promptarena.benchmark.data.data_manager import Examples
 from promptarena.benchmark.data.few_shot import restrict
 from promptarena.benchmark.inputs.array_cache import ArrayCache
@@ -22,6 +27,7 @@ from promptarena.benchmark.inputs.prefetch import read_ahead
 from promptarena.benchmark.inputs.views import View, ViewBatch
 from promptarena.benchmark.plugins.learner import Learner
 from promptarena.benchmark.training.outputs import WrongOutputError, check_finite, check_logits, check_name
+from promptarena.benchmark.training.predicting import Collector
 
 BATCH = 100
 """Images per batch. It decides bits: matrix products of another batch size may differ in the last bits, and that can
@@ -33,26 +39,35 @@ class Evaluated:
     """The outcome of one learner on one target.
 
     Args:
-        scores: One score for each of the learner's readings.
+        scores: For each of the learner's readings one score; for the target "union" one for each of its parts.
         seconds: Wall-clock seconds: the learner's own, plus an equal share of the time for reading and encoding the
             images for all learners.
         images: The number of scored images.
+        predictions: What was predicted, for each of the learner's readings; empty where that was not asked for.
     """
 
     scores: tuple[Score, ...]
     seconds: float
     images: int
+    predictions: tuple[Predictions, ...] = ()
 
 
 def evaluate(
-    learner: Learner, target: Target, classes: Classes, test: Examples, all_classes: int, cache: ArrayCache
+    learner: Learner,
+    target: Target,
+    classes: Classes,
+    test: Examples,
+    all_classes: int,
+    cache: ArrayCache,
+    *,
+    keep: bool = False,
 ) -> Evaluated:
     """Score one learner; see `evaluate_together` for the arguments.
 
     Raises:
         Exception: Whatever the learner raised, e.g. CannotTransferError when it cannot score these classes.
     """
-    (outcome,) = evaluate_together([learner], target, classes, test, all_classes, cache)
+    (outcome,) = evaluate_together([learner], target, classes, test, all_classes, cache, keep=keep)
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
@@ -65,6 +80,8 @@ def evaluate_together(
     test: Examples,
     all_classes: int,
     cache: ArrayCache,
+    *,
+    keep: bool = False,
 ) -> list[Evaluated | Exception]:
     """Score learners of one backbone in one pass over the test images.
 
@@ -78,15 +95,19 @@ def evaluate_together(
         test: All N test images of the dataset, labels (N,) int64 in 0 .. all_classes - 1.
         all_classes: The number of classes of the dataset.
         cache: The cache of images and frozen features.
+        keep: Whether to keep what was predicted.
 
     Returns:
         For each learner its scores, or the exception that it raised.
     """
     rows, labels = restrict(test.labels, target.subset, all_classes)
-    scored = [_Scored(learner) for learner in learners]
-    if not scored:
+    if not learners:
         return []
     backbone, shared = learners[0].backbone, 0.0
+    kept = keep or target.subset == "union"
+    on_device = torch.from_numpy(labels).to(backbone.device) if kept else None
+    base = len(base_classes(len(classes))) if target.subset == "union" else None
+    scored = [_Scored(learner, on_device, base) for learner in learners]
     with torch.inference_mode(), backbone.autocast():
         for each in scored:
             each.begin(classes)
@@ -96,14 +117,24 @@ def evaluate_together(
                 each.score(images)
             shared += images.seconds
     share = shared / len(scored)
-    return [each.evaluated(target, labels, len(classes), share) for each in scored]
+    keys = np.array([printable(test.images.key(int(row))) for row in rows] if kept else [], dtype=np.str_)
+    outcomes = [each.evaluated(target, labels, classes, share, keys) for each in scored]
+    return outcomes if keep else [_without_predictions(outcome) for outcome in outcomes]
+
+
+def _without_predictions(outcome: Evaluated | Exception) -> Evaluated | Exception:
+    return replace(outcome, predictions=()) if isinstance(outcome, Evaluated) else outcome
 
 
 class _Scored:
-    """A learner during the pass: its predictions and seconds so far, or the exception that it raised."""
+    """A learner during the pass: its predictions and seconds so far, or the exception that it raised. Given the labels
+    on its device, it keeps what `Predictions` has of its logits; `base` is as for `Collector`."""
 
-    def __init__(self, learner: Learner) -> None:
+    def __init__(self, learner: Learner, labels: Tensor | None, base: int | None) -> None:
         self._learner = learner
+        self._labels = labels
+        self._base = base
+        self._collected: dict[str, Collector] = {}
         self._classifier: Any = None
         self._classes = 0
         self._predictions: dict[str, list[np.ndarray]] = {}
@@ -148,19 +179,33 @@ class _Scored:
             check_logits(logits, (len(images), self._classes))
             check_finite("logits", logits)
             predicted[reading] = logits.argmax(-1).cpu().numpy()
+            if self._labels is not None:
+                if reading not in self._collected:
+                    self._collected[reading] = Collector(self._labels, self._classes, self._base)
+                self._collected[reading].add(logits)
         return predicted
 
     def _fail(self, error: Exception) -> None:
         traceback.clear_frames(error.__traceback__)  # the kept error would keep its frames' tensors in memory
         self._error = error
 
-    def evaluated(self, target: Target, labels: np.ndarray, classes: int, share: float) -> Evaluated | Exception:
+    def evaluated(
+        self, target: Target, labels: np.ndarray, classes: Classes, share: float, keys: np.ndarray
+    ) -> Evaluated | Exception:
         self._learner.train()
         if self._error is not None:
             return self._error
-        total = np.bincount(labels, minlength=classes)
+        started = time.perf_counter()
+        total = np.bincount(labels, minlength=len(classes))
         scores = []
         for reading, predicted in self._predictions.items():
-            right = np.bincount(labels[np.concatenate(predicted) == labels], minlength=classes)
+            right = np.bincount(labels[np.concatenate(predicted) == labels], minlength=len(classes))
             scores.append(Score(target, tuple(right.tolist()), tuple(total.tolist()), reading))
-        return Evaluated(tuple(scores), self._seconds + share, len(labels))
+        kept = tuple(
+            collected.predictions(target, reading, classes.names, keys)
+            for reading, collected in self._collected.items()
+        )
+        if target.subset == "union":
+            scores = [score for found in kept for score in union_scores(found)]
+        self._seconds += time.perf_counter() - started
+        return Evaluated(tuple(scores), self._seconds + share, len(labels), kept)

@@ -70,7 +70,7 @@ def train(
             learner.end_training(images)
         verify()
         seconds = state.train_seconds + time.perf_counter() - started
-        state = loop.state(train_key, epoch, (*state.curves, curve), seconds)
+        state = loop.state(train_key, epoch, (*state.curves, curve), seconds, state.steps + loop.steps)
         state.save(checkpoint)
         on_epoch(curve)
     check_parameters(learner)
@@ -214,10 +214,10 @@ class _Loop:
             name: value.detach() for name, value in losses.items()
         }
 
-    def state(self, train_key: str, epoch: int, curves: tuple[Curve, ...], seconds: float) -> Checkpoint:
+    def state(self, train_key: str, epoch: int, curves: tuple[Curve, ...], seconds: float, steps: int) -> Checkpoint:
         optimizer = flat_state(self.optimizer)
         scaler = self.scaler.state_dict()
-        return Checkpoint(train_key, epoch, self.learner.state_dict(), optimizer, scaler, curves, seconds)
+        return Checkpoint(train_key, epoch, self.learner.state_dict(), optimizer, scaler, curves, seconds, steps)
 
     def _restore_optimizer(self, state: Checkpoint) -> None:
         restore(self.optimizer, state.optimizer)

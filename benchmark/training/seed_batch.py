@@ -228,7 +228,9 @@ class _Loop:
             name: value if _is_count(name) else value[seed] for name, value in flat_state(self._optimizer).items()
         }
         curves, spent = (*each.state.curves, curve), each.state.train_seconds + seconds
-        return Checkpoint(each.member.train_key, epoch, each.member.learner.state_dict(), optimizer, {}, curves, spent)
+        steps = each.state.steps + self._recipe.steps(len(each.member.task.train.labels))
+        tensors = each.member.learner.state_dict()
+        return Checkpoint(each.member.train_key, epoch, tensors, optimizer, {}, curves, spent, steps)
 
 
 def _is_count(name: str) -> bool:

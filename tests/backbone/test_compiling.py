@@ -16,7 +16,7 @@ from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.inputs.pixel_batch import PixelBatch
 from promptarena.benchmark.inputs.views import View
-from promptarena.benchmark.running.runner import environment
+from promptarena.benchmark.running.environment import environment
 from promptarena.methods.maple import MaPLe, MaPLeConfig
 
 CLASSES = Classes(("red fox", "zebra", "great barn owl"), "a photo of a {}.", "zoo")

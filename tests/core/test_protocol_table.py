@@ -45,7 +45,7 @@ def test_an_unknown_protocol_is_refused_with_near_names() -> None:
 
 @pytest.mark.parametrize("wrong", ["few-shots", "", 3, ["few-shot"]])
 def test_pydantic_refuses_what_is_no_protocols_name(wrong: object) -> None:
-    allowed = "Input should be 'base-to-novel', 'cross-dataset', 'domain-generalization' or 'few-shot'"
+    allowed = "Input should be 'base-to-novel', 'cross-dataset', 'domain-generalization', 'few-shot' or 'open-world'"
     with pytest.raises(ValidationError, match=allowed):
         TypeAdapter(Protocol).validate_python(wrong, strict=True)
 

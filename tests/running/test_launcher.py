@@ -54,6 +54,8 @@ class Silent:
 
     def taken(self, run: PlannedRun) -> None: ...
 
+    def trained_again(self, run: PlannedRun, reason: str) -> None: ...
+
     def failed(self, run: PlannedRun, error: RunFailedError) -> None:
         raise error
 

@@ -73,6 +73,8 @@ def _print_plan(console: Console, comparison: Comparison, workers: int) -> None:
     resumed = sum(run.key in comparison.recorded for run in missing)
     parts = [f"{len(comparison.runs)} runs", f"{len(done)} already done", f"{len(missing)} to run"]
     parts += [f"{resumed} of them interrupted or failed before"] if resumed else []
+    only_scored = len(comparison.only_scored())
+    parts += [f"{only_scored} of them only scored, as their learners are kept"] if only_scored else []
     parts += [f"{len(elsewhere)} run by another process"] if elsewhere else []
     console.print(f"{comparison.suite.title}: {', '.join(parts)}.")
     for note in comparison.notes:

@@ -2,7 +2,8 @@
 
 import json
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,13 +13,15 @@ from safetensors import SafetensorError, safe_open
 from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest, file_digest
-from promptarena.benchmark.core.runs import StoredResult
+from promptarena.benchmark.core.runs import RunResult, StoredResult
 from promptarena.benchmark.planning.suites import Suite, layout_of, load_suite
 from promptarena.benchmark.recording.exports.exported_run import ExportedRun
 from promptarena.benchmark.recording.exports.folder import (
-    FILE_NAMES,
+    LEARNER_FILES,
     Export,
+    FileName,
     NewerSchemaError,
+    has_file,
     merged,
     read_export,
     read_manifest,
@@ -27,13 +30,14 @@ from promptarena.benchmark.recording.exports.folder import (
     write_manifest,
     write_run,
 )
+from promptarena.benchmark.recording.predictions import check_predictions, file_name, target_of
 from promptarena.benchmark.recording.record import ParentRuns, Record, RecordPlace, RunTakenError
 from promptarena.benchmark.report.keep import keep_sections
 from promptarena.benchmark.report.sections import sections_of
 
 Item = TypeVar("Item")
 
-ALWAYS_LEFT = ("learned.safetensors", "split.json")
+ALWAYS_LEFT = LEARNER_FILES
 """What every run of earlier versions left, also one that trains nothing."""
 
 
@@ -70,8 +74,7 @@ def write_export(
         if not _has(out, result):
             write_run(out, ExportedRun.of(result, record.recall(result.run_id)))
             new += 1
-        if with_learners:
-            _add_files(record, result, out)
+        _add_files(record, result, out, with_learners=with_learners)
     write_manifest(out, layout_of(suite))
     return new
 
@@ -89,12 +92,17 @@ def _has(out: Path, result: StoredResult) -> bool:
     return run.finished_at > result.finished_at
 
 
-def _add_files(record: Record, result: StoredResult, out: Path) -> None:
+def _add_files(record: Record, result: StoredResult, out: Path, *, with_learners: bool) -> None:
+    """Add the predictions of a run that the folder lacks and, `with_learners`, the files of its learner."""
     if read_run(out, result.run_key).run_id != (result.imported_from or result.run_id):
         return
-    for name in record.artifacts(result.run_id) & set(FILE_NAMES):
+    names: list[FileName] = [file_name(target) for target in result.predictions]
+    names = [name for name in names if not has_file(out, result.run_key, name)]
+    if with_learners:
+        names += record.artifacts(result.run_id) & set(LEARNER_FILES)
+    for name in names:
         with tempfile.TemporaryDirectory() as folder:
-            write_file(out, result.run_key, record.artifact(result.run_id, name, Path(folder)))
+            write_file(out, result.run_key, name, record.artifact(result.run_id, name, Path(folder)))
 
 
 def _check_files(record: Record, result: StoredResult) -> None:
@@ -102,7 +110,7 @@ def _check_files(record: Record, result: StoredResult) -> None:
     there = record.artifacts(result.run_id)
     expected: Collection[str] = result.files
     if not expected:  # recorded before the digests were kept; every run of this record left its files
-        expected = there & set(FILE_NAMES) if result.imported_from else ALWAYS_LEFT
+        expected = there & set(LEARNER_FILES) if result.imported_from else ALWAYS_LEFT
     for name in expected:
         what = f"{name} of run {result.run_id} ({result.label} on {result.dataset})"
         advice = "delete the run in MLflow to have it run again, or export without --with-learners"
@@ -137,6 +145,9 @@ def import_exports(folders: Sequence[Path], place: RecordPlace) -> None:
     for export in map(read_export, folders):
         by_suite.setdefault(export.manifest.suite.name, []).append(export)
     runs = {suite: merged(exports) for suite, exports in by_suite.items()}
+    for suite, exports in by_suite.items():
+        for run in runs[suite]:
+            _result(run, _files(exports, run))
     record = Record.open(place)
     for suite, exports in by_suite.items():
         new = _import(exports, runs[suite], record)
@@ -165,7 +176,7 @@ def _import(exports: Sequence[Export], runs: Sequence[ExportedRun], record: Reco
             run_id = record.begin(planned, parents, run.backbone, run.miniature, run.imported())
         except RunTakenError:  # by another import, since the record was read
             continue
-        record.finish(run_id, run.result(_files(exports, run)), run.finished_at)
+        record.finish(run_id, _result(run, _files(exports, run)), run.finished_at)
         imported += 1
     results = record.results(layout.name, keys)
     try:
@@ -175,6 +186,20 @@ def _import(exports: Sequence[Export], runs: Sequence[ExportedRun], record: Reco
     else:
         keep_sections(record, comparison, sections)
     return imported
+
+
+def _result(run: ExportedRun, files: Mapping[str, Path]) -> RunResult:
+    """What came out of an exported run. Raises UserError when the predictions beside it are not its own."""
+    targets = {name: target for name in files if (target := target_of(name))}
+    result = replace(
+        run.result({name: path for name, path in files.items() if name not in targets}),
+        predictions={target: files[name].read_bytes() for name, target in targets.items()},
+    )
+    try:
+        check_predictions(result)
+    except ValueError as error:
+        raise UserError(f"run {run.run_key}: {error}; export it again") from error
+    return result
 
 
 def _files(exports: Sequence[Export], run: ExportedRun) -> dict[str, Path]:

@@ -78,6 +78,10 @@ class ProgressReporter:
         """Print the run's line: another process has it."""
         self._end(run, "run by another process")
 
+    def trained_again(self, run: PlannedRun, reason: str) -> None:
+        """Print a line: why a finished training is repeated."""
+        self._console.print(f"{name_of(run)} is trained again: {reason}", markup=False)
+
     def _end(self, run: PlannedRun, outcome: str | Text) -> None:
         del self._open[run.key]
         if run.key in self._tasks:

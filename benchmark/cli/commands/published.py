@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from promptarena.benchmark.cli.commands import terminal
+from promptarena.benchmark.core import protocol_table
 from promptarena.benchmark.core.errors import unknown
-from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.published.load import load_published
 from promptarena.benchmark.published.rows import AVERAGE, KINDS, SOURCE, STANDARD
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 FLAG = "!"
 ALL = "all"
-_DATASETS = tuple(dict.fromkeys((AVERAGE, SOURCE, *(name for info in PROTOCOLS.values() for name in info.published))))
+_PROTOCOLS = {name: info for name, info in protocol_table.PROTOCOLS.items() if info.published}
+"""The protocols that have published figures."""
+
+_DATASETS = tuple(dict.fromkeys((AVERAGE, SOURCE, *(name for info in _PROTOCOLS.values() for name in info.published))))
 _METRICS = {"base": "base", "novel": "novel", "hm": "HM", "accuracy": "accuracy"}
 _LEGEND = (
     "own paper: printed by the method's authors. quoted: printed by others as the method's own. secondary: from a "
@@ -31,12 +34,12 @@ def print_published_list() -> None:
     """Print a table of all methods with published figures: how many in each protocol, and of which kinds."""
     published, console = load_published(), terminal.console()
     table = terminal.table(
-        "method", *(info.heading for info in PROTOCOLS.values()), "own\npaper", "quoted", "other", "flagged"
+        "method", *(info.heading for info in _PROTOCOLS.values()), "own\npaper", "quoted", "other", "flagged"
     )
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
     for method, rows in published.groupby("method", sort=False):
-        of_protocols = [rows["protocol"] == protocol for protocol in PROTOCOLS]
+        of_protocols = [rows["protocol"] == protocol for protocol in _PROTOCOLS]
         of_kinds = [*(rows["kind"] == kind for kind in STANDARD), ~rows["kind"].isin(STANDARD)]
         counts = [str(of.sum() or "–") for of in (*of_protocols, *of_kinds, rows["flag"] != "")]
         terminal.add(table, str(method), *counts)
@@ -61,7 +64,7 @@ def print_published(name: str) -> None:
     numbers = {source: number for number, source in enumerate(rows["source"].unique(), start=1)}
     printed = ", ".join(rows["printed"].unique())
     console.print(f"{method}: published figures in percent, CLIP ViT-B/16; printed as {printed}", soft_wrap=False)
-    for protocol in PROTOCOLS:
+    for protocol in _PROTOCOLS:
         of_protocol = rows[rows["protocol"] == protocol]
         if not of_protocol.empty:
             console.print(f"\n{protocol}")

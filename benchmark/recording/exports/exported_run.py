@@ -122,7 +122,7 @@ class ExportedRun(Checksummed):
         if planned.spec.label != self.spec.label:
             raise ValueError(f"the label {self.spec.label!r} is not that of the method with its overrides")
         check_result(self.result())
-        known = set(planned.spec.targets)
+        known = {part for target in planned.spec.targets for part in target.parts}
         scored = {_target(score.target) for score in self.scores}
         holes = {_target(hole.target) for hole in self.unscored}
         if not scored | holes <= known or scored & holes:

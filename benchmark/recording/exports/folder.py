@@ -1,7 +1,7 @@
 """Finished runs as plain JSON files, each sealed by a SHA-256 over its content; needs neither torch nor MLflow.
 
 A folder holds runs/KEY.json, a file per run, and manifest.json, which lists them with their digests and says how the
-suite's tables are laid out. Trained tensors may lie beside them, in files/KEY/.
+suite's tables are laid out. Beside them, in files/KEY/, lie predictions, and trained tensors if they were asked for.
 """
 
 import json
@@ -10,9 +10,9 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import model_validator
+from pydantic import StringConstraints, model_validator
 
 from promptarena.benchmark.core.config_files import read_bytes, read_json_model
 from promptarena.benchmark.core.errors import UserError
@@ -22,11 +22,15 @@ from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.recording.exports.checksummed import SCHEMA_VERSION, Checksummed, Digest, content_digest
 from promptarena.benchmark.recording.exports.exported_run import ExportedRun
 from promptarena.benchmark.recording.exports.holdable import Count
+from promptarena.benchmark.recording.predictions import FILE_PATTERN, FOLDER
 
 MANIFEST = "manifest.json"
 
-FileName = Literal["learned.safetensors", "split.json"]
-FILE_NAMES: tuple[FileName, ...] = ("learned.safetensors", "split.json")
+LEARNER_FILES = ("learned.safetensors", "split.json")
+"""What is exported of a learner, if that was asked for."""
+
+FileName = Annotated[str, StringConstraints(pattern=rf"^(learned\.safetensors|split\.json|{FILE_PATTERN})$")]
+"""A file beside a run: of its learner, or predictions/DATASET.SUBSET.parquet."""
 
 
 class NewerSchemaError(UserError):
@@ -153,18 +157,24 @@ def write_run(folder: Path, run: ExportedRun) -> None:
     write_atomically(_run(folder, run.run_key), run.content())
 
 
-def write_file(folder: Path, run_key: str, source: Path) -> None:
+def write_file(folder: Path, run_key: str, name: FileName, source: Path) -> None:
     """Add a file of a run to an export, atomically.
 
     Args:
         folder: The folder of the export.
         run_key: The run's key.
+        name: What it is called there.
         source: The file to copy.
 
     Raises:
         UserError: It cannot be written.
     """
-    write_atomically(_file(folder, run_key, source.name), source)
+    write_atomically(_file(folder, run_key, name), source)
+
+
+def has_file(folder: Path, run_key: str, name: FileName) -> bool:
+    """Whether a file of this name lies beside a run."""
+    return _file(folder, run_key, name).exists()
 
 
 def write_manifest(folder: Path, layout: SuiteLayout) -> Manifest:
@@ -182,10 +192,7 @@ def write_manifest(folder: Path, layout: SuiteLayout) -> Manifest:
     """
     keys = sorted(path.stem for path in (folder / "runs").glob("*.json"))
     runs = {key: read_run(folder, key).digest for key in keys}
-    files = {
-        key: {name: file_digest(path) for name in FILE_NAMES if (path := _file(folder, key, name)).exists()}
-        for key in keys
-    }
+    files = {key: {name: file_digest(_file(folder, key, name)) for name in _names(folder, key)} for key in keys}
     listed = {key: named for key, named in files.items() if named}
     manifest = Manifest.checksummed(suite=layout, count=len(runs), runs=runs, files=listed)
     write_atomically(folder / MANIFEST, manifest.content())
@@ -232,6 +239,13 @@ def _run(folder: Path, key: str) -> Path:
 
 def _file(folder: Path, key: str, name: str) -> Path:
     return folder / "files" / key / name
+
+
+def _names(folder: Path, key: str) -> list[FileName]:
+    """The files that lie beside a run."""
+    predictions = sorted(path.name for path in _file(folder, key, FOLDER).glob("*.parquet"))
+    learner: list[FileName] = [name for name in LEARNER_FILES if _file(folder, key, name).exists()]
+    return [*learner, *(f"{FOLDER}/{name}" for name in predictions)]
 
 
 def merged(exports: Sequence[Export]) -> list[ExportedRun]:

@@ -46,7 +46,7 @@ def test_damaged_tensors_are_refused(tmp_path: Path) -> None:
     run = exported()
     (tmp_path / "learned.safetensors").write_bytes(b"tensors")
     write_run(tmp_path / "out", run)
-    write_file(tmp_path / "out", run.run_key, tmp_path / "learned.safetensors")
+    write_file(tmp_path / "out", run.run_key, "learned.safetensors", tmp_path / "learned.safetensors")
     write_manifest(tmp_path / "out", OUTLINE)
     export = read_export(tmp_path / "out")
     path = export.files(run.run_key)["learned.safetensors"]

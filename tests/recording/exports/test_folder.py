@@ -118,5 +118,5 @@ def test_one_run_with_two_contents_is_refused() -> None:
 
 def test_a_replaced_run_takes_its_files_with_it(tmp_path: Path) -> None:
     (tmp_path / "learned.safetensors").write_bytes(b"tensors")
-    write_file(tmp_path / "out", exported().run_key, tmp_path / "learned.safetensors")
+    write_file(tmp_path / "out", exported().run_key, "learned.safetensors", tmp_path / "learned.safetensors")
     assert read_export(write(tmp_path / "out", exported(days=1))).manifest.files == {}

@@ -1,0 +1,141 @@
+"""From logits to what is kept of them: the predictions for a target."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from promptarena.benchmark.core.predictions import TOP, Halves, Predictions
+from promptarena.benchmark.core.runs import Target
+
+CHUNK = 1 << 18
+"""Logits that are reduced at a time: for few classes the calls take longer than the work of a single batch."""
+
+
+class Kept(NamedTuple):
+    """What is kept of the logits of B images, on the CPU; the fields are those of `Predictions` and of `Halves`."""
+
+    top: Tensor
+    logits: Tensor
+    label_logit: Tensor
+    rank: Tensor
+    log_sum_exp: Tensor
+    halves: tuple[Tensor, ...]
+
+
+class Collector:
+    """Collects the logits of one reading batch by batch and keeps what `Predictions` has of them."""
+
+    def __init__(self, labels: Tensor, classes: int, base: int | None) -> None:
+        """Begin.
+
+        Args:
+            labels: (N,) int64, the labels of all images that will be added, on the device of the logits.
+            classes: The number C of classes.
+            base: How many of them are base classes, the first ones; None where that does not matter. There must be
+                novel classes too.
+        """
+        self._labels = labels
+        self._base = base
+        self._chunk = torch.empty(max(1, CHUNK // classes), classes, device=labels.device)
+        self._filled = 0
+        self._done = 0
+        self._kept: list[Kept] = []
+
+    def add(self, logits: Tensor) -> None:
+        """Add the logits (B, C) of the next images; they must be finite, and may be overwritten afterwards."""
+        while len(logits):
+            taken = logits[: len(self._chunk) - self._filled]
+            self._chunk[self._filled : self._filled + len(taken)] = taken
+            self._filled += len(taken)
+            logits = logits[len(taken) :]
+            if self._filled == len(self._chunk):
+                self._reduce()
+
+    def predictions(
+        self, target: Target, reading: str, classes: tuple[str, ...], images: npt.NDArray[np.str_]
+    ) -> Predictions:
+        """The predictions, once all images were added; the arguments are as in `Predictions`."""
+        self._reduce()
+        parts = zip(*(kept.halves for kept in self._kept), strict=True)
+        halves = [torch.cat(part).numpy() for part in parts]
+
+        def joined(name: str) -> npt.NDArray[np.generic]:
+            return torch.cat([getattr(kept, name) for kept in self._kept]).numpy()
+
+        return Predictions(
+            target=target,
+            reading=reading,
+            classes=classes,
+            images=images,
+            labels=self._labels.cpu().numpy().astype(np.int32),
+            top=joined("top").astype(np.int32),
+            logits=joined("logits").astype(np.float32),
+            label_logit=joined("label_logit").astype(np.float32),
+            rank=joined("rank").astype(np.int32),
+            log_sum_exp=joined("log_sum_exp").astype(np.float64),
+            halves=Halves(halves[0], halves[1], halves[2].astype(np.int32)) if halves else None,
+        )
+
+    def _reduce(self) -> None:
+        if self._filled or not self._kept:
+            labels = self._labels[self._done : self._done + self._filled]
+            self._kept.append(reduced(self._chunk[: self._filled], labels, self._base))
+            self._done += self._filled
+            self._filled = 0
+
+
+def reduced(logits: Tensor, labels: Tensor, base: int | None = None) -> Kept:
+    """Reduce logits to what is kept of them.
+
+    Args:
+        logits: (B, C) float32, finite.
+        labels: (B,) int64.
+        base: As for `Collector`.
+
+    Returns:
+        What is kept. Of equal logits that of the first class counts as the larger one, as in `argmax`.
+    """
+    values, top = _largest(logits, min(TOP, logits.shape[1]))
+    own = logits.gather(1, labels[:, None])
+    # Relative to the largest logit and summed in float64, so that the probabilities of sure predictions stay exact.
+    largest = values[:, :1]
+    log_sum_exp = largest[:, 0].double() + (logits - largest).exp_().sum(dim=1, dtype=torch.float64).log()
+    halves: list[Tensor] = []
+    if base is not None:
+        of_base = torch.arange(logits.shape[1], device=labels.device) < base
+        own_half = logits.masked_fill(of_base != (labels < base)[:, None], -torch.inf)
+        halves = [logits[:, :base].amax(dim=1), logits[:, base:].amax(dim=1), _rank(own_half, own, labels)]
+    return Kept(
+        top.cpu(),
+        values.cpu(),
+        own[:, 0].cpu(),
+        _rank(logits, own, labels).cpu(),
+        log_sum_exp.cpu(),
+        tuple(each.cpu() for each in halves),
+    )
+
+
+def _largest(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The largest logits and their classes, each (B, count)."""
+    values, top = logits.topk(count, dim=1)
+    # Of equal logits topk returns any. Sorting is many times slower, so only rows with equal logits are sorted.
+    equal = (values[:, 1:] == values[:, :-1]).any(dim=1)
+    equal |= (logits >= values[:, -1:]).sum(dim=1, dtype=torch.int32) > count
+    rows = equal.nonzero()[:, 0]
+    if len(rows):
+        ordered, classes = torch.sort(logits[rows], dim=1, descending=True, stable=True)
+        values[rows], top[rows] = ordered[:, :count], classes[:, :count]
+    return values, top
+
+
+def _rank(logits: Tensor, own: Tensor, labels: Tensor) -> Tensor:
+    """The place (B,) of the label, whose logit is `own` (B, 1), from 1."""
+    rank = 1 + (logits > own).sum(dim=1, dtype=torch.int32)
+    rows = ((logits == own).sum(dim=1, dtype=torch.int32) > 1).nonzero()[:, 0]
+    if len(rows):
+        earlier = torch.arange(logits.shape[1], device=labels.device) < labels[rows, None]
+        rank[rows] += ((logits[rows] == own[rows]) & earlier).sum(dim=1, dtype=torch.int32)
+    return rank
