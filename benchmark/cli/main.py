@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
+from promptarena.benchmark.analysis.names import BOARDS
 from promptarena.benchmark.cli.datasets import datasets_app
 from promptarena.benchmark.cli.heads import heads_app
 from promptarena.benchmark.cli.methods import methods_app
@@ -222,6 +223,10 @@ def leaderboard(
         bool, typer.Option("--statistics", help="Show ranks and comparisons in full, not in a few lines.")
     ] = False,
     reference: Annotated[str, typer.Option(help="The method that statistics compare the others with.")] = "",
+    boards: Annotated[
+        list[str] | None,
+        typer.Option(help="Further boards from predictions: " + ", ".join(BOARDS) + ".", show_default=False),
+    ] = None,
     format: Annotated[
         FormatName | None,
         typer.Option(help="Format of the tables (default: by the ending of --out).", show_default=False),
@@ -249,6 +254,7 @@ def leaderboard(
         published=published,
         statistics=statistics,
         reference=reference,
+        boards=boards or (),
         format=format,
         out=out,
     )

@@ -1,7 +1,7 @@
 """What a learner predicted for every test image of a target, as a value and as a Parquet file.
 
 Of the logits of an image the five largest are kept, the label's, and their log-sum-exp. Probabilities follow from them:
-that of a class is exp(its logit - log-sum-exp).
+that of a class is exp(its logit - log-sum-exp). The sum of all squared probabilities is kept for the Brier score.
 """
 
 import io
@@ -36,12 +36,12 @@ class Halves:
 
     Args:
         base_logit: (N,) float32, the largest logit of a base class.
-        novel_logit: (N,) float32, the largest logit of a novel class.
+        base_log_sum_exp: (N,) float32, the log-sum-exp of the logits of the base classes.
         rank: (N,) int32, the rank of the label among the classes of its own half, from 1.
     """
 
     base_logit: Logits
-    novel_logit: Logits
+    base_log_sum_exp: Logits
     rank: Labels
 
     @staticmethod
@@ -65,6 +65,7 @@ class Predictions:
         label_logit: (N,) float32, the logit of the label.
         rank: (N,) int32, the place of the label among all classes, from 1; 1 is a right prediction.
         log_sum_exp: (N,) float64, the natural logarithm of the sum of exp(logit) over the C classes.
+        square_sum: (N,) float32, the sum over the C classes of their squared probabilities.
         halves: How base and novel classes compete, where that was measured.
     """
 
@@ -78,6 +79,7 @@ class Predictions:
     label_logit: Logits
     rank: Labels
     log_sum_exp: npt.NDArray[np.float64]
+    square_sum: Logits
     halves: Halves | None = None
 
     def __len__(self) -> int:
@@ -103,8 +105,8 @@ def to_parquet(readings: Sequence[Predictions]) -> bytes:
 
     Returns:
         A Parquet file with a row per reading and image. Columns: reading, image, label, class_1 .. class_5, logit_1 ..
-        logit_5 (empty where there are fewer classes), label_logit, rank, log_sum_exp; with `halves` also base_logit,
-        novel_logit and half_rank. Its metadata names the target and the classes.
+        logit_5 (empty where there are fewer classes), label_logit, rank, log_sum_exp, square_sum; with `halves` also
+        base_logit, base_log_sum_exp and half_rank. Its metadata names the target and the classes.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -122,12 +124,13 @@ def to_parquet(readings: Sequence[Predictions]) -> bytes:
         for place in range(TOP):
             column = pa.array(joined[:, place]) if place < width else pa.nulls(len(joined), kind)
             columns[f"{name}_{place + 1}"] = column
-    for name in ("label_logit", "rank", "log_sum_exp"):
+    for name in ("label_logit", "rank", "log_sum_exp", "square_sum"):
         columns[name] = np.concatenate([getattr(each, name) for each in readings])
     halves = [each.halves for each in readings if each.halves is not None]
     if halves:
         both = Halves.joined(halves)
-        columns |= {"base_logit": both.base_logit, "novel_logit": both.novel_logit, "half_rank": both.rank}
+        columns["base_logit"], columns["base_log_sum_exp"] = both.base_logit, both.base_log_sum_exp
+        columns["half_rank"] = both.rank
     about = {
         "version": VERSION,
         "dataset": first.target.dataset,
@@ -209,7 +212,8 @@ def _readings(table: Any, about: Mapping[str, Any]) -> list[Predictions]:
                 label_logit=values("label_logit", rows),
                 rank=values("rank", rows),
                 log_sum_exp=values("log_sum_exp", rows),
-                halves=Halves(values("base_logit", rows), values("novel_logit", rows), values("half_rank", rows))
+                square_sum=values("square_sum", rows),
+                halves=Halves(values("base_logit", rows), values("base_log_sum_exp", rows), values("half_rank", rows))
                 if "half_rank" in table.column_names
                 else None,
             )

@@ -7,9 +7,9 @@ from typing import Literal
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.protocol_table import Metric
 
-Unit = Literal["percent", "points", "parameters", "seconds", "images/s", "MiB", "rank", "p", "count", "flag"]
+Unit = Literal["percent", "points", "parameters", "seconds", "images/s", "MiB", "rank", "p", "count", "flag", "number"]
 """The unit of a column. "percent" is an accuracy, "points" a difference of percentages, "flag" is 1 for yes and 0 for
-no.
+no, "number" a figure without a unit.
 """
 
 Mark = Literal["best", "second"]

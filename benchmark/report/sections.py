@@ -3,14 +3,16 @@
 The commands `leaderboard`, `compare` and `report` all show these sections.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
+from promptarena.benchmark.analysis.boards import Source, boards_of
 from promptarena.benchmark.core.errors import unknown
 from promptarena.benchmark.core.labels import Label
+from promptarena.benchmark.core.predictions import Predictions
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol, protocol_info
-from promptarena.benchmark.core.runs import StoredResult
+from promptarena.benchmark.core.runs import StoredResult, Target
 from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.frame import tidy
@@ -32,11 +34,13 @@ class Section:
     Args:
         query: Which leaderboard. The section's boards and plots are made from it, so the leaderboard is built once.
         further: The boards derived from the leaderboard.
+        analysis: The boards made from predictions.
         reference: The label of the method that the others are compared with; empty: none.
     """
 
     query: BoardQuery
     further: tuple[Board, ...] = ()
+    analysis: tuple[Board, ...] = ()
     reference: str = ""
 
     @property
@@ -51,8 +55,8 @@ class Section:
 
     @property
     def boards(self) -> tuple[Board, ...]:
-        """The leaderboard and the boards derived from it."""
-        return (self.board, *self.further)
+        """The leaderboard, the boards derived from it, and those made from predictions."""
+        return (self.board, *self.further, *self.analysis)
 
     def figures(self, *formats: Format) -> dict[str, bytes]:
         """Draw the plots.
@@ -82,6 +86,8 @@ class Selection(TypedDict, total=False):
         shots: The columns of the few-shot protocol, in training images per class; default: the suite's.
         published: Published figures; each leaderboard is followed by a board of distances to them. Default: none.
         reference: The label of a method that the others are compared with, in the protocols in which it has results.
+        boards: The boards to make from predictions (see `BOARDS`); default: none.
+        predictions: Gives the predictions, as for `boards_of`.
     """
 
     protocols: Sequence[Protocol]
@@ -92,6 +98,8 @@ class Selection(TypedDict, total=False):
     shots: Sequence[int]
     published: "pd.DataFrame | None"
     reference: str
+    boards: Sequence[str]
+    predictions: Source
 
 
 def sections_of(layout: SuiteLayout, results: Sequence[StoredResult], **selection: Unpack[Selection]) -> list[Section]:
@@ -122,17 +130,32 @@ def sections_of(layout: SuiteLayout, results: Sequence[StoredResult], **selectio
         for protocol in protocols or [protocol for protocol in PROTOCOLS if (frame["protocol"] == protocol).any()]
     ]
     reference, published = selection.get("reference", ""), selection.get("published")
-    return [_section(layout, query, reference, published) for query in queries if query.datasets]
+    boards, predictions = selection.get("boards", ()), selection.get("predictions", _none)
+    return [
+        _section(layout, query, reference, published, lambda each, known: boards_of(each, predictions, boards, known))
+        for query in queries
+        if query.datasets
+    ]
 
 
-def _section(layout: SuiteLayout, query: BoardQuery, reference: str, published: "pd.DataFrame | None") -> Section:
+def _none(_run_id: str, _target: Target) -> Sequence[Predictions]:
+    return ()
+
+
+def _section(
+    layout: SuiteLayout,
+    query: BoardQuery,
+    reference: str,
+    published: "pd.DataFrame | None",
+    analysed: Callable[[BoardQuery, str], tuple[Board, ...]],
+) -> Section:
     frame = query.frame
     scored = ((frame["protocol"] == query.protocol) & (frame["label"] == reference)).any()
     known = reference if scored else ""
     further = [statistics_board(query, reference=known)]
     if published is not None and protocol_info(query.protocol).published:
         further.append(distance_board(query, published, barred=layout.barred))
-    return Section(query, tuple(further), known)
+    return Section(query, tuple(further), analysed(query, known), known)
 
 
 def of_methods(methods: Sequence[str], results: Sequence[StoredResult]) -> list[StoredResult]:

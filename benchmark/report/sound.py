@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from promptarena.benchmark.analysis.boards import Source
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
 from promptarena.benchmark.core.runs import StoredResult
@@ -22,6 +23,8 @@ def sound_sections(
     datasets: Sequence[str] = (),
     reference: str = "",
     published: "pd.DataFrame | None" = None,
+    boards: Sequence[str] = (),
+    predictions: Source = lambda _run_id, _target: (),
 ) -> tuple[list[Section], list[str]]:
     """Build a section for each protocol that has results.
 
@@ -32,6 +35,8 @@ def sound_sections(
         datasets: As in `Selection`.
         reference: As in `Selection`.
         published: As in `Selection`.
+        boards: As in `Selection`.
+        predictions: As in `Selection`.
 
     Returns:
         The sections, and lines on what was left out and why. A faulty result is left out; it raises no error.
@@ -39,7 +44,14 @@ def sound_sections(
 
     def sections(protocol: Protocol, ours: Sequence[StoredResult]) -> list[Section]:
         return sections_of(
-            layout, ours, protocols=[protocol], datasets=datasets, reference=reference, published=published
+            layout,
+            ours,
+            protocols=[protocol],
+            datasets=datasets,
+            reference=reference,
+            published=published,
+            boards=boards,
+            predictions=predictions,
         )
 
     made: list[Section] = []

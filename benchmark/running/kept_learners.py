@@ -56,8 +56,9 @@ def finished_trainings(recorded: Iterable[RecordedRun]) -> dict[str, RecordedRun
     """
     found: dict[str, RecordedRun] = {}
     for run in recorded:
-        if run.status == "finished" and run.train_key and not found.get(run.train_key, run).learned:
-            found[run.train_key] = run
+        if run.status == "finished" and run.train_key:
+            known = found.get(run.train_key)
+            found[run.train_key] = known if known and known.learned else run
     return found
 
 

@@ -22,6 +22,7 @@ class Kept(NamedTuple):
     label_logit: Tensor
     rank: Tensor
     log_sum_exp: Tensor
+    square_sum: Tensor
     halves: tuple[Tensor, ...]
 
 
@@ -76,6 +77,7 @@ class Collector:
             label_logit=joined("label_logit").astype(np.float32),
             rank=joined("rank").astype(np.int32),
             log_sum_exp=joined("log_sum_exp").astype(np.float64),
+            square_sum=joined("square_sum").astype(np.float32),
             halves=Halves(halves[0], halves[1], halves[2].astype(np.int32)) if halves else None,
         )
 
@@ -101,19 +103,24 @@ def reduced(logits: Tensor, labels: Tensor, base: int | None = None) -> Kept:
     values, top = _largest(logits, min(TOP, logits.shape[1]))
     own = logits.gather(1, labels[:, None])
     # Relative to the largest logit and summed in float64, so that the probabilities of sure predictions stay exact.
-    largest = values[:, :1]
-    log_sum_exp = largest[:, 0].double() + (logits - largest).exp_().sum(dim=1, dtype=torch.float64).log()
+    # That part is rounded to float32: further digits carry nothing and would cost two bytes an image.
+    shares = (logits - values[:, :1]).exp_()
+    whole = shares.sum(dim=1, dtype=torch.float64)
+    log_sum_exp = values[:, 0].double() + whole.log().float()
+    square_sum = shares.square().sum(dim=1, dtype=torch.float64) / whole.square()
     halves: list[Tensor] = []
     if base is not None:
         of_base = torch.arange(logits.shape[1], device=labels.device) < base
         own_half = logits.masked_fill(of_base != (labels < base)[:, None], -torch.inf)
-        halves = [logits[:, :base].amax(dim=1), logits[:, base:].amax(dim=1), _rank(own_half, own, labels)]
+        of_half = logits[:, :base]
+        halves = [of_half.amax(dim=1), of_half.double().logsumexp(dim=1).float(), _rank(own_half, own, labels)]
     return Kept(
         top.cpu(),
         values.cpu(),
         own[:, 0].cpu(),
         _rank(logits, own, labels).cpu(),
         log_sum_exp.cpu(),
+        square_sum.cpu(),
         tuple(each.cpu() for each in halves),
     )
 

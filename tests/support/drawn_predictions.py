@@ -1,6 +1,7 @@
 """Predictions of drawn logits, computed here in another way than the harness does."""
 
 import numpy as np
+from scipy.special import softmax
 
 from promptarena.benchmark.core.predictions import Halves, Predictions
 from promptarena.benchmark.core.runs import Subset, Target
@@ -23,13 +24,14 @@ def of_logits(
     largest = exact.max(axis=1, keepdims=True)
     halves = None
     if base is not None:
-        names = np.arange(logits.shape[1])
         ranks = [
             1 + [c for c in row if (c < base) == (label < base)].index(label)
             for row, label in zip(order.tolist(), labels.tolist(), strict=True)
         ]
         halves = Halves(
-            logits[:, names < base].max(axis=1), logits[:, names >= base].max(axis=1), np.array(ranks, dtype=np.int32)
+            logits[:, :base].max(axis=1),
+            np.logaddexp.reduce(exact[:, :base], axis=1).astype(np.float32),
+            np.array(ranks, dtype=np.int32),
         )
     return Predictions(
         target=Target(dataset, subset),
@@ -43,7 +45,8 @@ def of_logits(
         logits=np.take_along_axis(logits, order[:, :width], axis=1),
         label_logit=logits[rows, labels],
         rank=(1 + np.argmax(order == labels[:, None], axis=1)).astype(np.int32),
-        log_sum_exp=(largest + np.log(np.exp(exact - largest).sum(axis=1, keepdims=True)))[:, 0],
+        log_sum_exp=largest[:, 0] + np.log(np.exp(exact - largest).sum(axis=1)).astype(np.float32),
+        square_sum=np.square(softmax(exact, axis=1)).sum(axis=1).astype(np.float32),
         halves=halves,
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from promptarena.benchmark.analysis.names import BOARDS
 from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.cli.commands.progress import ProgressReporter, duration, name_of
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, protocol_info
@@ -15,6 +16,7 @@ from promptarena.benchmark.leaderboard.model import in_brief
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.planning.suites import layout_of
 from promptarena.benchmark.recording.address import redact
+from promptarena.benchmark.recording.kept_predictions import of_record
 from promptarena.benchmark.recording.record import Record, RecordPlace
 from promptarena.benchmark.report.keep import keep_sections
 from promptarena.benchmark.report.sections import sections_of
@@ -124,8 +126,10 @@ def _print_and_keep_tables(console: Console, comparison: Comparison, record: Rec
         seeds=seeds,
         datasets=list(dict.fromkeys(target.dataset for run in comparison.runs for target in run.spec.targets)),
         shots=sorted({run.spec.shots for run in comparison.runs if protocol_info(run.spec.protocol).by_shots}),
+        boards=BOARDS,
+        predictions=of_record(record, results),
     )
-    for board in (board for section in sections for board in section.boards):
+    for board in (board for section in sections for board in (section.board, *section.further)):
         console.print()
         print_rich(Console(), in_brief(board))
     console.print()

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from promptarena.benchmark.analysis.names import BOARDS
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.files import write_atomically
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, protocol_info
@@ -15,6 +16,7 @@ from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.planning.suites import Suite, layout_of, load_suite
 from promptarena.benchmark.published.load import load_published
+from promptarena.benchmark.recording.kept_predictions import KeptPredictions, of_record
 from promptarena.benchmark.recording.record import Record, RecordPlace
 from promptarena.benchmark.report.page import report_page
 from promptarena.benchmark.report.sections import of_methods
@@ -54,6 +56,7 @@ def write_report(
         methods=methods,
         datasets=datasets,
         reference=reference,
+        predictions=of_record(record, stored),
     )
     write_atomically(out, page)
     print(f"The report is in {out}")
@@ -71,6 +74,7 @@ def page_of(
     methods: Sequence[str] = (),
     datasets: Sequence[str] = (),
     reference: str = "",
+    predictions: KeptPredictions = lambda _run_id, _target: (),
 ) -> str:
     """The report of results and of their runs, which are matched by "run_id".
 
@@ -95,6 +99,8 @@ def page_of(
         protocols=chosen,
         datasets=datasets,
         reference=reference,
+        boards=BOARDS,
+        predictions=predictions,
         published=None if any(result.miniature for result in chosen_results) else load_published(),
     )
     ids = {result.run_id for result in chosen_results}

@@ -49,6 +49,8 @@ def figure_and_spread(cell: Cell, unit: Unit) -> tuple[str, str]:
             text = f"{cell.value:,.1f}"
         case "rank":
             text = f"{cell.value:.2f}"
+        case "number":
+            text = f"{cell.value:.3f}"
         case "p":
             text = p_text(cell.value)
         case "count":
@@ -58,7 +60,8 @@ def figure_and_spread(cell: Cell, unit: Unit) -> tuple[str, str]:
     text = f"{text} {cell.note}" if cell.note else text
     if not cell.full:
         return f"{text} ({cell.filled}/{cell.expected})", ""
-    return text, "" if cell.std is None else f"{cell.std:.2f}"
+    digits = 3 if unit == "number" else 2
+    return text, "" if cell.std is None else f"{cell.std:.{digits}f}"
 
 
 def p_text(p: float) -> str:

@@ -1,0 +1,1 @@
+"""What predictions tell beyond accuracy, as boards beside the leaderboards. Needs no torch."""

@@ -1,0 +1,176 @@
+"""From predictions to boards: a figure is the mean over seeds, as in the leaderboards."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from promptarena.benchmark.analysis.calibration import CALIBRATION
+from promptarena.benchmark.analysis.names import BOARDS, PAIRED
+from promptarena.benchmark.analysis.novelty import NOVELTY
+from promptarena.benchmark.analysis.paired import paired_board
+from promptarena.benchmark.analysis.per_class import PER_CLASS
+from promptarena.benchmark.analysis.selective import SELECTIVE
+from promptarena.benchmark.analysis.subjects import Answered, Subject
+from promptarena.benchmark.core.labels import Label
+from promptarena.benchmark.core.predictions import Predictions
+from promptarena.benchmark.core.protocol_table import protocol_info
+from promptarena.benchmark.core.runs import Target
+from promptarena.benchmark.leaderboard.aggregate import Aggregate, Seed, average
+from promptarena.benchmark.leaderboard.build import BoardQuery
+from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
+
+Source = Callable[[str, Target], Sequence[Predictions]]
+"""From a run's id and a target to the predictions of each reading; empty where none are kept."""
+
+SUBJECTS = {subject.name: subject for subject in (CALIBRATION, PER_CLASS, SELECTIVE, NOVELTY)}
+_GROUPS = {"base": "Base classes", "novel": "Novel classes", "all": "", "union": ""}
+"""The scored subsets and what stands above their columns."""
+
+
+def boards_of(query: BoardQuery, source: Source, names: Sequence[str], reference: str = "") -> tuple[Board, ...]:
+    """Make boards from the predictions of the runs of a leaderboard.
+
+    Args:
+        query: The leaderboard. Few-shot is shown at the largest of its numbers of shots that was scored.
+        source: Gives the predictions.
+        names: The requested boards.
+        reference: The label of the method that others are paired with; empty: the first one of the leaderboard.
+
+    Returns:
+        The boards that have something to show.
+
+    Raises:
+        UserError: Predictions cannot be read, or as `query.board` does.
+    """
+    if not names:
+        return ()
+    answered = _answered(query, source)
+    made = []
+    for name in BOARDS:
+        if name in names and answered.by_place:
+            board = paired_board(answered, reference) if name == PAIRED else _board(SUBJECTS[name], answered)
+            made += [board] if board else []
+    return tuple(made)
+
+
+def _answered(query: BoardQuery, source: Source) -> Answered:
+    """The predictions behind a leaderboard."""
+    info, frame, board = protocol_info(query.protocol), query.rows.frame, query.board
+    shots = int(frame["shots"].max()) if info.by_shots and len(frame) else None
+    if shots is not None:
+        frame = frame[frame["shots"] == shots]
+    kept: dict[tuple[str, str, str], Sequence[Predictions]] = {}
+    found: dict[tuple[str, str], dict[Label, dict[Seed, Predictions]]] = {}
+    lacking: set[str] = set()
+    for row in frame[frame["target_subset"].isin(list(_GROUPS))].to_dict("records"):
+        place = (row["target_dataset"], row["target_subset"])
+        if (row["run_id"], *place) not in kept:
+            kept[row["run_id"], *place] = source(row["run_id"], Target(*place))
+        mine = [each for each in kept[row["run_id"], *place] if each.reading == query.rows.name(row).reading]
+        if mine:
+            found.setdefault(place, {}).setdefault(query.rows.name(row), {})[_seed(row["seed"])] = mine[0]
+        else:
+            lacking.add(row["run_id"])
+    datasets = query.datasets
+    places = [(name, subset) for name, _ in datasets for subset in _GROUPS if (name, subset) in found]
+    notes = [f"{len(lacking)} run{'s keep' if len(lacking) > 1 else ' keeps'} no predictions."] if lacking else []
+    rows = [row.name for row in board.tables[0].rows]
+    return Answered(
+        board=board,
+        datasets=tuple(datasets[1:] if info.is_transfer else datasets),
+        by_place={place: found[place] for place in places},
+        names=tuple(rows),
+        shots=shots,
+        notes=tuple(notes),
+    )
+
+
+def _seed(value: Any) -> Seed:
+    import pandas as pd
+
+    return None if pd.isna(value) else int(value)
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """The figures of a subject: by dataset and subset, method, and seed, one for each column."""
+
+    subject: Subject
+    values: Mapping[tuple[str, str], Mapping[Label, Mapping[Seed, tuple[float | None, ...]]]]
+    seeds: Sequence[int]
+
+    def figure(self, place: tuple[str, str], name: Label, column: int) -> Aggregate:
+        by_seed = self.values.get(place, {}).get(name, {})
+        expected = frozenset({None}) if set(by_seed) == {None} or not self.seeds else frozenset[Seed](self.seeds)
+        found = {seed: each[column] for seed, each in by_seed.items() if seed in expected}
+        defined = {seed: value for seed, value in found.items() if value is not None}
+        return Aggregate(defined, expected, reason="not defined here" if found and not defined else None)
+
+
+def _board(subject: Subject, answered: Answered) -> Board | None:
+    values = {
+        place: {
+            name: {
+                seed: subject.measure(each)
+                for seed, each in by_seed.items()
+                if len(each) and (each.halves is not None or not subject.of_halves)
+            }
+            for name, by_seed in by_name.items()
+        }
+        for place, by_name in answered.by_place.items()
+    }
+    values = {place: by_name for place, by_name in values.items() if any(by_name.values())}
+    if not values:
+        return None
+    board, figures = answered.board, _Figures(subject, values, answered.board.seeds)
+    subsets = [subset for subset in _GROUPS if any(place[1] == subset for place in values)]
+    columns = tuple(
+        replace(column, key=f"{subset}_{column.key}" if _GROUPS[subset] else column.key, group=_grouped(subset, column))
+        for subset in subsets
+        for column in subject.columns
+    )
+
+    def cells(name: Label, dataset: str) -> list[Aggregate]:
+        return [
+            figures.figure((dataset, subset), name, place)
+            for subset in subsets
+            for place in range(len(subject.columns))
+        ]
+
+    def averages(name: Label) -> list[Aggregate]:
+        every = [cells(name, dataset) for dataset, _ in answered.datasets]
+        return [average(column) for column in zip(*every, strict=True)]
+
+    count = len(answered.datasets)
+    tables = [_table("average", f"Average over {count} dataset{'s' * (count > 1)}", columns, answered.names, averages)]
+    for dataset, title in answered.datasets:
+        table = _table(dataset, title, columns, answered.names, lambda name, dataset=dataset: cells(name, dataset))
+        tables.append(replace(table, dataset=dataset))
+    return replace(
+        board,
+        title=f"{board.title}: {subject.title}",
+        caption=f"{subject.caption} {answered.basis}",
+        tables=tuple(tables),
+        notes=answered.notes,
+        part=subject.name,
+    )
+
+
+def _grouped(subset: str, column: Column) -> str:
+    """What stands above a column."""
+    return ": ".join(filter(None, (_GROUPS[subset], column.group)))
+
+
+def _table(
+    key: str,
+    title: str,
+    columns: tuple[Column, ...],
+    names: Sequence[Label],
+    figures: Callable[[Label], Sequence[Aggregate]],
+) -> Table:
+    rows = tuple(Row(name, tuple(figure.cell() for figure in figures(name))) for name in names)
+    return Table(key, title, columns, tuple(row for row in rows if any(_there(cell) for cell in row.cells)))
+
+
+def _there(cell: Cell) -> bool:
+    return cell.value is not None or cell.filled > 0

@@ -1,0 +1,21 @@
+"""The boards that are made from predictions, by the names that commands and files have for them."""
+
+from collections.abc import Iterable
+
+from promptarena.benchmark.core.errors import unknown
+
+CALIBRATION = "calibration"
+PER_CLASS = "per-class"
+SELECTIVE = "selective"
+OOD = "ood"
+PAIRED = "paired"
+
+BOARDS = (CALIBRATION, PER_CLASS, SELECTIVE, OOD, PAIRED)
+"""All of them, in the order in which they are shown."""
+
+
+def check_boards(names: Iterable[str]) -> None:
+    """Raise UserError for a name that is no board."""
+    for name in names:
+        if name not in BOARDS:
+            raise unknown("board", name, BOARDS)

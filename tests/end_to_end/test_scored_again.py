@@ -1,0 +1,134 @@
+"""What is asked later of a finished training is scored from its kept learner: nothing is trained twice."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import e2e_record
+import numpy as np
+import pandas as pd
+import pytest
+from e2e_command import succeed
+from e2e_inside import call
+from e2e_world import make_world
+from mlflow.entities import Run
+from sklearn.metrics import roc_auc_score
+
+METHODS = ("--methods", "zeroshot", "coop", "--workers", "1")
+BEFORE = (*METHODS, "--protocols", "base-to-novel")
+LATER = (*METHODS, "--protocols", "open-world")
+
+
+@pytest.fixture(scope="module")
+def arena(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The suite, and a folder in whose results base-to-novel was compared."""
+    folder = tmp_path_factory.mktemp("arena")
+    suite = make_world(folder / "world")
+    succeed("compare", suite, *BEFORE, cwd=folder)
+    return suite, folder
+
+
+@pytest.fixture(scope="module")
+def later(arena: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the results, to which open-world was added."""
+    suite, folder = arena
+    copy = tmp_path_factory.mktemp("later")
+    shutil.copytree(folder / "results", copy / "results")
+    planned = call("compare", suite, *LATER, "--plan", "--results", copy / "results")
+    assert "2 runs, 0 already done, 2 to run, 2 of them only scored, as their learners are kept" in planned.out
+    succeed("compare", suite, *LATER, cwd=copy)
+    return copy / "results"
+
+
+def of_protocol(results: Path, protocol: str) -> dict[str, Run]:
+    return {run.data.tags["method"]: run for run in e2e_record.runs(results) if run.data.tags["protocol"] == protocol}
+
+
+def environment(results: Path, run: Run) -> Any:
+    return json.loads(e2e_record.read(results, run, "environment.json"))
+
+
+def test_no_training_step_is_taken(later: Path) -> None:
+    trained, scored = of_protocol(later, "base-to-novel"), of_protocol(later, "open-world")
+    assert {method: environment(later, run)["training_steps"] for method, run in scored.items()} == {
+        "zeroshot": "0",
+        "coop": "0",
+    }
+    assert int(environment(later, trained["coop"])["training_steps"]) > 0
+    for method, run in scored.items():
+        assert environment(later, run)["learner_of"] == trained[method].info.run_id
+        for name in ("cost/train_seconds", "cost/train_images", "cost/trainable_parameters"):
+            assert run.data.metrics[name] == trained[method].data.metrics[name]
+    assert not list((later / "checkpoints").glob("*/*"))
+
+
+def test_figures_are_those_of_a_fresh_run(arena: tuple[Path, Path], later: Path, tmp_path: Path) -> None:
+    suite, _ = arena
+    succeed("compare", suite, *LATER, cwd=tmp_path)
+    fresh = e2e_record.figures(tmp_path / "results")
+    assert fresh == {name: each for name, each in e2e_record.figures(later).items() if "open-world" in name}
+    for method, run in of_protocol(tmp_path / "results", "open-world").items():
+        theirs = of_protocol(later, "open-world")[method]
+        name = "predictions/noisy.union.parquet"
+        assert e2e_record.read(tmp_path / "results", run, name) == e2e_record.read(later, theirs, name)
+
+
+def test_open_world_figures_follow_from_the_predictions(later: Path) -> None:
+    for run in of_protocol(later, "open-world").values():
+        frame = pd.read_parquet(io.BytesIO(e2e_record.read(later, run, "predictions/noisy.union.parquet")))
+        is_base = (frame["label"] < 2).to_numpy()
+        score = frame["base_logit"].to_numpy(dtype=float) - frame["log_sum_exp"].to_numpy()
+        right, in_half = (frame["rank"] == 1).to_numpy(), (frame["half_rank"] == 1).to_numpy()
+        pairs = [
+            (1.0 if base > novel else 0.5 if base == novel else 0.0) * (good and fine)
+            for base, good in zip(score[is_base], in_half[is_base], strict=True)
+            for novel, fine in zip(score[~is_base], in_half[~is_base], strict=True)
+        ]
+        expected = {
+            "accuracy_union": right.mean(),
+            "accuracy_union-base": right[is_base].mean(),
+            "accuracy_union-novel": right[~is_base].mean(),
+            "auroc": roc_auc_score(is_base, score),
+            "openworld_auc": np.mean(pairs),
+        }
+        metrics = run.data.metrics
+        assert {name: metrics[name] for name in expected} == pytest.approx(
+            {name: 100 * value for name, value in expected.items()}, abs=1e-9
+        )
+
+
+def test_its_leaderboard_has_all_six_figures(arena: tuple[Path, Path], later: Path) -> None:
+    suite, _ = arena
+    ended = call("leaderboard", suite, "--protocols", "open-world", "--results", later, "--format", "csv")
+    assert ended.code == 0, ended.err
+    columns = set(pd.read_csv(io.StringIO(ended.out)).query("table == 'noisy'")["column"])
+    assert columns == {
+        "union_pct",
+        "union_base_pct",
+        "union_novel_pct",
+        "union_hm_pct",
+        "auroc_pct",
+        "openworld_auc_pct",
+    }
+
+
+@pytest.mark.parametrize("fault", ["missing", "damaged"])
+def test_a_learner_that_cannot_be_used_is_trained_again_and_it_says_so(
+    fault: str, arena: tuple[Path, Path], later: Path, tmp_path: Path
+) -> None:
+    suite, folder = arena
+    shutil.copytree(folder / "results", tmp_path / "results")
+    for path in (tmp_path / "results" / "artifacts").rglob("learned.safetensors"):
+        if fault == "missing":
+            path.unlink()
+        else:
+            path.write_bytes(path.read_bytes()[:-1] + b"?")
+    ended = succeed("compare", suite, "--methods", "coop", *LATER[3:], cwd=tmp_path)
+    said = {"missing": "No such file", "damaged": "is damaged: it does not have its digest"}[fault]
+    assert "coop open-world noisy, seed 1 is trained again: " in ended.out
+    assert said in ended.out
+    run = of_protocol(tmp_path / "results", "open-world")["coop"]
+    assert int(environment(tmp_path / "results", run)["training_steps"]) > 0
+    assert run.data.metrics["auroc"] == of_protocol(later, "open-world")["coop"].data.metrics["auroc"]
