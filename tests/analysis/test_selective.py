@@ -1,4 +1,4 @@
-"""Selective prediction, detection and classes one by one: planted cases and independent computations."""
+"""Selective prediction: planted cases and independent computations."""
 
 from itertools import permutations
 
@@ -7,10 +7,8 @@ import pytest
 from drawn_predictions import drawn, of_logits
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from promptarena.benchmark.analysis.novelty import NOVELTY
-from promptarena.benchmark.analysis.per_class import PER_CLASS, class_accuracies, worst_tenth
 from promptarena.benchmark.analysis.selective import SELECTIVE, area_under_risks, risks
-from promptarena.benchmark.analysis.subjects import auroc, false_positives, log_confidence
+from promptarena.benchmark.analysis.subjects import log_confidence
 
 
 def curve(right: np.ndarray) -> np.ndarray:
@@ -53,30 +51,3 @@ def test_without_two_kinds_there_is_no_auroc(right: bool) -> None:
     logits = np.eye(3)[labels if right else (labels + 1) % 3]
     area, failure, accepted = SELECTIVE.measure(of_logits(logits, labels))
     assert (area, failure, accepted) == (0.0 if right else 100.0, None, None)
-
-
-def test_false_positives_count_ties_at_the_threshold() -> None:
-    assert false_positives(np.array([1.0, 1.0, 2.0]), np.array([0.0, 1.0, 3.0, 0.5])) == 0.5
-    assert false_positives(np.arange(100.0), np.array([4.9, 5.0, 5.1])) == pytest.approx(2 / 3)
-    assert auroc(np.zeros(3), np.zeros(2)) == 0.5
-
-
-def test_the_worst_tenth_is_of_classes_with_images() -> None:
-    assert worst_tenth(np.array([1.0, 0.5, 0.25])) == 0.25
-    assert worst_tenth(np.r_[np.ones(18), 0.2, 0.4]) == pytest.approx(0.3)
-    labels = np.array([0, 0, 2])
-    found = of_logits(np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1]]), labels)
-    np.testing.assert_array_equal(class_accuracies(found), [0.5, 1.0])
-    assert PER_CLASS.measure(found) == pytest.approx((200 / 3, 75.0, 50.0))
-
-
-def test_novel_classes_are_told_by_the_base_classes_alone() -> None:
-    random = np.random.default_rng(3)
-    labels = np.arange(90) % 9
-    logits = random.normal(20, 2, (90, 9)).astype(np.float32)
-    logits[np.arange(90), labels] += 3
-    found, base = of_logits(logits, labels, base=5, subset="union"), logits[:, :5].astype(float)
-    mass = np.log(np.exp(base).sum(axis=1))
-    scores = (base.max(axis=1) - mass, base.max(axis=1), mass)
-    expected = [100 * roc_auc_score(labels < 5, score) for score in scores]
-    assert NOVELTY.measure(found)[::2] == pytest.approx(expected, abs=0.1)
