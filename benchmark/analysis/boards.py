@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from promptarena.benchmark.analysis.calibration import CALIBRATION
@@ -144,7 +145,7 @@ def _board(subject: Subject, answered: Answered) -> Board | None:
     count = len(answered.datasets)
     tables = [_table("average", f"Average over {count} dataset{'s' * (count > 1)}", columns, answered.names, averages)]
     for dataset, title in answered.datasets:
-        table = _table(dataset, title, columns, answered.names, lambda name, dataset=dataset: cells(name, dataset))
+        table = _table(dataset, title, columns, answered.names, partial(cells, dataset=dataset))
         tables.append(replace(table, dataset=dataset))
     return replace(
         board,

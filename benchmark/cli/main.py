@@ -15,6 +15,7 @@ import typer
 from promptarena.benchmark.analysis.names import BOARDS
 from promptarena.benchmark.cli.datasets import datasets_app
 from promptarena.benchmark.cli.heads import heads_app
+from promptarena.benchmark.cli.learned import predict, predictions
 from promptarena.benchmark.cli.methods import methods_app
 from promptarena.benchmark.cli.options import (
     Datasets,
@@ -36,7 +37,7 @@ from promptarena.benchmark.core.labels import visible
 from promptarena.benchmark.recording.place import RecordPlace
 
 app = typer.Typer(
-    help="Compare prompt learners for CLIP: one backbone, four protocols, every figure in MLflow.",
+    help="Compare prompt learners for CLIP: one backbone, five protocols, every figure in MLflow.",
     pretty_exceptions_enable=False,
     epilog="Start here: promptarena compare --seeds 1 --datasets food flags. "
     "With --debug, any command shows the traceback of an error.",
@@ -45,6 +46,8 @@ app.add_typer(methods_app, name="methods")
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(published_app, name="published")
 app.add_typer(heads_app, name="heads")
+app.command(cls=SpacedLists)(predictions)
+app.command(cls=SpacedLists)(predict)
 
 
 def _print_version(asked: bool) -> None:

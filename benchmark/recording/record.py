@@ -9,7 +9,7 @@ from pathlib import Path
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import Label
-from promptarena.benchmark.core.runs import PlannedRun, RunResult, StoredResult
+from promptarena.benchmark.core.runs import PlannedRun, RunResult, StoredResult, Target
 from promptarena.benchmark.recording.access import StoreAccess
 from promptarena.benchmark.recording.index import RecordedRun, RunIndex
 from promptarena.benchmark.recording.place import RecordPlace
@@ -149,6 +149,10 @@ class Record:
     def finish(self, run_id: str, result: RunResult, finished_at: datetime | None = None) -> None:
         """See `RunWriter.finish`."""
         self._runs.finish(run_id, result, finished_at)
+
+    def add_predictions(self, run_id: str, predictions: Mapping[Target, bytes]) -> None:
+        """See `RunWriter.add_predictions`."""
+        self._runs.add_predictions(run_id, predictions)
 
     def fail(self, run_id: str, error: BaseException) -> None:
         """See `RunWriter.fail`."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import file_digest
-from promptarena.benchmark.core.runs import PlannedRun, RunResult
+from promptarena.benchmark.core.runs import PlannedRun, RunResult, Target
 from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.access import StoreAccess, json_of, milliseconds
 from promptarena.benchmark.recording.index import RecordedRun, RunIndex
@@ -208,6 +208,20 @@ class RunWriter:
             tags = {**unscored_tags(result), **prediction_tags(result.predictions), **digests}
             self._access.log(run_id, metrics=metrics, tags=tags)
             self._client.set_terminated(run_id, "FINISHED", milliseconds(finished_at))
+
+    def add_predictions(self, run_id: str, predictions: Mapping[Target, bytes]) -> None:
+        """Add predictions to a finished run that has none.
+
+        Args:
+            run_id: The run's id.
+            predictions: As in `RunResult`; they must be those that the run's scores count.
+
+        Raises:
+            UserError: The store fails.
+        """
+        with self._access.explained("record the predictions"):
+            self._access.log_files(run_id, prediction_files(predictions))
+            self._access.log(run_id, tags=prediction_tags(predictions))
 
     def fail(self, run_id: str, error: BaseException) -> None:
         """Mark a run FAILED, with the error's line as a tag and its traceback as an artifact.

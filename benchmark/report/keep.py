@@ -1,11 +1,15 @@
 """Keep boards and plots in the record."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from promptarena.benchmark.analysis.boards import boards_of
+from promptarena.benchmark.analysis.names import BOARDS
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.leaderboard.formats.registry import file_endings
 from promptarena.benchmark.leaderboard.formats.render import render
 from promptarena.benchmark.plots.style import Format
+from promptarena.benchmark.recording.kept_predictions import KeptPredictions
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.report.sections import Section
 
@@ -42,3 +46,25 @@ def keep_sections(record: Record, comparison_id: str, sections: Sequence[Section
 
     # The record draws only if it has other tables, or none: drawing is slow.
     record.log_tables(comparison_id, tables, headline, draw)
+
+
+def keep_boards(record: Record, comparison_id: str, sections: Sequence[Section], predictions: KeptPredictions) -> None:
+    """Make all boards from predictions and keep them as tables of a comparison, in all file formats.
+
+    Args:
+        record: The record.
+        comparison_id: The comparison's id in the record.
+        sections: The sections.
+        predictions: Gives the predictions of their runs.
+
+    Raises:
+        UserError: Predictions are damaged, or the store fails.
+    """
+    tables: dict[str, bytes | Path] = {
+        f"{board.protocol}-{board.part}.{ending}": render(board, format).encode()
+        for section in sections
+        for board in boards_of(section.query, predictions, BOARDS, section.reference)
+        for format, ending in file_endings().items()
+    }
+    with record.access.explained("record the boards"):
+        record.access.log_files(comparison_id, tables, "tables")

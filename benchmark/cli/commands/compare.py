@@ -6,7 +6,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from promptarena.benchmark.analysis.names import BOARDS
 from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.cli.commands.progress import ProgressReporter, duration, name_of
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, protocol_info
@@ -18,7 +17,7 @@ from promptarena.benchmark.planning.suites import layout_of
 from promptarena.benchmark.recording.address import redact
 from promptarena.benchmark.recording.kept_predictions import of_record
 from promptarena.benchmark.recording.record import Record, RecordPlace
-from promptarena.benchmark.report.keep import keep_sections
+from promptarena.benchmark.report.keep import keep_boards, keep_sections
 from promptarena.benchmark.report.sections import sections_of
 from promptarena.benchmark.running.comparison import (
     Comparison,
@@ -64,7 +63,7 @@ def run_compare(
         except SystemExit:
             terminal.console(stderr=True).print("promptarena: stopped; the same command goes on from here")
             raise
-    _print_and_keep_tables(console, comparison, record, request)
+    _print_and_keep_tables(console, comparison, record, request, ran=bool(comparison.missing()))
     _print_running(console, comparison, record)
     console.print(f"Recorded in {record.shown}; look at it with: {_ui_command(place)}")
     return _print_failures(failures, comparison.failed)
@@ -112,7 +111,11 @@ def _expectation(comparison: Comparison, workers: int) -> str:
     return f"Expected in all: {duration(seconds)} with {workers} worker{'s' * (workers > 1)} ({basis})."
 
 
-def _print_and_keep_tables(console: Console, comparison: Comparison, record: Record, request: Request) -> None:
+def _print_and_keep_tables(
+    console: Console, comparison: Comparison, record: Record, request: Request, *, ran: bool
+) -> None:
+    """Print the leaderboards and keep them; boards from predictions are made only if something `ran`, as they take
+    seconds."""
     labels = list(dict.fromkeys(run.spec.name for run in comparison.runs))
     seeds = sorted({run.spec.seed for run in comparison.runs if run.spec.seed is not None})
     protocols = [protocol for protocol in PROTOCOLS if any(run.spec.protocol == protocol for run in comparison.runs)]
@@ -126,15 +129,15 @@ def _print_and_keep_tables(console: Console, comparison: Comparison, record: Rec
         seeds=seeds,
         datasets=list(dict.fromkeys(target.dataset for run in comparison.runs for target in run.spec.targets)),
         shots=sorted({run.spec.shots for run in comparison.runs if protocol_info(run.spec.protocol).by_shots}),
-        boards=BOARDS,
-        predictions=of_record(record, results),
     )
-    for board in (board for section in sections for board in (section.board, *section.further)):
+    for board in (board for section in sections for board in section.boards):
         console.print()
         print_rich(Console(), in_brief(board))
     console.print()
     comparison_id = record_comparison(comparison, record)
     keep_sections(record, comparison_id, sections)
+    if ran:
+        keep_boards(record, comparison_id, sections, of_record(record, results))
 
 
 def _print_running(console: Console, comparison: Comparison, record: Record) -> None:

@@ -10,36 +10,37 @@ import e2e_record
 import numpy as np
 import pandas as pd
 import pytest
-from e2e_command import succeed
-from e2e_inside import call
 from e2e_world import make_world
+from in_process import compared
 from mlflow.entities import Run
 from sklearn.metrics import roc_auc_score
 
-METHODS = ("--methods", "zeroshot", "coop", "--workers", "1")
-BEFORE = (*METHODS, "--protocols", "base-to-novel")
-LATER = (*METHODS, "--protocols", "open-world")
+UNION = "predictions/noisy.union.parquet"
 
 
 @pytest.fixture(scope="module")
 def arena(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The suite, and a folder in whose results base-to-novel was compared."""
+    """The suite, and results of base-to-novel without predictions."""
     folder = tmp_path_factory.mktemp("arena")
-    suite = make_world(folder / "world")
-    succeed("compare", suite, *BEFORE, cwd=folder)
-    return suite, folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        suite = make_world(folder / "world")
+        compared(suite, folder / "results", "base-to-novel", keep=False)
+    return suite, folder / "results"
 
 
 @pytest.fixture(scope="module")
 def later(arena: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the results, to which open-world was added."""
-    suite, folder = arena
-    copy = tmp_path_factory.mktemp("later")
-    shutil.copytree(folder / "results", copy / "results")
-    planned = call("compare", suite, *LATER, "--plan", "--results", copy / "results")
-    assert "2 runs, 0 already done, 2 to run, 2 of them only scored, as their learners are kept" in planned.out
-    succeed("compare", suite, *LATER, cwd=copy)
-    return copy / "results"
+    suite, results = arena
+    copy = tmp_path_factory.mktemp("later") / "results"
+    shutil.copytree(results, copy)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        comparison, reporter = compared(suite, copy, "open-world")
+    assert len(comparison.only_scored()) == len(comparison.missing()) == 2
+    assert reporter.again == []
+    return copy
 
 
 def of_protocol(results: Path, protocol: str) -> dict[str, Run]:
@@ -52,10 +53,7 @@ def environment(results: Path, run: Run) -> Any:
 
 def test_no_training_step_is_taken(later: Path) -> None:
     trained, scored = of_protocol(later, "base-to-novel"), of_protocol(later, "open-world")
-    assert {method: environment(later, run)["training_steps"] for method, run in scored.items()} == {
-        "zeroshot": "0",
-        "coop": "0",
-    }
+    assert {environment(later, run)["training_steps"] for run in scored.values()} == {"0"}
     assert int(environment(later, trained["coop"])["training_steps"]) > 0
     for method, run in scored.items():
         assert environment(later, run)["learner_of"] == trained[method].info.run_id
@@ -66,18 +64,18 @@ def test_no_training_step_is_taken(later: Path) -> None:
 
 def test_figures_are_those_of_a_fresh_run(arena: tuple[Path, Path], later: Path, tmp_path: Path) -> None:
     suite, _ = arena
-    succeed("compare", suite, *LATER, cwd=tmp_path)
+    comparison, _ = compared(suite, tmp_path / "results", "open-world")
+    assert comparison.only_scored() == []
     fresh = e2e_record.figures(tmp_path / "results")
     assert fresh == {name: each for name, each in e2e_record.figures(later).items() if "open-world" in name}
     for method, run in of_protocol(tmp_path / "results", "open-world").items():
         theirs = of_protocol(later, "open-world")[method]
-        name = "predictions/noisy.union.parquet"
-        assert e2e_record.read(tmp_path / "results", run, name) == e2e_record.read(later, theirs, name)
+        assert e2e_record.read(tmp_path / "results", run, UNION) == e2e_record.read(later, theirs, UNION)
 
 
 def test_open_world_figures_follow_from_the_predictions(later: Path) -> None:
     for run in of_protocol(later, "open-world").values():
-        frame = pd.read_parquet(io.BytesIO(e2e_record.read(later, run, "predictions/noisy.union.parquet")))
+        frame = pd.read_parquet(io.BytesIO(e2e_record.read(later, run, UNION)))
         is_base = (frame["label"] < 2).to_numpy()
         score = frame["base_logit"].to_numpy(dtype=float) - frame["log_sum_exp"].to_numpy()
         right, in_half = (frame["rank"] == 1).to_numpy(), (frame["half_rank"] == 1).to_numpy()
@@ -93,42 +91,25 @@ def test_open_world_figures_follow_from_the_predictions(later: Path) -> None:
             "auroc": roc_auc_score(is_base, score),
             "openworld_auc": np.mean(pairs),
         }
-        metrics = run.data.metrics
-        assert {name: metrics[name] for name in expected} == pytest.approx(
-            {name: 100 * value for name, value in expected.items()}, abs=1e-9
-        )
-
-
-def test_its_leaderboard_has_all_six_figures(arena: tuple[Path, Path], later: Path) -> None:
-    suite, _ = arena
-    ended = call("leaderboard", suite, "--protocols", "open-world", "--results", later, "--format", "csv")
-    assert ended.code == 0, ended.err
-    columns = set(pd.read_csv(io.StringIO(ended.out)).query("table == 'noisy'")["column"])
-    assert columns == {
-        "union_pct",
-        "union_base_pct",
-        "union_novel_pct",
-        "union_hm_pct",
-        "auroc_pct",
-        "openworld_auc_pct",
-    }
+        found = {name: run.data.metrics[name] for name in expected}
+        assert found == pytest.approx({name: 100 * value for name, value in expected.items()}, abs=1e-9)
 
 
 @pytest.mark.parametrize("fault", ["missing", "damaged"])
 def test_a_learner_that_cannot_be_used_is_trained_again_and_it_says_so(
     fault: str, arena: tuple[Path, Path], later: Path, tmp_path: Path
 ) -> None:
-    suite, folder = arena
-    shutil.copytree(folder / "results", tmp_path / "results")
-    for path in (tmp_path / "results" / "artifacts").rglob("learned.safetensors"):
+    suite, before = arena
+    results = tmp_path / "results"
+    shutil.copytree(before, results)
+    for path in (results / "artifacts").rglob("learned.safetensors"):
         if fault == "missing":
             path.unlink()
         else:
             path.write_bytes(path.read_bytes()[:-1] + b"?")
-    ended = succeed("compare", suite, "--methods", "coop", *LATER[3:], cwd=tmp_path)
-    said = {"missing": "No such file", "damaged": "is damaged: it does not have its digest"}[fault]
-    assert "coop open-world noisy, seed 1 is trained again: " in ended.out
-    assert said in ended.out
-    run = of_protocol(tmp_path / "results", "open-world")["coop"]
-    assert int(environment(tmp_path / "results", run)["training_steps"]) > 0
+    _, reporter = compared(suite, results, "open-world", methods=("coop",))
+    (reason,) = reporter.again
+    assert {"missing": "No such file", "damaged": "is damaged: it does not have its digest"}[fault] in reason
+    run = of_protocol(results, "open-world")["coop"]
+    assert int(environment(results, run)["training_steps"]) > 0
     assert run.data.metrics["auroc"] == of_protocol(later, "open-world")["coop"].data.metrics["auroc"]

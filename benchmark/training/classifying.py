@@ -1,0 +1,94 @@
+"""Any image files, classified by a trained learner among any class names."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+
+from promptarena.benchmark.core.classes import Classes
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.data.images import decode
+from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_folder
+from promptarena.benchmark.inputs.views import View
+from promptarena.benchmark.plugins.learner import Learner
+from promptarena.benchmark.training.evaluation import BATCH
+
+
+class Guess(NamedTuple):
+    """A class of an image: the rank from 1, the class's number and name, and its probability among all classes."""
+
+    path: Path
+    rank: int
+    label: int
+    name: str
+    probability: float
+
+
+class Classified(NamedTuple):
+    """What came out: the guesses in the order of the files and ranks, and the reason for each file without one."""
+
+    guesses: list[Guess]
+    unread: dict[Path, str]
+
+
+class _Images:
+    """Decoded images as a list of images. They have no identity, since nothing about them is cached."""
+
+    digest = stamp = ""
+
+    def __init__(self, images: Sequence[Image.Image]) -> None:
+        self._images = images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def key(self, index: int) -> str:
+        return str(index)
+
+    def image(self, index: int) -> Image.Image:
+        return self._images[index]
+
+
+def classify(
+    learner: Learner, paths: Sequence[Path], classes: Classes, top: int, advance: Callable[[int], None] = lambda _: None
+) -> Classified:
+    """Classify image files as an evaluation does: decoded, prepared and batched in the same way.
+
+    Args:
+        learner: The learner, in evaluation mode.
+        paths: The files.
+        classes: The C classes.
+        top: How many classes of each image are given, at most C.
+        advance: Called with the number of files after each batch.
+
+    Returns:
+        The guesses; files that cannot be decoded are listed and do not disturb the others.
+
+    Raises:
+        UserError: There are no classes, or the learner cannot score these ones.
+    """
+    if not len(classes):
+        raise UserError("there are no classes to choose from; give at least one")
+    guesses: list[Guess] = []
+    unread: dict[Path, str] = {}
+    cache = ArrayCache(default_cache_folder())
+    with torch.inference_mode(), learner.backbone.autocast():
+        classifier = learner.classifier(learner.prompts(classes))
+        for start in range(0, len(paths), BATCH):
+            read: list[tuple[Path, Image.Image]] = []
+            for path in paths[start : start + BATCH]:
+                try:
+                    read.append((path, decode(path)))
+                except UserError as error:
+                    unread[path] = str(error)
+            if read:
+                view = View(_Images([image for _, image in read]), learner.backbone, cache)
+                shares = learner.logits(view.plain(range(len(read))), classifier).float().softmax(dim=-1)
+                best = shares.topk(min(top, len(classes)), dim=-1)
+                for (path, _), values, labels in zip(read, best.values.tolist(), best.indices.tolist(), strict=True):
+                    for rank, (value, label) in enumerate(zip(values, labels, strict=True), start=1):
+                        guesses.append(Guess(path, rank, label, classes.names[label], value))
+            advance(len(paths[start : start + BATCH]))
+    return Classified(guesses, unread)
