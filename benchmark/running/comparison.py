@@ -3,12 +3,12 @@
 import shutil
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from promptarena.benchmark.backbone.accelerations import check_precision
 from promptarena.benchmark.backbone.kept_identity import kept_identity
@@ -22,12 +22,11 @@ from promptarena.benchmark.planning.estimates import Estimator, Workload
 from promptarena.benchmark.planning.kept_plans import KeptPlan, Plan
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.planning.suites import Suite, load_suite
-from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.index import RecordedRun
 from promptarena.benchmark.recording.record import ParentRuns, Record, RunTakenError
-from promptarena.benchmark.running.execution import CHECKPOINT, ExecutionConfig, training_folder
-from promptarena.benchmark.running.kept_learners import finished_trainings, hand_over
-from promptarena.benchmark.running.launcher import Done, EpochDone, Launcher, Quiet, RunFailedError, Started
+from promptarena.benchmark.running.execution import ExecutionConfig, training_folder
+from promptarena.benchmark.running.kept_learners import hand_over, kept_learners
+from promptarena.benchmark.running.launcher import Done, EpochDone, Launcher, Quiet, Reporter, RunFailedError, Started
 from promptarena.benchmark.running.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -186,7 +185,7 @@ def comparison_of(planned: Planned, execution: ExecutionConfig, record: Record) 
     estimator = Estimator()
     for stored in record.results(suite.name):
         estimator.learn(stored.label, asdict(stored.cost))
-    kept, lacking = _kept_learners(plan.runs, recorded, record, execution.results)
+    kept, lacking = kept_learners(plan.runs, recorded, record, execution.results)
     repeated = (
         f"{lacking} finished training{'s are' if lacking > 1 else ' is'} repeated: the record does not have the "
         "trained tensors (an older version, or an import without them)."
@@ -234,28 +233,6 @@ def _place(request: Request, execution: ExecutionConfig, suite: Suite, data: Dat
     )
 
 
-def _kept_learners(
-    runs: Sequence[PlannedRun], recorded: Mapping[str, RecordedRun], record: Record, results: Path
-) -> tuple[dict[str, RecordedRun], int]:
-    """The finished runs whose learners are scored again, by training, and how many trainings lack their learner."""
-    finished = finished_trainings(recorded.values())
-    needed = {
-        run.train_key: training_folder(results, run)
-        for run in runs
-        if run.train_key in finished and not _is_finished(run, recorded)
-    }
-    kept, lacking = {}, 0
-    for train_key, folder in needed.items():
-        run = finished[train_key]
-        if (folder / CHECKPOINT).exists():
-            continue  # the training goes on from there, or is finished
-        if run.learned or names.LEARNED_FILE in record.artifacts(run.run_id):
-            kept[train_key] = run
-        else:
-            lacking += 1
-    return kept, lacking
-
-
 def _is_finished(run: PlannedRun, recorded: Mapping[str, RecordedRun]) -> bool:
     return run.key in recorded and recorded[run.key].status == "finished"
 
@@ -271,28 +248,6 @@ def _workloads(plan: Plan, recorded: Mapping[str, RecordedRun], kept: Collection
         if not _is_finished(run, recorded):
             trained.add(run.train_key)
     return loads
-
-
-class Reporter(Protocol):
-    """Receives the events of a comparison, to show them."""
-
-    def started(self, run: PlannedRun) -> None:
-        """A worker started a run."""
-
-    def epoch(self, run: PlannedRun, curve: Mapping[str, float]) -> None:
-        """A run finished an epoch."""
-
-    def finished(self, run: PlannedRun, result: RunResult) -> None:
-        """A run is recorded."""
-
-    def failed(self, run: PlannedRun, error: RunFailedError) -> None:
-        """A run ended with an error, which is recorded."""
-
-    def taken(self, run: PlannedRun) -> None:
-        """Another process began, or recorded, a run since the comparison was planned; it is left to that one."""
-
-    def trained_again(self, run: PlannedRun, reason: str) -> None:
-        """A run will be trained although its training was finished before: its kept learner cannot be used."""
 
 
 def run_comparison(

@@ -5,7 +5,7 @@ The record has the learner of every finished run. It is copied into the folder o
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from promptarena.benchmark.core.runs import PlannedRun
 from promptarena.benchmark.recording.index import RecordedRun
 from promptarena.benchmark.recording.names import LEARNED_FILE
 from promptarena.benchmark.recording.record import Record
+from promptarena.benchmark.running.execution import CHECKPOINT, training_folder
 
 if TYPE_CHECKING:
     from promptarena.benchmark.training.trained_learner import Learned
@@ -60,6 +61,42 @@ def finished_trainings(recorded: Iterable[RecordedRun]) -> dict[str, RecordedRun
             known = found.get(run.train_key)
             found[run.train_key] = known if known and known.learned else run
     return found
+
+
+def kept_learners(
+    runs: Sequence[PlannedRun], recorded: Mapping[str, RecordedRun], record: Record, results: Path
+) -> tuple[dict[str, RecordedRun], int]:
+    """Find the runs that need no training.
+
+    Args:
+        runs: The runs of a comparison.
+        recorded: What the record has, by the runs' keys.
+        record: The record.
+        results: The folder of unfinished trainings.
+
+    Returns:
+        By the key of the training the finished run whose learner is scored again, and the number of finished trainings
+        whose learner the record lacks.
+
+    Raises:
+        UserError: The record cannot be read.
+    """
+    finished = finished_trainings(recorded.values())
+    needed = {
+        run.train_key: training_folder(results, run)
+        for run in runs
+        if run.train_key in finished and not (run.key in recorded and recorded[run.key].status == "finished")
+    }
+    kept, lacking = {}, 0
+    for train_key, folder in needed.items():
+        run = finished[train_key]
+        if (folder / CHECKPOINT).exists():
+            continue  # the training goes on from there, or is finished
+        if run.learned or LEARNED_FILE in record.artifacts(run.run_id):
+            kept[train_key] = run
+        else:
+            lacking += 1
+    return kept, lacking
 
 
 def hand_over(record: Record, finished: RecordedRun, planned: PlannedRun, folder: Path) -> None:

@@ -1,6 +1,6 @@
-"""What a launcher is and which events it reports about its runs."""
+"""What a launcher is, which events it reports about its runs, and who hears of them."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,3 +72,25 @@ class Launcher(Protocol):
             schedule: gives out groups of runs with `take`, until that is empty; runs of a lost worker go back with
                 `put_back`.
         """
+
+
+class Reporter(Protocol):
+    """Receives the events of a comparison, to show them."""
+
+    def started(self, run: PlannedRun) -> None:
+        """A worker started a run."""
+
+    def epoch(self, run: PlannedRun, curve: Mapping[str, float]) -> None:
+        """A run finished an epoch."""
+
+    def finished(self, run: PlannedRun, result: RunResult) -> None:
+        """A run is recorded."""
+
+    def failed(self, run: PlannedRun, error: RunFailedError) -> None:
+        """A run ended with an error, which is recorded."""
+
+    def taken(self, run: PlannedRun) -> None:
+        """Another process began, or recorded, a run since the comparison was planned; it is left to that one."""
+
+    def trained_again(self, run: PlannedRun, reason: str) -> None:
+        """A run will be trained although its training was finished before: its kept learner cannot be used."""
