@@ -5,14 +5,19 @@ import re
 import shutil
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from drawn_predictions import drawn
+
+from promptarena.benchmark.analysis.subjects import confidence
+from promptarena.benchmark.core.predictions import to_parquet
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for folder in ("docs", "examples", "results") for path in (ROOT / folder).rglob("*.md"))
 RUN_ELSEWHERE = {"docs/inventor.md": "test_pages.py", "docs/python.md": "test_python_page.py"}
 """The pages whose Python is run by another file beside this one."""
-RUN_HERE = ("docs/results.md", "docs/start.md")
+RUN_HERE = ("docs/predictions.md", "docs/results.md", "docs/start.md")
 SHOWN_ONLY = {"latex": "compiled by tests/leaderboard/formats/test_latex_compiles.py", "text": "drawings"}
 """Kinds of fences that are not read here, and why."""
 
@@ -48,6 +53,17 @@ def test_the_digest_of_an_export_is_computed_as_the_page_says(tmp_path: Path, mo
     run = next((ROOT / "tests" / "recorded_before" / "export" / "runs").glob("*.json"))
     shutil.copy(run, "run.json")
     exec(compile(python_of("docs/results.md"), "results.md", "exec"), {})
+
+
+def test_a_file_of_predictions_is_read_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = drawn(50, 7, subset="base")
+    Path("food.base.parquet").write_bytes(to_parquet([found]))
+    names: dict[str, Any] = {}
+    exec(compile(python_of("docs/predictions.md"), "predictions.md", "exec"), names)
+    assert names["names"] == list(found.classes)
+    assert names["accuracy"] == found.right.mean()
+    assert names["probability"].tolist() == pytest.approx(confidence(found).tolist())
 
 
 @pytest.mark.slow
