@@ -54,6 +54,6 @@ def test_every_method_keeps_the_rules(name: str, rule: Rule, subject: Callable[[
 @each
 def test_every_method_keeps_the_contract_on_the_miniature(name: str, miniature_world: World) -> None:
     broken = [
-        finding for finding in check(METHODS[name], miniature_world, config=settings(name)) if finding.passed is False
+        finding for finding in check(METHODS[name], miniature_world) if finding.passed is False
     ]
     assert {finding.rule for finding in broken} == KNOWN.get(name, set()), "\n".join(map(str, broken))
