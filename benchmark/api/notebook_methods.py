@@ -8,6 +8,7 @@ import builtins
 import inspect
 import linecache
 import re
+import symtable
 import sys
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -107,8 +108,14 @@ def _cells_with(name: str) -> list[list[str]]:
 
 
 def _names(source: str) -> list[str]:
+    """The global names that a source uses, in their order. A parameter is none, even if the notebook has that name."""
     found = [node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)]
-    return [name for name in dict.fromkeys(found) if not hasattr(builtins, name)]
+    waiting, used = [symtable.symtable(source, "<cell>", "exec")], set[str]()
+    while waiting:
+        table = waiting.pop()
+        waiting += table.get_children()
+        used |= {each.get_name() for each in table.get_symbols() if each.is_global() or table.get_type() == "module"}
+    return [name for name in dict.fromkeys(found) if name in used and not hasattr(builtins, name)]
 
 
 def _typing_name(value: Any) -> str | None:
