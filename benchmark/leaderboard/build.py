@@ -15,7 +15,7 @@ from promptarena.benchmark.core.labels import Label, counted_shots
 from promptarena.benchmark.core.protocol_table import METRICS, Metric, Protocol, ProtocolInfo, protocol_info
 from promptarena.benchmark.leaderboard.aggregate import Aggregate, MethodScores, Place, Seed, average, harmonic
 from promptarena.benchmark.leaderboard.below_zeroshot import below_zeroshot, trained_places
-from promptarena.benchmark.leaderboard.captions import caption, missing_notes, title_of
+from promptarena.benchmark.leaderboard.captions import beyond, caption, missing_notes, title_of
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Mark, Row, Table
 from promptarena.benchmark.leaderboard.selection import ProtocolRows, Titled, protocol_rows
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 FEW_SHOTS = (1, 2, 4, 8, 16)
 """The columns of the few-shot protocol, in training images per class, as in CoOp (Zhou et al., IJCV 2022)."""
+
+ZERO_SHOT = "zeroshot"
+"""The row that comes first unless another reference is named: what all prompt learners start from."""
 
 _COSTS = (
     Column("trainable_parameters", "Parameters", "parameters"),
@@ -48,11 +51,13 @@ class BoardQuery:
         frame: The tidy frame (see `tidy`), of any protocols. It must not be changed afterwards.
         protocol: The protocol's name.
         datasets: (card name, title) in table order; in the transfer protocols the first is the source.
-        labels: The methods in the order of the rows; methods without results get a row of missing figures. Empty: all
-            methods that have results, from the weakest to the strongest.
+        labels: The methods; those without results get a row of missing figures. Empty: all methods that have results.
         seeds: The seeds that a method with seeds needs to be complete. Empty: all seeds that occur.
         shots: The columns of the few-shot protocol, in training images per class. In the other protocols a method that
             ran with several numbers of shots has one row for each.
+        reference: The label of the method whose row comes first; the others follow from the best to the worst, and
+            incomplete ones come last.
+        beyond: Titles of further datasets of the suite, which a note names.
     """
 
     frame: "pd.DataFrame"
@@ -61,6 +66,8 @@ class BoardQuery:
     labels: Sequence[Label] = ()
     seeds: Sequence[int] = ()
     shots: Sequence[int] = FEW_SHOTS
+    reference: str = ZERO_SHOT
+    beyond: Sequence[str] = ()
 
     @cached_property
     def rows(self) -> ProtocolRows:
@@ -100,7 +107,7 @@ def leaderboard(query: BoardQuery) -> Board:
     expected = tuple(sorted(set(query.seeds) or {int(seed) for seed in ours["seed"].dropna().unique()}))
     methods = _methods(rows, expected, names, info.by_shots)
     columns = tuple(query.shots)
-    methods.sort(key=lambda method: _rank(method, names, info, datasets, columns))
+    methods.sort(key=lambda method: _rank(method, query.reference, info, datasets, columns))
     tables = tuple(_marked(table) for table in _layout(methods, info, datasets, columns))
     remarks = [note["text"] for note in query.frame.attrs.get("notes", []) if note["protocol"] == protocol]
     miniature = bool(ours["miniature"].any())
@@ -118,7 +125,13 @@ def leaderboard(query: BoardQuery) -> Board:
         own_splits=rows.own_splits,
         seeds=expected,
         tables=(*tables, _cost_table(ours, methods)),
-        notes=(*rows.notes, *missing_notes(methods, _places(info, datasets, columns)), *worse, *remarks),
+        notes=(
+            *beyond(query.beyond),
+            *rows.notes,
+            *missing_notes(methods, _places(info, datasets, columns)),
+            *worse,
+            *remarks,
+        ),
     )
 
 
@@ -153,16 +166,16 @@ def _expected(by_seeds: Iterable[Mapping[Seed, Any]], expected: Sequence[int]) -
 
 
 def _rank(
-    method: MethodScores, names: Sequence[Label], info: ProtocolInfo, datasets: Titled, shots: tuple[int, ...]
-) -> tuple[float, str]:
-    """The sort key of a row: its place in `names`, otherwise its average of the protocol's headline metric, missing
-    ones first. Few-shot has such an average for each number of shots; that of the largest decides.
+    method: MethodScores, reference: str, info: ProtocolInfo, datasets: Titled, shots: tuple[int, ...]
+) -> tuple[int, float, str]:
+    """The sort key of a row: the reference first, then by the average of the protocol's headline metric from the best
+    to the worst, incomplete ones last. Few-shot has such an average for each number of shots; that of the largest
+    decides.
     """
-    if names:
-        return (names.index(method.name), method.label)
     table = _layout([method], info, datasets, shots)[0]
     (cell,) = table.column(table.headlines(info.headline)[0])
-    return (-1.0 if cell.value is None else cell.value, method.label)
+    place = 0 if reference in (method.label, str(replace(method.name, shots=None))) else 1 if cell.full else 2
+    return (place, 1.0 if cell.value is None else -cell.value, method.label)
 
 
 def _layout(

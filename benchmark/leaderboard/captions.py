@@ -89,6 +89,15 @@ def missing_notes(methods: Iterable[MethodScores], places: Sequence[tuple[Place,
     return lines
 
 
+def beyond(titles: Sequence[str]) -> list[str]:
+    """A line on the datasets that a board leaves out because they have no runs; empty when there are none."""
+    if not titles:
+        return []
+    few = titles if len(titles) <= _NAMED + 1 else [*titles[:_NAMED], f"{len(titles) - _NAMED} more"]
+    listed = " and ".join([", ".join(few[:-1]), few[-1]]) if len(few) > 1 else few[0]
+    return [f"The suite also has {listed}, without runs here."]
+
+
 def _shots(shots: Sequence[int]) -> str:
     if not shots:
         return "no runs yet"

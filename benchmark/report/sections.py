@@ -14,7 +14,7 @@ from promptarena.benchmark.core.predictions import Predictions
 from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol, protocol_info
 from promptarena.benchmark.core.runs import StoredResult, Target
 from promptarena.benchmark.core.suite_layout import SuiteLayout
-from promptarena.benchmark.leaderboard.build import BoardQuery
+from promptarena.benchmark.leaderboard.build import ZERO_SHOT, BoardQuery
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.plots.all_figures import every_figure
@@ -82,7 +82,7 @@ class Selection(TypedDict, total=False):
         methods: The rows to show, by the method's name or label; default: all.
         labels: The expected rows, so that missing ones show.
         seeds: The expected seeds, so that missing ones show.
-        datasets: The columns to show; default: all of the suite.
+        datasets: The columns to show; default: the datasets that have results, and a note names the others.
         shots: The columns of the few-shot protocol, in training images per class; default: the suite's.
         published: Published figures; each leaderboard is followed by a board of distances to them. Default: none.
         reference: The label of a method that the others are compared with, in the protocols in which it has results.
@@ -125,11 +125,24 @@ def sections_of(layout: SuiteLayout, results: Sequence[StoredResult], **selectio
         for reading in {"": None} | read.get(label, {})
     ]
     seeds, few = selection.get("seeds", ()), selection.get("shots", ()) or layout.few_shot_shots
-    queries = [
-        BoardQuery(frame, protocol, layout.columns(protocol, selection.get("datasets", ())), labels, seeds, few)
-        for protocol in protocols or [protocol for protocol in PROTOCOLS if (frame["protocol"] == protocol).any()]
-    ]
     reference, published = selection.get("reference", ""), selection.get("published")
+    queries = []
+    for protocol in protocols or [protocol for protocol in PROTOCOLS if (frame["protocol"] == protocol).any()]:
+        scored = [hole["target_dataset"] for hole in frame.attrs["holes"] if hole["protocol"] == protocol]
+        scored += frame.loc[frame["protocol"] == protocol, "target_dataset"].unique().tolist()
+        shown = layout.columns(protocol, selection.get("datasets", ()) or scored)
+        queries.append(
+            BoardQuery(
+                frame,
+                protocol,
+                shown,
+                labels,
+                seeds,
+                few,
+                reference or ZERO_SHOT,
+                [title for name, title in layout.columns(protocol) if (name, title) not in shown],
+            )
+        )
     boards, predictions = selection.get("boards", ()), selection.get("predictions", _none)
     return [
         _section(layout, query, reference, published, lambda each, known: boards_of(each, predictions, boards, known))

@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 from board_results import DATASETS, cell, results_of, sides
+from hypothesis import given
+from hypothesis import strategies as st
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import Label
@@ -73,7 +75,7 @@ def test_a_hole_may_say_why() -> None:
 def test_a_method_without_results_is_a_row_of_holes() -> None:
     frame = tidy(results_of(("coop", name, 1, sides(name, 500, 400)) for name, _ in DATASETS))
     board = BoardQuery(frame, "base-to-novel", DATASETS, labels=[Label("maple"), Label("coop")]).board
-    assert [row.label for row in board.tables[0].rows] == ["maple", "coop"]
+    assert [row.label for row in board.tables[0].rows] == ["coop", "maple"]
     assert cell(board, "average", "maple", "base_pct").value is None
     assert "maple: 6 of 6 figures incomplete" in board.notes[0]
 
@@ -112,11 +114,41 @@ def test_equal_to_two_decimals_is_a_tie() -> None:
     assert [cell(board, "dtd", label, "base_pct").mark for label in "ab"] == ["best", "best"]
 
 
-def test_without_labels_the_strongest_comes_last_and_holes_first() -> None:
-    runs = [("weak", sides("dtd", 1, 1)), ("strong", sides("dtd", 9, 9)), ("gone", {("dtd", "base"): (1, 1)})]
-    results = results_of((label, "dtd", 1, scores) for label, scores in runs)
-    board = BoardQuery(tidy(results), "base-to-novel", [("dtd", "DTD")]).board
-    assert [row.label for row in board.tables[0].rows] == ["gone", "weak", "strong"]
+@given(data=st.data())
+def test_the_reference_comes_first_then_the_best_and_incomplete_rows_last(data: st.DataObject) -> None:
+    scores = data.draw(
+        st.dictionaries(st.sampled_from("abcdefgh"), st.tuples(st.integers(0, 9), st.booleans()), min_size=2)
+    )
+    reference = data.draw(st.sampled_from([*scores, "absent"]))
+    results = results_of(
+        (label, "dtd", 1, sides("dtd", right, right) if whole else {("dtd", "base"): (1, 1)})
+        for label, (right, whole) in scores.items()
+    )
+    board = BoardQuery(tidy(results), "base-to-novel", [("dtd", "DTD")], reference=reference).board
+    for table in board.tables:
+        rows = [row.label for row in table.rows]
+        assert sorted(rows) == sorted(scores)
+        others = rows[1:] if reference in scores else rows
+        assert reference not in others
+        whole = [label for label in others if scores[label][1]]
+        assert others[: len(whole)] == whole
+        assert [scores[label][0] for label in whole] == sorted((scores[label][0] for label in whole), reverse=True)
+
+
+def test_zero_shot_comes_first_and_other_datasets_are_named() -> None:
+    results = results_of(
+        (label, "dtd", 1, sides("dtd", right, right)) for label, right in (("coop", 9), ("zeroshot", 1))
+    )
+    titles = ["One", "Two", "Three", "Four", "Five"]
+    for count, line in (
+        (1, "One"),
+        (2, "One and Two"),
+        (4, "One, Two, Three and Four"),
+        (5, "One, Two, Three and 2 more"),
+    ):
+        board = BoardQuery(tidy(results), "base-to-novel", [("dtd", "DTD")], beyond=titles[:count]).board
+        assert [row.label for row in board.tables[0].rows] == ["zeroshot", "coop"]
+        assert board.notes[0] == f"The suite also has {line}, without runs here."
 
 
 @pytest.mark.parametrize("protocol", ["cross-dataset", "domain-generalization"])
@@ -173,7 +205,7 @@ def test_numbers_of_shots_are_rows_of_their_own_outside_few_shot() -> None:
         for result in results_of([("coop", "dtd", 1, sides("dtd", right, 10, 100))], shots=shots, run_id=f"run{shots}")
     ]
     board = BoardQuery(tidy(runs), "base-to-novel", [("dtd", "DTD")], labels=[Label("coop")]).board
-    assert [row.label for row in board.tables[0].rows] == ["coop (4 shots)", "coop (16 shots)"]
+    assert [row.label for row in board.tables[0].rows] == ["coop (16 shots)", "coop (4 shots)"]
     assert cell(board, "dtd", "coop (4 shots)", "base_pct").value == 50.0
     assert "4, 16 training images per class" in board.caption
 
@@ -198,4 +230,4 @@ def test_rows_are_ordered_by_the_headline_of_the_largest_number_of_shots_in_any_
     ]
     for shots in ((1, 16), (16, 1)):
         board = BoardQuery(tidy(runs), "few-shot", [("dtd", "DTD")], shots=shots).board
-        assert [row.label for row in board.tables[0].rows] == ["coop", "maple"]
+        assert [row.label for row in board.tables[0].rows] == ["maple", "coop"]
