@@ -16,7 +16,8 @@ from promptarena.benchmark.core.protocol_table import METRICS, Metric, Protocol,
 from promptarena.benchmark.leaderboard.aggregate import Aggregate, MethodScores, Place, Seed, average, harmonic
 from promptarena.benchmark.leaderboard.below_zeroshot import below_zeroshot, trained_places
 from promptarena.benchmark.leaderboard.captions import beyond, caption, missing_notes, title_of
-from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Mark, Row, Table
+from promptarena.benchmark.leaderboard.marks import marked
+from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
 from promptarena.benchmark.leaderboard.selection import ProtocolRows, Titled, protocol_rows
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def leaderboard(query: BoardQuery) -> Board:
     methods = _methods(rows, expected, names, info.by_shots)
     columns = tuple(query.shots)
     methods.sort(key=lambda method: _rank(method, query.reference, info, datasets, columns))
-    tables = tuple(_marked(table) for table in _layout(methods, info, datasets, columns))
+    tables = tuple(marked(table) for table in _layout(methods, info, datasets, columns))
     remarks = [note["text"] for note in query.frame.attrs.get("notes", []) if note["protocol"] == protocol]
     miniature = bool(ours["miniature"].any())
     trained = set(ours.loc[ours["trainable_parameters"] > 0, "label"])
@@ -333,30 +334,6 @@ def _cost_table(ours: "pd.DataFrame", methods: Sequence[MethodScores]) -> Table:
         )
         rows.append(Row(method.name, tuple(cells)))
     return Table("cost", "Cost, mean over runs", _COSTS, tuple(rows))
-
-
-def _marked(table: Table) -> Table:
-    """The table with the best and second-best complete figures of each column marked.
-
-    Values that are equal at two decimals, as printed, tie: otherwise of two equal printed numbers only one would be
-    bold.
-    """
-    marks = [_marks([row.cells[place] for row in table.rows]) for place in range(len(table.columns))]
-    rows = (
-        Row(row.name, tuple(replace(cell, mark=marks[place][line]) for place, cell in enumerate(row.cells)))
-        for line, row in enumerate(table.rows)
-    )
-    return replace(table, rows=tuple(rows))
-
-
-def _marks(cells: Sequence[Cell]) -> list[Mark | None]:
-    """The mark of each cell of a column; no marks where fewer than two figures are complete."""
-    shown = [f"{cell.value:.2f}" if cell.full else None for cell in cells]
-    ranked = sorted({float(value) for value in shown if value}, reverse=True)
-    if sum(value is not None for value in shown) < 2:
-        return [None] * len(cells)
-    names: dict[float, Mark] = dict(zip(ranked, ("best", "second"), strict=False))
-    return [names.get(float(value)) if value else None for value in shown]
 
 
 def _average_title(datasets: Titled) -> str:
