@@ -36,4 +36,4 @@ def test_a_wrong_request_is_refused_in_one_line(
     ended = call("compare", suite, *arguments)
     assert ended.code == 2
     assert len(ended.err.splitlines()) == 1
-    assert (tmp_path / "results").exists() == bool(request_.settings)  # settings are checked with the data
+    assert not (tmp_path / "results").exists()
