@@ -20,6 +20,7 @@ from promptarena.benchmark.recording.record import Record, RecordPlace
 Tally = Callable[[str, int], None]
 KILLS_OF_IMPORTS = 46
 KILLS_OF_COMPARISONS = 14
+MOST_KILLS_OF_A_RECORD = 12
 RUNS = 3
 
 
@@ -56,26 +57,28 @@ def sound(command: Command) -> None:
 
 
 def test_imports_killed_at_random_moments(parent: Parent, export: Path, tmp_path: Path, tally: Tally) -> None:
-    stream = random.Random(20)
+    stream, kills, record = random.Random(20), 0, 0
     began = time.monotonic()
     assert parent.run("import", export, cwd=tmp_path).code == 0
     whole = time.monotonic() - began
-    kills, folder, number = 0, tmp_path, 0
     while kills < KILLS_OF_IMPORTS:
-        if kills % 23 == 0:  # a new record: the next kills fall into its making, then into its runs and tables
-            folder, number = tmp_path / f"record {kills}", 0
-            folder.mkdir()
-        command = parent.start("import", export, cwd=folder)
-        time.sleep(stream.uniform(0, whole / 3 if number < 6 else whole))
-        number += 1
-        kills += command.kill()
-        sound(command)
-        if kills % 23 == 0:
-            ended = parent.run("import", export, cwd=folder)
-            assert ended.code == 0, ended.err
-            assert recorded(folder / "results") == expected(export)
-            runs = e2e_record.runs(folder / "results")
-            assert [run.info.status for run in runs] == ["FINISHED"] * RUNS
+        record += 1
+        folder = tmp_path / f"record {record}"
+        folder.mkdir()
+        for number in range(MOST_KILLS_OF_A_RECORD):
+            command = parent.start("import", export, cwd=folder)
+            # The first ones fall into the making of the record, later ones into its runs and tables.
+            time.sleep(stream.uniform(0, whole / 3 if number < 4 else whole))
+            killed = command.kill()
+            sound(command)
+            kills += killed
+            if not killed or kills == KILLS_OF_IMPORTS:
+                break
+        ended = parent.run("import", export, cwd=folder)
+        assert ended.code == 0, ended.err
+        assert recorded(folder / "results") == expected(export)
+        runs = e2e_record.runs(folder / "results")
+        assert [run.info.status for run in runs] == ["FINISHED"] * RUNS
     tally("kills", kills)
 
 
