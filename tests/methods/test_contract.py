@@ -53,7 +53,5 @@ def test_every_method_keeps_the_rules(name: str, rule: Rule, subject: Callable[[
 @pytest.mark.slow
 @each
 def test_every_method_keeps_the_contract_on_the_miniature(name: str, miniature_world: World) -> None:
-    broken = [
-        finding for finding in check(METHODS[name], miniature_world) if finding.passed is False
-    ]
+    broken = [finding for finding in check(METHODS[name], miniature_world) if finding.passed is False]
     assert {finding.rule for finding in broken} == KNOWN.get(name, set()), "\n".join(map(str, broken))

@@ -27,7 +27,7 @@ VALUES: list[tuple[Tag[Any], Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("tag", "value"), VALUES, ids=str)
+@pytest.mark.parametrize(("tag", "value"), VALUES, ids=lambda part: part.name if isinstance(part, Tag) else str(part))
 def test_a_value_is_read_as_it_was_written(tag: Tag[Any], value: Any) -> None:
     written = tag.of(value)
     assert tag.read(written) == value
