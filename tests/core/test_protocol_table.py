@@ -97,7 +97,7 @@ def test_a_new_protocol_takes_a_row_and_an_enumeration(monkeypatch: pytest.Monke
     board = BoardQuery(frame, NEW.name, DATASETS).board
     assert [table.key for table in board.tables] == ["average", "birds", "cars", "cost"]
     assert [column.key for column in board.tables[0].columns] == ["base_pct"]
-    assert [(row.label, row.cells[0].value) for row in board.tables[0].rows] == [("coop", 81.5), ("maple", 83.5)]
+    assert [(row.label, row.cells[0].value) for row in board.tables[0].rows] == [("maple", 83.5), ("coop", 81.5)]
     assert board.notes == ()
     assert board.caption.endswith("Average: unweighted mean over 2 datasets.")
     assert statistics_board(BoardQuery(frame, NEW.name, DATASETS)).tables[0].rows[0].label == "maple"
