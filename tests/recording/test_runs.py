@@ -129,7 +129,7 @@ def test_a_failed_run_is_listed_and_tried_again(record: Record, suite: str, tmp_
         record.fail(run_id, error)
     failed = record.index(suite)[planned.key]
     assert (failed.status, failed.error) == ("failed", "RuntimeError: loss is NaN at epoch 3")
-    assert "test_record" in record.artifact(run_id, "traceback.txt", tmp_path).read_text()
+    assert "test_runs" in record.artifact(run_id, "traceback.txt", tmp_path).read_text()
     assert record.results(suite) == []
 
     assert begin(record, planned) == run_id

@@ -55,7 +55,7 @@ def test_a_suite_names_its_own(place: ExecutionConfig) -> None:
 
 def test_no_method_may_be_called_all(tmp_path: Path) -> None:
     (tmp_path / "all.py").write_text(PLUGIN)
-    with pytest.raises(UserError, match="stands for every method"):
+    with pytest.raises(UserError, match="stands for several methods"):
         load_registry((tmp_path / "all.py",))
 
 
