@@ -53,7 +53,7 @@ def expected(export: Path) -> list[dict[str, Any]]:
 
 def sound(command: Command) -> None:
     """What a killed command wrote to its terminal before: no traceback."""
-    assert "Traceback" not in command.err.read_text()
+    assert "Traceback" not in command.wait().err
 
 
 def test_imports_killed_at_random_moments(parent: Parent, export: Path, tmp_path: Path, tally: Tally) -> None:

@@ -49,9 +49,14 @@ class Command:
         deadline = time.monotonic() + SECONDS
         code = self.err.with_suffix(".code")
         while not code.exists():
-            assert time.monotonic() < deadline, f"it hangs: {self.err.read_text()}"
+            assert time.monotonic() < deadline, f"it hangs: {_text(self.err)}"
             time.sleep(0.005)
-        return Ended(int(code.read_text()), self.out.read_text(), self.err.read_text())
+        return Ended(int(code.read_text()), _text(self.out), _text(self.err))
+
+
+def _text(path: Path) -> str:
+    """What a command wrote; nothing when it was killed before it had opened the file."""
+    return path.read_text() if path.exists() else ""
 
 
 class Parent:
