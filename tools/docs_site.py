@@ -20,13 +20,17 @@ METHODS = "..."
 """What stands in the navigation for the methods' pages."""
 
 
-def on_config(config: Any) -> Any:
-    """Show mkdocstrings the package, and list the methods' pages."""
+def on_startup(**_: Any) -> None:
+    """Show mkdocstrings the package, before it looks which of its paths exist."""
     package = ROOT / "build" / "package" / "promptarena"
     shutil.rmtree(package, ignore_errors=True)
     shutil.copytree(ROOT / "benchmark" / "api", package)  # copies: links are not followed
     for part in ("methods", "benchmark"):
         shutil.copytree(ROOT / part, package / part, ignore=shutil.ignore_patterns("__pycache__", "*.json"))
+
+
+def on_config(config: Any) -> Any:
+    """List the methods' pages."""
     for section in config["nav"]:
         for pages in section.values():
             if isinstance(pages, list) and METHODS in pages:

@@ -26,7 +26,7 @@ RUN = ("docs/start.md", "docs/datasets.md")
 """The pages whose commands are run one after the other, as a newcomer does."""
 NOT_RUN = {
     r"\[|…|\||\.\.\.|\b[A-Z]{4,}\b": "a synopsis, not a command",
-    r"^pip |^python -m venv": "installs; CI does so at its start",
+    r"^pip |^python -m venv|^\. ": "installs; CI does so at its start",
     r"clip-15": "needs public datasets and OpenAI's weights",
     r"datasets prepare": "downloads",
 }

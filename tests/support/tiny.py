@@ -85,10 +85,15 @@ def wrapped(clip: CLIP, precision: Precision = "fp32") -> Backbone:
     return Backbone(clip, "tiny", weights_digest(clip.state_dict()), CPU, precision)
 
 
+SHARED: list[Backbone] = []
+"""The backbones that tests share. A test may seal one; conftest.py takes the seal off for the next test."""
+
+
 @lru_cache(maxsize=4)
 def backbone(layers: int = 3, precision: Precision = "fp32") -> Backbone:
     """One tiny backbone shared by tests; frozen, so they cannot disturb each other."""
-    return wrapped(model(config(layers=layers)), precision)
+    SHARED.append(wrapped(model(config(layers=layers)), precision))
+    return SHARED[-1]
 
 
 def pixels(count: int, size: int = 16, seed: int = 0) -> Tensor:
