@@ -4,6 +4,7 @@ A worker ends as soon as its parent is gone; if a worker dies, only its own run 
 process was changed by a method ends after it, and another worker runs what is left.
 """
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -31,6 +32,7 @@ from promptarena.benchmark.running.schedule import Schedule
 QUIET_SECONDS = 60.0
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
+log = logging.getLogger(__name__)
 
 Report = tuple[int, dict[str, float] | RunResult | RunFailedError | None]
 """A worker's message: the number of a run in its group, and an epoch's curve, the run's result or error, or None when
@@ -277,7 +279,11 @@ class _Served:
         except SharedStateChangedError as error:
             self._leave(None, error)
             raise
-        except Exception:
+        except UserError:
+            return {}  # each run alone reports it
+        except Exception as error:
+            line = " ".join(f"{type(error).__name__}: {message_of(error)}".split())
+            log.warning("%s: its seeds are trained one by one: together they fail (%s)", runs[0].spec.method, line)
             return {}
         ended: dict[int, TrainedRun | None] = {}
         for number, outcome in zip(chosen, found, strict=True):

@@ -10,7 +10,7 @@ from record_runs import plan
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun
 from promptarena.benchmark.running.launcher import Done, RunFailedError
-from promptarena.benchmark.running.local import TOGETHER, _failure, _Worker
+from promptarena.benchmark.running.local import TOGETHER, _failure, _Served, _Worker
 
 RUNS = [plan("small", seed=seed) for seed in (1, 2, 3)]
 
@@ -70,3 +70,24 @@ def test_an_error_travels_as_one_line_with_its_traceback(error: Exception, text:
     failure = _failure(error)
     assert (str(failure), failure.users_fault) == (text, users_fault)
     assert type(error).__name__ in failure.details
+
+
+@pytest.mark.parametrize(
+    ("error", "reported"),
+    [(RuntimeError("vmap cannot\nbatch it"), True), (MemoryError(), True), (UserError("no data"), False)],
+)
+def test_seeds_that_fail_together_are_left_to_be_trained_alone_with_a_line(
+    error: Exception, reported: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is the user's to mend is reported by each run alone."""
+    runs = [plan("small", seed=1), plan("small", seed=2)]
+
+    def fail(*_: object) -> None:
+        raise error
+
+    served = _Served(SimpleNamespace(send=lambda report: None), SimpleNamespace())  # type: ignore[arg-type]
+    vars(served)["_runner"] = SimpleNamespace(together=lambda runs: [0, 1], train_together=fail)
+    assert served._train_together(runs) == {}
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == reported
+    assert all("one by one" in line and type(error).__name__ in line and "\n" not in line for line in lines)
