@@ -4,11 +4,11 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import Label, visible
-from promptarena.benchmark.core.runs import StoredResult
+from promptarena.benchmark.core.runs import Cost, StoredResult
 from promptarena.benchmark.leaderboard.comparable import unmixed
 
 if TYPE_CHECKING:
@@ -30,12 +30,7 @@ DTYPES = {
     "correct": "int64",
     "total": "int64",
     "value": "float64",
-    "trainable_parameters": "int64",
-    "train_seconds": "float64",
-    "train_images": "int64",
-    "eval_seconds": "float64",
-    "eval_images": "int64",
-    "peak_memory_mib": "float64",
+    **{name: "int64" if kind is int else "float64" for name, kind in get_type_hints(Cost).items()},
     "backbone": "str",
     "miniature": "bool",
     "own_split": "bool",

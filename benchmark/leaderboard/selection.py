@@ -1,12 +1,13 @@
 """Which rows of the tidy frame count for a protocol: the same rule for leaderboards, statistics and plots."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
+from promptarena.benchmark.core.runs import Cost
 from promptarena.benchmark.leaderboard.frame import name_of
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 Titled = Sequence[tuple[str, str]]
 """(card name, title) of datasets, in table order."""
 
-_COSTS = ("trainable_parameters", "train_seconds", "train_images", "eval_seconds", "eval_images", "peak_memory_mib")
+_COSTS = tuple(item.name for item in fields(Cost))
 _NAME = ["method", "overrides", "reading", "shots"]
 """What `Label` is made from."""
 _PLACE = ["label", "shots", "seed", "target_dataset", "target_subset"]

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, get_type_hints
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, create_model, model_validator
 
 from promptarena.benchmark.core.config_files import Text, misfit
 from promptarena.benchmark.core.protocol_table import Protocol
@@ -78,15 +78,14 @@ class NotScored(Values):
     reason: Short
 
 
-class ExportedCost(Values):
-    """As `Cost`: seconds of wall-clock, MiB at the peak."""
+_BOUNDED: Mapping[type, Any] = {int: Count, float: Amount}
+_COSTS: dict[str, Any] = {
+    name: (_BOUNDED[kind], Field(default=getattr(Cost, name, ...))) for name, kind in get_type_hints(Cost).items()
+}
 
-    trainable_parameters: Count
-    train_seconds: Amount
-    train_images: Count
-    eval_seconds: Amount
-    eval_images: Count
-    peak_memory_mib: Amount
+
+class ExportedCost(create_model("ExportedCost", __base__=Values, **_COSTS)):  # type: ignore[misc]
+    """As `Cost`: seconds of wall-clock, MiB at the peak."""
 
 
 class ExportedRun(Checksummed):
