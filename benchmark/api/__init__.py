@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from promptarena.benchmark.core.errors import UserError
     from promptarena.comparing import compare
     from promptarena.learners import load_backbone, load_learner
+    from promptarena.loading import load_results
     from promptarena.lookups import check_method, load_suite, methods, published
-    from promptarena.outcomes import Leaderboard, Results, load_results
+    from promptarena.outcomes import Leaderboard, Results
 
     __version__: str
 
@@ -27,7 +28,7 @@ _HOME = {
     "compare": "promptarena.comparing",
     "load_backbone": "promptarena.learners",
     "load_learner": "promptarena.learners",
-    "load_results": "promptarena.outcomes",
+    "load_results": "promptarena.loading",
     "load_suite": "promptarena.lookups",
     "published": "promptarena.lookups",
 }

@@ -1,17 +1,27 @@
 """Run a comparison from Python."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.planning.request import Request
+from promptarena.benchmark.running.launcher import Reporter
+from promptarena.loading import results_in
 from promptarena.lookups import load_suite
-from promptarena.outcomes import Results, recorded_results
+from promptarena.outcomes import Results
 
 if TYPE_CHECKING:
+    from promptarena.benchmark.core.runs import PlannedRun
     from promptarena.benchmark.plugins.learner import Learner
+    from promptarena.benchmark.recording.record import Record, RecordPlace
+    from promptarena.benchmark.report.sections import Section
+    from promptarena.benchmark.running.comparison import Comparison
+    from promptarena.benchmark.running.execution import ExecutionConfig
+    from promptarena.benchmark.running.launcher import Launcher, RunFailedError
 
 
 def compare(
@@ -70,12 +80,11 @@ def compare(
     """
     import warnings
 
-    from promptarena.benchmark.cli.commands import terminal
-    from promptarena.benchmark.cli.commands.progress import ProgressReporter
     from promptarena.benchmark.inputs.array_cache import default_cache_folder
-    from promptarena.benchmark.recording.record import Record, RecordPlace
-    from promptarena.benchmark.running.comparison import plan_comparison, run_comparison
-    from promptarena.benchmark.running.execution import ExecutionConfig, default_workers
+    from promptarena.benchmark.recording.place import RecordPlace
+    from promptarena.benchmark.running.events import Silent
+    from promptarena.benchmark.running.execution import ExecutionConfig
+    from promptarena.benchmark.running.progress import ProgressReporter, plain_console
 
     folder = Path(results).absolute()
     names, files = _methods(methods, folder, [Path(path).absolute() for path in plugins])
@@ -98,24 +107,132 @@ def compare(
         device=device,
         precision=precision,
     )
-    record = Record.open(RecordPlace(folder, tracking_uri))
-    comparison = plan_comparison(request, execution, record)
-    failures = list(comparison.failed)
-    if comparison.missing():
-        from promptarena.benchmark.running.local import LocalPool
-
-        count = workers or default_workers()
-        console = terminal.console()
-        console.quiet = quiet
-        with ProgressReporter(console, comparison, count) as reporter:
-            failed = run_comparison(comparison, LocalPool(execution, count), record, folder, reporter)
-        failures += [f"{run.spec.label} on {run.spec.dataset}: {error}" for run, error in failed]
-    found = recorded_results(folder, tracking_uri, suite, comparison.keys)
+    watcher = Silent() if quiet else ProgressReporter(plain_console())
+    place = RecordPlace(folder, tracking_uri)
+    carried = carry_out(request, execution, place, watcher, lambda: local_launcher(execution, workers))
+    failures = [*carried.comparison.failed]
+    failures += [f"{run.spec.label} on {run.spec.dataset}: {error}" for run, error in carried.failures]
+    found = results_in(carried.record, carried.comparison.suite, str(suite), carried.comparison.keys)
     for reason in dict.fromkeys(failures):
         if not len(found):
             raise UserError(reason)
         warnings.warn(reason, stacklevel=2)
     return found
+
+
+class Watcher(Reporter, Protocol):
+    """Sees how a comparison goes: a `Reporter` of its runs, and a context manager around all of it."""
+
+    def __enter__(self) -> object:
+        """Planning begins."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """The comparison ended."""
+
+    def planned(self, comparison: "Comparison", workers: int) -> None:
+        """The comparison is planned, and its missing runs start on so many workers."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A comparison that was carried out.
+
+    Attributes:
+        comparison: Its plan, and what was recorded before.
+        record: The record.
+        failures: The runs that failed, with their errors.
+        sections: The leaderboards of its runs, with all that is made of them.
+    """
+
+    comparison: "Comparison"
+    record: "Record"
+    failures: "tuple[tuple[PlannedRun, RunFailedError], ...]" = ()
+    sections: "tuple[Section, ...]" = ()
+
+
+def carry_out(
+    request: Request,
+    execution: "ExecutionConfig",
+    place: "RecordPlace",
+    watcher: Watcher,
+    launch: "Callable[[], Launcher]",
+) -> Carried:
+    """Run the missing runs of a request, and keep the tables of all its runs in the record.
+
+    A request whose runs are all recorded imports neither torch nor MLflow.
+
+    Args:
+        request: What the user requests.
+        execution: How runs are carried out.
+        place: Where the record is.
+        watcher: Shows how it goes.
+        launch: Makes the launcher; called only if runs are missing.
+
+    Returns:
+        What was carried out.
+
+    Raises:
+        UserError: Bad input, or missing data or weights.
+    """
+    from promptarena.benchmark.recording.record import Record
+    from promptarena.benchmark.running.comparison import comparison_of, kept_plan, made_plan, run_comparison
+
+    with watcher:
+        planned = kept_plan(request, execution) or made_plan(request, execution)
+        record = Record.open(place)
+        comparison = comparison_of(planned, execution, record)
+        launcher = launch() if comparison.missing() else None
+        watcher.planned(comparison, launcher.workers if launcher else 1)
+        if not comparison.runs:
+            return Carried(comparison, record)
+        failures: list[tuple[PlannedRun, RunFailedError]] = []
+        if launcher:
+            failures = run_comparison(comparison, launcher, record, execution.results, watcher)
+        sections = _kept_sections(comparison, record, ran=launcher is not None)
+        return Carried(comparison, record, tuple(failures), tuple(sections))
+
+
+def local_launcher(execution: "ExecutionConfig", workers: int | None = None) -> "Launcher":
+    """The launcher for this machine.
+
+    Args:
+        execution: How runs are carried out.
+        workers: Runs at the same time; None: one per GPU, or per CPU core.
+    """
+    from promptarena.benchmark.running.execution import default_workers
+    from promptarena.benchmark.running.local import LocalPool
+
+    return LocalPool(execution, workers or default_workers())
+
+
+def _kept_sections(comparison: "Comparison", record: "Record", *, ran: bool) -> "list[Section]":
+    """The leaderboards of a comparison, which are kept in the record; what is missing shows. Boards from predictions
+    are made and kept only if something `ran`, as they take seconds."""
+    from promptarena.benchmark.core.protocol_table import PROTOCOLS, protocol_info
+    from promptarena.benchmark.planning.suites import layout_of
+    from promptarena.benchmark.recording.kept_predictions import of_record
+    from promptarena.benchmark.report.keep import keep_boards, keep_sections
+    from promptarena.benchmark.report.sections import sections_of
+    from promptarena.benchmark.running.comparison import record_comparison
+
+    specs = [run.spec for run in comparison.runs]
+    results = record.results(comparison.suite.name, comparison.keys)
+    sections = sections_of(
+        layout_of(comparison.suite),
+        results,
+        protocols=[protocol for protocol in PROTOCOLS if any(spec.protocol == protocol for spec in specs)],
+        labels=list(dict.fromkeys(spec.name for spec in specs)),
+        seeds=sorted({spec.seed for spec in specs if spec.seed is not None}),
+        datasets=list(dict.fromkeys(target.dataset for spec in specs for target in spec.targets)),
+        shots=sorted({spec.shots for spec in specs if protocol_info(spec.protocol).by_shots}),
+    )
+    comparison_id = record_comparison(comparison, record)
+    keep_sections(record, comparison_id, sections)
+    if ran:
+        keep_boards(record, comparison_id, sections, of_record(record, results))
+    return sections
 
 
 def _setting(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.files import write_atomically
-from promptarena.benchmark.core.protocol_table import PROTOCOLS
+from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.leaderboard.formats.render import render
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from promptarena.benchmark.recording.kept_predictions import KeptPredictions
     from promptarena.benchmark.report.sections import Section
 
 Documents = Callable[[], Sequence[Mapping[str, Any]]]
@@ -81,10 +82,25 @@ class Results:
     """Finished runs of one suite, and all that is made of them.
 
     `promptarena.compare` and `promptarena.load_results` make it.
+
+    >>> import promptarena as pa
+    >>> found = pa.compare("mini", ["zeroshot"], datasets=["digits"], protocols=["base-to-novel"], quiet=True)
+    >>> found.leaderboard().to_frame("digits").columns.tolist()
+    ['base_pct', 'novel_pct', 'hm_pct']
     """
 
     def __init__(
-        self, layout: SuiteLayout, stored: Sequence[StoredResult], documents: Documents, *, title: str = ""
+        self,
+        layout: SuiteLayout,
+        stored: Sequence[StoredResult],
+        documents: Documents,
+        *,
+        title: str = "",
+        called: str = "",
+        notes: Callable[[], Sequence[str]] = list,
+        predictions: "KeptPredictions" = lambda _run_id, _target: (),
+        nothing: str = "there are no results",
+        where: str = "memory",
     ) -> None:
         """Use finished runs.
 
@@ -93,12 +109,22 @@ class Results:
             stored: The runs.
             documents: Reads their plans and environments.
             title: The suite's title.
+            called: What commands call the suite: its name, or the path of its file.
+            notes: Reads lines on runs that are not finished.
+            predictions: Reads what was predicted for each test image.
+            nothing: What to say where there are no results.
+            where: Where they were looked for.
         """
         self._layout = layout
         self._stored = tuple(stored)
         self._documents = documents
         self._title = title
-        self._sections: dict[str, list[Section]] = {}
+        self._called = called or layout.name
+        self._notes = notes
+        self._predictions = predictions
+        self.nothing = nothing
+        self.where = where
+        self._made: dict[str, list[Section]] = {}
 
     def __len__(self) -> int:
         """The number of runs."""
@@ -197,41 +223,109 @@ class Results:
             raise unknown("plot of these results", name, drawn)
         return drawn[name]
 
-    def report(self, file: str | Path, reference: str = "") -> Path:
+    def report(
+        self,
+        file: str | Path,
+        reference: str = "",
+        *,
+        protocols: Sequence[str] = (),
+        methods: Sequence[str] = (),
+        datasets: Sequence[str] = (),
+    ) -> Path:
         """Write the report: one HTML file with tables, statistics, plots, provenance and commands.
 
         Args:
             file: The file to write.
             reference: The method that the others are compared with.
+            protocols: Only these protocols; empty: all.
+            methods: Only these methods; empty: all.
+            datasets: Only these datasets; empty: all that have results.
 
         Returns:
             The file's path.
 
         Raises:
-            UserError: There are no results, or the file cannot be written.
+            UserError: There are no results, a name is unknown, or the file cannot be written.
         """
-        from promptarena.benchmark.cli.commands.report import page_of
+        from promptarena.benchmark.report.recorded import page_of
 
         page = page_of(
             self._layout,
             self._stored,
             self._documents(),
             title=self._title,
-            called=self._layout.name,
+            called=self._called,
+            notes=self._notes(),
+            protocols=protocols,
+            methods=methods,
+            datasets=datasets,
             reference=reference,
+            predictions=self._predictions,
         )
         write_atomically(Path(file), page)
         return Path(file)
 
-    def _scored(self, protocol: str) -> list[str]:
-        """The datasets that have scores in a protocol; the suite may have more."""
-        mine = (result for result in self._stored if result.protocol == protocol)
-        return list({score.target.dataset: None for result in mine for score in result.scores})
+    def sections(
+        self,
+        *,
+        protocols: Sequence[str] = (),
+        methods: Sequence[str] = (),
+        datasets: Sequence[str] = (),
+        published: bool = False,
+        reference: str = "",
+        boards: Sequence[str] = (),
+    ) -> "list[Section]":
+        """The leaderboards with all that is made of them, as values; those without rows are left out.
+
+        Args:
+            protocols: Only these protocols; empty: all that have results.
+            methods: Only these methods; empty: all.
+            datasets: Only these datasets; empty: all that have results.
+            published: Whether the distances to published figures are added.
+            reference: The method that the others are compared with.
+            boards: Further boards that are made from predictions, such as "calibration".
+
+        Returns:
+            A section for each protocol.
+
+        Raises:
+            UserError: A name is unknown, runs must not be mixed, or no predictions for a board are kept.
+        """
+        from promptarena.benchmark.analysis.names import check_boards
+        from promptarena.benchmark.published.load import load_published
+        from promptarena.benchmark.report.sections import sections_of
+
+        check_boards(boards)
+        for dataset in datasets:
+            if dataset not in self._layout.titles:
+                raise unknown("dataset", dataset, self._layout.titles)
+        made = sections_of(
+            self._layout,
+            self._stored,
+            protocols=[protocol_info(protocol).name for protocol in protocols],
+            methods=methods,
+            datasets=datasets,
+            published=load_published() if published else None,
+            reference=reference,
+            boards=boards,
+            predictions=self._predictions,
+        )
+        labels = {label for section in made for label in section.query.frame["label"]}
+        if reference and reference not in labels:
+            raise unknown("recorded method to compare with", reference, labels)
+        sections = [section for section in made if section.board.tables[0].rows]
+        parts = {board.part for section in sections for board in section.analysis if board.tables[0].rows}
+        if sections and (empty := [name for name in boards if name not in parts]):
+            raise UserError(
+                f"no predictions for the board{'s' * (len(empty) > 1)} {', '.join(empty)} are kept; see "
+                "docs/predictions.md for what each needs"
+            )
+        return sections
 
     def _section(self, protocol: str | None, reference: str = "") -> "Section":
         sections = {section.protocol: section for section in self._all(reference)}
         if not sections:
-            raise UserError(f"there are no results of suite {self._layout.name}; run pa.compare or promptarena compare")
+            raise UserError(f"{self.nothing} in {self.where}; run pa.compare or promptarena compare")
         if protocol is None:
             return next(iter(sections.values()))
         if protocol not in sections:
@@ -239,79 +333,6 @@ class Results:
         return sections[protocol]
 
     def _all(self, reference: str = "") -> "list[Section]":
-        from promptarena.benchmark.report.sections import sections_of
-
-        if reference not in self._sections:
-            self._sections[reference] = [
-                section
-                for protocol in PROTOCOLS
-                if (scored := self._scored(protocol))
-                for section in sections_of(
-                    self._layout, self._stored, protocols=[protocol], datasets=scored, reference=reference
-                )
-            ]
-        return self._sections[reference]
-
-
-def load_results(place: str | Path = "results", suite: str | Path = "mini") -> Results:
-    """Load the finished runs of a suite.
-
-    Args:
-        place: A results folder, the folder of an export, or the address of an MLflow store.
-        suite: A built-in suite's name, or the path of a suite's TOML file.
-
-    Returns:
-        The results.
-
-    Raises:
-        UserError: There is no record or export, or it cannot be read.
-
-    >>> import promptarena as pa
-    >>> pa.load_results("no/such/folder")
-    Traceback (most recent call last):
-    promptarena.benchmark.core.errors.UserError: no record in no/such/folder; ...
-    """
-    from promptarena.benchmark.planning.suites import layout_of
-    from promptarena.lookups import load_suite
-
-    if "://" in str(place):
-        return recorded_results(Path("results"), str(place), suite)
-    folder = Path(place)
-    if (folder / "manifest.json").is_file():
-        from promptarena.benchmark.recording.exports.folder import merged, read_export
-
-        export = read_export(folder)
-        own = load_suite(suite)
-        if export.manifest.suite.name != own.name:
-            raise unknown("exported suite", own.name, [export.manifest.suite.name])
-        runs = merged([export])
-        return Results(layout_of(own), [run.stored() for run in runs], list, title=own.title)
-    return recorded_results(folder, None, suite)
-
-
-def recorded_results(
-    results: Path, tracking_uri: str | None, suite: str | Path, keys: frozenset[str] | None = None
-) -> Results:
-    """The results of a suite in a record.
-
-    Args:
-        results: The record's folder.
-        tracking_uri: The address of another MLflow store; None: that of the folder.
-        suite: As in `load_results`.
-        keys: Only runs with these keys; None: all.
-
-    Returns:
-        The results.
-
-    Raises:
-        UserError: There is no record, or it cannot be read.
-    """
-    from promptarena.benchmark.cli.commands.report import documents_of
-    from promptarena.benchmark.planning.suites import layout_of
-    from promptarena.benchmark.recording.record import Record, RecordPlace
-    from promptarena.lookups import load_suite
-
-    own = load_suite(suite)
-    record = Record.open_existing(RecordPlace(results, tracking_uri))
-    stored = record.results(own.name, keys)
-    return Results(layout_of(own), stored, lambda: documents_of(record, stored), title=own.title)
+        if reference not in self._made:
+            self._made[reference] = self.sections(reference=reference)
+        return self._made[reference]

@@ -8,18 +8,16 @@ import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from promptarena.benchmark.analysis.names import BOARDS
 from promptarena.benchmark.cli.datasets import datasets_app
 from promptarena.benchmark.cli.heads import heads_app
 from promptarena.benchmark.cli.learned import predict, predictions
 from promptarena.benchmark.cli.methods import methods_app
 from promptarena.benchmark.cli.options import (
     Datasets,
-    FormatName,
     Methods,
     Plugins,
     Protocols,
@@ -32,9 +30,13 @@ from promptarena.benchmark.cli.options import (
 )
 from promptarena.benchmark.cli.output import print_plainly_where_needed
 from promptarena.benchmark.cli.published import published_app
+from promptarena.benchmark.cli.tables import leaderboard, report
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import visible
 from promptarena.benchmark.recording.place import RecordPlace
+
+if TYPE_CHECKING:
+    from promptarena.benchmark.running.launcher import Launcher
 
 app = typer.Typer(
     help="Compare prompt learners for CLIP: one backbone, five protocols, every figure in MLflow.",
@@ -147,6 +149,9 @@ def compare(
         typer.Option(help="Score at most this many test images of each dataset, to try a comparison out."),
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would run, and for how long; run nothing.")] = False,
+    format: Annotated[Literal["text", "json"], typer.Option(help="How --plan prints it.")] = "text",
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Runs at the same time (default: one per core).")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     precision: Annotated[Literal["fp32", "bf16", "fp16"], typer.Option(help="Mixed precision below fp32.")] = "fp32",
@@ -168,7 +173,7 @@ def compare(
     results: Results = Path("results"),
     tracking_uri: TrackingUri = None,
 ) -> int:
-    """Run the missing runs of a comparison, then print its leaderboards.
+    """Run the missing runs of a comparison, then say who is best.
 
     After an interruption, the same command continues where it stopped. Lists are given as `--seeds 1 2 3`; name the
     suite before them.
@@ -187,9 +192,15 @@ def compare(
         ablations=ablations or (),
     )
     request.check_names(load_suite(suite), plugins or ())  # before the imports below, which take seconds
-    from promptarena.benchmark.cli.commands.compare import run_compare
+    if format != "text" and not plan:
+        raise UserError("--format is for --plan; tables are printed by: promptarena leaderboard --format")
+    if quiet and (json or plan):
+        raise UserError("--quiet prints nothing; leave it out, or leave out --json and --plan")
+    from promptarena.benchmark.cli.commands.compare import print_failures, run_compare
+    from promptarena.benchmark.cli.commands.planned import show_plan
     from promptarena.benchmark.inputs.array_cache import default_cache_folder
     from promptarena.benchmark.running.execution import ExecutionConfig
+    from promptarena.comparing import local_launcher
 
     execution = ExecutionConfig(
         suite=suite,
@@ -204,7 +215,14 @@ def compare(
         predictions=not no_predictions,
     )
     place = RecordPlace(results.absolute(), tracking_uri)
-    return run_compare(request, execution, place, workers, plan_only=plan)
+
+    def launch() -> "Launcher":
+        return local_launcher(execution, workers)
+
+    if plan:
+        failed = show_plan(request, execution, place, launch, as_json=json or format == "json")
+        return print_failures([], failed)
+    return run_compare(request, execution, place, launch, "json" if json else "nothing" if quiet else "progress")
 
 
 def _compiler(device: str, seeds_together: bool) -> str:
@@ -213,83 +231,8 @@ def _compiler(device: str, seeds_together: bool) -> str:
     return compiler_for(device, seeds_together)
 
 
-@app.command(cls=SpacedLists)
-def leaderboard(
-    suite: SuiteArgument = "mini",
-    protocols: Protocols = None,
-    methods: Annotated[list[str] | None, typer.Option(help="Only these methods.", show_default=False)] = None,
-    datasets: Datasets = None,
-    published: Annotated[
-        bool, typer.Option("--published", help="Also show the distances to published figures.")
-    ] = False,
-    statistics: Annotated[
-        bool, typer.Option("--statistics", help="Show ranks and comparisons in full, not in a few lines.")
-    ] = False,
-    reference: Annotated[str, typer.Option(help="The method that statistics compare the others with.")] = "",
-    boards: Annotated[
-        list[str] | None,
-        typer.Option(help="Further boards from predictions: " + ", ".join(BOARDS) + ".", show_default=False),
-    ] = None,
-    format: Annotated[
-        FormatName | None,
-        typer.Option(help="Format of the tables (default: by the ending of --out).", show_default=False),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write to this file instead.", show_default=False)] = None,
-    exports: Annotated[
-        list[Path] | None,
-        typer.Option("--from", help="Exported runs to show instead of the record's.", show_default=False),
-    ] = None,
-    results: Results = Path("results"),
-    tracking_uri: TrackingUri = None,
-) -> None:
-    """Print the leaderboards of everything recorded for a suite."""
-    from promptarena.benchmark.cli.commands.leaderboard import (
-        LeaderboardRequest,
-        leaderboard_of_exports,
-        leaderboard_of_record,
-    )
-
-    request = LeaderboardRequest(
-        suite=suite,
-        protocols=protocols or (),
-        methods=methods or (),
-        datasets=datasets or (),
-        published=published,
-        statistics=statistics,
-        reference=reference,
-        boards=boards or (),
-        format=format,
-        out=out,
-    )
-    if exports:
-        leaderboard_of_exports(request, exports)
-    else:
-        leaderboard_of_record(request, RecordPlace(results.absolute(), tracking_uri))
-
-
-@app.command(cls=SpacedLists)
-def report(
-    suite: SuiteArgument = "mini",
-    out: Annotated[Path, typer.Option(metavar="FILE.html", help="The report's file.")] = Path("report.html"),
-    protocols: Protocols = None,
-    methods: Annotated[list[str] | None, typer.Option(help="Only these methods.", show_default=False)] = None,
-    datasets: Datasets = None,
-    reference: Annotated[str, typer.Option(help="The method that statistics compare the others with.")] = "",
-    results: Results = Path("results"),
-    tracking_uri: TrackingUri = None,
-) -> None:
-    """Write everything recorded for a suite as one HTML file: tables, statistics, figures, provenance, commands."""
-    from promptarena.benchmark.cli.commands.report import write_report
-
-    write_report(
-        suite,
-        out,
-        RecordPlace(results.absolute(), tracking_uri),
-        protocols=protocols or (),
-        methods=methods or (),
-        datasets=datasets or (),
-        reference=reference,
-    )
+app.command(cls=SpacedLists)(leaderboard)
+app.command(cls=SpacedLists)(report)
 
 
 @app.command("export")

@@ -43,7 +43,7 @@ def test_the_inventors_example_is_a_method_that_can_be_compared(tmp_path: Path) 
     options = ("--plugin", "tilt.py", "--methods", "zeroshot", "tilt", "--protocols", "base-to-novel")
     ended = run("compare", suite, *options, cwd=tmp_path, PROMPTARENA_CACHE=str(tmp_path / "cache"))
     assert ended.code == 0, ended.err
-    assert "tilt" in ended.table_text()
+    assert "tilt" in ended.out
 
 
 def test_the_code_of_the_inventors_page_runs_and_its_methods_keep_the_contract(

@@ -53,18 +53,20 @@ def test_a_plan_before_any_run_counts_runs_and_guesses_no_times(arena: Arena) ->
     assert not arena.planned.err
 
 
-def test_it_prints_plain_lines_and_a_leaderboard_per_protocol(arena: Arena) -> None:
+def test_it_prints_plain_lines_and_the_result_of_each_protocol(arena: Arena) -> None:
     out, total = arena.ended.out, 3 * len(DEFAULT_METHODS)
     assert arena.ended.err == ""
     assert not {"\x1b", "\r"} & set(out)
     for done in range(1, total + 1):
-        assert len(re.findall(rf"^\[{done}/{total}\] .+ \(\d+\.\d s\)", out, re.MULTILINE)) == 1
+        (line,) = re.findall(rf"^\[{done}/{total}\] .+ \(\d+\.\d s\)$", out, re.MULTILINE)
+        assert len(line) < 80
     assert [out.count(title) >= 1 for title in TITLES] == [True] * 3
     tables = arena.ended.table_text()
-    assert max(map(len, tables.splitlines()[:-1])) <= 80
-    first = re.findall(r"^(\S+) +[\d.]+", tables, re.MULTILINE)[: len(DEFAULT_METHODS)]
-    assert first[0] == "zeroshot"
-    assert sorted(first) == sorted(DEFAULT_METHODS)
+    *lines, tables_line, record_line = tables.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert tables.count("is best with") == 3
+    assert tables_line == f"All tables: promptarena leaderboard {arena.suite}"
+    assert record_line.startswith("Recorded in ")
 
 
 def test_the_record_nests_comparison_method_and_run(arena: Arena) -> None:
@@ -162,7 +164,6 @@ def test_statistics_are_a_few_lines_unless_they_are_asked_for(arena: Arena) -> N
     assert (brief.err, full.err) == ("", "")
     assert "Mean ranks over datasets" not in brief.out
     assert "statistics in brief" in brief.out
-    assert "statistics in brief" in arena.ended.out
     assert "Mean ranks over datasets" in full.out
     assert "Differences from coop" in full.out
     unknown = call(*command, "--reference", "cop")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from report_runs import document_of, layout_of, results_of
 
-from promptarena.benchmark.cli.commands.report import page_of
+from promptarena.benchmark.report.recorded import page_of
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -78,9 +78,9 @@ def test_a_terminal_shows_bars_and_the_time_left(recorded: Path) -> None:
     seen = at_terminal("compare", "small.toml", *BASE_TO_NOVEL, "--seeds", "5", "6", cwd=recorded, columns=120)
     assert "\x1b[" in seen
     assert "━" in seen
-    assert "all runs" in seen
+    for words in ("planning", "starting 1 worker", "coop: reading images of noisy", "is best with"):
+        assert words in seen
     assert re.search(r"about \d+ s left", seen)
-    assert "Base-to-novel generalization" in seen
 
 
 @pytest.mark.parametrize("columns", [80, 120])

@@ -3,8 +3,8 @@ from bs4 import BeautifulSoup
 from report_pages import LABELS, OUTLINE, parsed
 from report_runs import document_of, results_of
 
-from promptarena.benchmark.cli.commands.report import page_of
 from promptarena.benchmark.core.runs import StoredResult
+from promptarena.benchmark.report.recorded import page_of
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,11 @@ import pytest
 from report_pages import OUTLINE, missing, page_with, rows, table
 from report_runs import document_of, results_of
 
-from promptarena.benchmark.cli.commands.report import page_of
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.leaderboard.build import BoardQuery, leaderboard
 from promptarena.benchmark.leaderboard.model import Board
+from promptarena.benchmark.report.recorded import page_of
 
 
 def test_a_method_whose_runs_may_not_be_mixed_is_left_out_and_named() -> None:

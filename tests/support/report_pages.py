@@ -6,8 +6,8 @@ from typing import Any
 from bs4 import BeautifulSoup, Tag
 from report_runs import NASTY, document_of, layout_of
 
-from promptarena.benchmark.cli.commands.report import page_of
 from promptarena.benchmark.core.runs import StoredResult
+from promptarena.benchmark.report.recorded import page_of
 
 OUTLINE = layout_of()
 LABELS = ("coop", *NASTY)

@@ -115,7 +115,7 @@ def document_of(result: StoredResult, **provenance: Any) -> dict[str, Any]:
 
 def page(labels: Sequence[str] = (), methods: int = 3, datasets: int = 3, **chosen: Any) -> str:
     """The report of invented runs of `labels`, or of so many methods."""
-    from promptarena.benchmark.cli.commands.report import page_of
+    from promptarena.benchmark.report.recorded import page_of
 
     layout = layout_of(datasets)
     results = results_of(layout, labels or [f"method{number}" for number in range(methods)])

@@ -1,143 +1,96 @@
 """What the command `compare` does and prints."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
-from rich.table import Table
 
 from promptarena.benchmark.cli.commands import terminal
-from promptarena.benchmark.cli.commands.progress import ProgressReporter, duration, name_of
-from promptarena.benchmark.core.protocol_table import PROTOCOLS, protocol_info
+from promptarena.benchmark.cli.commands.planned import print_plan
+from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.runs import PlannedRun
-from promptarena.benchmark.leaderboard.formats.render import print_rich
-from promptarena.benchmark.leaderboard.model import in_brief
+from promptarena.benchmark.leaderboard.captions import MINIATURE
 from promptarena.benchmark.planning.request import Request
-from promptarena.benchmark.planning.suites import layout_of
 from promptarena.benchmark.recording.address import redact
-from promptarena.benchmark.recording.kept_predictions import of_record
 from promptarena.benchmark.recording.record import Record, RecordPlace
-from promptarena.benchmark.report.keep import keep_boards, keep_sections
-from promptarena.benchmark.report.sections import sections_of
-from promptarena.benchmark.running.comparison import (
-    Comparison,
-    comparison_of,
-    kept_plan,
-    made_plan,
-    record_comparison,
-    run_comparison,
-)
-from promptarena.benchmark.running.execution import ExecutionConfig, default_workers
-from promptarena.benchmark.running.launcher import RunFailedError
+from promptarena.benchmark.running.comparison import Comparison
+from promptarena.benchmark.running.events import JsonEvents, Silent
+from promptarena.benchmark.running.execution import ExecutionConfig
+from promptarena.benchmark.running.launcher import Launcher, RunFailedError
+from promptarena.benchmark.running.progress import ProgressReporter, name_of
+from promptarena.comparing import Carried, Watcher, carry_out
+
+Shown = Literal["progress", "nothing", "json"]
+
+
+class _Terminal(ProgressReporter):
+    """Also prints the plan."""
+
+    def planned(self, comparison: Comparison, workers: int) -> None:
+        super().planned(comparison, workers)
+        print_plan(self.console, comparison, workers)
 
 
 def run_compare(
-    request: Request, execution: ExecutionConfig, place: RecordPlace, given_workers: int | None, *, plan_only: bool
+    request: Request,
+    execution: ExecutionConfig,
+    place: RecordPlace,
+    launch: Callable[[], Launcher],
+    shown: Shown = "progress",
 ) -> int:
-    """Run a comparison and print its leaderboards. Returns the exit code: 0, or 2 (bad input) or 1 if a run failed."""
+    """Run a comparison and say what came out.
+
+    Args:
+        request: What the user requests.
+        execution: Where and how runs are carried out.
+        place: Where the record is.
+        launch: Makes the launcher; called only if runs are missing.
+        shown: What is printed: progress and a summary, nothing but errors, or events as JSON lines.
+
+    Returns:
+        The exit code: 0, or 2 (bad input) or 1 if a run failed.
+    """
     console = terminal.console()
-    planned = kept_plan(request, execution)
-    if planned is None:
-        from promptarena.benchmark.cli.commands.preview import lacking, print_preview
-        from promptarena.benchmark.planning.enumeration import enumerate_request
-
-        requested = enumerate_request(request, execution.suite, execution.plugins)
-        if plan_only and (missing := lacking(requested, execution.data_root)):
-            return _print_failures([], print_preview(console, requested, missing))
-        planned = made_plan(request, execution, requested)
-    record = Record.open(place)
-    comparison = comparison_of(planned, execution, record)
-    workers = given_workers or (default_workers() if comparison.missing() else 1)
-    _print_plan(console, comparison, workers)
-    if plan_only or not comparison.runs:
-        return _print_failures([], comparison.failed)
-    failures: list[tuple[PlannedRun, RunFailedError]] = []
-    if comparison.missing():
-        from promptarena.benchmark.running.local import LocalPool
-
-        try:
-            with ProgressReporter(console, comparison, workers) as reporter:
-                failures = run_comparison(
-                    comparison, LocalPool(execution, workers), record, execution.results, reporter
-                )
-        except SystemExit:
-            terminal.console(stderr=True).print("promptarena: stopped; the same command goes on from here")
-            raise
-    _print_and_keep_tables(console, comparison, record, request, ran=bool(comparison.missing()))
-    _print_running(console, comparison, record)
-    console.print(f"Recorded in {record.shown}; look at it with: {_ui_command(place)}")
-    return _print_failures(failures, comparison.failed)
+    watchers: dict[Shown, Watcher] = {
+        "progress": _Terminal(console),
+        "nothing": Silent(),
+        "json": JsonEvents(sys.stdout),
+    }
+    try:
+        carried = carry_out(request, execution, place, watchers[shown], launch)
+    except SystemExit:
+        terminal.console(stderr=True).print("promptarena: stopped; the same command goes on from here")
+        raise
+    if shown == "progress" and carried.comparison.runs:
+        _print_result(console, carried, execution.suite, place)
+    elif shown == "json":
+        figures = {section.protocol: _figures(section.board.headline()) for section in carried.sections}
+        JsonEvents(sys.stdout).write("result", record=carried.record.shown, figures=figures)
+    return print_failures(carried.failures, carried.comparison.failed)
 
 
-def _print_plan(console: Console, comparison: Comparison, workers: int) -> None:
-    missing, done, elsewhere = comparison.missing(), comparison.done(), comparison.elsewhere()
-    resumed = sum(run.key in comparison.recorded for run in missing)
-    parts = [f"{len(comparison.runs)} runs", f"{len(done)} already done", f"{len(missing)} to run"]
-    parts += [f"{resumed} of them interrupted or failed before"] if resumed else []
-    only_scored = len(comparison.only_scored())
-    parts += [f"{only_scored} of them only scored, as their learners are kept"] if only_scored else []
-    parts += [f"{len(elsewhere)} run by another process"] if elsewhere else []
-    console.print(f"{comparison.suite.title}: {', '.join(parts)}.")
-    for note in comparison.notes:
-        console.print(note)
-    if missing:
-        console.print(_plan_table(comparison), soft_wrap=False)
-        console.print(_expectation(comparison, workers))
+def _figures(headline: Mapping[Label, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """The headline figures by method and column."""
+    return {
+        str(method): {name.partition("/")[2]: value for name, value in means.items()}
+        for method, means in headline.items()
+    }
 
 
-def _plan_table(comparison: Comparison) -> Table:
-    """The number of missing runs by method and protocol."""
-    missing = comparison.missing()
-    protocols = list(dict.fromkeys(run.spec.protocol for run in missing))
-    table = terminal.table("to run", *protocols, "expected")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for label in dict.fromkeys(run.spec.label for run in missing):
-        runs = [run for run in missing if run.spec.label == label]
-        counts = [sum(run.spec.protocol == protocol for run in runs) for protocol in protocols]
-        known = comparison.estimator.knows(label)
-        expected = duration(sum(map(comparison.seconds, runs))) if known else "unknown"
-        terminal.add(table, label, *map(str, counts), expected)
-    return table
+def _print_result(console: Console, carried: Carried, suite: str, place: RecordPlace) -> None:
+    from promptarena.benchmark.report.summary import summary
 
-
-def _expectation(comparison: Comparison, workers: int) -> str:
-    missing = comparison.missing()
-    unmeasured = sum(not comparison.estimator.knows(run.spec.label) for run in missing)
-    if unmeasured == len(missing):
-        return "How long it takes is known once the first runs have ended."
-    seconds = sum(map(comparison.seconds, missing)) / min(workers, len(missing))
-    basis = "a guess: not all methods are measured yet" if unmeasured else "from measured throughput"
-    return f"Expected in all: {duration(seconds)} with {workers} worker{'s' * (workers > 1)} ({basis})."
-
-
-def _print_and_keep_tables(
-    console: Console, comparison: Comparison, record: Record, request: Request, *, ran: bool
-) -> None:
-    """Print the leaderboards and keep them; boards from predictions are made only if something `ran`, as they take
-    seconds."""
-    labels = list(dict.fromkeys(run.spec.name for run in comparison.runs))
-    seeds = sorted({run.spec.seed for run in comparison.runs if run.spec.seed is not None})
-    protocols = [protocol for protocol in PROTOCOLS if any(run.spec.protocol == protocol for run in comparison.runs)]
-    layout = layout_of(comparison.suite)
-    results = record.results(comparison.suite.name, comparison.keys)
-    sections = sections_of(
-        layout,
-        results,
-        protocols=protocols,
-        labels=labels,
-        seeds=seeds,
-        datasets=list(dict.fromkeys(target.dataset for run in comparison.runs for target in run.spec.targets)),
-        shots=sorted({run.spec.shots for run in comparison.runs if protocol_info(run.spec.protocol).by_shots}),
-    )
-    for board in (board for section in sections for board in section.boards):
-        console.print()
-        print_rich(Console(), in_brief(board))
     console.print()
-    comparison_id = record_comparison(comparison, record)
-    keep_sections(record, comparison_id, sections)
-    if ran:
-        keep_boards(record, comparison_id, sections, of_record(record, results))
+    for line in summary(carried.sections):
+        console.print(line, soft_wrap=False)
+    if carried.comparison.suite.miniature:
+        console.print(MINIATURE.split(". ")[-1], soft_wrap=False)
+    _print_running(console, carried.comparison, carried.record)
+    options = _options(place)
+    console.print(f"All tables: promptarena leaderboard{'' if suite == 'mini' else f' {suite}'}{options}")
+    console.print(f"Recorded in {carried.record.shown}; look at it with: promptarena ui{options}")
 
 
 def _print_running(console: Console, comparison: Comparison, record: Record) -> None:
@@ -148,7 +101,7 @@ def _print_running(console: Console, comparison: Comparison, record: Record) -> 
         console.print(f"{count} runs are still run by another process; give the same command again once it has ended.")
 
 
-def _print_failures(failures: Sequence[tuple[PlannedRun, RunFailedError]], not_planned: Sequence[str]) -> int:
+def print_failures(failures: Sequence[tuple[PlannedRun, RunFailedError]], not_planned: Sequence[str]) -> int:
     """Print a line on standard error for each reason. Returns the exit code."""
     for reason in not_planned:
         terminal.console(stderr=True).print(f"promptarena: {reason}")
@@ -163,8 +116,8 @@ def _print_failures(failures: Sequence[tuple[PlannedRun, RunFailedError]], not_p
     return 2 if all(error.users_fault for _, error in failures) else 1
 
 
-def _ui_command(place: RecordPlace) -> str:
+def _options(place: RecordPlace) -> str:
+    """The options that name this record in another command."""
     if place.tracking_uri:
-        return f"promptarena ui --tracking-uri {redact(place.tracking_uri)}"
-    default = place.results == Path("results").absolute()
-    return "promptarena ui" if default else f"promptarena ui --results {place.results}"
+        return f" --tracking-uri {redact(place.tracking_uri)}"
+    return "" if place.results == Path("results").absolute() else f" --results {place.results}"

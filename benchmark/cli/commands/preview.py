@@ -3,16 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from promptarena.benchmark.backbone.loading import missing_weights
 from promptarena.benchmark.cli.commands import terminal
-from promptarena.benchmark.cli.commands.progress import duration
 from promptarena.benchmark.core.runs import RunSpec
 from promptarena.benchmark.planning.enumeration import RequestedRuns
 from promptarena.benchmark.planning.gpu_hours import SUSTAINED_TFLOPS, gpu_hours, missing_data, without_failing
 from promptarena.benchmark.planning.suites import Suite
+from promptarena.benchmark.running.progress import duration
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,26 @@ def lacking(requested: RequestedRuns, data_root: Path | None) -> Lacking | None:
     weights = missing_weights(source.given_architecture, source.given_weights)
     data = missing_data(requested.suite, requested.runs, data_root)
     return Lacking(data, weights) if data or weights is not None else None
+
+
+def preview(requested: RequestedRuns, missing: Lacking) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What `print_preview` prints as one document for JSON, and the reasons why methods failed."""
+    runs, failed = without_failing(requested.suite, requested.registry, requested.runs)
+    hours = gpu_hours(requested.suite, requested.registry, runs)
+    fields = ("method", "label", "protocol", "dataset", "subset", "shots", "seed")
+    reasons = (*map(str, requested.failed), *failed)
+    document = {
+        "suite": requested.suite.name,
+        "notes": requested.notes,
+        "failed": reasons,
+        "missing_weights": missing.weights,
+        "missing_data": missing.data,
+        "runs": [
+            {"key": None, **{name: getattr(run, name) for name in fields}, "status": "missing", "gpu_hours": hours[run]}
+            for run in runs
+        ],
+    }
+    return document, reasons
 
 
 def print_preview(console: Console, requested: RequestedRuns, missing: Lacking) -> tuple[str, ...]:

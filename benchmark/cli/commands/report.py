@@ -1,32 +1,15 @@
 """What `promptarena report` does: read what is recorded, and write it as one HTML file."""
 
-import json
-import tempfile
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from promptarena.benchmark.analysis.names import BOARDS
-from promptarena.benchmark.core.errors import UserError, unknown
-from promptarena.benchmark.core.files import write_atomically
-from promptarena.benchmark.core.protocol_table import PROTOCOLS, protocol_info
-from promptarena.benchmark.core.runs import StoredResult
-from promptarena.benchmark.core.suite_layout import SuiteLayout
-from promptarena.benchmark.planning.suites import Suite, layout_of, load_suite
-from promptarena.benchmark.published.load import load_published
-from promptarena.benchmark.recording.kept_predictions import KeptPredictions, of_record
-from promptarena.benchmark.recording.record import Record, RecordPlace
-from promptarena.benchmark.report.page import report_page
-from promptarena.benchmark.report.sections import of_methods
-from promptarena.benchmark.report.sound import sound_sections
-
-Runs = Sequence[Mapping[str, Any]]
+from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.recording.record import RecordPlace
+from promptarena.loading import recorded_results
 
 
 def write_report(
-    suite_name: str,
+    suite: str,
     out: Path,
     place: RecordPlace,
     *,
@@ -40,104 +23,8 @@ def write_report(
     `protocols`, `methods` and `datasets` narrow it down, `reference` is the method to compare the others with. Raises
     UserError when nothing is recorded.
     """
-    suite = load_suite(suite_name)
-    record = Record.open_existing(place)
-    stored = record.results(suite.name)
-    if not stored:
-        raise UserError(f"nothing is recorded for suite {suite.name} in {record.shown}; run: promptarena compare")
-    page = page_of(
-        layout_of(suite),
-        stored,
-        documents_of(record, stored),
-        title=suite.title,
-        called=suite_name,
-        notes=_unfinished(record, suite),
-        protocols=protocols,
-        methods=methods,
-        datasets=datasets,
-        reference=reference,
-        predictions=of_record(record, stored),
-    )
-    write_atomically(out, page)
+    found = recorded_results(place, suite)
+    if not len(found):
+        raise UserError(f"{found.nothing} in {found.where}; run: promptarena compare")
+    found.report(out, reference, protocols=protocols, methods=methods, datasets=datasets)
     print(f"The report is in {out}")
-
-
-def page_of(
-    layout: SuiteLayout,
-    stored: Sequence[StoredResult],
-    runs: Runs,
-    *,
-    title: str = "",
-    called: str = "",
-    notes: Sequence[str] = (),
-    protocols: Sequence[str] = (),
-    methods: Sequence[str] = (),
-    datasets: Sequence[str] = (),
-    reference: str = "",
-    predictions: KeptPredictions = lambda _run_id, _target: (),
-) -> str:
-    """The report of results and of their runs, which are matched by "run_id".
-
-    Needs neither a record nor torch. The arguments are those of `report_page` and `write_report`. Raises UserError for
-    a protocol, method or dataset that is not there.
-    """
-    for protocol in protocols:
-        protocol_info(protocol)
-    for dataset in datasets:
-        if dataset not in layout.titles:
-            raise unknown("dataset", dataset, layout.titles)
-    chosen = [protocol for protocol in PROTOCOLS if not protocols or protocol in protocols]
-    chosen_results = [
-        result for result in (of_methods(methods, stored) if methods else stored) if result.protocol in chosen
-    ]
-    labels = {result.label for result in chosen_results}
-    if reference and reference not in labels:
-        raise unknown("method to compare with", reference, labels)
-    sections, refused = sound_sections(
-        layout,
-        chosen_results,
-        protocols=chosen,
-        datasets=datasets,
-        reference=reference,
-        boards=BOARDS,
-        predictions=predictions,
-        published=None if any(result.miniature for result in chosen_results) else load_published(),
-    )
-    ids = {result.run_id for result in chosen_results}
-    told = [run for run in runs if run["run_id"] in ids]
-    return report_page(layout, sections, told, title=title, called=called, notes=[*notes, *refused])
-
-
-def documents_of(record: Record, stored: Sequence[StoredResult]) -> list[dict[str, Any]]:
-    """The runs' plans and environments, as the record keeps them."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        return [
-            _document(record, result.run_id, "config.json", folder)
-            | {
-                "environment": _document(record, result.run_id, "environment.json", folder),
-                "run_id": result.run_id,
-                "run_key": result.run_key,
-                "cost": asdict(result.cost),
-            }
-            for result in stored
-        ]
-
-
-def _document(record: Record, run_id: str, artifact: str, folder: Path) -> dict[str, Any]:
-    """A JSON artifact of a run. Raises UserError when it is garbled."""
-    try:
-        return dict(json.loads(record.artifact(run_id, artifact, folder).read_bytes()))
-    except ValueError as error:
-        raise UserError(
-            f"{artifact} of run {run_id} is garbled: {error}; delete the run in MLflow to have it run again"
-        ) from error
-
-
-def _unfinished(record: Record, suite: Suite) -> list[str]:
-    """A line for each reason why recorded runs are not in the report."""
-    runs = record.index(suite.name).values()
-    failed = Counter(run.error or "no reason is recorded" for run in runs if run.status == "failed")
-    running = sum(run.status == "running" for run in runs)
-    lines = [f"{count} recorded run{'s' * (count > 1)} failed: {error}" for error, count in failed.items()]
-    return lines + ([f"{running} recorded run{'s' * (running > 1)} not finished"] if running else [])
