@@ -1,17 +1,16 @@
-"""Takes guards out one at a time and sees that a test notices: python tools/mutations.py [PART OF A KIND ...]
+"""Takes guards out one at a time and sees that a test notices: python -m tools.mutations [PART OF A KIND ...]
 
 Each row names a kind of fault, a guard against it, and the test that must fail without the guard. It runs in a copy.
 """
 
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tools.copies import copy_into, environment, replace_once
+
 SECONDS = 600
 
 
@@ -36,6 +35,146 @@ class Mutation:
 
 RECORDING = "benchmark/recording"
 MUTATIONS = (
+    Mutation(
+        "a method that changes the backbone",
+        "benchmark/backbone/seal.py",
+        "        if changed:\n            raise SharedStateChangedError(",
+        "        if False:\n            raise SharedStateChangedError(",
+        "tests/backbone/test_seal.py",
+    ),
+    Mutation(
+        "a method that changes what all methods share",
+        "benchmark/backbone/seal.py",
+        "        self._shared.restore()",
+        "        pass",
+        "tests/backbone/test_seal.py",
+    ),
+    Mutation(
+        "features of a changed backbone in the cache",
+        "benchmark/backbone/seal.py",
+        "        backbone.intact = self.intact",
+        "        pass",
+        "tests/backbone/test_seal.py",
+    ),
+    Mutation(
+        "images left out of a split",
+        "benchmark/data/readers/folder_contents.py",
+        "    if not left_out:",
+        "    if True:",
+        "tests/data/readers/test_folder_contents.py",
+    ),
+    Mutation(
+        "one image under two spellings",
+        "benchmark/data/readers/same_images.py",
+        "        if same != key:",
+        "        if False:",
+        "tests/data/readers/test_same_images.py",
+    ),
+    Mutation(
+        "one image behind two links",
+        "benchmark/data/readers/same_images.py",
+        "    if shared:",
+        "    if False:",
+        "tests/data/readers/test_same_images.py",
+    ),
+    Mutation(
+        "a half of one class",
+        "benchmark/planning/plan.py",
+        'if len(self.data.classes(card, target.subset, "test")) < 2:',
+        "if False:",
+        "tests/planning/test_plan.py",
+    ),
+    Mutation(
+        "a training that is all warm-up",
+        "benchmark/planning/plan.py",
+        "if 0 < recipe.epochs <= recipe.warmup_epochs and recipe.lr != recipe.warmup_lr:",
+        "if False:",
+        "tests/planning/test_plan.py",
+    ),
+    Mutation(
+        "more shots than images",
+        "benchmark/planning/few_shot_notes.py",
+        "if shots != spec.shots:",
+        "if False:",
+        "tests/planning/test_few_shot_notes.py",
+    ),
+    Mutation(
+        "damaged entries of the cache",
+        "benchmark/inputs/array_cache.py",
+        "        if stream.read() != sha.digest():",
+        "        if False:",
+        "tests/inputs/test_array_cache.py",
+    ),
+    Mutation(
+        "damaged checkpoints",
+        "benchmark/training/checkpoint.py",
+        'if metadata.pop("digest") != _digest(tensors, metadata):',
+        'if not metadata.pop("digest"):',
+        "tests/training/test_checkpoint.py",
+    ),
+    Mutation(
+        "a record that is killed while it is made",
+        f"{RECORDING}/database.py",
+        'unfinished = database.with_name(f"{database.name}{UNFINISHED}")',
+        "unfinished = database",
+        "tests/recording/test_database.py",
+    ),
+    Mutation(
+        "several commands on one record",
+        f"{RECORDING}/runs.py",
+        'if recorded.status == "finished":',
+        "if False:",
+        "tests/recording/test_claims.py",
+    ),
+    Mutation(
+        "a record that was moved",
+        f"{RECORDING}/database.py",
+        "        if moved:",
+        "        if False:",
+        "tests/recording/test_database.py",
+    ),
+    Mutation(
+        "a record that may only be read",
+        f"{RECORDING}/store.py",
+        "if read_only and file.exists() and not database.can_write(file):",
+        "if False:",
+        "tests/recording/test_store.py",
+    ),
+    Mutation(
+        "plugins that raise while they are planned",
+        "benchmark/plugins/asking.py",
+        "except (Exception, SystemExit) as error:",
+        "except ValueError as error:",
+        "tests/plugins/test_asking.py",
+    ),
+    Mutation(
+        "the pages' server after its terminal closed",
+        "benchmark/cli/commands/ui.py",
+        "        _end_group(server)",
+        "        pass",
+        "tests/end_to_end/test_together.py::test_the_server_ends_with_its_terminal_and_its_address_is_no_argument",
+    ),
+    Mutation(
+        "values that no field can have",
+        "benchmark/core/config_files.py",
+        "    if fault := _impossible(table):",
+        "    if fault := None:",
+        "tests/core/test_config_files.py",
+    ),
+    Mutation(
+        "nesting that is too deep",
+        "benchmark/core/config_files.py",
+        '    except (ValueError, RecursionError) as error:\n        raise UserError(f"{path}: is not valid TOML',
+        '    except ValueError as error:\n        raise UserError(f"{path}: is not valid TOML',
+        "tests/core/test_config_files.py",
+    ),
+    Mutation(
+        "pipes and devices",
+        "benchmark/core/files.py",
+        "    if not stat.S_ISREG(mode):",
+        "    if False:",
+        "tests/core/test_files.py",
+    ),
     Mutation(
         "class names that become one prompt or are invisible",
         "benchmark/data/class_names.py",
@@ -184,11 +323,7 @@ def main() -> int:
     chosen = [each for each in MUTATIONS if not sys.argv[1:] or any(part in each.kind for part in sys.argv[1:])]
     missed = 0
     with tempfile.TemporaryDirectory() as name:
-        copy = Path(name) / "promptarena"
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        for file in filter(None, listed.split("\0")):
-            (copy / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / file, copy / file)
+        copy = copy_into(Path(name))
         for each in chosen:
             noticed = _noticed(each, copy)
             missed += not noticed
@@ -198,14 +333,12 @@ def main() -> int:
 
 def _noticed(mutation: Mutation, copy: Path) -> bool:
     path = copy / mutation.path
-    before = path.read_text()
-    if before.count(mutation.guard) != 1:
-        raise SystemExit(f"{mutation.path} has {mutation.guard!r} {before.count(mutation.guard)} times, not once")
-    path.write_text(before.replace(mutation.guard, mutation.without))
+    before = replace_once(path, mutation.guard, mutation.without)
     try:
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutation.test]
-        environment = os.environ | {"PYTHONPATH": str(copy.parent), "PYTHONDONTWRITEBYTECODE": "1"}
-        ended = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=SECONDS)
+        ended = subprocess.run(
+            command, cwd=copy, env=environment(copy.parent), capture_output=True, text=True, timeout=SECONDS
+        )
     finally:
         path.write_text(before)
     if ended.returncode not in (0, 1):
