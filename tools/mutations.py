@@ -43,11 +43,18 @@ MUTATIONS = (
         "tests/backbone/test_seal.py",
     ),
     Mutation(
-        "a method that changes what all methods share",
+        "a method that changes torch's flags or random state",
         "benchmark/backbone/seal.py",
-        "        self._shared.restore()",
-        "        pass",
+        "self._shared.changes(within=within) or ",
+        "",
         "tests/backbone/test_seal.py",
+    ),
+    Mutation(
+        "a plugin whose import changes what all methods share",
+        "benchmark/plugins/registry.py",
+        "        before.restore()",
+        "        pass",
+        "tests/end_to_end/test_shared_state.py",
     ),
     Mutation(
         "features of a changed backbone in the cache",

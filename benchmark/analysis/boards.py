@@ -10,8 +10,9 @@ from promptarena.benchmark.analysis.names import BOARDS, PAIRED
 from promptarena.benchmark.analysis.novelty import NOVELTY
 from promptarena.benchmark.analysis.paired import paired_board
 from promptarena.benchmark.analysis.per_class import PER_CLASS
+from promptarena.benchmark.analysis.seeds import SEEDS
 from promptarena.benchmark.analysis.selective import SELECTIVE
-from promptarena.benchmark.analysis.subjects import Answered, Subject
+from promptarena.benchmark.analysis.subjects import Answered, Figures, SeedsSubject, Subject
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.predictions import Predictions
 from promptarena.benchmark.core.protocol_table import protocol_info
@@ -23,7 +24,9 @@ from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Ta
 Source = Callable[[str, Target], Sequence[Predictions]]
 """From a run's id and a target to the predictions of each reading; empty where none are kept."""
 
-SUBJECTS = {subject.name: subject for subject in (CALIBRATION, PER_CLASS, SELECTIVE, NOVELTY)}
+SUBJECTS: Mapping[str, Subject | SeedsSubject] = {
+    subject.name: subject for subject in (CALIBRATION, PER_CLASS, SELECTIVE, NOVELTY, SEEDS)
+}
 _GROUPS = {"base": "Base classes", "novel": "Novel classes", "all": "", "union": ""}
 """The scored subsets and what stands above their columns."""
 
@@ -96,8 +99,7 @@ def _seed(value: Any) -> Seed:
 class _Figures:
     """The figures of a subject: by dataset and subset, method, and seed, one for each column."""
 
-    subject: Subject
-    values: Mapping[tuple[str, str], Mapping[Label, Mapping[Seed, tuple[float | None, ...]]]]
+    values: Mapping[tuple[str, str], Mapping[Label, Mapping[Seed, Figures]]]
     seeds: Sequence[int]
 
     def figure(self, place: tuple[str, str], name: Label, column: int) -> Aggregate:
@@ -108,22 +110,15 @@ class _Figures:
         return Aggregate(defined, expected, reason="not defined here" if found and not defined else None)
 
 
-def _board(subject: Subject, answered: Answered) -> Board | None:
+def _board(subject: Subject | SeedsSubject, answered: Answered) -> Board | None:
     values = {
-        place: {
-            name: {
-                seed: subject.measure(each)
-                for seed, each in by_seed.items()
-                if len(each) and (each.halves is not None or not subject.of_halves)
-            }
-            for name, by_seed in by_name.items()
-        }
+        place: {name: found for name, by_seed in by_name.items() if (found := subject.figures(by_seed))}
         for place, by_name in answered.by_place.items()
     }
-    values = {place: by_name for place, by_name in values.items() if any(by_name.values())}
+    values = {place: by_name for place, by_name in values.items() if by_name}
     if not values:
         return None
-    board, figures = answered.board, _Figures(subject, values, answered.board.seeds)
+    board, figures = answered.board, _Figures(values, answered.board.seeds)
     subsets = [subset for subset in _GROUPS if any(place[1] == subset for place in values)]
     columns = tuple(
         replace(column, key=f"{subset}_{column.key}" if _GROUPS[subset] else column.key, group=_grouped(subset, column))
@@ -150,7 +145,7 @@ def _board(subject: Subject, answered: Answered) -> Board | None:
     return replace(
         board,
         title=f"{board.title}: {subject.title}",
-        caption=f"{subject.caption} {answered.basis}",
+        caption=f"{subject.caption} {answered.basis(spread=isinstance(subject, Subject))}",
         tables=tuple(tables),
         notes=answered.notes,
         part=subject.name,

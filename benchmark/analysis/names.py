@@ -9,8 +9,9 @@ PER_CLASS = "per-class"
 SELECTIVE = "selective"
 OOD = "ood"
 PAIRED = "paired"
+SEEDS = "seeds"
 
-BOARDS = (CALIBRATION, PER_CLASS, SELECTIVE, OOD, PAIRED)
+BOARDS = (CALIBRATION, PER_CLASS, SELECTIVE, OOD, PAIRED, SEEDS)
 """All of them, in the order in which they are shown."""
 
 

@@ -1,6 +1,6 @@
 """What a board of this room measures of predictions, and what several of them need."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,10 @@ from promptarena.benchmark.leaderboard.model import Board, Column
 Floats = npt.NDArray[np.float64]
 
 
+Figures = tuple[float | None, ...]
+"""One for each column; None for one that is not defined, as for an AUROC of a single class."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """A board whose figures are each computed from the predictions of one run for one target.
@@ -24,8 +28,7 @@ class Subject:
         title: What follows the protocol's title.
         caption: The definitions of its figures.
         columns: One for each figure.
-        measure: From predictions to the figures, one for each column; None for one that is not defined, as for an
-            AUROC of a single class.
+        measure: From predictions to the figures.
         of_halves: Whether it needs predictions with `halves`, which only some targets have.
     """
 
@@ -33,8 +36,37 @@ class Subject:
     title: str
     caption: str
     columns: tuple[Column, ...]
-    measure: Callable[[Predictions], tuple[float | None, ...]]
+    measure: Callable[[Predictions], Figures]
     of_halves: bool = False
+
+    def figures(self, by_seed: Mapping[Seed, Predictions]) -> dict[Seed, Figures]:
+        """The figures of a method for one target, by seed."""
+        return {
+            seed: self.measure(found)
+            for seed, found in by_seed.items()
+            if len(found) and (found.halves is not None or not self.of_halves)
+        }
+
+
+@dataclass(frozen=True)
+class SeedsSubject:
+    """A board whose figures are each computed from the predictions of all seeds of a method for one target.
+
+    Args:
+        name: As in `Subject`; so are `title`, `caption` and `columns`.
+        measure: From the predictions of each seed, at least two, for the same images, to the figures.
+    """
+
+    name: str
+    title: str
+    caption: str
+    columns: tuple[Column, ...]
+    measure: Callable[[Sequence[Predictions]], Figures]
+
+    def figures(self, by_seed: Mapping[Seed, Predictions]) -> dict[Seed, Figures]:
+        """The figures of a method for one target, without a seed of their own; none for a single seed."""
+        found = [each for each in by_seed.values() if len(each)]
+        return {None: self.measure(found)} if len(found) > 1 else {}
 
 
 def confidence(found: Predictions) -> Floats:
@@ -110,9 +142,13 @@ class Answered:
     shots: int | None
     notes: tuple[str, ...]
 
-    @property
-    def basis(self) -> str:
-        """The sentences of a caption that say what the figures rest on."""
-        over = f"Mean ± sample standard deviation over seeds {', '.join(map(str, self.board.seeds))}."
+    def basis(self, *, spread: bool = True) -> str:
+        """The sentences of a caption that say what the figures rest on.
+
+        Args:
+            spread: Whether each figure is a mean over seeds with its spread.
+        """
+        over = f"{'Mean ± sample standard deviation over seeds' if spread else 'Seeds'} "
+        over += f"{', '.join(map(str, self.board.seeds))}."
         sentences = [over if self.board.seeds else "", f"At {counted_shots(self.shots)}." if self.shots else ""]
         return " ".join(filter(None, (*sentences, MINIATURE if self.board.miniature else "")))

@@ -79,10 +79,6 @@ class Seal:
         except Exception as error:  # a replaced function may raise anything
             return f"it cannot be compared any more ({type(error).__name__}: {error})"
 
-    def restore(self) -> None:
-        """Set what all methods share besides the backbone as it was."""
-        self._shared.restore()
-
     def _structure(self) -> str:
         for name, parts in self._modules.items():
             if changed := parts.changed():
