@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from PIL import Image
 
 from promptarena.benchmark.backbone import loading
@@ -13,19 +12,15 @@ from promptarena.benchmark.backbone.accelerations import Precision
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.data.images import EXTENSIONS, decode
-from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_folder
-from promptarena.benchmark.inputs.views import View
+from promptarena.benchmark.data.images import EXTENSIONS
 from promptarena.benchmark.plugins.learner import Learner
 from promptarena.benchmark.plugins.registry import load_registry
+from promptarena.benchmark.training.classifying import classify
 from promptarena.benchmark.training.trained_learner import LEARNED, Learned
 from promptarena.lookups import load_suite
 
 if TYPE_CHECKING:
     import pandas as pd
-
-BATCH = 100
-"""Images that are classified at once: as many as in an evaluation, so that the figures are the same to the last bit."""
 
 Picked = str | Path | Image.Image
 
@@ -100,8 +95,8 @@ class TrainedLearner:
             top: How many classes to give for each image, the most probable first.
 
         Returns:
-            One row per image and rank: image (the file's path, or its number), rank (from 1), class, probability
-            (softmax of the logits over the C classes).
+            One row per image and rank: image (the file's path, or its number), rank (from 1), class, label (the
+            class's number), probability (softmax of the logits over the C classes).
 
         Raises:
             UserError: An image cannot be read, the classes are empty, or the method cannot score other classes.
@@ -112,20 +107,11 @@ class TrainedLearner:
         named = self.classes
         if classes is not None or template is not None:
             named = Classes(tuple(classes or named.names), template or named.template, named.dataset)
-        if not len(named):
-            raise UserError("predict: give at least one class")
-        view = View(_Given([image for _, image in given]), self.learner.backbone, ArrayCache(default_cache_folder()))
-        rows = []
-        with torch.inference_mode(), self.learner.backbone.autocast():
-            classifier = self.learner.classifier(self.learner.prompts(named))
-            for start in range(0, len(given), BATCH):
-                chosen = range(start, min(start + BATCH, len(given)))
-                shares = self.learner.logits(view.plain(chosen), classifier).float().softmax(dim=-1)
-                best = shares.topk(min(top, len(named)), dim=-1)
-                for place, values, labels in zip(chosen, best.values.tolist(), best.indices.tolist(), strict=True):
-                    for rank, (value, label) in enumerate(zip(values, labels, strict=True), start=1):
-                        rows.append((given[place][0], rank, named.names[label], value))
-        return pd.DataFrame(rows, columns=["image", "rank", "class", "probability"])
+        found = classify(self.learner, [image for _, image in given], named, top)
+        for reason in found.unread.values():
+            raise UserError(reason)
+        rows = [(given[each.image][0], each.rank, each.name, each.label, each.probability) for each in found.guesses]
+        return pd.DataFrame(rows, columns=["image", "rank", "class", "label", "probability"])
 
 
 def load_learner(
@@ -177,36 +163,31 @@ def _fetched(run: str, results: str | Path, tracking_uri: str | None, folder: st
         raise UserError(f"{error}; give the id of a finished run, or the path of a {LEARNED}") from error
 
 
-class _Given:
-    """Decoded images as a list of images. They have no identity, since nothing about them is cached."""
+def image_files(path: Path) -> list[Path]:
+    """The images that a path stands for.
 
-    digest = stamp = ""
+    Args:
+        path: A file or a folder.
 
-    def __init__(self, images: Sequence[Image.Image]) -> None:
-        self._images = images
+    Returns:
+        The file; of a folder all images in it and below, in the order of their names.
 
-    def __len__(self) -> int:
-        return len(self._images)
+    Raises:
+        UserError: The folder holds no images.
+    """
+    if not path.is_dir():
+        return [path]
+    inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS)
+    if not inside:
+        raise UserError(f"folder {path} holds no images ({', '.join(sorted(EXTENSIONS))})")
+    return inside
 
-    def key(self, index: int) -> str:
-        return str(index)
 
-    def image(self, index: int) -> Image.Image:
-        return self._images[index]
-
-
-def _listed(images: Picked | Iterable[Picked]) -> Iterable[tuple[str, Image.Image]]:
+def _listed(images: Picked | Iterable[Picked]) -> Iterable[tuple[str, Path | Image.Image]]:
     """The images with their names."""
     several = [images] if isinstance(images, str | Path | Image.Image) else list(images)
     for number, each in enumerate(several):
         if isinstance(each, Image.Image):
-            yield str(number), each.convert("RGB")
-            continue
-        path = Path(each)
-        files = (
-            sorted(file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS) if path.is_dir() else [path]
-        )
-        if not files:
-            raise UserError(f"folder {path} holds no images ({', '.join(sorted(EXTENSIONS))})")
-        for file in files:
-            yield str(file), decode(file)
+            yield str(number), each
+        else:
+            yield from ((str(file), file) for file in image_files(Path(each)))

@@ -8,7 +8,7 @@ positions, W a tower's width, D the joint embedding size.
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Unpack
 
 import torch
@@ -203,15 +203,9 @@ class Backbone:
 
     # text
 
-    @cached_property
-    def _tokenizer(self) -> Any:
-        from open_clip.tokenizer import SimpleTokenizer
-
-        return SimpleTokenizer(context_length=self.context_length)
-
     def token_counts(self, texts: Sequence[str]) -> tuple[int, ...]:
         """Byte-pair tokens of each text, without start and end."""
-        return tuple(len(self._tokenizer.encode(text)) for text in texts)
+        return tuple(len(_tokenizer(self.context_length).encode(text)) for text in texts)
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Texts -> token ids (C, L) int64, L cut after the last end-of-text token: exact, because the tower is causal.
@@ -220,7 +214,7 @@ class Backbone:
             UserError: a text does not fit the context length.
         """
         require_fit(texts, self.token_counts(texts), self.context_length)
-        ids: Tensor = self._tokenizer(list(texts))
+        ids: Tensor = _tokenizer(self.context_length)(list(texts))
         length = int(ids.argmax(-1).max()) + 1 if self.accelerations.cut_texts else self.context_length
         return ids[:, :length].to(self.device)
 
@@ -343,3 +337,11 @@ class Backbone:
         allowed = self.accelerations.encode_in_parts and torch.is_grad_enabled() and prompts.groups == 1
         # Functional transforms, such as the vmap of several seeds, cannot compute a part a second time.
         return allowed and torch._C._functorch.peek_interpreter_stack() is None
+
+
+@cache
+def _tokenizer(context_length: int) -> Any:
+    """open_clip's tokenizer; making one takes a tenth of a second, and copies of a backbone share it."""
+    from open_clip.tokenizer import SimpleTokenizer
+
+    return SimpleTokenizer(context_length=context_length)

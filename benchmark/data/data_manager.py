@@ -14,7 +14,7 @@ from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.runs import Subset
 from promptarena.benchmark.core.subsets import subset_labels
 from promptarena.benchmark.data.cards import Card, SplitName
-from promptarena.benchmark.data.few_shot import draw_few_shot, restrict
+from promptarena.benchmark.data.few_shot import Draw, draw_few_shot, restrict
 from promptarena.benchmark.data.splits import Split, find_split, load_split
 
 
@@ -22,9 +22,9 @@ class DatasetImages:
     """The images of some rows of a split, in order: an `ImageList`."""
 
     def __init__(self, card: Card, split: Split, rows: np.ndarray) -> None:
+        self._card = card
         self._split = split
         self._rows = rows
-        self.digest = digest(card.digest, split.name, split.digest, rows.tolist())
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -32,6 +32,11 @@ class DatasetImages:
     def key(self, index: int) -> str:
         """The identity of image `index` among all datasets."""
         return f"{self._split.dataset}/{self._split.keys[self._rows[index]]}"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what says which images they are."""
+        return digest(self._card.digest, self._split.name, self._split.digest, self._rows.tolist())
 
     @cached_property
     def stamp(self) -> str:
@@ -63,6 +68,7 @@ class Data:
         self._root = root
         self._limit = limit
         self._splits: dict[tuple[str, SplitName], Split | None] = {}
+        self._drawn: dict[tuple[str, int, int], Draw] = {}
 
     @property
     def listed(self) -> Mapping[tuple[str, SplitName], Split | None]:
@@ -98,7 +104,10 @@ class Data:
         """
         train = self.split(card, "train")
         val = self.find(card, "val")
-        drawn = draw_few_shot(train.labels, () if val is None else val.labels, shots, seed)
+        place = card.name, shots, seed
+        if place not in self._drawn:  # a plan asks several times for each of its runs
+            self._drawn[place] = draw_few_shot(train.labels, () if val is None else val.labels, shots, seed)
+        drawn = self._drawn[place]
         return _drawn(card, train, drawn.train, subset), _drawn(card, val or train, drawn.val, subset)
 
     def test(self, card: Card) -> Examples:

@@ -1,20 +1,51 @@
 """Finds prompts that do not fit the backbone's context before anything is trained, whatever the method."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 
 from promptarena.benchmark.backbone.architectures import find_architecture
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
+from promptarena.benchmark.backbone.interventions import NONE, Inside, Interventions, Kinds
+from promptarena.benchmark.backbone.towers import Tower
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.context import ContextError, require_fit
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun
 from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.planning.suites import Suite
+from promptarena.benchmark.plugins.learner import Learner
 from promptarena.benchmark.plugins.registry import Registry
+
+
+class _Shapes(Tower):
+    """A tower whose blocks compute nothing: tokens without values would still take seconds of torch's shape rules."""
+
+    def _block(self, block: Any, x: Tensor, bias: Tensor | None, inside: Inside | None) -> Tensor:
+        return x
+
+    def read(
+        self,
+        tokens: Tensor,
+        rows: Tensor,
+        *,
+        start: int = 0,
+        interventions: Interventions = NONE,
+        **kinds: Unpack[Kinds],
+    ) -> Tensor:
+        """Rows (B, R, W) without values."""
+        read = self.run(tokens, start=start, interventions=replace(interventions, **kinds))
+        return read.new_empty(len(read), rows.shape[-1], self.width)
+
+    def read_after(
+        self, shared: Tensor, own: Tensor, ends: Tensor, *, start: int = 0, interventions: Interventions = NONE
+    ) -> Tensor:
+        """Rows (B, W) without values."""
+        return own.new_empty(len(own), self.width)
 
 
 class Measure(Backbone):
@@ -28,6 +59,7 @@ class Measure(Backbone):
             torch.device("meta"),
             "fp32",
         )
+        self.text = _Shapes(self.model.transformer.resblocks, True)
         self._counted: dict[str, int] = {}
 
     def token_counts(self, texts: Sequence[str]) -> tuple[int, ...]:
@@ -49,6 +81,10 @@ class Measure(Backbone):
         require_fit(texts, self.token_counts(texts), self.context_length)
         return torch.zeros(len(texts), self.embed_dim)
 
+    def project_text(self, rows: Tensor) -> Tensor:
+        """Features (..., D) without values."""
+        return rows.new_empty(*rows.shape[:-1], self.embed_dim)
+
     def embed(self, ids: Tensor) -> Prompts:
         """Prompts of the right shape, without values."""
         return Prompts(torch.empty(*ids.shape, self.text.width, device="meta"), ids.argmax(-1))
@@ -69,17 +105,16 @@ def check_prompts(suite: Suite, registry: Registry, data: Data, runs: Iterable[P
     Raises:
         UserError: A prompt does not fit; the message has the method, the dataset and the prompt.
     """
-    measure: Measure | None = None
-    checked = set[tuple[str, str, Classes, Classes]]()
+    trainings: dict[tuple[str, str, Classes], tuple[PlannedRun, dict[Classes, None]]] = {}
     for run in runs:
-        measure = measure or Measure(suite.backbone.given_architecture, str(run.provenance["backbone"]))
         trained = data.classes(suite.card(run.spec.dataset), run.spec.subset, "train")
-        scored = [data.classes(suite.card(target.dataset), target.subset, "test") for target in run.spec.targets]
-        for classes in (trained, *scored):
-            case = (run.spec.method, repr(run.config), trained, classes)
-            if case not in checked:
-                checked.add(case)
-                _check(measure, registry, run, trained, classes)
+        _, scored = trainings.setdefault((run.spec.method, repr(run.config), trained), (run, {}))
+        for target in run.spec.targets:
+            scored[data.classes(suite.card(target.dataset), target.subset, "test")] = None
+    measure: Measure | None = None
+    for (_, _, trained), (run, scored) in trainings.items():
+        measure = measure or Measure(suite.backbone.given_architecture, str(run.provenance["backbone"]))
+        _check(measure, registry, run, trained, scored)
 
 
 def check_template(architecture: str | Path, classes: Classes) -> None:
@@ -96,13 +131,20 @@ def check_template(architecture: str | Path, classes: Classes) -> None:
     require_fit(texts, measure.token_counts(texts), measure.context_length)
 
 
-def _check(measure: Measure, registry: Registry, run: PlannedRun, trained: Classes, classes: Classes) -> None:
+def _check(measure: Measure, registry: Registry, run: PlannedRun, trained: Classes, scored: Iterable[Classes]) -> None:
+    """Build the prompts of a training, and those of all classes on which its learner is scored."""
     kind = registry.get(run.spec.method).learner
-    try:
-        learner = kind(measure, kind.config_type.model_validate(dict(run.config)), trained, torch.Generator())
-        learner.training_prompts(classes) if classes is trained else learner.prompts(classes)
-    except ContextError as error:
-        where = f"{run.spec.label} on {classes.dataset}"
-        raise UserError(f"{where}: {error}; shorten the class name or template") from error
-    except Exception:  # whatever needs values, or cannot score these classes: the run says so
-        return
+    learner: Learner | None = None
+    for classes in (trained, *scored):
+        try:
+            if learner is None:
+                learner = kind(measure, kind.config_type.model_validate(dict(run.config)), trained, torch.Generator())
+                learner.training_prompts(trained)
+            else:
+                learner.prompts(classes)
+        except ContextError as error:
+            where = f"{run.spec.label} on {classes.dataset}"
+            raise UserError(f"{where}: {error}; shorten the class name or template") from error
+        except Exception:  # whatever needs values, or cannot score these classes: the run says so
+            if learner is None:
+                return

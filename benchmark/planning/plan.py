@@ -85,6 +85,7 @@ class Planner:
     backbone: Weights
     precision: str
     files: dict[str, str] = field(default_factory=dict)
+    _targets: dict[Target, str] = field(default_factory=dict, init=False)
 
     def plan(self, spec: RunSpec) -> PlannedRun:
         """Resolve a run.
@@ -176,9 +177,13 @@ class Planner:
                 )
 
     def _target_digest(self, target: Target) -> str:
-        card = self.suite.card(target.dataset)
-        classes = self.data.classes(card, target.subset, "test")
-        return digest(self.data.test(card).images.digest, target.subset, classes.names, classes.template)
+        if target not in self._targets:  # many runs are scored on it, and a test set may have 50,000 images
+            card = self.suite.card(target.dataset)
+            classes = self.data.classes(card, target.subset, "test")
+            self._targets[target] = digest(
+                self.data.test(card).images.digest, target.subset, classes.names, classes.template
+            )
+        return self._targets[target]
 
 
 def resolve(spec: RunSpec, suite: Suite, registry: Registry, images: int) -> tuple[Config, Recipe]:

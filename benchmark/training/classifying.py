@@ -1,4 +1,4 @@
-"""Any image files, classified by a trained learner among any class names."""
+"""Any images, classified by a trained learner among any class names."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,9 +17,10 @@ from promptarena.benchmark.training.evaluation import BATCH
 
 
 class Guess(NamedTuple):
-    """A class of an image: the rank from 1, the class's number and name, and its probability among all classes."""
+    """A class of an image: the image's place among those given, the rank from 1, the class's number and name, and its
+    probability among all classes."""
 
-    path: Path
+    image: int
     rank: int
     label: int
     name: str
@@ -27,10 +28,11 @@ class Guess(NamedTuple):
 
 
 class Classified(NamedTuple):
-    """What came out: the guesses in the order of the files and ranks, and the reason for each file without one."""
+    """What came out: the guesses in the order of the images and ranks, and by place the reason for each image without
+    one."""
 
     guesses: list[Guess]
-    unread: dict[Path, str]
+    unread: dict[int, str]
 
 
 class _Images:
@@ -52,16 +54,20 @@ class _Images:
 
 
 def classify(
-    learner: Learner, paths: Sequence[Path], classes: Classes, top: int, advance: Callable[[int], None] = lambda _: None
+    learner: Learner,
+    images: Sequence[Path | Image.Image],
+    classes: Classes,
+    top: int,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> Classified:
-    """Classify image files as an evaluation does: decoded, prepared and batched in the same way.
+    """Classify images as an evaluation does: decoded, prepared and batched in the same way.
 
     Args:
         learner: The learner, in evaluation mode.
-        paths: The files.
+        images: Files, or images of Pillow.
         classes: The C classes.
         top: How many classes of each image are given, at most C.
-        advance: Called with the number of files after each batch.
+        advance: Called with the number of images after each batch.
 
     Returns:
         The guesses; files that cannot be decoded are listed and do not disturb the others.
@@ -72,23 +78,25 @@ def classify(
     if not len(classes):
         raise UserError("there are no classes to choose from; give at least one")
     guesses: list[Guess] = []
-    unread: dict[Path, str] = {}
+    unread: dict[int, str] = {}
     cache = ArrayCache(default_cache_folder())
     with torch.inference_mode(), learner.backbone.autocast():
         classifier = learner.classifier(learner.prompts(classes))
-        for start in range(0, len(paths), BATCH):
-            read: list[tuple[Path, Image.Image]] = []
-            for path in paths[start : start + BATCH]:
+        for start in range(0, len(images), BATCH):
+            read: list[tuple[int, Image.Image]] = []
+            places = range(start, min(start + BATCH, len(images)))
+            for place in places:
+                image = images[place]
                 try:
-                    read.append((path, decode(path)))
+                    read.append((place, decode(image) if isinstance(image, Path) else image.convert("RGB")))
                 except UserError as error:
-                    unread[path] = str(error)
+                    unread[place] = str(error)
             if read:
                 view = View(_Images([image for _, image in read]), learner.backbone, cache)
                 shares = learner.logits(view.plain(range(len(read))), classifier).float().softmax(dim=-1)
                 best = shares.topk(min(top, len(classes)), dim=-1)
-                for (path, _), values, labels in zip(read, best.values.tolist(), best.indices.tolist(), strict=True):
+                for (place, _), values, labels in zip(read, best.values.tolist(), best.indices.tolist(), strict=True):
                     for rank, (value, label) in enumerate(zip(values, labels, strict=True), start=1):
-                        guesses.append(Guess(path, rank, label, classes.names[label], value))
-            advance(len(paths[start : start + BATCH]))
+                        guesses.append(Guess(place, rank, label, classes.names[label], value))
+            advance(len(places))
     return Classified(guesses, unread)

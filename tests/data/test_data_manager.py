@@ -39,3 +39,17 @@ def test_a_split_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for _ in range(3):
         assert len(data.test(suite(tmp_path).card("birds")).labels) == 32
     assert listed == ["test"]
+
+
+def test_a_few_shot_split_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from promptarena.benchmark.data import data_manager
+
+    data, card = Listed(), suite(tmp_path).card("birds")
+    drawn, draw = list[tuple[int, int]](), data_manager.draw_few_shot
+    monkeypatch.setattr(
+        data_manager, "draw_few_shot", lambda train, val, *given: drawn.append(given) or draw(train, val, *given)
+    )
+    for shots, seed in ((2, 1), (1, 1), (2, 2), (2, 1), (1, 1)):
+        for subset in ("base", "novel"):
+            data.few_shot(card, subset, shots, seed)
+    assert drawn == [(2, 1), (1, 1), (2, 2)]

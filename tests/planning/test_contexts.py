@@ -1,6 +1,6 @@
 """Prompts that do not fit the context are found before anything is trained, whatever the method."""
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 import pytest
 import torch
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import load_backbone
+from promptarena.benchmark.backbone.towers import Tower
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.context import ContextError
 from promptarena.benchmark.planning.contexts import Measure, check_template
@@ -19,7 +20,7 @@ from promptarena.benchmark.plugins.registry import load_registry
 ARCHITECTURE = MODEL / "open_clip_config.json"
 REGISTRY = load_registry()
 READS_NO_NAMES = {"linear-probe"}
-NEED_VALUES = {"tip-adapter", "tip-adapter-f", "tcp", "rada", "rada-ttt", "skip-tuning", "two-stage"}
+NEED_VALUES = {"tcp", "two-stage"}
 """They compute with text features while they build their prompts, after the texts were measured."""
 
 
@@ -60,6 +61,21 @@ def test_every_method_builds_its_prompts_without_weights(measure: Measure, metho
         build("dog")
     with nullcontext() if method in READS_NO_NAMES else pytest.raises(ContextError):
         build("dog " * 100)
+
+
+@pytest.mark.parametrize("method", ["promptsrc", "mmrl", "rada", "dear"])
+def test_no_block_is_computed(measure: Measure, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks without values still take seconds for a large suite, and they import torch's compiler."""
+    computed: list[str] = []
+    monkeypatch.setattr(Tower, "_whole", lambda *_: computed.append("block"))
+    monkeypatch.setattr(Tower, "_project", lambda *_, **__: computed.append("part of a block"))
+    suite = load_suite("mini")
+    learner = REGISTRY.get(method).learner
+    config, _ = learner.preset(suite.task("base-to-novel", suite.datasets[0], 16))
+    classes = Classes(("cat", "dog"), "a photo of a {}.", suite.datasets[0])
+    with suppress(RuntimeError):
+        learner(measure, config, classes, torch.Generator()).training_prompts(classes)
+    assert computed == []
 
 
 def test_a_template_is_measured_with_every_name() -> None:

@@ -2,7 +2,6 @@
 
 import io
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,19 +9,18 @@ from typing import Literal
 
 from rich.progress import Progress
 
-from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.files import require_regular, write_atomically
 from promptarena.benchmark.data.data_manager import Data
-from promptarena.benchmark.data.images import EXTENSIONS
 from promptarena.benchmark.planning.suites import Suite, load_suite
-from promptarena.benchmark.plugins.registry import load_registry
-from promptarena.benchmark.recording.record import Record, RecordPlace
-from promptarena.benchmark.training.classifying import Classified, classify
-from promptarena.benchmark.training.trained_learner import LEARNED, Learned
+from promptarena.benchmark.recording.place import RecordPlace
+from promptarena.benchmark.training.classifying import classify
+from promptarena.learners import image_files, load_learner
 
+Rows = Sequence[tuple[str, int, str, int, float]]
+"""The values of each row, in the order of `COLUMNS`."""
 COLUMNS = ("image", "rank", "class", "label", "probability")
 
 
@@ -52,54 +50,32 @@ def print_predictions(requested: Prediction, place: RecordPlace) -> int:
     """
     if requested.format == "parquet" and requested.out is None:
         raise UserError("--format parquet is no text; name a file with --out")
-    suite, paths = load_suite(requested.suite), _files(requested.images)
-    learned = _learned(requested.run, place)
-    source = suite.backbone
-    backbone = load_backbone(
-        source.given_architecture, source.given_weights, device=requested.device, precision=learned.origin.precision
+    suite = load_suite(requested.suite)
+    paths = list(dict.fromkeys(file for path in requested.images for file in image_files(path)))
+    trained = load_learner(
+        requested.run,
+        suite=requested.suite,
+        results=place.results,
+        tracking_uri=place.tracking_uri,
+        plugins=requested.plugins,
+        device=requested.device,
     )
-    registry = load_registry(requested.plugins)
-    learner, classes = learned.learner(backbone, registry), _classes(requested, suite, learned)
+    classes = _classes(requested, suite, trained.classes)
     errors = terminal.console(stderr=True)
-    for line in learned.changes(backbone, registry):
+    for line in trained.notes:
         errors.print(f"promptarena: {line}")
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
         task = progress.add_task("images", total=len(paths))
-        found = classify(learner, paths, classes, requested.top, lambda count: progress.advance(task, count))
-    _show(found, requested)
+        found = classify(trained.learner, paths, classes, requested.top, lambda count: progress.advance(task, count))
+    rows = [(str(paths[each.image]), each.rank, each.name, each.label, each.probability) for each in found.guesses]
+    _show(rows, requested)
     for reason in found.unread.values():
         errors.print(f"promptarena: {reason}")
     return 0 if found.guesses else 2
 
 
-def _files(images: Sequence[Path]) -> list[Path]:
-    """The image files that are named, and those in and below the folders that are named."""
-    files: list[Path] = []
-    for path in images:
-        if not path.is_dir():
-            files.append(path)
-            continue
-        inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS)
-        if not inside:
-            raise UserError(f"folder {path} holds no images ({', '.join(sorted(EXTENSIONS))})")
-        files += inside
-    return list(dict.fromkeys(files))
-
-
-def _learned(run: str, place: RecordPlace) -> Learned:
-    if Path(run).suffix == ".safetensors":
-        return Learned.load(Path(run))
-    record = Record.open_existing(place)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            return Learned.load(record.artifact(run, LEARNED, Path(folder)))
-        except UserError as error:
-            raise UserError(f"{error}; give the id of a finished run, or the path of a {LEARNED}") from error
-
-
-def _classes(requested: Prediction, suite: Suite, learned: Learned) -> Classes:
+def _classes(requested: Prediction, suite: Suite, trained: Classes) -> Classes:
     """The classes to choose from: named in a file, those of a dataset, or those that were trained on."""
-    trained = learned.origin.classes
     if requested.classes is not None and requested.dataset:
         raise UserError("--classes and --dataset both name classes; give one of them")
     if requested.dataset:
@@ -117,8 +93,7 @@ def _classes(requested: Prediction, suite: Suite, learned: Learned) -> Classes:
     return Classes(names, trained.template, trained.dataset)
 
 
-def _show(found: Classified, requested: Prediction) -> None:
-    rows = [(str(each.path), each.rank, each.name, each.label, each.probability) for each in found.guesses]
+def _show(rows: Rows, requested: Prediction) -> None:
     if requested.format == "table" and requested.out is None:
         table = terminal.table("image", "rank", "class", "probability")
         for image, rank, name, _, probability in rows:
@@ -132,7 +107,7 @@ def _show(found: Classified, requested: Prediction) -> None:
         print(content.decode(), end="")
 
 
-def _content(rows: Sequence[tuple[str, int, str, int, float]], format: str) -> bytes:
+def _content(rows: Rows, format: str) -> bytes:
     import pandas as pd
 
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
