@@ -157,6 +157,12 @@ class Board:
     part: str = ""
     brief: tuple[str, ...] = ()
 
+    def reference_label(self, name: str) -> str:
+        """The label of the row of the reference `name`, which is the first; empty if it has no row."""
+        first = self.tables[0].rows[:1]
+        found = [row.label for row in first if name in (row.label, str(replace(row.name, shots=None)))]
+        return found[0] if found else ""
+
     def headline(self) -> Mapping[Label, Mapping[str, float]]:
         """For each method its complete headline figures in percent, by "PROTOCOL/COLUMN"."""
         means: dict[Label, dict[str, float]] = {}

@@ -43,11 +43,11 @@ def spread(values: Sequence[float], centre: float | None = None) -> Spread:
     if n == 1:
         return Spread(reported, 1)
     std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    half = _student_t(n - 1) * std / math.sqrt(n)
+    half = student_t(n - 1) * std / math.sqrt(n)
     return Spread(reported, n, std, reported - half, reported + half)
 
 
-def _student_t(freedom: int) -> float:
+def student_t(freedom: int) -> float:
     """The 97.5 % quantile of Student's t distribution: `scipy.stats.t.ppf(0.975, freedom)` without the slow import."""
     from scipy.special import stdtrit
 

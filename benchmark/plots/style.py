@@ -8,8 +8,10 @@ from functools import cache
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal
+from zlib import crc32
 
 from promptarena.benchmark.core.files import write_atomically
+from promptarena.benchmark.plugins.families import FAMILIES, OTHER, family_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,6 +52,10 @@ FORMATS: tuple[Format, ...] = ("png", "svg", "pdf")
 
 PAGE = 7.2
 """Width of a page's text, in inches."""
+COLUMN = 3.3
+"""Width of one of two columns, in inches."""
+SMALLEST = 6.5
+"""Font size of names beside points, in points."""
 SMALL = 7.5
 """Font size of ticks and legends, in points."""
 LABEL = 34
@@ -58,14 +64,32 @@ _DPI = 200
 """Resolution of PNG files."""
 _TITLE_LETTER = 0.066
 """Mean width of a letter of the title, in inches."""
+_TITLE_LINE = 0.145
+"""Height of a line of the title, in inches."""
 _LEGEND_GAPS = 0.5
 """Width of a legend column besides its text, in inches."""
 MINIATURE = "Miniature: never compare with published figures."
 
-# The colours of Okabe and Ito, which colour-blind readers can distinguish; without yellow, which is invisible on white.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00", "#56b4e9")
+INK, SOFT, GRID, GROUP = "#222222", "#666666", "#dddddd", "#0072b2"
+"""Colours that are not a method's: of text, of reference lines and contours, of the grid, of bars over groups."""
+
+# Hues after Okabe and Ito, which colour-blind readers can distinguish, as dark as is needed for marks on white and on
+# black.
+HUES: Mapping[str, str] = {
+    "untrained": INK,
+    "context": "#0072b2",
+    "deep-prompts": "#d55e00",
+    "adapters": "#009e73",
+    "low-rank": "#8a5a2b",
+    "weights": "#cc79a7",
+    "cache": "#b8860b",
+    "combined": "#7b5fc0",
+    OTHER: "#5b8fa8",
+}
+"""The colour of each family of methods."""
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "p", ">", "h")
 _FILLS: tuple[Literal["full", "none", "left", "bottom"], ...] = ("full", "none", "left", "bottom")
+_BUILT_IN = [method for methods in FAMILIES.values() for method in methods]
 _LINES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 _METADATA: Mapping[Format, dict[str, None]] = {
     "png": {"Software": None},
@@ -102,16 +126,34 @@ class Look:
 
 
 def looks(labels: Sequence[str]) -> dict[str, Look]:
-    """A look for each label. It depends on the set of labels, not on their order."""
-    return {
-        label: Look(
-            colour=COLOURS[place % len(COLOURS)],
-            marker=_MARKERS[place % len(_MARKERS)],
-            fill=_FILLS[place // len(_MARKERS) % len(_FILLS)],
-            line=_LINES[place % len(_LINES)],
+    """A look for each label, by its name alone: a method looks the same in every figure, and families share a hue.
+
+    Only if a method that is not built in would look like another of these labels, it takes the next free look.
+    """
+    taken: dict[tuple[int, int], str] = {}
+    found = {}
+    for label in sorted(labels, key=lambda label: (_method(label) != label, label)):
+        method = _method(label)
+        place = _BUILT_IN.index(method) if label in _BUILT_IN else crc32(label.encode())
+        places = len(_MARKERS) * len(_FILLS)
+        free = (at % places for at in range(place, place + places))
+        at = next((at for at in free if (at % len(_MARKERS), at // len(_MARKERS)) not in taken), place % places)
+        taken[at % len(_MARKERS), at // len(_MARKERS)] = label
+        found[label] = Look(
+            colour=HUES[family_of(method)],
+            marker=_MARKERS[at % len(_MARKERS)],
+            fill=_FILLS[at // len(_MARKERS)],
+            line=_LINES[at % len(_LINES)],
         )
-        for place, label in enumerate(sorted(labels))
-    }
+    return {label: found[label] for label in labels}
+
+
+def _method(label: str) -> str:
+    """The built-in method of a label, with settings or not; the label itself if there is none."""
+    for method in _BUILT_IN:
+        if label == method or label.startswith((f"{method}(", f"{method}:", f"{method} (")):
+            return method
+    return label
 
 
 @contextmanager
@@ -196,6 +238,16 @@ def title(figure: "Figure", text: str, miniature: bool, notes: Sequence[str] = (
     figure.suptitle("\n".join(part for line in lines for part in wrap(line, letters)))
 
 
+def heading(figure: "Figure", text: str, miniature: bool, notes: Sequence[str] = ()) -> float:
+    """As `title`, for a figure whose axes are placed by hand. Returns the height of the axes' upper end, 0 to 1."""
+    title(figure, text, miniature, notes)
+    height = figure.get_figheight()
+    written = figure._suptitle  # type: ignore[attr-defined]
+    lines = written.get_text().count("\n") + 1
+    written.set(y=1 - 0.05 / height, va="top")
+    return float(1 - (0.14 + _TITLE_LINE * lines) / height)
+
+
 def text_width(texts: Iterable[str], size: float) -> float:
     """Width in inches of the widest text at a font size of `size` points; call it under `styled`."""
     from matplotlib.font_manager import FontProperties
@@ -244,7 +296,7 @@ def ticks(axes: "Axes", grid: Literal["x", "y", "both"] | None = "both") -> None
     """Small ticks, with pale grid lines along these axes."""
     axes.tick_params(labelsize=SMALL)
     if grid:
-        axes.grid(axis=grid, color="#dddddd", linewidth=0.6)
+        axes.grid(axis=grid, color=GRID, linewidth=0.6)
 
 
 def within_percent(axes: "Axes") -> None:

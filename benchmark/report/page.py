@@ -1,50 +1,58 @@
 """The report: one HTML page that loads nothing else, made from recorded values alone."""
 
+import json
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from promptarena.benchmark.core.suite_layout import SuiteLayout
+from promptarena.benchmark.core.suite_layout import SuiteLayout, limit_of
 from promptarena.benchmark.leaderboard.formats.registry import find_format
 from promptarena.benchmark.leaderboard.formats.render import Format, render_all
 from promptarena.benchmark.leaderboard.model import Board
+from promptarena.benchmark.report.commands import command_ends, commands_of
+from promptarena.benchmark.report.evidence import evidence_of
+from promptarena.benchmark.report.matrix import View, views_of
+from promptarena.benchmark.report.overview import OverviewRow, overview_of, thin
 from promptarena.benchmark.report.page_tables import Sheet, sheets
 from promptarena.benchmark.report.provenance import Run, facts, lines, splits
 from promptarena.benchmark.report.sections import Section
+from promptarena.benchmark.report.verdict import Verdict, reference_label, verdict_of
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATE = "report.html.jinja"
 
-_DOWNLOADS: Mapping[Format, str] = {
-    "csv": "text/csv",
-    "json": "application/json",
-    "md": "text/markdown",
-    "latex": "application/x-tex",
+_DOWNLOADS: tuple[Format, ...] = ("csv", "json", "md", "latex")
+"""The formats in which the page contains its tables."""
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)
+"""The date of files in the archive: with the real one, equal arguments would give different pages."""
+_FIGURES = {
+    "plane": "Base and novel accuracy, with lines of equal harmonic mean",
+    "average-curve": "Average accuracy over training images per class",
+    "dots": "Averages with 95 % intervals",
+    "critical-difference": "Mean ranks; bars join methods that do not differ significantly",
+    "cost": "Accuracy against parameters, training time and memory",
 }
-"""The formats in which the page contains its tables, with their media types."""
-_ALT: Mapping[str, str] = {
-    "bars": "Bars of every method's accuracy, a panel for the average and one for each dataset",
-    "gains": "Bars of every method's points above the reference, a panel for the average and one for each dataset",
-    "cost": "The headline average against parameters, training time and memory, a mark for each method",
-    "critical-difference": "Mean ranks of the methods on a line, with bars over those that do not differ significantly",
-    "plane": "Base against novel accuracy, a mark for each method, with lines of equal harmonic mean",
-}
-"""The alternative text of each plot, for readers who cannot see it."""
-_SHOTS = "Accuracy over training images per class, a curve for each method"
-"""The alternative text of the plot that is named after its protocol."""
+"""The one-line captions of the figures on the page, in their order."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A plot as a data URI, with its alternative text."""
+    """A figure as SVG markup, with its caption."""
 
-    source: str
-    alt: str
+    svg: str
+    caption: str
 
 
 @dataclass(frozen=True)
 class Part:
-    """A board on the page, with its printed tables."""
+    """A board derived from the leaderboard, with its printed tables."""
 
     board: Board
     sheets: tuple[Sheet, ...]
@@ -52,21 +60,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Chapter:
-    """A protocol on the page: its leaderboard, the boards derived from it, and the plots."""
+    """A protocol on the page: what its results say, its matrices, the boards derived from it, and the figures."""
 
     protocol: str
-    first: Part
+    board: Board
+    verdict: Verdict
+    views: tuple[View, ...]
     further: tuple[Part, ...]
+    reference: str
     pictures: tuple[Picture, ...]
-
-
-@dataclass(frozen=True)
-class Download:
-    """A file that the page contains: its name, size in bytes and data URI."""
-
-    name: str
-    size: int
-    source: str
 
 
 def report_page(
@@ -78,8 +80,8 @@ def report_page(
     called: str = "",
     notes: Sequence[str] = (),
 ) -> str:
-    """Build the page: tables and plots, where the runs come from, what is missing, and the commands that repeat the
-    runs.
+    """Build the page: what the results say, tables and figures, where the runs come from, what is missing, and the
+    commands that repeat the runs.
 
     Nothing is loaded from elsewhere; the page's own content security policy forbids it. Equal arguments give an equal
     page.
@@ -95,56 +97,105 @@ def report_page(
     Returns:
         The HTML text.
     """
+    shared, differing = facts(runs)
+    boards = [board for section in sections for board in section.boards]
+    overview = overview_of(sections)
+    called = called or layout.name
+    places = {row.label: place for place, row in enumerate(overview.rows)}
+    archive = _archive(layout.name, boards) if boards else b""
+    return (
+        templates()
+        .get_template(TEMPLATE)
+        .render(
+            layout=layout,
+            title=title or f"Suite {layout.name}",
+            facts=_first_line(layout, sections, len(runs), len({row.plain for row in overview.rows})),
+            miniature=any(board.miniature for board in boards),
+            overview=overview,
+            chapters=[_chapter(section, places) for section in sections],
+            places=places,
+            notes=list(notes),
+            missing=any(section.board.notes for section in sections),
+            limited=limit_of(layout.name) is not None,
+            families=_families(overview.rows),
+            datasets=_datasets(layout, sections),
+            runs=len(runs),
+            shared=shared,
+            differing=differing,
+            splits=splits(runs),
+            lines=lines(runs),
+            commands=commands_of(layout, called, runs),
+            evidence=_script(evidence_of(sections, overview, command_ends(called, runs))),
+            archive=b64encode(archive).decode(),
+            archive_size=len(archive),
+        )
+    )
+
+
+def templates() -> "Environment":
+    """The templates of pages. Text is escaped, and a name that a template lacks is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    folder = Path(__file__).parent / "templates"
-    templates = Environment(
-        loader=FileSystemLoader(folder),
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shared, differing = facts(runs)
-    boards = [board for section in sections for board in section.boards]
-    return templates.get_template(TEMPLATE).render(
-        layout=layout,
-        title=title or f"Suite {layout.name}",
-        miniature=any(board.miniature for board in boards),
-        chapters=[_chapter(section) for section in sections],
-        missing=[(section.board.title, section.board.notes) for section in sections if section.board.notes],
-        notes=list(notes),
-        labels=list(dict.fromkeys(row.label for section in sections for row in section.board.tables[0].rows)),
-        datasets=list(layout.titles.items()),
-        runs=len(runs),
-        shared=shared,
-        differing=differing,
-        splits=splits(runs),
-        lines=lines(layout, called or layout.name, runs),
-        downloads=[_download(layout.name, format, boards) for format in _DOWNLOADS] if boards else [],
+
+
+def _chapter(section: Section, places: dict[str, int]) -> Chapter:
+    drawn = section.inline_figures(list(_FIGURES), places)
+    return Chapter(
+        protocol=section.protocol,
+        board=section.board,
+        verdict=verdict_of(section),
+        views=tuple(views_of(section)),
+        further=tuple(Part(board, tuple(sheets(board))) for board in (*section.further, *section.analysis)),
+        reference=reference_label(section),
+        pictures=tuple(Picture(drawn[stem], _FIGURES[stem]) for stem in _FIGURES if stem in drawn),
     )
 
 
-def _chapter(section: Section) -> Chapter:
-    board = section.board
-    words = {**_ALT, section.protocol: _SHOTS}
-    figures = {Path(name).stem: svg for name, svg in section.figures("svg").items()}
-    pictures = tuple(
-        Picture(_data("image/svg+xml", svg), f"{words.get(stem, stem)}. {board.title}; the tables have the values.")
-        for stem, svg in figures.items()
-    )
-    return Chapter(section.protocol, _part(board), tuple(map(_part, section.further)), pictures)
+def _first_line(layout: SuiteLayout, sections: Sequence[Section], runs: int, methods: int) -> list[str]:
+    """The facts of the title line: date, version, suite, backbone, and how much was run."""
+    dates = [section.query.rows.frame["finished_at"].max() for section in sections if len(section.query.rows.frame)]
+    backbones = dict.fromkeys(section.board.backbone for section in sections if section.board.backbone)
+    return [
+        *([f"{max(dates):%-d %B %Y}"] if dates else []),
+        f"promptarena {version('promptarena')}",
+        f"suite {layout.name}",
+        *(f"backbone {name}" for name in backbones),
+        f"{methods} method{'' if methods == 1 else 's'}",
+        f"{thin(f'{runs:,}')} run{'' if runs == 1 else 's'}",
+    ]
 
 
-def _part(board: Board) -> Part:
-    return Part(board, tuple(sheets(board)))
+def _families(rows: Sequence[OverviewRow]) -> dict[str, list[tuple[int, str]]]:
+    """(place, label) of the methods by family."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for place, row in enumerate(rows):
+        found.setdefault(row.family, []).append((place, row.label))
+    return found
 
 
-def _download(name: str, format: Format, boards: Sequence[Board]) -> Download:
-    content = render_all(boards, format).encode()
-    file = f"{name}.{find_format(format).ending}"
-    return Download(file, len(content), _data(f"{_DOWNLOADS[format]};charset=utf-8", content))
+def _datasets(layout: SuiteLayout, sections: Sequence[Section]) -> dict[str, str]:
+    shown = {name for section in sections for name, _ in section.query.datasets}
+    return {name: title for name, title in layout.titles.items() if name in shown}
 
 
-def _data(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{b64encode(content).decode()}"
+def _archive(name: str, boards: Sequence[Board]) -> bytes:
+    """All tables in all formats as a ZIP archive."""
+    content = BytesIO()
+    with ZipFile(content, "w", ZIP_DEFLATED, compresslevel=9) as archive:
+        for format in _DOWNLOADS:
+            file = ZipInfo(f"{name}.{find_format(format).ending}", _LONG_AGO)
+            archive.writestr(file, render_all(boards, format), ZIP_DEFLATED, 9)
+    return content.getvalue()
+
+
+def _script(values: Any) -> str:
+    """JSON that may stand in a script element: no text of it can end the element."""
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("&", "\\u0026")

@@ -1,23 +1,19 @@
-"""What a report says about the runs behind it: versions, machines, digests, splits, settings, commands.
+"""What a report says about the runs behind it: versions, machines, digests, splits, settings.
 
 A run is a mapping of plain values, as in exports, with the keys "spec", "config", "recipe", "provenance" and
 "environment". Values that a run lacks are left out.
 """
 
 import json
-import shlex
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from promptarena.benchmark.core.labels import Label
-from promptarena.benchmark.core.protocol_table import PROTOCOLS, protocol_info
-from promptarena.benchmark.core.suite_layout import SuiteLayout
+from promptarena.benchmark.core.protocol_table import PROTOCOLS
 
 Run = Mapping[str, Any]
 
-PLAIN = "fp32"
-"""The default precision, which commands need not name."""
 # Shown in tables of their own, so left out of the facts.
 _PER_SPLIT = ("targets", "train_split", "own_splits", "fewest_images_per_class")
 _PER_METHOD = ("method_source", "method_origin", "method_distribution")
@@ -67,40 +63,38 @@ class Split:
 
 @dataclass(frozen=True)
 class Line:
-    """How a row of a leaderboard was made.
+    """How the rows of a method were made.
 
     Args:
-        label: The row's label.
-        protocol: The protocol's name.
+        label: The rows' label.
+        protocols: The protocols with these settings.
         runs: The number of runs.
         seeds: The seeds, or that the method uses no random numbers.
         origin: Where the method's code comes from.
         source: The digest of this code.
         config: The method's settings.
         recipe: The training recipe.
-        command: The command that makes these runs, including missing ones.
     """
 
     label: str
-    protocol: str
+    protocols: tuple[str, ...]
     runs: int
     seeds: str
     origin: str
     source: str
     config: str
     recipe: str
-    command: str
 
 
 def facts(runs: Sequence[Run]) -> tuple[list[Fact], list[Fact]]:
     """The facts that all runs share, and those in which they differ, by field."""
     values: dict[str, dict[str, list[str]]] = {}
     for run in runs:
-        told = [pair for pair in _part(run, "provenance").items() if pair[0] not in _PER_SPLIT + _PER_METHOD]
+        told = [pair for pair in part(run, "provenance").items() if pair[0] not in _PER_SPLIT + _PER_METHOD]
         named = [(_NAMES.get(name, name), value) for name, value in told]
-        environment = {name: value for name, value in _part(run, "environment").items() if name not in _PER_RUN}
+        environment = {name: value for name, value in part(run, "environment").items() if name not in _PER_RUN}
         for name, value in (*named, *environment.items()):
-            values.setdefault(name.replace("_", " "), {}).setdefault(_text(value), []).append(_label(run))
+            values.setdefault(name.replace("_", " "), {}).setdefault(_text(value), []).append(label_of(run))
     shared, differing = [], []
     for name, by_value in values.items():
         for value, labels in by_value.items():
@@ -115,7 +109,7 @@ def splits(runs: Iterable[Run]) -> list[Split]:
     """The splits of the runs, sorted by dataset. A split with several digests has a line for each."""
     found: dict[Split, None] = {}
     for run in runs:
-        spec, provenance = _part(run, "spec"), _part(run, "provenance")
+        spec, provenance = part(run, "spec"), part(run, "provenance")
         if provenance.get("train_split"):
             place = (spec.get("dataset", ""), spec.get("subset", ""), "training")
             found[Split(*place, spec.get("shots"), spec.get("seed"), str(provenance["train_split"]))] = None
@@ -125,98 +119,67 @@ def splits(runs: Iterable[Run]) -> list[Split]:
     return sorted(found, key=lambda split: tuple(map(_order, vars(split).values())))
 
 
-def lines(layout: SuiteLayout, called: str, runs: Iterable[Run]) -> list[Line]:
-    """A line for each method and protocol, sorted by protocol and name.
-
-    Args:
-        layout: The suite's datasets.
-        called: The suite in the printed commands.
-        runs: The runs, as plain values.
-    """
-    groups: dict[tuple[str, str], list[Run]] = {}
-    for run in runs:
-        groups.setdefault((_part(run, "spec").get("protocol", ""), _label(run)), []).append(run)
-    order: dict[str, int] = {protocol: place for place, protocol in enumerate(PROTOCOLS)}
-    return [
-        Line(
+def lines(runs: Iterable[Run]) -> list[Line]:
+    """A line for each method and its settings, sorted by name; protocols with the same settings share one."""
+    found: dict[Line, list[tuple[str, int]]] = {}
+    for (protocol, label), group in by_row(runs).items():
+        line = Line(
             label=label,
-            protocol=protocol,
-            runs=len(group),
-            seeds=", ".join(map(str, _numbers(group, "seed"))) or "draws nothing",
-            origin=_some(_distinct(group, "method_origin")),
-            source=_some(_distinct(group, "method_source")),
+            protocols=(),
+            runs=0,
+            seeds=", ".join(map(str, numbers(group, "seed"))) or "draws nothing",
+            origin=_some(distinct(group, "method_origin")),
+            source=_some(distinct(group, "method_source")),
             config=_settings(group, "config"),
             recipe=_settings(group, "recipe"),
-            command=command(layout, called, group),
         )
-        for (protocol, label), group in sorted(groups.items(), key=lambda item: (order.get(item[0][0], 9), item[0][1]))
+        found.setdefault(line, []).append((protocol, len(group)))
+    made = [
+        replace(line, protocols=tuple(name for name, _ in groups), runs=sum(count for _, count in groups))
+        for line, groups in found.items()
     ]
+    return sorted(made, key=lambda line: line.label)
 
 
-def command(layout: SuiteLayout, called: str, runs: Sequence[Run]) -> str:
-    """The command that repeats these runs, quoted for a shell.
-
-    Args:
-        layout: The suite's datasets.
-        called: The suite in the command.
-        runs: At least one run, all of one method and protocol.
-    """
-    specs = [_part(run, "spec") for run in runs]
-    first = specs[0]
-    protocol, method = first.get("protocol", ""), first.get("method", "")
-    words = ["promptarena", "compare", called, "--methods", method, "--protocols", protocol]
-    chosen = _datasets(layout, specs)
-    words += ["--datasets", *chosen] if chosen else []
-    seeds, shots = _numbers(runs, "seed"), _numbers(runs, "shots")
-    words += ["--seeds", *map(str, seeds)] if seeds else []
-    words += ["--shots", *map(str, shots)] if shots else []
-    for name, value in first.get("overrides") or ():
-        words += ["--set", f"{method}.{name}={value}"]
-    for precision in _distinct(runs, "precision"):
-        words += ["--precision", precision] if precision != PLAIN else []
-    for origin in _distinct(runs, "method_origin"):
-        words += ["--plugin", origin] if origin.endswith(".py") else []
-    return shlex.join(map(str, words))
+def by_row(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
+    """The runs by protocol and label, in the order of protocols, then by name."""
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((part(run, "spec").get("protocol", ""), label_of(run)), []).append(run)
+    order: dict[str, int] = {protocol: place for place, protocol in enumerate(PROTOCOLS)}
+    return dict(sorted(groups.items(), key=lambda item: (order.get(item[0][0], 9), item[0][1])))
 
 
-def _datasets(layout: SuiteLayout, specs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The datasets that `--datasets` has to name; none if the runs cover the whole suite."""
-    info = protocol_info(str(specs[0].get("protocol")))
-    every = getattr(layout, info.suite_field)
-    used = {spec.get("dataset") for spec in specs}
-    if info.is_transfer:
-        used = {_dataset(target) for spec in specs for target in spec.get("targets") or ()}
-    return [] if used >= set(every) else [name for name in every if name in used]
+def numbers(runs: Sequence[Run], name: str) -> list[int]:
+    """The values of a numeric field of the runs' plans, ascending."""
+    return sorted({spec[name] for run in runs if (spec := part(run, "spec")).get(name) is not None})
 
 
-def _dataset(target: Any) -> Any:
-    return target.get("dataset") if isinstance(target, Mapping) else target[0]
+def distinct(runs: Sequence[Run], name: str) -> list[str]:
+    """The values of a field of the runs' provenance, each once."""
+    return list(dict.fromkeys(str(value) for run in runs if (value := part(run, "provenance").get(name))))
 
 
-def _numbers(runs: Sequence[Run], name: str) -> list[int]:
-    return sorted({spec[name] for run in runs if (spec := _part(run, "spec")).get(name) is not None})
-
-
-def _distinct(runs: Sequence[Run], name: str) -> list[str]:
-    return list(dict.fromkeys(str(value) for run in runs if (value := _part(run, "provenance").get(name))))
-
-
-def _settings(runs: Sequence[Run], part: str) -> str:
+def _settings(runs: Sequence[Run], name: str) -> str:
     """`name=value` for the settings that all runs share, and the names of those in which they differ."""
-    tables = [_part(run, part) for run in runs]
+    tables = [part(run, name) for run in runs]
     names = list(dict.fromkeys(name for table in tables for name in table))
-    texts = {name: {_text(table.get(name)) for table in tables} for name in names}
-    alike = [f"{name}={next(iter(found))}" for name, found in texts.items() if len(found) == 1]
-    varied = [name for name, found in texts.items() if len(found) > 1]
-    return "; ".join([", ".join(alike)] * bool(alike) + [f"not alike in all runs: {', '.join(varied)}"] * bool(varied))
+    texts = {each: {_text(table.get(each)) for table in tables} for each in names}
+    shared = [f"{each}={next(iter(found))}" for each, found in texts.items() if len(found) == 1]
+    varied = [each for each, found in texts.items() if len(found) > 1]
+    return "; ".join(
+        [", ".join(shared)] * bool(shared) + [f"different between runs: {', '.join(varied)}"] * bool(varied)
+    )
 
 
-def _part(run: Run, name: str) -> Mapping[str, Any]:
+def part(run: Run, name: str) -> Mapping[str, Any]:
+    """A table of a run's values, such as "spec"; empty if the run lacks it."""
     return run.get(name) or {}
 
 
-def _label(run: Run) -> str:
-    spec = _part(run, "spec")
+def label_of(run: Run) -> str:
+    """The label of a run's method, without reading and shots."""
+    spec = part(run, "spec")
     overrides = tuple((str(name), str(value)) for name, value in spec.get("overrides") or ())
     return str(Label(str(spec.get("method", "")), overrides))
 

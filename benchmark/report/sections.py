@@ -3,8 +3,9 @@
 The commands `leaderboard`, `compare` and `report` all show these sections.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from promptarena.benchmark.analysis.boards import Source, boards_of
@@ -18,10 +19,13 @@ from promptarena.benchmark.leaderboard.build import ZERO_SHOT, BoardQuery
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.plots.all_figures import every_figure
+from promptarena.benchmark.plots.inline import inline
 from promptarena.benchmark.plots.style import Format, rendered
 from promptarena.benchmark.plugins.families import expanded
 from promptarena.benchmark.published.board import distance_board
 from promptarena.benchmark.statistics.board import statistics_board
+from promptarena.benchmark.statistics.ranks import Ranking, rank
+from promptarena.benchmark.statistics.scores import NoScoresError, Scores, read_scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +62,19 @@ class Section:
         """The leaderboard, the boards derived from it, and those made from predictions."""
         return (self.board, *self.further, *self.analysis)
 
+    @cached_property
+    def scores(self) -> Scores:
+        """The scores of the headline metric."""
+        return read_scores(self.query)
+
+    @cached_property
+    def ranking(self) -> Ranking | None:
+        """The methods ranked by the headline metric; None if there is nothing to rank."""
+        try:
+            return rank(self.scores)
+        except NoScoresError:
+            return None
+
     def figures(self, *formats: Format) -> dict[str, bytes]:
         """Draw the plots.
 
@@ -72,6 +89,19 @@ class Section:
             for stem, figure in every_figure(self.query, reference=self.reference).items()
             for format in formats
         }
+
+    def inline_figures(self, stems: Sequence[str], places: Mapping[str, int]) -> dict[str, str]:
+        """Draw figures as markup for the page, in which each method can be hidden.
+
+        Args:
+            stems: The names of the figures, without ending; those that the results do not allow are left out.
+            places: The number by which the page knows each label.
+
+        Returns:
+            The SVG elements by name.
+        """
+        drawn = every_figure(self.query, reference=self.reference, stems=stems)
+        return {stem: inline(figure, f"{self.protocol}-{stem}", places) for stem, figure in drawn.items()}
 
 
 class Selection(TypedDict, total=False):

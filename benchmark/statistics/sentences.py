@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 from promptarena.benchmark.leaderboard.formats.cell_text import p_text
 from promptarena.benchmark.statistics.paired import PairedComparison
-from promptarena.benchmark.statistics.ranks import Ranking
+from promptarena.benchmark.statistics.ranks import Pair, Ranking
 from promptarena.benchmark.statistics.significance import ALPHA, smallest_wilcoxon
 
 _NAMED = 6
 """How many names a sentence lists; of the others it gives the number."""
 _SPELT_OUT = 8
 """Up to so many comparisons each get their own sentences."""
-_ALONE = " The interval is of these two alone; the verdict is among all pairs of {} methods."
 _ONE_TRAINING = "With one seed all targets share one training, so nothing can be said of other seeds."
 
 
@@ -64,10 +63,36 @@ def first_two(ranking: Ranking) -> str:
     if pair.difference == 0:
         lead = f"{pair.first} and {pair.second} have the same {ranking.words}"
     facts = f"95 % interval {pair.low:.2f} to {pair.high:.2f}; {sample(len(ranking.datasets), ranking.seeds)}"
+    return f"{lead} ({facts}): {tested(pair, ranking)}."
+
+
+def tested(pair: Pair, ranking: Ranking) -> str:
+    """Say what the tests of a pair found and for how many comparisons they were corrected.
+
+    Args:
+        pair: Two methods of the ranking.
+        ranking: The ranking.
+
+    Returns:
+        Such as "significant after Holm over 231 pairs". If the interval excludes 0 but the pair does not differ
+        significantly, what it was that did not agree.
+    """
+    pairs, methods = len(ranking.pairs), len(ranking.methods)
+    if pairs == 1:
+        corrected = "by Wilcoxon's test over datasets"
+    elif ranking.critical_difference is None:
+        corrected = f"after Holm over {pairs} pairs"
+    else:
+        corrected = f"by Nemenyi's test over {methods} methods"
     if pair.significant:
-        return f"{lead} ({facts}): they differ significantly."
-    alone = "" if pair.low <= 0 <= pair.high else _ALONE.format(len(ranking.methods))
-    return f"{lead} ({facts}): they do not differ significantly.{alone}"
+        return f"significant {corrected}"
+    if pair.low <= 0 <= pair.high:
+        return "not significant"
+    if ranking.friedman is not None and ranking.friedman > ALPHA:
+        return f"the interval alone excludes 0, but Friedman's test finds no difference among {methods} methods"
+    if pair.p <= ALPHA and pairs > 1:
+        return f"significant alone, not {corrected}"
+    return f"the interval alone excludes 0, but not significant {corrected}"
 
 
 def sample(datasets: int, seeds: tuple[int, int]) -> str:

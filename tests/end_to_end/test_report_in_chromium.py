@@ -1,4 +1,4 @@
-"""The report in a real browser: it opens silently, sorts, filters, changes its theme and prints.
+"""The report in a real browser: it opens silently, sorts, filters, opens cells, changes its theme and prints.
 
 PROMPTARENA_SCREENSHOT names a file to keep a screenshot in.
 """
@@ -6,25 +6,36 @@ PROMPTARENA_SCREENSHOT names a file to keep a screenshot in.
 import base64
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from report_browser import (
+    CHROMIUM,
+    DRIVER,
+    choose,
+    colours,
+    column,
+    contrast,
+    fresh,
+    heading,
+    narrow,
+    opened_browser,
+    prefers,
+    visible,
+)
 from report_runs import document_of, layout_of, results_of
 
 from promptarena.benchmark.report.recorded import page_of
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
+pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 pytestmark = [
     pytest.mark.needs("Chromium"),
     pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="Chromium or its driver is not on this machine"),
 ]
 
-SPLITS = "Splits: digests of the images drawn for training, and of the test images with their class names"
+HM = "base-to-novel-hm"
 LABELS = ("coop", "maple", "zeroshot", "<b>odd</b> & (n_ctx=16, init=a_long_value_without_any_place_to_break_it)")
 
 
@@ -43,94 +54,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with opened_browser() as driver:
+        yield driver
 
 
 @pytest.fixture
 def page(browser: Any, report: Path) -> Any:
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": _prefers("light")})
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    browser.get(report.as_uri())
-    return browser
-
-
-def _prefers(theme: str) -> list[dict[str, str]]:
-    return [{"name": "prefers-color-scheme", "value": theme}]
-
-
-def _narrow(page: Any, width: int) -> None:
-    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-
-
-def _column(page: Any, caption: str, place: int) -> list[str]:
-    """The texts of a column, row by row; place 0 has the methods."""
-    return list(
-        page.execute_script(
-            "const found = [...document.querySelectorAll('table')].find((it) => it.caption.textContent === "
-            "arguments[0]); return [...found.tBodies[0].rows].filter((row) => row.offsetParent)"
-            ".map((row) => row.cells[arguments[1]].textContent.trim());",
-            caption,
-            place,
-        )
-    )
-
-
-def _heading(page: Any, caption: str, title: str) -> Any:
-    return page.execute_script(
-        "const found = [...document.querySelectorAll('table')].find((it) => it.caption.textContent === arguments[0]);"
-        "return [...found.tHead.querySelectorAll('th')].find((it) => it.textContent.trim() === arguments[1]);",
-        caption,
-        title,
-    )
-
-
-def _choose(page: Any, name: str, value: str) -> None:
-    page.execute_script(
-        "const it = document.querySelector('.controls').elements[arguments[0]]; it.value = arguments[1];"
-        "for (const name of ['input', 'change']) it.dispatchEvent(new Event(name, {bubbles: true}));",
-        name,
-        value,
-    )
-
-
-def _visible(page: Any, selector: str) -> list[str]:
-    return list(
-        page.execute_script(
-            "return [...document.querySelectorAll(arguments[0])].filter((it) => it.offsetParent).map((it) => "
-            "it.textContent.trim());",
-            selector,
-        )
-    )
-
-
-def _colours(page: Any, selector: str) -> list[tuple[float, ...]]:
-    """Text and background of the first element that matches, as (r, g, b); the background may be a parent's."""
-    found = page.execute_script(
-        "let it = document.querySelector(arguments[0]); const text = getComputedStyle(it).color;"
-        "while (it && /, 0\\)$|transparent/.test(getComputedStyle(it).backgroundColor)) it = it.parentElement;"
-        "return [text, getComputedStyle(it || document.body).backgroundColor];",
-        selector,
-    )
-    return [tuple(float(part) for part in text[text.index("(") + 1 : -1].split(",")[:3]) for text in found]
-
-
-def _contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
-    """The ratio of WCAG 2."""
-
-    def luminance(colour: tuple[float, ...]) -> float:
-        parts = [c / 255 / 12.92 if c / 255 <= 0.04045 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour]
-        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
-
-    dark, light = sorted((luminance(one), luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
+    return fresh(browser, report.as_uri())
 
 
 def test_it_opens_without_a_word_and_without_a_request(page: Any, report: Path) -> None:
@@ -143,90 +73,137 @@ def test_it_opens_without_a_word_and_without_a_request(page: Any, report: Path) 
         message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
     ]
     assert {url for url in asked if not url.startswith("data:")} == {report.as_uri()}
-    assert page.execute_script("return [...document.images].every((it) => it.complete && it.naturalWidth > 100)")
-    assert page.execute_script("return document.images.length") >= 5
+    assert len(visible(page, "figure.chart")) == 1
 
 
-def test_a_click_sorts_by_the_number_with_holes_last(page: Any) -> None:
-    initial = _column(page, "Data 1", 0)
-    heading = _heading(page, "Data 1", "Base")
-    button = heading.find_element("tag name", "button")
+def test_a_click_sorts_by_the_number_below_the_reference_with_holes_last(page: Any) -> None:
+    initial = column(page, HM, 0)
+    head = heading(page, HM, "Data 1")
+    button = head.find_element("tag name", "button")
     for direction, sign in (("descending", -1), ("ascending", 1)):
         button.click()
-        assert heading.get_attribute("aria-sort") == direction
-        shown = _column(page, "Data 1", 1)
+        assert head.get_attribute("aria-sort") == direction
+        names = column(page, HM, 0)
+        assert (names[0], names[-1]) == ("coop", "maple")
+        shown = column(page, HM, 3)
         assert shown[-1] == "–"
-        assert _column(page, "Data 1", 0)[-1] == "maple"
-        numbers = [float(text.split()[0]) for text in shown[:-1]]
+        numbers = [float(text.split()[0]) for text in shown[1:-1]]
         assert numbers == sorted(numbers, key=lambda number: sign * number)
-        assert len(set(numbers)) == 3
+        assert len(set(numbers)) == 2
     button.click()
-    assert heading.get_attribute("aria-sort") == "none"
-    assert _column(page, "Data 1", 0) == initial
+    assert head.get_attribute("aria-sort") == "none"
+    assert column(page, HM, 0) == initial
 
 
 def test_numbers_are_not_sorted_as_text(page: Any) -> None:
-    page.execute_script(
-        "const row = [...document.querySelectorAll('table')].find((it) => it.caption.textContent === 'Data 2')"
-        ".tBodies[0].rows[0]; row.cells[1].dataset.sort = '9.5'; row.cells[1].textContent = '9.5';"
-    )
-    _heading(page, "Data 2", "Base").find_element("tag name", "button").click()
-    assert _column(page, "Data 2", 1)[-1] == "9.5"
+    page.execute_script(f"document.getElementById('{HM}').tBodies[0].rows[1].cells[4].textContent = '9.5';")
+    heading(page, HM, "Data 2").find_element("tag name", "button").click()
+    assert column(page, HM, 4)[-1] == "9.5"
 
 
 def test_the_keyboard_sorts_too_and_one_column_at_a_time(page: Any) -> None:
-    base, novel = (_heading(page, "Data 2", title) for title in ("Base", "Novel"))
-    base.find_element("tag name", "button").send_keys("\ue007")
-    novel.find_element("tag name", "button").send_keys(" ")
-    assert (base.get_attribute("aria-sort"), novel.get_attribute("aria-sort")) == ("none", "descending")
-    numbers = [float(text.split()[0]) for text in _column(page, "Data 2", 2)]
+    one, other = (heading(page, HM, title) for title in ("Data 2", "Data 3"))
+    one.find_element("tag name", "button").send_keys("\ue007")
+    other.find_element("tag name", "button").send_keys(" ")
+    assert (one.get_attribute("aria-sort"), other.get_attribute("aria-sort")) == ("none", "descending")
+    numbers = [float(text.split()[0]) for text in column(page, HM, 5)[1:]]
     assert numbers == sorted(numbers, reverse=True)
-
-
-def test_methods_are_sorted_by_name(page: Any) -> None:
-    button = _heading(page, "Data 2", "Method").find_element("tag name", "button")
-    button.click()
-    button.click()
-    assert _column(page, "Data 2", 0)[-3:] == ["coop", "maple", "zeroshot"]
 
 
 def test_columns_under_groups_are_sorted_by_themselves(page: Any) -> None:
-    _heading(page, "Source and targets", "Data 2").find_element("tag name", "button").click()
-    numbers = [float(text.split()[0]) for text in _column(page, "Source and targets", 3)]
+    heads = page.find_elements("css selector", "#all th[data-place='4'] button")
+    heads[0].click()
+    numbers = [float(text.split()[0]) for text in column(page, "all", 4)[1:]]
     assert numbers == sorted(numbers, reverse=True)
 
 
-def test_the_filter_for_methods(page: Any) -> None:
-    _choose(page, "method", "COOP, map")
-    assert set(_column(page, "Average over 4 datasets", 0)) == {"coop", "maple"}
-    assert set(_column(page, "Commands", 0)) == {"coop", "maple"}
+def test_the_filter_for_methods_holds_for_tables_and_figures(page: Any) -> None:
+    choose(page, "method", "COOP, map")
+    assert set(column(page, "all", 0)) == set(column(page, HM, 0)) == {"coop", "maple"}
+    assert "coop" in page.find_element("css selector", "figure.chart").text
+    assert "zeroshot" not in page.find_element("css selector", "figure.chart").text
     assert page.find_element("css selector", "output").text == "2 of 4 methods shown"
     page.find_element("css selector", "button[type=reset]").click()
-    assert len(_column(page, "Average over 4 datasets", 0)) == 4
+    assert len(column(page, "all", 0)) == 4
+    assert "zeroshot" in page.find_element("css selector", "figure.chart").text
+
+
+def test_families_and_single_methods_can_be_hidden(page: Any) -> None:
+    choose(page, "family", "context")
+    assert column(page, "all", 0) == ["coop"]
+    choose(page, "family", "")
+    page.find_element("css selector", ".pick summary").click()
+    page.find_element("css selector", ".choices input[value='0']").click()
+    assert len(column(page, "all", 0)) == 3
 
 
 def test_the_filter_for_protocols(page: Any) -> None:
-    _choose(page, "protocol", "cross-dataset")
-    assert "Cross-dataset transfer" in _visible(page, "h2")
-    assert "Base-to-novel generalization" not in _visible(page, "h2")
-    assert set(_column(page, "Commands", 1)) == {"cross-dataset"}
-    _choose(page, "protocol", "")
-    assert "Base-to-novel generalization" in _visible(page, "h2")
+    choose(page, "protocol", "cross-dataset")
+    assert "Cross-dataset transfer" in visible(page, "main > section > h2")
+    assert "Base-to-novel generalization" not in visible(page, "main > section > h2")
+    assert len(visible(page, "#all tbody tr:first-child td")) == 3 + 3
+    choose(page, "protocol", "")
+    assert "Base-to-novel generalization" in visible(page, "main > section > h2")
 
 
-def test_the_filter_for_datasets_hides_tables_and_columns(page: Any) -> None:
-    _choose(page, "dataset", "d2")
-    captions = _visible(page, "caption")
-    assert "Data 2" in captions
-    assert "Data 1" not in captions
-    assert "Average over 4 datasets" in captions
-    shown = page.execute_script(
-        "const found = [...document.querySelectorAll('table')].find((it) => it.caption.textContent === 'Source and "
-        "targets'); return [...found.tHead.rows].map((row) => [...row.cells].filter((it) => it.offsetParent).map((it) "
-        "=> [it.textContent.trim(), it.colSpan]));"
-    )
-    assert shown == [[["Method", 1], ["Target", 1], ["", 1]], [["Data 2", 1], ["Average", 1]]]
-    assert set(_column(page, SPLITS, 0)) == {"d2"}
+def test_the_filter_for_datasets_hides_columns(page: Any) -> None:
+    choose(page, "dataset", "d2")
+    assert visible(page, f"#{HM} thead th") == ["Method", "Average", "Data 2"]
+    assert len(visible(page, f"#{HM} tbody tr:first-child > *")) == 3
+    choose(page, "dataset", "")
+    assert len(visible(page, f"#{HM} thead th")) == 6
+
+
+def test_the_switch_shows_one_view_at_a_time(page: Any) -> None:
+    assert visible(page, "#base-to-novel .view caption") == ["HM"]
+    page.find_element("css selector", "input[value=novel]").click()
+    assert visible(page, "#base-to-novel .view caption") == ["Novel"]
+
+
+def test_the_address_keeps_the_view(page: Any, report: Path) -> None:
+    choose(page, "method", "o")
+    page.find_element("css selector", "input[value=base]").click()
+    heading(page, "base-to-novel-base", "Data 3").find_element("tag name", "button").click()
+    page.find_element("css selector", ".pick summary").click()
+    page.find_element("css selector", ".choices input[value='0']").click()
+    rows, address = column(page, "base-to-novel-base", 0), page.current_url
+    assert len(rows) == 2
+    fresh(page, address)
+    assert visible(page, "#base-to-novel .view caption") == ["Base"]
+    assert column(page, "base-to-novel-base", 0) == rows
+    assert page.find_element("css selector", "input[name=method]").get_attribute("value") == "o"
+    fresh(page, f"{report.as_uri()}#sort=nothing:1:descending&hide=nobody&view-base-to-novel=none&protocol=x")
+    assert page.get_log("browser") == []
+    assert len(column(page, "all", 0)) == 4
+
+
+def test_a_cell_opens_its_runs(page: Any) -> None:
+    cell = page.find_element("css selector", f"#{HM} tbody tr:nth-child(2) td:nth-of-type(3)")
+    shown = cell.text.split()[0]
+    label = column(page, HM, 0)[1]
+    cell.click()
+    dialog = page.find_element("css selector", "dialog[open]")
+    assert dialog.find_element("tag name", "h2").text == f"{label}: Base-to-novel generalization, Data 1"
+    assert f"HM: {shown} (95 % interval over 3 seeds" in dialog.text
+    assert len(dialog.find_elements("css selector", "tbody tr")) == 3
+    assert "of 1000)" in dialog.text
+    command = dialog.find_element("tag name", "code").text
+    assert command.endswith("--protocols base-to-novel --datasets d1 --seeds 1 2 3")
+    dialog.find_element("css selector", "dialog > button").click()
+    assert not page.find_elements("css selector", "dialog[open]")
+
+
+def test_the_keyboard_reaches_every_cell(page: Any) -> None:
+    first = page.find_element("css selector", f"#{HM} tbody td[tabindex='0']")
+    first.send_keys("\ue014")
+    page.switch_to.active_element.send_keys("\ue015")
+    active = page.switch_to.active_element
+    assert active.text == page.find_element("css selector", f"#{HM} tbody tr:nth-child(2) td:nth-of-type(2)").text
+    active.send_keys("\ue007")
+    assert page.find_elements("css selector", "dialog[open]")
+    page.switch_to.active_element.send_keys("\ue00c")
+    assert not page.find_elements("css selector", "dialog[open]")
+    assert len(page.find_elements("css selector", f"#{HM} td[tabindex]")) == 1
 
 
 def test_the_theme_follows_the_system_and_the_button(page: Any) -> None:
@@ -234,7 +211,7 @@ def test_the_theme_follows_the_system_and_the_button(page: Any) -> None:
         return str(page.execute_script("return getComputedStyle(document.body).backgroundColor"))
 
     light = background()
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": _prefers("dark")})
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": prefers("dark")})
     dark = background()
     assert dark != light
     button = page.find_element("css selector", "button[name=theme]")
@@ -246,24 +223,24 @@ def test_the_theme_follows_the_system_and_the_button(page: Any) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_can_be_read_in_both_themes(page: Any, theme: str) -> None:
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": _prefers(theme)})
-    for selector in ("body", ".soft", ".spread", "nav a", "thead th button", ".controls label", ".controls button"):
-        text, background = _colours(page, selector)
-        assert _contrast(text, background) >= 4.5, selector
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": prefers(theme)})
+    for selector in ("body", ".soft", "h2 a", "thead th button", ".controls label", ".controls button"):
+        text, background = colours(page, selector)
+        assert contrast(text, background) >= 4.5, selector
 
 
-@pytest.mark.parametrize("width", [320, 400, 1280])
+@pytest.mark.parametrize("width", [320, 390, 1000, 1400])
 def test_only_tables_scroll_sideways(page: Any, width: int) -> None:
-    _narrow(page, width)
+    narrow(page, width)
     assert page.execute_script("return document.documentElement.scrollWidth") <= width
 
 
 def test_the_names_of_methods_stay_in_sight(page: Any) -> None:
-    _narrow(page, 400)
+    narrow(page, 390)
     before, after = page.execute_script(
-        "const box = [...document.querySelectorAll('.scroll')].find((it) => it.scrollWidth > it.clientWidth + 100);"
-        "const name = box.querySelector('tbody th'); const before = name.getBoundingClientRect().left;"
-        "box.scrollLeft = 80; return [before, name.getBoundingClientRect().left];"
+        "const box = document.querySelector('.overview'); const name = box.querySelector('tbody th');"
+        "const before = name.getBoundingClientRect().left; box.scrollLeft = 80;"
+        "return [before, name.getBoundingClientRect().left];"
     )
     assert after == pytest.approx(before, abs=1)
 
@@ -273,22 +250,28 @@ def test_it_is_whole_without_scripts(page: Any, report: Path) -> None:
     try:
         page.get(report.as_uri())
         assert not page.find_element("css selector", ".controls").is_displayed()
-        tables = page.find_elements("css selector", "table")
-        assert len(tables) > 10
-        assert all(table.is_displayed() for table in tables)
+        assert "is best with" in page.find_element("css selector", ".verdicts").text
+        assert page.find_element("id", "all").is_displayed()
+        page.find_element("css selector", "input[value=novel]").click()
+        assert page.find_element("id", "base-to-novel-novel").is_displayed()
+        summaries = page.find_elements("css selector", "section > details > summary")
+        for summary in summaries:
+            if summary.is_displayed():
+                summary.click()
+        assert sum(table.is_displayed() for table in page.find_elements("css selector", "table")) > 8
     finally:
         page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
 def test_it_prints(page: Any) -> None:
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": _prefers("dark")})
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": prefers("dark")})
     assert not page.find_element("css selector", ".controls").is_displayed()
-    _, background = _colours(page, "body")
+    _, background = colours(page, "body")
     assert min(background) == 255
-    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": _prefers("light")})
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": prefers("light")})
     printed = base64.b64decode(page.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"])
     assert printed.startswith(b"%PDF")
-    assert printed.count(b"/Type /Page\n") > 4
+    assert printed.count(b"/Type /Page\n") >= 2
 
 
 def test_a_screenshot_can_be_kept(page: Any, tmp_path: Path) -> None:

@@ -80,12 +80,13 @@ def test_every_figure_of_a_protocol_is_made_and_empty_ones_are_left_out() -> Non
     made = every_figure(
         BoardQuery(named("few-shot", ["coop", "maple"]), "few-shot", THREE, shots=(1, 4)), reference="coop"
     )
-    assert sorted(made) == ["bars", "cost", "critical-difference", "few-shot", "gains"]
+    assert sorted(made) == ["average-curve", "bars", "cost", "critical-difference", "dots", "few-shot", "gains"]
     assert "4 shots" in " ".join(texts(made["critical-difference"]))
     assert sorted(every_figure(BoardQuery(named(labels=["coop"]), "base-to-novel", THREE))) == [
         "bars",
         "cost",
         "critical-difference",
+        "dots",
         "plane",
     ]
     assert every_figure(BoardQuery(frame_of([]), "base-to-novel", THREE), reference="coop") == {}

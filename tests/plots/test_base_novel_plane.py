@@ -12,14 +12,32 @@ def test_the_plane_shows_the_leaderboards_averages_with_their_intervals() -> Non
     frame = named(labels=["coop", "maple"])
     (average, *_) = BoardQuery(frame, "base-to-novel", THREE).board.tables
     (axes,) = plane(BoardQuery(frame, "base-to-novel", THREE)).axes
-    points = {(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in axes.lines}
-    expected = {(row.cells[0].value, row.cells[1].value) for row in average.rows}
-    assert points == expected
-    reach = [path.get_extents() for part in axes.containers for bar in part.lines[2] for path in bar.get_paths()]
-    for place, sizes in enumerate(([box.width for box in reach], [box.height for box in reach])):
-        cells = [row.cells[place] for row in average.rows]
-        expected = [cell.high - cell.low for cell in cells if cell.high is not None and cell.low is not None]
-        assert sorted(size for size in sizes if size > 1e-9) == pytest.approx(sorted(expected))
+    points = {
+        (float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in axes.lines if len(line.get_xdata()) == 1
+    }
+    assert points >= {(row.cells[0].value, row.cells[1].value) for row in average.rows}
+    lines = [line.get_xydata() for line in axes.lines if len(line.get_xdata()) == 2]
+    limits = axes.get_xlim(), axes.get_ylim()
+    for place in (0, 1):
+        reach = [sorted(line[:, place]) for line in lines if line[0, 1 - place] == line[1, 1 - place]]
+        for row in average.rows:
+            cell = row.cells[place]
+            assert cell.low is not None
+            assert cell.high is not None
+            inside = [max(cell.low, limits[place][0]), min(cell.high, limits[place][1])]
+            assert any(ends == pytest.approx(inside) for ends in reach)
+
+
+def test_an_outlier_stands_at_the_edge_with_its_value() -> None:
+    labels = [f"m{place}" for place in range(8)]
+    frame = named(labels=labels)
+    far = (frame["label"] == "m3") & (frame["target_subset"] == "novel")
+    frame.loc[far, "value"] = 0.05
+    frame.loc[far, "correct"] = 500
+    figure = plane(BoardQuery(frame, "base-to-novel", THREE))
+    (axes,) = figure.axes
+    assert axes.get_ylim()[0] > 20
+    assert "m3 ▾ 5.0" in texts(figure)
 
 
 def test_contours_are_lines_of_equal_harmonic_mean() -> None:

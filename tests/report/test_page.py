@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from bs4 import BeautifulSoup
-from report_pages import LABELS, OUTLINE, missing, page_with, parsed, rows, table
+from report_pages import LABELS, OUTLINE, by_id, column, evidence, missing, page_with, parsed, rows
 from report_runs import page, results_of
 
 from promptarena.benchmark.report.page import report_page
 
 
 def test_names_are_text_and_never_markup(soup: BeautifulSoup) -> None:
-    assert len(soup.find_all("script")) == 1
-    assert set(rows(table(soup, "Average over 3 datasets"))) == set(LABELS)
+    assert [script.get("type") for script in soup.find_all("script")] == ["application/json", None]
+    assert set(rows(by_id(soup, "all"))) == set(rows(by_id(soup, "base-to-novel-hm"))) == set(LABELS)
+    assert [label for label, _ in evidence(soup)["methods"]] == list(rows(by_id(soup, "all")))
     assert soup.h1
     assert soup.h1.get_text() == "A title & more"
 
@@ -26,17 +27,18 @@ def test_nothing_is_loaded_from_elsewhere(soup: BeautifulSoup) -> None:
         for name in ("src", "href", "srcset", "data", "action"):
             assert str(element.get(name, "#")).startswith(("data:", "#")), element
     assert not soup.find_all(["iframe", "object", "embed"])
-    style, script = soup.style, soup.script
+    style, script = soup.style, soup.find_all("script")[-1]
     assert style
-    assert script
     assert not re.search(r"@import|url\(|https?:", style.get_text() + script.get_text())
     (policy,) = soup.find_all("meta", {"http-equiv": "Content-Security-Policy"})
     assert str(policy["content"]).startswith("default-src 'none'")
 
 
 def test_everything_is_there_without_scripts(soup: BeautifulSoup) -> None:
-    hidden = soup.find_all(hidden=True)
-    assert [element.name for element in hidden] == ["form"]
+    assert [element.get("class") or element["id"] for element in soup.find_all(hidden=True)] == [
+        ["controls"],
+        "compare",
+    ]
 
 
 def test_equal_arguments_give_an_equal_page() -> None:
@@ -48,6 +50,8 @@ def test_the_comparison_is_told_in_sentences(soup: BeautifulSoup) -> None:
     text = soup.find(id="base-to-novel")
     assert text
     assert re.search(r"3 datasets x 3 seeds", text.get_text())
+    (verdicts,) = soup.select(".verdicts")
+    assert "is best with" in verdicts.get_text()
 
 
 def test_holes_duplicates_and_one_seed_are_told() -> None:
@@ -57,14 +61,17 @@ def test_holes_duplicates_and_one_seed_are_told() -> None:
     soup = page_with(runs)
     assert "finished 3 times" in missing(soup)
     assert "coop: 2 of 6 figures incomplete (Data 1 base, Data 1 novel)" in missing(soup)
-    assert rows(table(soup, "Data 1"))["coop"] == ["–", "–", "–"]
-    assert rows(table(soup, "Average over 3 datasets"))["coop"] == ["2 of 3"] * 3
-    assert "±" not in table(soup, "Average over 3 datasets").get_text()
-    assert {str(cell["data-sort"]) for cell in table(soup, "Data 1").select("tr[data-method=coop] td")} == {""}
+    for view in ("hm", "base", "novel"):
+        cells = by_id(soup, f"base-to-novel-{view}")
+        assert column(cells, "Data 1")["coop"] == "–"
+        assert column(cells, "Average")["coop"] == "2 of 3"
+        assert "±" not in cells.get_text()
+    assert rows(by_id(soup, "all"))["coop"][0] == "2 of 3"
+    assert "Incomplete: coop." in soup.select(".verdicts")[0].get_text()
 
 
 def test_nothing_missing_is_said() -> None:
-    assert "Nothing: every figure is there." in missing(parsed(report_page(OUTLINE, [], [])))
+    assert "Nothing is missing: every figure is there." in missing(parsed(report_page(OUTLINE, [], [])))
 
 
 def test_the_page_is_made_without_torch_and_mlflow() -> None:
@@ -76,7 +83,7 @@ def test_the_page_is_made_without_torch_and_mlflow() -> None:
         "            raise ModuleNotFoundError(name)\n"
         "sys.meta_path.insert(0, Barred())\n"
         "import report_runs\n"
-        "print(report_runs.page(methods=2, protocols=['cross-dataset']).count('<h2'))\n"
+        "print(report_runs.page(methods=2, protocols=['cross-dataset']).count('<section id'))\n"
     )
     support = Path(__file__).parents[1] / "support"
     ended = subprocess.run([sys.executable, "-c", code], cwd=support, capture_output=True, text=True, check=False)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from report_pages import OUTLINE, missing, page_with, rows, table
+from report_pages import OUTLINE, by_id, missing, page_with, rows
 from report_runs import results_of
 
 
@@ -12,7 +12,7 @@ def test_runs_that_make_no_sense_are_left_out_and_named() -> None:
     bad = replace(good[0], run_id="bad-run", method="broken", cost=replace(good[0].cost, train_seconds=math.nan))
     soup = page_with([*good, bad])
     assert "bad-run" in missing(soup)
-    assert set(rows(table(soup, "Source and targets"))) == {"coop", "maple"}
+    assert set(rows(by_id(soup, "cross-dataset-accuracy"))) == {"coop", "maple"}
 
 
 def test_a_report_without_any_sound_run_says_so() -> None:

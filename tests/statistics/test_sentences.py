@@ -156,16 +156,13 @@ class TestRankingWords:
         ]
         ranking = rank(read_scores(BoardQuery(frame_of(rows, "few-shot"), "few-shot", DATASETS)))
         assert first_two(ranking).startswith("top is above near by 1.03 points accuracy at 16 shots (95 % interval 1.")
-        assert first_two(ranking).endswith(
-            "seeds): they do not differ significantly. The interval is of these two alone; the verdict is among all "
-            "pairs of 14 methods."
-        )
+        assert first_two(ranking).endswith("seeds): significant alone, not by Nemenyi's test over 14 methods.")
         few = read_scores(
             BoardQuery(
                 frame_of([row for row in rows if row[0] in ("top", "near", "low0")], "few-shot"), "few-shot", DATASETS
             )
         )
-        assert first_two(rank(few)).endswith("seeds): they differ significantly.")
+        assert first_two(rank(few)).endswith("seeds): significant after Holm over 3 pairs.")
 
     def test_too_few_datasets_for_any_verdict(self) -> None:
         scores = read_scores(

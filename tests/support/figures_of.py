@@ -10,11 +10,13 @@ from matplotlib.text import Text
 from score_frames import DATASETS, drawn_frame
 
 from promptarena.benchmark.leaderboard.build import BoardQuery
+from promptarena.benchmark.plots.average_curve import average_curve
 from promptarena.benchmark.plots.bars import bars, gains
 from promptarena.benchmark.plots.base_novel_plane import plane
 from promptarena.benchmark.plots.cost import cost
 from promptarena.benchmark.plots.critical_difference import critical_difference
 from promptarena.benchmark.plots.curves import few_shot, learning
+from promptarena.benchmark.plots.dots import dots
 
 NASTY = [r"$x^2_{i}$", r"$unclosed^", "_under", r"\alpha{ & 100%", "zeroshot", "#~^"]
 THREE = DATASETS[:3]
@@ -39,11 +41,13 @@ def learned(labels: list[str], epochs: int = 4) -> pd.DataFrame:
 
 FIGURES: dict[str, Callable[[list[str]], Figure]] = {
     "plane": lambda labels: plane(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
+    "dots": lambda labels: dots(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
     "bars": lambda labels: bars(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
     "gains": lambda labels: gains(BoardQuery(named(labels=[*labels, "rival"]), "base-to-novel", THREE), "rival"),
     "cost": lambda labels: cost(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
     "critical": lambda labels: critical_difference(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
     "few-shot": lambda labels: few_shot(BoardQuery(named("few-shot", labels), "few-shot", THREE)),
+    "average-curve": lambda labels: average_curve(BoardQuery(named("few-shot", labels), "few-shot", THREE)),
     "learning": lambda labels: learning(learned(labels), THREE),
 }
 

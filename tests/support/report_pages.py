@@ -1,5 +1,6 @@
 """Pages of the report, parsed."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,7 +34,26 @@ def rows(of: Tag) -> dict[str, list[str]]:
     return {row.th.get_text(): [cell.get_text() for cell in row.find_all("td")] for row in of.tbody.find_all("tr")}
 
 
+def by_id(soup: BeautifulSoup, name: str) -> Tag:
+    """A table by its id: "all", or the protocol and the view, such as "base-to-novel-hm"."""
+    found = soup.find(id=name)
+    assert isinstance(found, Tag)
+    return found
+
+
+def column(of: Tag, title: str) -> dict[str, str]:
+    """The texts of a column of a matrix by method."""
+    assert of.thead
+    heads = [head.get_text() for head in of.thead.find_all("tr")[-1].find_all("th")]
+    return {label: cells[heads.index(title) - 1] for label, cells in rows(of).items()}
+
+
+def evidence(soup: BeautifulSoup) -> Any:
+    """The values that the page's script reads."""
+    found = soup.find(id="evidence")
+    assert found
+    return json.loads(found.get_text())
+
+
 def missing(soup: BeautifulSoup) -> str:
-    section = soup.find(id="missing")
-    assert section
-    return section.get_text()
+    return " ".join(part.get_text() for part in soup.select(".missing"))

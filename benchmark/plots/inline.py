@@ -1,0 +1,60 @@
+"""Figures as SVG elements of a page: text stays text, colours follow the page's theme, each method can be hidden."""
+
+import io
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+from promptarena.benchmark.plots.style import GRID, GROUP, INK, SOFT, make_drawable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_THEMED = {INK: "--ink", "#000000": "--ink", SOFT: "--soft", GRID: "--line", GROUP: "--group"}
+"""The colours that are not a method's, with the page's variable that replaces each."""
+_OWNER = re.compile(r' id="of-([^"]*?)-\d+"')
+
+
+def owned(label: str, *artists: Any) -> None:
+    """Say that artists show a method, so that a page can hide them with it.
+
+    Args:
+        label: The method's label.
+        artists: Artists of one figure. Every artist of a figure is marked once, all of a method by one call.
+    """
+    for place, artist in enumerate(artists):
+        artist.set_gid(f"of-{quote(label, safe='')}-{place}")
+
+
+def inline(figure: "Figure", name: str, places: Mapping[str, int]) -> str:
+    """The figure as an SVG element.
+
+    Args:
+        figure: The figure.
+        name: A name that no other figure of the page has; the ids in the element begin with it.
+        places: The number by which the page knows each label. Groups of a method have it as `data-m`.
+
+    Returns:
+        The element, without a background. Colours of text and lines are variables of the page.
+    """
+    import matplotlib
+
+    make_drawable(figure)
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "promptarena", "svg.fonttype": "none"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Creator": None, "Date": None})
+    text = buffer.getvalue().decode()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    text = _OWNER.sub(lambda found: f' data-m="{places.get(unquote(found[1]), "")}"', text)
+    text = re.sub(
+        r' id="(?:figure|axes|patch|line2d|text|matplotlib|xtick|ytick|PathCollection|LineCollection)[^"]*"', "", text
+    )
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\1{name}-", text)
+    text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
+    for colour, variable in _THEMED.items():
+        text = text.replace(colour, f"var({variable})")
+    # Two decimals of a point are more than a screen shows.
+    text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)
+    return text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
