@@ -49,8 +49,8 @@ def main() -> None:
 
 
 ALONE = """
-const table = document.querySelector("table.board"), frame = document.createElement("div");
-for (const row of [...table.tBodies[0].rows]) if (!arguments[0].includes(row.dataset.method)) row.remove();
+const table = document.getElementById("all"), frame = document.createElement("div");
+for (const row of [...table.tBodies[0].rows]) if (!arguments[0].includes(row.cells[0].textContent.trim())) row.remove();
 for (const cell of table.querySelectorAll("td")) cell.classList.remove("best", "second"); // of all rows
 frame.style.padding = "12px";
 frame.style.width = "max-content";

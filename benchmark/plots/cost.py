@@ -5,20 +5,15 @@ from typing import TYPE_CHECKING
 
 from promptarena.benchmark.core.protocol_table import METRICS, protocol_info
 from promptarena.benchmark.leaderboard.build import MEASURABLE, BoardQuery
+from promptarena.benchmark.plots.bulk import bulk_limits, edge
+from promptarena.benchmark.plots.bulk import ends as interval_ends
 from promptarena.benchmark.plots.cells import absent, complete, half_width, something, value
-from promptarena.benchmark.plots.style import (
-    PAGE,
-    legend,
-    legend_columns,
-    looks,
-    sample_line,
-    styled,
-    ticks,
-    title,
-    within_percent,
-)
+from promptarena.benchmark.plots.inline import owned
+from promptarena.benchmark.plots.labels import name_points
+from promptarena.benchmark.plots.style import PAGE, SMALLEST, SOFT, heading, looks, shortened, styled, text_width, ticks
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -31,11 +26,16 @@ _COSTS = {
 }
 """The headings, and the least cost with a place on the axis: methods below it stand to the left of all others."""
 
+_NAME = 0.125
+"""Height of a name with its gap, in inches."""
+_MEMORY = "peak_memory_mib"
+
 
 def cost(query: BoardQuery) -> "Figure":
     """The headline average, with its 95 % Student t interval over seeds, against parameters, training time and memory.
 
-    Costs are means over runs, on logarithmic axes with a place of its own for (almost) zero.
+    Costs are means over runs, on logarithmic axes with a place of its own for (almost) zero. Memory is what a method
+    adds to the process of the reference, which is frozen CLIP alone; without a reference it is the peak of the process.
 
     Args:
         query: Which leaderboard. Few-shot shows the largest of its numbers of shots that was scored.
@@ -53,29 +53,58 @@ def cost(query: BoardQuery) -> "Figure":
     first, costs = board.tables[0], board.tables[-1]
     metric = protocol_info(query.protocol).headline
     averages = next(filter(None, (complete(first, column) for column in first.headlines(metric))), {})
-    spent = {column.key: complete(costs, column) for column in costs.columns}
+    spent = {
+        column.key: {label: value(cell) for label, cell in complete(costs, column).items()} for column in costs.columns
+    }
     shown = [label for label in reversed(averages) if all(label in spent[name] for name in _COSTS)]
     something(board, shown)
-    styles = looks([row.label for row in board.tables[0].rows])
+    headings = {name: words for name, (words, _) in _COSTS.items()}
+    reference = board.reference_label(query.reference)
+    frozen = spent[_MEMORY].get(reference)
+    if frozen is not None:
+        spent[_MEMORY] = {label: max(0.0, each - frozen) for label, each in spent[_MEMORY].items()}
+        headings[_MEMORY] = f"Peak memory above {shortened([reference])[reference]} in MiB"
+    styles, names = looks(shown), shortened(shown)
+    limits = bulk_limits([value(averages[label]) for label in shown], [half_width(averages[label]) for label in shown])
+    drawn: dict[str, list[Artist]] = {label: [] for label in shown}
     with styled():
-        columns = legend_columns(shown, PAGE)
-        figure = Figure(figsize=(PAGE, 2.9 + 0.16 * -(-len(shown) // columns)), layout="constrained")
-        grid = figure.subplots(1, len(_COSTS), sharey=True)
-        for axes, (name, (heading, least)) in zip(grid, _COSTS.items(), strict=True):
-            spots = _log_axis(axes, {label: value(spent[name][label]) for label in shown}, least)
+        # Twice the room that the names fill, or they could not all be apart.
+        filled = sum(text_width([name], SMALLEST) for name in names.values()) * _NAME
+        height = max(2.9 + 0.055 * len(shown), 1.0 + 2 * filled / (PAGE / len(_COSTS)))
+        figure = Figure(figsize=(PAGE, height))
+        text = f"{board.title}: accuracy against cost"
+        top = heading(figure, text, board.miniature, absent(board, shown))
+        bottom, share = 0.42 / height, (1 - 0.62 / PAGE) / len(_COSTS)
+        for place, (name, (_, least)) in enumerate(_COSTS.items()):
+            axes = figure.add_axes((0.55 / PAGE + place * share, bottom, share - 0.14 / PAGE, top - bottom))
+            spots = _log_axis(axes, {label: spent[name][label] for label in shown}, least)
+            axes.set_ylim(limits)
+            axes.set_xlabel(headings[name])
+            ticks(axes)
+            if place:
+                axes.tick_params(labelleft=False)
+            else:
+                axes.set_ylabel(f"Average {METRICS[metric].words} in %")
+            if reference in averages:
+                axes.axhline(value(averages[reference]), color=SOFT, linewidth=0.7, linestyle=(0, (4, 2)), zorder=0)
+            texts = dict(names)
+            points = {}
             for label in shown:
                 cell, look = averages[label], styles[label]
-                axes.errorbar(
-                    spots[label], value(cell), half_width(cell), ecolor=look.colour, elinewidth=0.7, fmt="none"
-                )
-                axes.plot(spots[label], value(cell), linestyle="none", **look.marks())
-            axes.set_xlabel(heading)
-            ticks(axes)
-        within_percent(grid[0])
-        grid[0].set_ylabel(f"Average {METRICS[metric].words} in %")
-        entries = {label: sample_line(styles[label], curve=False) for label in shown}
-        legend(figure, entries, columns, "outside lower center")
-        title(figure, f"{board.title}: accuracy against cost", board.miniature, absent(board, shown))
+                at, note = edge(value(cell), *limits)
+                points[label] = (spots[label], at)
+                drawn[label] += axes.plot(*points[label], linestyle="none", clip_on=False, zorder=3, **look.marks(4.5))
+                if note:
+                    texts[label] = f"{names[label]} {note.replace('◂', '▾').replace('▸', '▴')}"
+                else:
+                    low, high, _ = interval_ends(value(cell), half_width(cell), *limits)
+                    drawn[label] += axes.plot(
+                        [spots[label]] * 2, [low, high], color=look.colour, linewidth=0.7, alpha=0.45, zorder=2
+                    )
+            for label, artists in name_points(axes, points, texts, SMALLEST).items():
+                drawn[label] += artists
+        for label, artists in drawn.items():
+            owned(label, *artists)
     return figure
 
 
@@ -92,7 +121,8 @@ def _log_axis(axes: "Axes", costs: Mapping[str, float], least: float) -> dict[st
     if len(real) == len(costs) and max(real) < 10 * min(real):
         axes.xaxis.set_major_formatter(lambda tick, _: _plain(tick))
         axes.xaxis.set_major_locator(MaxNLocator(4))
-        axes.margins(x=0.15)
+        margin = 0.15 * (max(real) - min(real) or 1.0)
+        axes.set_xlim(min(real) - margin, max(real) + margin)
         return dict(costs)
     low, high = min(real) / 1.5, max(real) * 1.5
     powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 from promptarena.benchmark.core.protocol_table import Metric
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.captions import title_of
-from promptarena.benchmark.plots.style import MINIATURE, PAGE, shortened, styled, text_width
+from promptarena.benchmark.plots.inline import owned
+from promptarena.benchmark.plots.style import GROUP, INK, MINIATURE, PAGE, SMALL, shortened, styled, text_width
 from promptarena.benchmark.statistics.ranks import Ranking, rank
 from promptarena.benchmark.statistics.scores import read_scores
 from promptarena.benchmark.statistics.sentences import p_words, sample
 from promptarena.benchmark.statistics.significance import ALPHA
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -23,7 +25,7 @@ _LOOSE = 12
 """Up to so many pairs that no bar joins are drawn as thin lines."""
 _LINE_LETTERS = 115
 """Characters in a line of the heading."""
-_INK, _GROUP = "#222222", "#0072b2"
+_INK, _GROUP = INK, GROUP
 
 
 def critical_difference(query: BoardQuery, *, metric: Metric | None = None, shots: int | None = None) -> "Figure":
@@ -50,8 +52,9 @@ def critical_difference(query: BoardQuery, *, metric: Metric | None = None, shot
     scores = read_scores(query, metric=metric, shots=shots)
     ranking = rank(scores)
     names = shortened([each.label for each in ranking.methods])
-    heading = [f"{title_of(query.protocol, query.rows.only('suite'))}: mean ranks by {scores.words}", *_facts(ranking)]
-    heading += [MINIATURE] if scores.miniature else []
+    first = f"{title_of(query.protocol, query.rows.only('suite'))}: mean ranks by {scores.words}"
+    heading = [f"{first}, {sample(len(ranking.datasets), ranking.seeds)}", _test_line(ranking)]
+    below = [*_remarks(ranking), *([MINIATURE] if scores.miniature else [])]
     count = len(ranking.methods)
     rows = (count + 1) // 2
     top = 0.1 + _LINE * len(heading) + 0.45 + (0.25 if ranking.critical_difference is not None else 0.0)
@@ -62,12 +65,16 @@ def critical_difference(query: BoardQuery, *, metric: Metric | None = None, shot
         width = max(PAGE, 2 * margin + _SCALE)
         step = (width - 2 * margin) / max(1, count - 1)
         ranks = {each.label: margin + (each.rank - 1) * step for each in ranking.methods}
-        figure = Figure(figsize=(width, first_row + _ROW * rows))
+        end_of_rows = first_row + _ROW * rows + 0.05
+        height = end_of_rows + _LINE * len(below)
+        figure = Figure(figsize=(width, height))
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        axes.set(xlim=(0, width), ylim=(first_row + _ROW * rows, 0))
+        axes.set(xlim=(0, width), ylim=(height, 0))
         axes.axis("off")
         for place, line in enumerate(heading):
-            axes.text(width / 2, 0.1 + _LINE * (place + 0.5), line, ha="center", va="center")
+            axes.text(width / 2, 0.1 + _LINE * (place + 0.5), line, ha="center", va="center", color=_INK)
+        for place, line in enumerate(below):
+            axes.text(0.1, end_of_rows + _LINE * (place + 0.3), line, va="center", color=_INK, fontsize=SMALL)
         _scale(axes, margin, width - margin, count, top)
         if ranking.critical_difference is not None:
             _difference(axes, margin, margin + ranking.critical_difference * step, ranking, top - 0.5)
@@ -75,10 +82,13 @@ def critical_difference(query: BoardQuery, *, metric: Metric | None = None, shot
             left = place < rows
             level = first_row + _ROW * ((place if left else count - 1 - place) + 0.3)
             end = margin - 0.25 if left else width - margin + 0.25
-            axes.plot([ranks[each.label]] * 2 + [end], [top, level, level], color=_INK, linewidth=0.7, zorder=1)
+            drawn: list[Artist] = [
+                *axes.plot([ranks[each.label]] * 2 + [end], [top, level, level], color=_INK, linewidth=0.7, zorder=1)
+            ]
             name = f"{names[each.label]}  {each.rank:.2f}" if left else f"{each.rank:.2f}  {names[each.label]}"
             aside = end + (-0.04 if left else 0.04)
-            axes.text(aside, level, name, ha="right" if left else "left", va="center")
+            drawn.append(axes.text(aside, level, name, ha="right" if left else "left", va="center", color=_INK))
+            owned(each.label, *drawn)
         for place, group in enumerate(ranking.groups):
             ends = [ranks[group[0]] - 0.04, ranks[group[-1]] + 0.04]
             axes.plot(ends, [top + 0.12 + _BAR * place] * 2, color=_GROUP, linewidth=3, solid_capstyle="butt", zorder=2)
@@ -109,24 +119,25 @@ def _difference(axes: "Axes", start: float, end: float, ranking: Ranking, level:
     axes.text((start + end) / 2, level - 0.05, words, ha="center", va="bottom", fontsize=7.5)
 
 
-def _facts(ranking: Ranking) -> list[str]:
-    """The lines that say what the diagram rests on."""
-    facts = [sample(len(ranking.datasets), ranking.seeds)]
-    if ranking.friedman is not None:
-        facts.append(p_words(ranking.friedman, "Friedman p"))
+def _test_line(ranking: Ranking) -> str:
+    """The second line of the heading: what decides whether methods differ."""
     if ranking.friedman is not None and ranking.friedman > ALPHA:
-        verdict = "No two differ significantly"
-    elif ranking.one_training:
-        verdict = "One seed, one training for all targets: nothing can be said of other seeds"
-    elif ranking.test is None:
-        verdict = "Too few datasets for a significant difference"
-    else:
-        verdict = (
-            f"Bars: not significantly different by {ranking.test} at level {ALPHA} and the intervals of differences"
-        )
+        return f"No two differ significantly ({p_words(ranking.friedman, 'Friedman p')})"
+    if ranking.one_training:
+        return "One seed, one training for all targets: nothing can be said of other seeds"
+    if ranking.test is None:
+        return "Too few datasets for a significant difference"
+    friedman = "" if ranking.friedman is None else f"; {p_words(ranking.friedman, 'Friedman p')}"
+    return f"Bars: not significantly different by {ranking.test} at level {ALPHA} and the intervals{friedman}"
+
+
+def _remarks(ranking: Ranking) -> list[str]:
+    """The lines below the diagram: pairs that no bar joins, and what was left out."""
+    lines = []
     if len(ranking.loose) > _LOOSE:
-        verdict += f"; nor are {len(ranking.loose)} pairs that no bar joins"
+        lines.append(f"{len(ranking.loose)} further pairs that no bar joins are not significantly different.")
     elif ranking.loose:
-        verdict += "; thin lines: nor is that pair"
-    left_out = [f"Left out: {'; '.join(ranking.left_out)}"] if ranking.left_out else []
-    return [line for part in ("; ".join(facts), verdict, *left_out) for line in wrap(part, _LINE_LETTERS, max_lines=2)]
+        lines.append("A thin line joins a further pair that is not significantly different.")
+    if ranking.left_out:
+        lines.append(f"Left out: {'; '.join(ranking.left_out)}")
+    return [line for part in lines for line in wrap(part, _LINE_LETTERS, max_lines=2)]

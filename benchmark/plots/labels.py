@@ -1,6 +1,7 @@
 """Names beside points, placed so that none covers another or a point."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.plots.style import INK, SOFT, text_width
@@ -26,6 +27,8 @@ _DISTANCES = (5.0, 8.0, 12.0, 17.0, 23.0, 30.0, 39.0, 50.0, 64.0, 82.0, 105.0)
 """The distances at which a name is tried, in points."""
 _ANGLES = (0.0, 0.5, 1.5, 1.0, *(place / 8 for place in range(1, 16) if place % 4))
 """The directions that are tried, in half turns: right first, as readers expect."""
+_ANYWHERE = 25
+"""How many places across the axes are tried."""
 _OUTSIDE, _COVERED, _CROSSED, _FAR = 1e4, 10.0, 0.5, 0.4
 """What counts against a place: to leave the axes, to cover a name or mark (per square point), to cross a line (per
 square point of a line one point wide), and the distance (per point).
@@ -69,13 +72,20 @@ def name_points(
         across, up = np.cos(tries[:, 1]), np.sin(tries[:, 1])
         left = spots[label][0] + across * tries[:, 0] + (across - 1) / 2 * width
         bottom = spots[label][1] + up * tries[:, 0] + (up - 1) / 2 * height
-        boxes = np.stack([left, bottom, left + width, bottom + height], axis=1)
+        # Last, anywhere within the axes: in a crowd there may be no room near the point.
+        columns = np.linspace(frame[0], max(frame[0], frame[2] - width), _ANYWHERE)
+        rows = np.arange(frame[1], max(frame[1], frame[3] - height) + 1, height / 2)
+        grid = np.array(list(product(columns, rows)))
+        corners = np.concatenate([np.stack([left, bottom], axis=1), grid])
+        boxes = np.concatenate([corners, corners + np.array([width, height])], axis=1)
+        away = np.hypot(*(grid + np.array([width / 2, height / 2]) - np.array(spots[label])).T)
+        far = np.concatenate([tries[:, 0], away + _DISTANCES[-1]])
         outside = (boxes[:, :2] < frame[:2]).any(axis=1) | (boxes[:, 2:] > frame[2:]).any(axis=1)
-        costs = _OUTSIDE * outside + _FAR * tries[:, 0] + _COVERED * _overlap(boxes, np.array(marks + placed))
+        costs = _OUTSIDE * outside + _FAR * far + _COVERED * _overlap(boxes, np.array(marks + placed))
         best = int(np.argmin(costs + _CROSSED * _overlap(boxes, soft)))
         box = boxes[best].tolist()
         placed.append((box[0] - _GAP, box[1] - _GAP / 2, box[2] + _GAP, box[3] + _GAP / 2))
-        drawn[label] = _drawn(axes, points[label], names[label], size, box, float(tries[best, 0]), spots[label])
+        drawn[label] = _drawn(axes, points[label], names[label], size, box, float(far[best]), spots[label])
     return drawn
 
 

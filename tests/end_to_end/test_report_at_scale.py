@@ -14,9 +14,9 @@ import pytest
 from report_browser import CHROMIUM, DRIVER, choose, fresh, narrow, opened_browser, prefers
 from report_runs import NASTY, document_of, layout_of, results_of
 
-from promptarena.benchmark.cli.commands.report import page_of
 from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.plugins.families import FAMILIES
+from promptarena.benchmark.report.recorded import page_of
 from promptarena.benchmark.report.sections import Section, sections_of
 from promptarena.benchmark.statistics.paired import compare
 
