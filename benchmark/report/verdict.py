@@ -12,7 +12,7 @@ from promptarena.benchmark.report.sections import Section
 from promptarena.benchmark.statistics.paired import compare
 from promptarena.benchmark.statistics.ranks import Pair, Ranking
 from promptarena.benchmark.statistics.scores import NoScoresError
-from promptarena.benchmark.statistics.sentences import tested
+from promptarena.benchmark.statistics.sentences import doubts, tested
 
 _NAMED = 3
 """How many names a sentence lists; of the others it gives the number."""
@@ -41,8 +41,8 @@ def verdict_of(section: Section) -> Verdict:
 
     Returns:
         A sentence on the best method and its distance to the reference; one on the runner-up and on the methods that do
-        not differ significantly from the best; one on the cost of the best. Where figures are missing, one that
-        says so.
+        not differ significantly from the best; where there are too few datasets or seeds, one that says so; one on the
+        cost of the best; where figures are missing, one that names the methods.
     """
     board = section.board
     column = headline(section)
@@ -67,7 +67,8 @@ def verdict_of(section: Section) -> Verdict:
     second = f"The runner-up, {order[1]}, is {_distance(section, best, order[1], behind=True)}{_near(section, best)}."
     if order[1] == reference:
         second = f"No other method is above {reference}{_near(section, best)}."
-    return Verdict(board.title, best, (first, second, *_cost(board, best), *missing))
+    limits = doubts(section.ranking) if section.ranking else []
+    return Verdict(board.title, best, (first, second, *limits, *_cost(board, best), *missing))
 
 
 def headline(section: Section) -> Column:

@@ -50,7 +50,8 @@ def ranking_words(ranking: Ranking) -> str:
         return f"{ranking.words}: {best.label} alone has all scores on {over}; there is nothing to compare it with."
     start = f"{ranking.words}, {count} methods, {over}: {best.label} has the best mean rank ({best.rank:.1f})"
     verdict = f"{start}." if ranking.test is None else f"{start}; {_beside(ranking)} ({_basis(ranking)})."
-    return " ".join((verdict, *_doubts(ranking)))
+    left_out = [f"Left out: {'; '.join(ranking.left_out)}."] if ranking.left_out else []
+    return " ".join((verdict, *doubts(ranking), *left_out))
 
 
 def first_two(ranking: Ranking) -> str:
@@ -206,17 +207,16 @@ def _basis(ranking: Ranking) -> str:
     return "; ".join(parts)
 
 
-def _doubts(ranking: Ranking) -> list[str]:
-    doubts = []
+def doubts(ranking: Ranking) -> list[str]:
+    """Sentences on what a ranking cannot say: for want of datasets or seeds."""
+    found = []
     methods, datasets = len(ranking.methods), len(ranking.datasets)
     wide = ranking.critical_difference is not None and ranking.critical_difference > methods - 1
     small = ranking.test is not None and methods == 2 and smallest_wilcoxon(datasets) > ALPHA
     if wide or small:
-        doubts.append(f"{datasets} datasets are too few for any of {methods} methods to differ significantly.")
+        found.append(f"{datasets} datasets are too few for any of {methods} methods to differ significantly.")
     if ranking.one_training:
-        doubts.append(_ONE_TRAINING)
+        found.append(_ONE_TRAINING)
     elif datasets == 1:
-        doubts.append("One dataset does not say whether methods differ on others.")
-    if ranking.left_out:
-        doubts.append(f"Left out: {'; '.join(ranking.left_out)}.")
-    return doubts
+        found.append("One dataset does not say whether methods differ on others.")
+    return found
