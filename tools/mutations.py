@@ -73,8 +73,8 @@ MUTATIONS = (
     Mutation(
         "one image under two spellings",
         "benchmark/data/readers/same_images.py",
-        "        if same != key:",
-        "        if False:",
+        "times[posixpath.normpath(key)] += 1\n        same = first.setdefault(posixpath.normpath(key), key)",
+        "times[key] += 1\n        same = first.setdefault(key, key)",
         "tests/data/readers/test_same_images.py",
     ),
     Mutation(
@@ -89,14 +89,14 @@ MUTATIONS = (
         "benchmark/planning/plan.py",
         'if len(self.data.classes(card, target.subset, "test")) < 2:',
         "if False:",
-        "tests/planning/test_plan.py",
+        "tests/end_to_end/test_figures_that_mean_nothing.py",
     ),
     Mutation(
         "a training that is all warm-up",
         "benchmark/planning/plan.py",
         "if 0 < recipe.epochs <= recipe.warmup_epochs and recipe.lr != recipe.warmup_lr:",
         "if False:",
-        "tests/planning/test_plan.py",
+        "tests/end_to_end/test_figures_that_mean_nothing.py",
     ),
     Mutation(
         "more shots than images",
