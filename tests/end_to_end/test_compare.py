@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -38,7 +39,7 @@ class Arena:
 
 @pytest.fixture(scope="module")
 def arena(tmp_path_factory: pytest.TempPathFactory) -> Arena:
-    suite = make_world(tmp_path_factory.mktemp("world"))
+    suite = make_world(tmp_path_factory.mktemp("a world"))
     folder = tmp_path_factory.mktemp("elsewhere")
     planned = succeed("compare", suite, "--plan", cwd=folder)
     assert not e2e_record.runs(folder / "results")
@@ -65,7 +66,7 @@ def test_it_prints_plain_lines_and_the_result_of_each_protocol(arena: Arena) -> 
     *lines, tables_line, record_line = tables.splitlines()
     assert max(map(len, lines)) <= 80
     assert tables.count("is best with") == 3
-    assert tables_line == f"All tables: promptarena leaderboard {arena.suite}"
+    assert tables_line == f"All tables: promptarena leaderboard {shlex.quote(str(arena.suite))}"
     assert record_line.startswith("Recorded in ")
 
 

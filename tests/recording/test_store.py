@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.recording import database
 from promptarena.benchmark.recording.record import Record, RecordPlace
 from promptarena.benchmark.recording.store import explained
 
@@ -47,6 +48,18 @@ def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
         Record.open(RecordPlace(tmp_path))
     tmp_path.chmod(0o700)
     _one_line(error, str(tmp_path), "writable")
+
+
+def test_a_record_that_may_only_be_read_is_read_and_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Record.open(RecordPlace(tmp_path)).comparison("small", "key", "description")
+    (tmp_path / "record.lock").unlink()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    monkeypatch.setattr(database, "can_write", lambda _: False)  # as for someone who is not root
+    record = Record.open_existing(RecordPlace(tmp_path))
+    assert record.index("small") == {}
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize(

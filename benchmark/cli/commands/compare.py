@@ -1,5 +1,6 @@
 """What the command `compare` does and prints."""
 
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -89,7 +90,7 @@ def _print_result(console: Console, carried: Carried, suite: str, place: RecordP
         console.print(MINIATURE.split(". ")[-1], soft_wrap=False)
     _print_running(console, carried.comparison, carried.record)
     options = _options(place)
-    console.print(f"All tables: promptarena leaderboard{'' if suite == 'mini' else f' {suite}'}{options}")
+    console.print(f"All tables: promptarena leaderboard{'' if suite == 'mini' else f' {shlex.quote(suite)}'}{options}")
     console.print(f"Recorded in {carried.record.shown}; look at it with: promptarena ui{options}")
 
 
@@ -119,5 +120,5 @@ def print_failures(failures: Sequence[tuple[PlannedRun, RunFailedError]], not_pl
 def _options(place: RecordPlace) -> str:
     """The options that name this record in another command."""
     if place.tracking_uri:
-        return f" --tracking-uri {redact(place.tracking_uri)}"
-    return "" if place.results == Path("results").absolute() else f" --results {place.results}"
+        return f" --tracking-uri {shlex.quote(redact(place.tracking_uri))}"
+    return "" if place.results == Path("results").absolute() else f" --results {shlex.quote(str(place.results))}"
