@@ -231,15 +231,17 @@ class Results:
         protocols: Sequence[str] = (),
         methods: Sequence[str] = (),
         datasets: Sequence[str] = (),
+        site: bool = False,
     ) -> Path:
         """Write the report: one HTML file with tables, statistics, plots, provenance and commands.
 
         Args:
-            file: The file to write.
+            file: The file to write; with `site`, the folder of a static site, to which the report is added.
             reference: The method that the others are compared with.
             protocols: Only these protocols; empty: all.
             methods: Only these methods; empty: all.
             datasets: Only these datasets; empty: all that have results.
+            site: Whether `file` is such a folder.
 
         Returns:
             The file's path.
@@ -261,8 +263,10 @@ class Results:
             datasets=datasets,
             reference=reference,
             predictions=self._predictions,
+            site=Path(file) if site else None,
         )
-        write_atomically(Path(file), page)
+        if not site:
+            write_atomically(Path(file), page)
         return Path(file)
 
     def sections(

@@ -77,6 +77,10 @@ def report(
     methods: Annotated[list[str] | None, typer.Option(help="Only these methods.", show_default=False)] = None,
     datasets: Datasets = None,
     reference: Annotated[str, typer.Option(help="The method that statistics compare the others with.")] = "",
+    publish: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Add the report to a static site instead, with its data and figures."),
+    ] = None,
     results: Results = Path("results"),
     tracking_uri: TrackingUri = None,
 ) -> None:
@@ -91,4 +95,5 @@ def report(
         methods=methods or (),
         datasets=datasets or (),
         reference=reference,
+        publish=publish,
     )

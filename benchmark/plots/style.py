@@ -249,12 +249,18 @@ def heading(figure: "Figure", text: str, miniature: bool, notes: Sequence[str] =
 
 
 def text_width(texts: Iterable[str], size: float) -> float:
-    """Width in inches of the widest text at a font size of `size` points; call it under `styled`."""
+    """Width in inches of the widest text at a font size of `size` points."""
+    return max((_width(text, size) for text in texts), default=0.0)
+
+
+@cache
+def _width(text: str, size: float) -> float:
+    # Kept: measuring a text takes milliseconds, and every figure has the same names.
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
-    font = FontProperties(size=size)
-    return max((float(TextPath((0, 0), text, prop=font).get_extents().width) / 72 for text in texts), default=0.0)
+    font = FontProperties(family="DejaVu Sans", size=size)
+    return float(TextPath((0, 0), text, prop=font).get_extents().width) / 72
 
 
 def legend_columns(labels: Sequence[str], width: float) -> int:

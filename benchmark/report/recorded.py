@@ -18,6 +18,7 @@ from promptarena.benchmark.recording.kept_predictions import KeptPredictions
 from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.report.page import report_page
 from promptarena.benchmark.report.sections import of_methods
+from promptarena.benchmark.report.site import write_site
 from promptarena.benchmark.report.sound import sound_sections
 
 Runs = Sequence[Mapping[str, Any]]
@@ -36,11 +37,13 @@ def page_of(
     datasets: Sequence[str] = (),
     reference: str = "",
     predictions: KeptPredictions = lambda _run_id, _target: (),
+    site: Path | None = None,
 ) -> str:
     """The report of results and of their runs, which are matched by "run_id".
 
-    Needs neither a record nor torch. The arguments are those of `report_page` and of `Results.report`. Raises
-    UserError for a protocol, method or dataset that is not there.
+    Needs neither a record nor torch. The arguments are those of `report_page` and of `Results.report`; with `site`, the
+    report is added to the site in that folder, too (see `write_site`). Raises UserError for a protocol, method or
+    dataset that is not there.
     """
     for protocol in protocols:
         protocol_info(protocol)
@@ -66,7 +69,10 @@ def page_of(
     )
     ids = {result.run_id for result in chosen_results}
     shown = [run for run in runs if run["run_id"] in ids]
-    return report_page(layout, sections, shown, title=title, called=called, notes=[*notes, *refused])
+    page = report_page(layout, sections, shown, title=title, called=called, notes=[*notes, *refused])
+    if site is not None:
+        write_site(site, layout.name, title, page, sections)
+    return page
 
 
 def documents_of(record: Record, stored: Sequence[StoredResult]) -> list[dict[str, Any]]:

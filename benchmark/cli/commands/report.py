@@ -17,8 +17,9 @@ def write_report(
     methods: Sequence[str] = (),
     datasets: Sequence[str] = (),
     reference: str = "",
+    publish: Path | None = None,
 ) -> None:
-    """Write the report of what is recorded to the file `out` and print where it is.
+    """Write the report of what is recorded to the file `out`, or add it to the site `publish`; print where it is.
 
     `protocols`, `methods` and `datasets` narrow it down, `reference` is the method to compare the others with. Raises
     UserError when nothing is recorded.
@@ -26,5 +27,12 @@ def write_report(
     found = recorded_results(place, suite)
     if not len(found):
         raise UserError(f"{found.nothing} in {found.where}; run: promptarena compare")
-    found.report(out, reference, protocols=protocols, methods=methods, datasets=datasets)
-    print(f"The report is in {out}")
+    written = found.report(
+        publish or out,
+        reference,
+        protocols=protocols,
+        methods=methods,
+        datasets=datasets,
+        site=publish is not None,
+    )
+    print(f"The site's first page is {written / 'index.html'}" if publish else f"The report is in {written}")
