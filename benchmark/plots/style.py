@@ -81,9 +81,9 @@ HUES: Mapping[str, str] = {
     "deep-prompts": "#d55e00",
     "adapters": "#009e73",
     "low-rank": "#8a5a2b",
-    "weights": "#cc79a7",
-    "cache": "#b8860b",
-    "combined": "#7b5fc0",
+    "weights": "#c2528b",
+    "cache": "#c49a1a",
+    "combined": "#9a7be0",
     OTHER: "#5b8fa8",
 }
 """The colour of each family of methods."""
@@ -132,7 +132,7 @@ def looks(labels: Sequence[str]) -> dict[str, Look]:
     """
     taken: dict[tuple[int, int], str] = {}
     found = {}
-    for label in sorted(labels, key=lambda label: (_method(label) != label, label)):
+    for label in sorted(labels, key=lambda label: (label not in _BUILT_IN, label)):
         method = _method(label)
         place = _BUILT_IN.index(method) if label in _BUILT_IN else crc32(label.encode())
         places = len(_MARKERS) * len(_FILLS)
