@@ -132,7 +132,7 @@ def looks(labels: Sequence[str]) -> dict[str, Look]:
     """
     taken: dict[tuple[int, int], str] = {}
     found = {}
-    for label in sorted(labels, key=lambda label: (label not in _BUILT_IN, label)):
+    for label in sorted(set(labels), key=lambda label: (label not in _BUILT_IN, label)):
         method = _method(label)
         place = _BUILT_IN.index(method) if label in _BUILT_IN else crc32(label.encode())
         places = len(_MARKERS) * len(_FILLS)
