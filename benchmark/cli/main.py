@@ -240,12 +240,16 @@ def export_runs(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go; only new runs are added.")],
     suite: SuiteArgument = "mini",
     with_learners: Annotated[bool, typer.Option("--with-learners", help="Also the trained tensors.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; verify what is in the folder.")] = False,
     results: Results = Path("results"),
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Write the finished runs of a suite as plain files."""
-    from promptarena.benchmark.cli.commands.export import export_record
+    from promptarena.benchmark.cli.commands.export import check_export, export_record
 
+    if check:
+        check_export(out)
+        return
     export_record(suite, out, RecordPlace(results.absolute(), tracking_uri), with_learners=with_learners)
 
 

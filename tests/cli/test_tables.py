@@ -41,4 +41,10 @@ def test_a_report_is_of_what_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
         "methods": ["coop", "maple"],
         "datasets": ["digits"],
         "reference": "coop",
+        "publish": None,
     }
+
+
+def test_a_report_can_be_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, named = handed_on(monkeypatch, "report.write_report", "report", "clip-15", "--publish", "site")
+    assert named["publish"] == Path("site")

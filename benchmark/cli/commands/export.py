@@ -136,6 +136,22 @@ def _opens(path: Path) -> bool:
     return True
 
 
+def check_export(folder: Path) -> None:
+    """Verify an export as `import` would, and that its runs may stand in one leaderboard; print what it holds.
+
+    Raises UserError for the first thing that is wrong. Nothing is written.
+    """
+    export = read_export(folder)
+    for run in export.runs:
+        _result(run, _files([export], run))
+    layout = export.manifest.suite
+    sections_of(layout, [run.stored() for run in merged([export])])
+    labels = list(dict.fromkeys(run.spec.label for run in export.runs))
+    terminal.console().print(
+        f"{folder}: {len(export.runs)} runs of suite {layout.name} are whole: {', '.join(labels)}.", markup=False
+    )
+
+
 def import_exports(folders: Sequence[Path], place: RecordPlace) -> None:
     """Add those runs of exports that the record lacks to it, and print how many.
 
