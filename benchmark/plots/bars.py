@@ -9,7 +9,18 @@ from promptarena.benchmark.core.protocol_table import METRICS, Metric, protocol_
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.captions import title_of
 from promptarena.benchmark.plots.cells import accuracies, something, value
-from promptarena.benchmark.plots.style import SMALL, panels, shortened, styled, text_width, ticks, title
+from promptarena.benchmark.plots.style import (
+    GAIN,
+    INK,
+    LOSS,
+    SMALL,
+    panels,
+    shortened,
+    styled,
+    text_width,
+    ticks,
+    title,
+)
 from promptarena.benchmark.statistics.paired import against
 from promptarena.benchmark.statistics.scores import NoScoresError, read_scores
 
@@ -23,7 +34,7 @@ _PANEL = 1.35
 """Width of a panel in inches."""
 _BAR = 0.15
 """Height of a bar with its gap, in inches."""
-_GAIN, _LOSS, _INK = "#a9c6e3", "#efc3a4", "#222222"
+_INK = INK
 
 
 class _Bar(NamedTuple):
@@ -64,7 +75,8 @@ def bars(query: BoardQuery, *, metric: Metric | None = None) -> "Figure":
             *((name, accuracies(board, chosen, name, count)) for name, _ in datasets),
         )
     }
-    order = [row.label for row in board.tables[0].rows if any(row.label in each for each in shown.values())]
+    # From the bottom up: the worst first, the reference last.
+    order = [row.label for row in reversed(board.tables[0].rows) if any(row.label in each for each in shown.values())]
     something(board, order)
     words = METRICS[chosen].words
     shot = f" at {counted_shots(at)}" if info.by_shots else ""
@@ -164,7 +176,7 @@ def _panel(axes: "Axes", values: Mapping[str, _Bar], order: Sequence[str], *, nu
     axes.tick_params(axis="y", length=0)
     ticks(axes, grid="x")
     drawn = [(place, values[label]) for place, label in enumerate(order) if label in values]
-    for colour, hatch, gained in ((_GAIN, "", True), (_LOSS, "////", False)):
+    for colour, hatch, gained in ((GAIN, "", True), (LOSS, "////", False)):
         places = [place for place, bar in drawn if (bar.value >= 0) is gained]
         lengths = [bar.value for _, bar in drawn if (bar.value >= 0) is gained]
         axes.barh(places, lengths, height=0.78, color=colour, hatch=hatch, edgecolor="white", linewidth=0)

@@ -73,6 +73,8 @@ MINIATURE = "Miniature: never compare with published figures."
 INK, SOFT, GRID, GROUP = "#222222", "#666666", "#dddddd", "#0072b2"
 """Colours that are not a method's: of text, of reference lines and contours, of the grid, of bars over groups."""
 
+GAIN, LOSS = "#a9c6e3", "#efc3a4"
+"""Colours of bars."""
 # Hues after Okabe and Ito, which colour-blind readers can distinguish, as dark as is needed for marks on white and on
 # black.
 HUES: Mapping[str, str] = {
@@ -179,7 +181,10 @@ def styled() -> Iterator[None]:
 
 
 def rendered(figure: "Figure", format: Format) -> bytes:
-    """The plot as the bytes of a file; the same bytes every time with the same matplotlib."""
+    """The plot as the bytes of a file, which are the same every time with the same matplotlib.
+
+    The background of SVG and PDF is transparent.
+    """
     import matplotlib
 
     make_drawable(figure)
@@ -187,7 +192,7 @@ def rendered(figure: "Figure", format: Format) -> bytes:
     # Without a fixed salt the ids in an SVG are random. Type 42 embeds TrueType fonts, so that text in a PDF stays
     # text.
     with matplotlib.rc_context({"svg.hashsalt": "promptarena", "pdf.fonttype": 42}):
-        figure.savefig(buffer, format=format, dpi=_DPI, metadata=_METADATA[format])
+        figure.savefig(buffer, format=format, dpi=_DPI, metadata=_METADATA[format], transparent=format != "png")
     return buffer.getvalue()
 
 

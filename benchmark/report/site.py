@@ -9,6 +9,7 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.files import write_atomically
 from promptarena.benchmark.leaderboard.formats.registry import file_endings
 from promptarena.benchmark.leaderboard.formats.render import render_all
+from promptarena.benchmark.plots.dark import dark_svg
 from promptarena.benchmark.plots.style import FORMATS
 from promptarena.benchmark.report.page import templates
 from promptarena.benchmark.report.sections import Section
@@ -45,7 +46,10 @@ def write_site(folder: Path, suite: str, title: str, page: str, sections: Sequen
     write_atomically(here / "scores.parquet", _scores(sections))
     for section in sections:
         for name, content in section.figures(*FORMATS).items():
-            write_atomically(here / "figures" / section.protocol / name, content)
+            place = here / "figures" / section.protocol / name
+            write_atomically(place, content)
+            if place.suffix == ".svg":
+                write_atomically(place.with_stem(f"{place.stem}-dark"), dark_svg(content))
     write_atomically(here / ENTRY, json.dumps(entry, indent=2, ensure_ascii=False) + "\n")
     # Without this file GitHub Pages leaves out what begins with an underscore.
     write_atomically(folder / ".nojekyll", "")

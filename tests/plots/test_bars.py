@@ -21,7 +21,7 @@ def test_bars_start_at_zero_and_have_the_leaderboards_figures() -> None:
     assert [axes.get_title() for axes in figure.axes] == ["Average", *(title for _, title in THREE)]
     for axes, table in zip(figure.axes, board.tables, strict=False):
         assert axes.get_xlim()[0] == 0
-        assert [bar.get_width() for bar in axes.patches] == [row.cells[2].value for row in table.rows]
+        assert [bar.get_width() for bar in axes.patches] == [row.cells[2].value for row in reversed(table.rows)]
 
 
 def test_axes_of_accuracy_end_at_0_and_100_where_intervals_go_on() -> None:
