@@ -217,17 +217,20 @@ def _kept_sections(comparison: "Comparison", record: "Record", *, ran: bool) -> 
     from promptarena.benchmark.report.sections import sections_of
     from promptarena.benchmark.running.comparison import record_comparison
 
-    specs = [run.spec for run in comparison.runs]
     results = record.results(comparison.suite.name, comparison.keys)
-    sections = sections_of(
-        layout_of(comparison.suite),
-        results,
-        protocols=[protocol for protocol in PROTOCOLS if any(spec.protocol == protocol for spec in specs)],
-        labels=list(dict.fromkeys(spec.name for spec in specs)),
-        seeds=sorted({spec.seed for spec in specs if spec.seed is not None}),
-        datasets=list(dict.fromkeys(target.dataset for spec in specs for target in spec.targets)),
-        shots=sorted({spec.shots for spec in specs if protocol_info(spec.protocol).by_shots}),
-    )
+    sections: list[Section] = []
+    for protocol in PROTOCOLS:  # each has its own datasets: a target of a transfer is not expected in base-to-novel
+        specs = [run.spec for run in comparison.runs if run.spec.protocol == protocol]
+        if specs:
+            sections += sections_of(
+                layout_of(comparison.suite),
+                [result for result in results if result.protocol == protocol],
+                protocols=[protocol],
+                labels=list(dict.fromkeys(spec.name for spec in specs)),
+                seeds=sorted({spec.seed for spec in specs if spec.seed is not None}),
+                datasets=list(dict.fromkeys(target.dataset for spec in specs for target in spec.targets)),
+                shots=sorted({spec.shots for spec in specs}) if protocol_info(protocol).by_shots else (),
+            )
     comparison_id = record_comparison(comparison, record)
     keep_sections(record, comparison_id, sections)
     if ran:

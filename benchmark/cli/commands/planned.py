@@ -97,9 +97,8 @@ def print_plan(console: Console, comparison: Comparison, workers: int) -> None:
     only_scored = len(comparison.only_scored())
     parts += [f"{only_scored} of them only scored, as their learners are kept"] if only_scored else []
     parts += [f"{len(elsewhere)} run by another process"] if elsewhere else []
-    console.print(f"{comparison.suite.title}: {', '.join(parts)}.")
-    for note in comparison.notes:
-        console.print(note)
+    for line in (f"{comparison.suite.title}: {', '.join(parts)}.", *comparison.notes):
+        console.print(line, soft_wrap=not console.is_terminal)  # between words at a terminal, not at all in a pipe
     if missing:
         console.print(_plan_table(comparison), soft_wrap=False)
         console.print(_expectation(comparison, workers))
