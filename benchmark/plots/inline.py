@@ -55,6 +55,10 @@ def inline(figure: "Figure", name: str, places: Mapping[str, int]) -> str:
     text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
     for colour, variable in _THEMED.items():
         text = text.replace(colour, f"var({variable})")
-    # Two decimals of a point are more than a screen shows.
+    # A tenth of a point is less than a screen shows, and the page has a font of its own.
     text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)
-    return text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+    text = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d)\d+|\.0+(?=\s)", r"\1", path[0]).replace("\n", ""), text)
+    text = re.sub(r"\n\s*", "\n", re.sub(r"<!--.*?-->", "", text))
+    return re.sub(
+        r" font-family: 'DejaVu Sans';| transform=\"rotate\(-0 [^\"]*\"|; stroke-linecap: square", "", text
+    ).replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)

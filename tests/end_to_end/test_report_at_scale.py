@@ -14,6 +14,7 @@ import pytest
 from report_browser import CHROMIUM, DRIVER, choose, fresh, narrow, opened_browser, prefers
 from report_runs import NASTY, document_of, layout_of, results_of
 
+from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.plugins.families import FAMILIES
 from promptarena.benchmark.report.recorded import page_of
@@ -39,7 +40,8 @@ def browser() -> Iterator[Any]:
 
 def written(folder: Path, labels: list[str], datasets: int, **common: Any) -> Path:
     layout = layout_of(datasets)
-    results = results_of(layout, labels, **common)
+    # As long as MLflow's own, for the size.
+    results = [replace(run, run_id=digest(run.run_id)[:32]) for run in results_of(layout, labels, **common)]
     path = folder / "report.html"
     path.write_text(page_of(layout, results, list(map(document_of, results))), encoding="utf-8")
     return path

@@ -15,7 +15,7 @@ from promptarena.benchmark.report.page import report_page
 
 
 def test_names_are_text_and_never_markup(soup: BeautifulSoup) -> None:
-    assert [script.get("type") for script in soup.find_all("script")] == ["application/json", None]
+    assert [script.get("type") for script in soup.find_all("script")] == ["application/gzip", None]
     assert set(rows(by_id(soup, "all"))) == set(rows(by_id(soup, "base-to-novel-hm"))) == set(LABELS)
     assert [label for label, _ in evidence(soup)["methods"]] == list(rows(by_id(soup, "all")))
     assert soup.h1

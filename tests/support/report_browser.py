@@ -24,12 +24,15 @@ def opened_browser() -> Iterator[Any]:
 
 
 def fresh(browser: Any, address: str) -> Any:
-    """The page as it is first seen, light and as wide as the window."""
+    """The page as it is first seen, light and as wide as the window, when its script has run."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": prefers("light")})
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     # A new fragment alone would not load the page again.
     browser.get("about:blank")
     browser.get(address)
+    WebDriverWait(browser, 20).until(lambda page: page.find_element("css selector", ".controls").is_displayed())
     return browser
 
 

@@ -1,5 +1,7 @@
 """Pages of the report, parsed."""
 
+import base64
+import gzip
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -52,7 +54,7 @@ def evidence(soup: BeautifulSoup) -> Any:
     """The values that the page's script reads."""
     found = soup.find(id="evidence")
     assert found
-    return json.loads(found.get_text())
+    return json.loads(gzip.decompress(base64.b64decode(found.get_text())))
 
 
 def missing(soup: BeautifulSoup) -> str:
