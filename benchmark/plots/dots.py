@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _ROW = 0.17
 """Height of a row in inches."""
+_BELOW = 0.42
+"""Height of what is below the axes, in inches."""
 
 
 def dots(query: BoardQuery, *, width: float = 5.0) -> "Figure":
@@ -56,8 +58,11 @@ def dots(query: BoardQuery, *, width: float = 5.0) -> "Figure":
     with styled():
         left = 0.15 + text_width(names.values(), SMALL)
         figure = Figure(figsize=(width, 0.85 + _ROW * len(order)))
-        top = heading(figure, board.title, board.miniature, absent(board, order))
-        bottom = 0.42 / figure.get_figheight()
+        texts = board.title, board.miniature, absent(board, order)
+        above = (1 - heading(figure, *texts)) * figure.get_figheight()
+        figure.set_figheight(max(figure.get_figheight(), above + _ROW * len(order) + _BELOW))
+        top = heading(figure, *texts)
+        bottom = _BELOW / figure.get_figheight()
         axes = figure.add_axes((left / width, bottom, 1 - (left + 0.2) / width, top - bottom))
         axes.set(xlim=(low, high), ylim=(-0.7, len(order) - 0.3))
         reference = board.reference_label(query.reference)

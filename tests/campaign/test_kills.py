@@ -90,18 +90,23 @@ def test_comparisons_killed_at_random_moments(parent: Parent, tmp_path: Path, ta
     ended = parent.run(*words, cwd=tmp_path / "undisturbed")
     assert ended.code == 0, ended.err
     whole = time.monotonic() - began
-    stream, kills = random.Random(21), 0
+    stream, kills, record = random.Random(21), 0, 0
     while kills < KILLS_OF_COMPARISONS:
-        command = parent.start(*words, cwd=tmp_path)
-        # Every other one within the first second; what is done stays done, so later ones come to the tables.
-        time.sleep(stream.uniform(0, 1 if kills % 2 else whole))
-        if not command.kill():
-            break
-        kills += 1
-        sound(command)
-    ended = parent.run(*words, cwd=tmp_path)
-    assert ended.code == 0, ended.err
-    assert e2e_record.figures(tmp_path / "results") == e2e_record.figures(tmp_path / "undisturbed" / "results")
+        record += 1
+        folder = tmp_path / f"record {record}"
+        folder.mkdir()
+        while kills < KILLS_OF_COMPARISONS:
+            command = parent.start(*words, cwd=folder)
+            # Every other one within the first second; what is done stays done, so later ones come to the tables.
+            time.sleep(stream.uniform(0, 1 if kills % 2 else whole))
+            killed = command.kill()
+            sound(command)
+            if not killed:
+                break
+            kills += 1
+        ended = parent.run(*words, cwd=folder)
+        assert ended.code == 0, ended.err
+        assert e2e_record.figures(folder / "results") == e2e_record.figures(tmp_path / "undisturbed" / "results")
     tally("kills", kills)
 
 

@@ -1,4 +1,4 @@
-"""The fenced code of all pages: Python runs, TOML and JSON can be read."""
+"""The fenced code of all pages: Python runs, TOML, JSON and YAML can be read."""
 
 import json
 import re
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from drawn_predictions import drawn
 
 from promptarena.benchmark.analysis.subjects import confidence
@@ -38,12 +39,14 @@ def test_every_page_with_python_is_run() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_toml_and_json_can_be_read(page: Path) -> None:
+def test_toml_json_and_yaml_can_be_read(page: Path) -> None:
     for language, content in fences(page):
         if language == "toml":
             tomllib.loads(content)
         elif language == "json":
             json.loads(content)
+        elif language == "yaml":
+            assert yaml.safe_load(content)
         else:
             assert language == "python" or language in SHOWN_ONLY, f"a fence of {language or 'no language'}"
 

@@ -197,8 +197,9 @@ def test_every_method_there_is_runs_under_every_protocol(tmp_path: Path) -> None
     assert {run.info.status for run in runs} == {"FINISHED"}
     ran = {(run.data.tags["method"], run.data.tags["protocol"]) for run in runs}
     assert ran == {(method, protocol) for method in load_registry().methods for protocol in PROTOCOLS}
-    assert "dear(mask=none)" in ended.out
-    assert "dear: class feature" in ended.out
+    tables = call("leaderboard", suite, "--results", tmp_path / "results").out
+    assert "dear(mask=none)" in tables
+    assert "dear: class feature" in tables
     untrained = {run.data.tags["method"] for run in runs if not run.data.metrics["cost/train_images"]}
     assert untrained == {"zeroshot", "zeroshot-ensemble", "rada-ttt"}
     empty = {run.data.tags["method"] for run in runs if not run.data.metrics["cost/trainable_parameters"]}
