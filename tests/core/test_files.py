@@ -1,13 +1,15 @@
 """Files for the user: there as a whole, or as they were."""
 
 import os
+import socket
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.files import write_atomically
+from promptarena.benchmark.core.files import require_regular, write_atomically
 
 
 def test_text_bytes_and_copies_go_into_folders_that_are_made(tmp_path: Path) -> None:
@@ -72,3 +74,25 @@ def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*leaderboard\.md: "):
         write_atomically(tmp_path / "file" / "leaderboard.md", "tables")
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a pipe", "a socket", "a device"])
+def test_only_a_regular_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Found out without opening it: opening a pipe would wait, and a device may not end."""
+    path = tmp_path / "thing"
+    monkeypatch.chdir(tmp_path)  # a socket's whole path would be too long
+    with closing(socket.socket(socket.AF_UNIX)) as server:
+        if kind == "a folder":
+            path.mkdir()
+        elif kind == "a pipe":
+            os.mkfifo(path)
+        elif kind == "a socket":
+            server.bind(path.name)
+        else:
+            path = Path("/dev/zero")
+        with pytest.raises(UserError, match=f"it is {kind}, not a file"):
+            require_regular(path)
+        link = tmp_path / "link"
+        link.symlink_to(path)
+        with pytest.raises(UserError, match=f"it is {kind}, not a file"):
+            require_regular(link)
