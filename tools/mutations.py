@@ -54,7 +54,7 @@ MUTATIONS = (
         "benchmark/plugins/registry.py",
         "        before.restore()",
         "        pass",
-        "tests/end_to_end/test_shared_state.py",
+        "tests/plugins/test_registry.py",
     ),
     Mutation(
         "features of a changed backbone in the cache",
