@@ -70,8 +70,8 @@ def _measure(found: Sequence[Predictions]) -> Figures:
     for each in found[1:]:
         if not (np.array_equal(each.images, first.images) and each.classes == first.classes):
             raise UserError(
-                f"predictions for {first.target.dataset}/{first.target.subset} are of different images; leave out a "
-                "seed with --seeds"
+                f"predictions for {first.target.dataset}/{first.target.subset} are of different images; leave out "
+                "the method with --methods"
             )
     right, undecided = ensemble(found)
     alone = fmean(float(each.right.mean()) for each in found)

@@ -6,9 +6,8 @@ from promptarena.benchmark.core.protocol_table import Protocol, protocol_info
 from promptarena.benchmark.core.suite_layout import limit_of
 from promptarena.benchmark.leaderboard.aggregate import MethodScores, Place
 
-MINIATURE = (
-    "Miniature suite: a small backbone on miniature datasets. These figures must never be compared with published ones."
-)
+NEVER_COMPARED = "These figures must never be compared with published ones."
+MINIATURE = f"Miniature suite: a small backbone on miniature datasets. {NEVER_COMPARED}"
 
 _NAMED = 3
 """How many missing figures a note names; of the others it gives the number."""

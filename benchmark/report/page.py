@@ -44,7 +44,7 @@ _FIGURES = {
 
 
 @dataclass(frozen=True)
-class Picture:
+class Drawing:
     """A figure as SVG markup, with its caption."""
 
     svg: str
@@ -69,7 +69,7 @@ class Chapter:
     views: tuple[View, ...]
     further: tuple[Part, ...]
     reference: str
-    pictures: tuple[Picture, ...]
+    drawings: tuple[Drawing, ...]
 
 
 def report_page(
@@ -155,7 +155,7 @@ def _chapter(section: Section, places: dict[str, int]) -> Chapter:
         views=tuple(views_of(section)),
         further=tuple(Part(board, tuple(sheets(board))) for board in (*section.further, *section.analysis)),
         reference=reference_label(section),
-        pictures=tuple(Picture(drawn[stem], _FIGURES[stem]) for stem in _FIGURES if stem in drawn),
+        drawings=tuple(Drawing(drawn[stem], _FIGURES[stem]) for stem in _FIGURES if stem in drawn),
     )
 
 

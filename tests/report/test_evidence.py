@@ -1,4 +1,4 @@
-"""The values behind the page's cells."""
+"""The values that the cells of the page open."""
 
 from bs4 import BeautifulSoup
 from report_pages import LABELS, evidence

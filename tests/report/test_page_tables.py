@@ -56,12 +56,12 @@ def test_tables_and_figures_are_accessible(soup: BeautifulSoup) -> None:
         assert each.parent
         assert each.parent["role"] == "group"
         assert each.parent["tabindex"] == "0"
-    pictures = soup.find_all("svg")
-    assert len(pictures) >= 6
-    for picture in pictures:
-        assert picture.parent
-        assert picture.parent["role"] == "img"
-        assert len(str(picture.parent["aria-label"])) > 20
+    drawings = soup.find_all("svg")
+    assert len(drawings) >= 6
+    for drawing in drawings:
+        assert drawing.parent
+        assert drawing.parent["role"] == "img"
+        assert len(str(drawing.parent["aria-label"])) > 20
     names = [element["id"] for element in soup.find_all(id=True)]
     assert len(names) == len(set(names))
     for select in soup.select("form select, form input"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.mutations import MUTATIONS, Mutation
+from tools.guards import MUTATIONS, Mutation
 
 ROOT = Path(__file__).parents[2]
 

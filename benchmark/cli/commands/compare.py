@@ -12,7 +12,7 @@ from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.cli.commands.planned import print_plan
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.runs import PlannedRun
-from promptarena.benchmark.leaderboard.captions import MINIATURE
+from promptarena.benchmark.leaderboard.captions import NEVER_COMPARED
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.recording.address import redact
 from promptarena.benchmark.recording.record import Record, RecordPlace
@@ -87,7 +87,7 @@ def _print_result(console: Console, carried: Carried, suite: str, place: RecordP
     for line in summary(carried.sections):
         console.print(line, soft_wrap=False)
     if carried.comparison.suite.miniature:
-        console.print(MINIATURE.split(". ")[-1], soft_wrap=False)
+        console.print(NEVER_COMPARED, soft_wrap=False)
     _print_running(console, carried.comparison, carried.record)
     options = _options(place)
     console.print(f"All tables: promptarena leaderboard{'' if suite == 'mini' else f' {shlex.quote(suite)}'}{options}")
