@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from promptarena.benchmark.core.labels import Label
-from promptarena.benchmark.core.protocol_table import Metric
+from promptarena.benchmark.core.protocol_table import Metric, protocol_info
 
 Unit = Literal["percent", "points", "parameters", "seconds", "images/s", "MiB", "rank", "p", "count", "flag", "number"]
 """The unit of a column. "percent" is an accuracy, "points" a difference of percentages, "flag" is 1 for yes and 0 for
@@ -163,14 +163,27 @@ class Board:
         found = [row.label for row in first if name in (row.label, str(replace(row.name, shots=None)))]
         return found[0] if found else ""
 
+    @property
+    def datasets(self) -> list[str]:
+        """The card names of the datasets that its figures are of."""
+        of_columns = (column.dataset for table in self.tables for column in table.columns)
+        names = [*(table.dataset for table in self.tables), *of_columns]
+        return list(dict.fromkeys(name for name in names if name))
+
     def headline(self) -> Mapping[Label, Mapping[str, float]]:
-        """For each method its complete headline figures in percent, by "PROTOCOL/COLUMN"."""
+        """For each method its complete headline figures in percent, the headline metric first.
+
+        Returns:
+            The figures of each row by column and protocol, such as "HM base-to-novel".
+        """
+        main = protocol_info(self.protocol).headline
         means: dict[Label, dict[str, float]] = {}
         for table in self.tables:
             for row in table.rows:
-                for column, cell in zip(table.columns, row.cells, strict=True):
+                cells = zip(table.columns, row.cells, strict=True)
+                for column, cell in sorted(cells, key=lambda each: each[0].metric != main):
                     if column.headline and cell.full and cell.value is not None:
-                        means.setdefault(row.name, {})[f"{self.protocol}/{column.key}"] = cell.value
+                        means.setdefault(row.name, {})[f"{column.title} {self.protocol}"] = cell.value
         return means
 
 

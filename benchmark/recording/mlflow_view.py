@@ -1,37 +1,33 @@
-"""The view in which MLflow's own pages open: a suite's methods with their headline means as columns that sort."""
+"""The view in which MLflow's own pages open: the methods of one comparison, with their headline means as columns that
+sort."""
 
 import json
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from promptarena.benchmark.core.protocol_table import DEFAULT_PROTOCOL, protocol_info
-from promptarena.benchmark.recording.names import LEVEL
+from promptarena.benchmark.recording.names import DATASETS, LEVEL, PARENT
 
 VIEW = "leaderboard"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 """Tag of an experiment; MLflow reads from it what a shared view shows."""
 
-FIRST_CHOICE = f"{DEFAULT_PROTOCOL}/{protocol_info(DEFAULT_PROTOCOL).headline}_pct"
 
-
-def view_state(headlines: Iterable[str], earlier: str | None) -> str:
-    """Make the view of a suite's methods.
+def view_state(comparison_id: str, columns: Sequence[str]) -> str:
+    """Make the view of a comparison's methods, best first.
 
     Args:
-        headlines: The names of the metrics that become columns.
-        earlier: The tag's value up to now, whose columns are kept; None if there is none.
+        comparison_id: The comparison's run id. Methods of other comparisons have other datasets or seeds.
+        columns: The names of the metrics that become columns; rows are sorted by the first.
 
     Returns:
         The tag's value.
     """
-    known = json.loads(earlier)["selectedColumns"] if earlier else ["attributes.`Created`"]
-    columns = list(dict.fromkeys([*known, *map(_metric, headlines)]))
-    order = _metric(FIRST_CHOICE)
+    shown = [f"metrics.`{name}`" for name in columns]
     state = {
-        "searchFilter": f'tags.{LEVEL.name} = "method"',
-        "orderByKey": order if order in columns else columns[-1],
+        "searchFilter": f'tags.{LEVEL.name} = "method" AND tags.`{PARENT.name}` = "{comparison_id}"',
+        "orderByKey": shown[0],
         "orderByAsc": False,
-        "selectedColumns": columns,
+        "selectedColumns": [*shown, f"tags.`{DATASETS.name}`"],
     }
     return json.dumps(state)
 
@@ -47,7 +43,3 @@ def view_address(experiment_id: str) -> str:
     """
     words = urllib.parse.urlencode({"workflowType": "machine_learning", "viewStateShareKey": VIEW})
     return f"/#/experiments/{experiment_id}/runs?{words}"
-
-
-def _metric(name: str) -> str:
-    return f"metrics.`{name}`"

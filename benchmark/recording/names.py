@@ -113,6 +113,8 @@ PREDICTIONS = PerTarget("predictions")
 COMPARISON_KEY = _text("comparison_key")
 DESCRIPTION = _text("mlflow.note.content")
 TABLES_KEY = _text("tables_key", "")
+DATASETS = Tag[tuple[str, ...]]("datasets", " ".join, lambda text: tuple(text.split()), "")
+"""Of a comparison's method: the datasets of the comparison. Methods recorded before have no such tag."""
 DOCUMENT_KEY = _text("document_key")
 
 # Metrics of a run.

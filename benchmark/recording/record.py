@@ -101,10 +101,11 @@ class Record:
         comparison_id: str,
         tables: Mapping[str, str | bytes],
         headline: Mapping[Label, Mapping[str, float]],
+        datasets: Sequence[str],
         draw: Callable[[], Mapping[str, bytes]] = dict,
     ) -> None:
         """See `TableWriter.log_tables`."""
-        self._tables.log_tables(comparison_id, tables, headline, draw)
+        self._tables.log_tables(comparison_id, tables, headline, datasets, draw)
 
     def document(
         self,

@@ -1,7 +1,7 @@
 """What stands beside the runs in the record: comparisons and their methods, their tables, and documents."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.keys import digest
@@ -66,15 +66,28 @@ class TableWriter:
         comparison_id: str,
         tables: Mapping[str, str | bytes],
         headline: Mapping[Label, Mapping[str, float]],
+        datasets: Sequence[str],
         draw: Callable[[], Mapping[str, bytes]] = dict,
     ) -> None:
-        """Keep a comparison's tables and mark it finished; adds nothing when these very tables are already there.
+        """Keep a comparison's tables, mark it finished, and make MLflow's pages open on it.
 
-        `tables` maps file names ("base-to-novel.md") to their content, `headline` methods to named means, which become
-        metrics of the method runs (so MLflow can sort by them) and one table in MLflow's own viewer. `draw` makes the
-        figures that go with the tables, by name; it is asked only when there is something to keep.
+        Nothing is added when these very tables are already there.
+
+        Args:
+            comparison_id: The comparison's run id.
+            tables: The content of each file, by name, such as "base-to-novel.md".
+            headline: Means of each method, by name, the main ones first. They become metrics of the method's run, by
+                which MLflow can sort, and one table in MLflow's viewer.
+            datasets: The names of the comparison's datasets.
+            draw: Makes the figures that go with the tables, by name; called only when there is something to keep.
         """
         contents = {name: text.encode() if isinstance(text, str) else text for name, text in tables.items()}
+        # A method that lacks the main figure must not decide which column is first.
+        fullest_first = sorted(headline.values(), key=len, reverse=True)
+        columns = list(dict.fromkeys(metric for means in fullest_first for metric in means))
+        if columns:
+            with self._access.locked("record the view"):
+                self._open_on(comparison_id, columns)
         content_key = digest({name: content.hex() for name, content in contents.items()}, _printed(headline))
         if self._has_tables(comparison_id, content_key):
             return
@@ -82,7 +95,8 @@ class TableWriter:
         with self._access.locked("record the tables"):
             for place, files in (("tables", contents), ("figures", figures)):
                 self._access.log_files(comparison_id, files, place)
-            self._log_headline(comparison_id, headline, f"tables/headline-{content_key[:12]}.json")
+            table = f"tables/headline-{content_key[:12]}.json"
+            self._log_headline(comparison_id, headline, columns, names.DATASETS.of(tuple(datasets)), table)
             self._client.set_tag(comparison_id, names.TABLES_KEY.name, content_key)
             self._client.set_terminated(comparison_id, "FINISHED")
 
@@ -121,10 +135,16 @@ class TableWriter:
         with self._access.explained("read the record"):
             return names.TABLES_KEY.read(self._access.reader.run(comparison_id).data.tags) == content_key
 
-    def _log_headline(self, comparison_id: str, headline: Mapping[Label, Mapping[str, float]], name: str) -> None:
+    def _log_headline(
+        self,
+        comparison_id: str,
+        headline: Mapping[Label, Mapping[str, float]],
+        columns: Sequence[str],
+        tags: Mapping[str, str],
+        name: str,
+    ) -> None:
         from mlflow.entities import Metric
 
-        columns = sorted({metric for means in headline.values() for metric in means})
         if columns and name not in {file.path for file in self._client.list_artifacts(comparison_id, "tables")}:
             table: dict[str, list[Any]] = {"method": list(_printed(headline))}
             table |= {column: [means.get(column) for means in headline.values()] for column in columns}
@@ -133,13 +153,17 @@ class TableWriter:
             method_id = self.method_run(comparison_id, method)
             stored = self._client.get_run(method_id).data.metrics
             now = milliseconds()
-            self._access.log(
-                method_id, metrics=[Metric(key, mean, now, 0) for key, mean in means.items() if stored.get(key) != mean]
-            )
+            # MLflow's pages print every digit of a metric; the tables have the unrounded figures.
+            rounded = {key: round(mean, 2) for key, mean in means.items()}
+            changed = [Metric(key, mean, now, 0) for key, mean in rounded.items() if stored.get(key) != mean]
+            self._access.log(method_id, metrics=changed, tags=tags)
             self._client.set_terminated(method_id, "FINISHED")
-        if columns:
-            experiment = self._client.get_experiment(self._client.get_run(comparison_id).info.experiment_id)
-            view = view_state(columns, experiment.tags.get(VIEW_TAG))
+
+    def _open_on(self, comparison_id: str, columns: Sequence[str]) -> None:
+        """Make the view of the experiment show this comparison."""
+        experiment = self._client.get_experiment(self._client.get_run(comparison_id).info.experiment_id)
+        view = view_state(comparison_id, columns)
+        if experiment.tags.get(VIEW_TAG) != view:
             self._client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, view)
 
 

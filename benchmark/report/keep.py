@@ -45,7 +45,8 @@ def keep_sections(record: Record, comparison_id: str, sections: Sequence[Section
         }
 
     # The record draws only if it has other tables, or none: drawing is slow.
-    record.log_tables(comparison_id, tables, headline, draw)
+    datasets = dict.fromkeys(name for section in sections for name in section.board.datasets)
+    record.log_tables(comparison_id, tables, headline, list(datasets), draw)
 
 
 def keep_boards(record: Record, comparison_id: str, sections: Sequence[Section], predictions: KeptPredictions) -> None:

@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from e2e_command import COMMAND, assert_gone, end, environment, start, succeed, wait_until, workers_of
+from e2e_command import COMMAND, assert_gone, end, environment, start, succeed, workers_of
 from e2e_inside import call
 from e2e_world import make_world
 
@@ -153,19 +153,14 @@ def test_the_user_interface(recorded: Path) -> None:
         port = probe.getsockname()[1]
     process = start("ui", "--port", str(port), cwd=recorded)
 
-    def answers() -> bool:
-        assert process.poll() is None
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, ConnectionError):
-            return False
-
-    wait_until(answers, 240)
+    assert process.stdout
+    address = f"http://127.0.0.1:{port}"
+    printed = next(line for line in process.stdout if line.startswith(f"{address} "))
+    with urllib.request.urlopen(address, timeout=30) as answer:
+        assert answer.status == 200, printed
     below = workers_of(process)
     assert below
     process.terminate()
     ended = end(process)
     assert ended.code == 143
-    assert f"http://127.0.0.1:{port}" in ended.out
     assert_gone(below)

@@ -136,10 +136,10 @@ def test_headlines_are_columns_that_sort(address: str, folder: Path, browser: Ch
     browser.get("about:blank")
     browser.get(address + record.views()["small"])
     wait_until(lambda: set(names(browser)) == {"coop", "zeroshot"}, SECONDS)
-    shows(browser, "base-to-novel/hm_pct", "Metrics")
+    shows(browser, "HM base", "Metrics", "datasets", "noisy")
     experiment = record.access.client.get_experiment_by_name("promptarena/small").experiment_id
     found = record.access.client.search_runs(
-        [experiment], "tags.level = 'method'", order_by=["metrics.`base-to-novel/hm_pct` DESC"]
+        [experiment], "tags.level = 'method'", order_by=["metrics.`HM base-to-novel` DESC"]
     )
     assert names(browser) == [run.data.tags["label"] for run in found]
     if where := os.environ.get(SCREENSHOT):

@@ -69,7 +69,13 @@ def test_a_hole_may_say_why() -> None:
         assert cell(board, "average", "linear-probe", column).reason == reason
     (note,) = board.notes
     assert note == f"linear-probe: 3 of 6 figures incomplete (ImageNet novel, DTD novel, EuroSAT novel): {reason}"
-    assert board.headline() == {Label("linear-probe"): {"base-to-novel/base_pct": 50.0}}
+    assert board.headline() == {Label("linear-probe"): {"Base base-to-novel": 50.0}}
+
+
+def test_the_headline_metric_comes_first_among_the_headline_figures() -> None:
+    results = results_of(("coop", name, 1, sides(name, 500, 400)) for name, _ in DATASETS)
+    (figures,) = BoardQuery(tidy(results), "base-to-novel", DATASETS).board.headline().values()
+    assert list(figures) == ["HM base-to-novel", "Base base-to-novel", "Novel base-to-novel"]
 
 
 def test_a_method_without_results_is_a_row_of_holes() -> None:
@@ -160,7 +166,7 @@ def test_transfer_averages_leave_the_source_out(protocol: Any) -> None:
     assert [column.title for column in table.columns] == ["ImageNet", "DTD", "EuroSAT", "Average"]
     assert [column.group for column in table.columns] == ["Source", "Target", "Target", ""]
     assert [shown.value for shown in table.rows[0].cells] == [90.0, 40.0, 60.0, 50.0]
-    assert board.headline() == {Label("coop"): {f"{protocol}/average_pct": 50.0}}
+    assert board.headline() == {Label("coop"): {f"Average {protocol}": 50.0}}
 
 
 def test_few_shot_has_a_column_per_number_of_shots() -> None:

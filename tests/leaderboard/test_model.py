@@ -15,8 +15,8 @@ def test_a_figure_is_whole_when_it_is_there_with_all_its_parts() -> None:
 def test_headlines_are_whole_figures_only() -> None:
     headline = BOARD.headline()
     assert headline == {
-        Label("coop"): {"base-to-novel/base_pct": FULL.value},
-        Label("a_b & c"): {"base-to-novel/base_pct": STILL.value},
+        Label("coop"): {"Base base-to-novel": FULL.value},
+        Label("a_b & c"): {"Base base-to-novel": STILL.value},
     }
 
 

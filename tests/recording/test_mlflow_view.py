@@ -3,22 +3,36 @@
 import json
 from urllib.parse import parse_qs, urlparse
 
-from promptarena.benchmark.recording.mlflow_view import FIRST_CHOICE, VIEW, view_address, view_state
+from promptarena.benchmark.core.labels import Label
+from promptarena.benchmark.recording.mlflow_view import VIEW, VIEW_TAG, view_address
+from promptarena.benchmark.recording.record import Record
 
 
-def test_columns_of_earlier_comparisons_are_kept_and_none_is_there_twice() -> None:
-    first = view_state([FIRST_CHOICE, "few-shot/accuracy_pct"], None)
-    second = json.loads(view_state(["cross-dataset/accuracy_pct", FIRST_CHOICE], first))
-    columns = second["selectedColumns"]
-    assert columns[: len(json.loads(first)["selectedColumns"])] == json.loads(first)["selectedColumns"]
-    assert len(columns) == len(set(columns)) == 4
-    assert second["orderByKey"] == f"metrics.`{FIRST_CHOICE}`"
+def test_it_shows_the_last_comparison_only(record: Record, suite: str) -> None:
+    comparisons = [record.comparison(suite, key, "text") for key in ("of-two", "of-one")]
+    client = record.access.client
+    experiment = client.get_run(comparisons[0]).info.experiment_id
 
+    def shown() -> list[str]:
+        state = json.loads(client.get_experiment(experiment).tags[VIEW_TAG])
+        column = state["orderByKey"]
+        found = client.search_runs([experiment], state["searchFilter"], order_by=[f"{column} DESC"])
+        return [run.data.tags["label"] for run in found]
 
-def test_methods_are_sorted_by_a_column_that_is_there() -> None:
-    state = json.loads(view_state(["few-shot/accuracy_pct"], None))
-    assert state["orderByKey"] in state["selectedColumns"]
-    assert not state["orderByAsc"]
+    tables = {"base-to-novel.md": "| a |"}
+    both = {
+        Label("linear-probe"): {"Base base-to-novel": 80.0},
+        Label("zeroshot"): {"HM base-to-novel": 60.0, "Base base-to-novel": 65.0},
+        Label("coop"): {"HM base-to-novel": 70.0, "Base base-to-novel": 75.0},
+    }
+    one = {Label("coop"): {"HM base-to-novel": 90.0}}
+    record.log_tables(comparisons[0], tables, both, ["food", "pets"])
+    assert shown() == ["coop", "zeroshot", "linear-probe"]
+    record.log_tables(comparisons[1], tables, one, ["food"])
+    assert shown() == ["coop"]
+    record.log_tables(comparisons[0], tables, both, ["food", "pets"])
+    assert shown() == ["coop", "zeroshot", "linear-probe"]
+    assert client.get_run(record.method_run(comparisons[0], Label("coop"))).data.tags["datasets"] == "food pets"
 
 
 def test_the_address_names_experiment_and_view() -> None:

@@ -10,22 +10,22 @@ from promptarena.benchmark.recording.record import Record
 def test_tables_are_logged_once(record: Record, suite: str, tmp_path: Path) -> None:
     comparison = record.comparison(suite, "k", "text")
     tables = {"base-to-novel.md": "| a |\n", "base-to-novel.json": b"{}"}
-    headline = {Label("coop"): {"base-to-novel/hm_pct": 70.5}, Label("zeroshot"): {"base-to-novel/hm_pct": 60.0}}
+    headline = {Label("coop"): {"HM base-to-novel": 70.504}, Label("zeroshot"): {"HM base-to-novel": 60.0}}
 
     def logged() -> list[str]:
         return sorted(file.path for file in record.access.client.list_artifacts(comparison, "tables"))
 
     for _ in range(2):
-        record.log_tables(comparison, tables, headline)
+        record.log_tables(comparison, tables, headline, ["food"])
         assert len(logged()) == 3
     method = record.method_run(comparison, Label("coop"))
-    assert record.access.client.get_run(method).data.metrics == {"base-to-novel/hm_pct": 70.5}
-    assert len(record.access.client.get_metric_history(method, "base-to-novel/hm_pct")) == 1
+    assert record.access.client.get_run(method).data.metrics == {"HM base-to-novel": 70.5}
+    assert len(record.access.client.get_metric_history(method, "HM base-to-novel")) == 1
     assert record.artifact(comparison, "tables/base-to-novel.md", tmp_path).read_text() == "| a |\n"
     assert record.access.client.get_run(comparison).info.status == "FINISHED"
 
-    record.log_tables(comparison, tables | {"base-to-novel.md": "| b |\n"}, headline)
-    record.log_tables(comparison, tables, headline)
+    record.log_tables(comparison, tables | {"base-to-novel.md": "| b |\n"}, headline, ["food"])
+    record.log_tables(comparison, tables, headline, ["food"])
     headlines = [name for name in logged() if "headline" in name]
     assert len(headlines) == 2
     for name in headlines:
@@ -41,7 +41,7 @@ def test_figures_are_drawn_and_kept_only_with_new_tables(record: Record, suite: 
         return {"base-to-novel/bars.svg": b"<svg/>", "base-to-novel/bars.png": bytes([len(drawn)])}
 
     for table, times in (("a", 1), ("a", 1), ("b", 2), ("b", 2)):
-        record.log_tables(comparison, {"base-to-novel.md": table}, {}, draw)
+        record.log_tables(comparison, {"base-to-novel.md": table}, {}, [], draw)
         assert len(drawn) == times
         logged = {file.path for file in record.access.client.list_artifacts(comparison, "figures/base-to-novel")}
         assert logged == {"figures/base-to-novel/bars.svg", "figures/base-to-novel/bars.png"}

@@ -15,8 +15,16 @@ from promptarena.benchmark.report.keep import keep_sections
 class Kept:
     """A record that keeps what it is given, and draws only when asked."""
 
-    def log_tables(self, comparison: str, tables: Any, headline: Any, draw: Callable[[], dict[str, bytes]]) -> None:
-        self.comparison, self.tables, self.headline, self.draw = comparison, tables, headline, draw
+    def log_tables(
+        self, comparison: str, tables: Any, headline: Any, datasets: list[str], draw: Callable[[], dict[str, bytes]]
+    ) -> None:
+        self.comparison, self.tables, self.headline, self.datasets, self.draw = (
+            comparison,
+            tables,
+            headline,
+            datasets,
+            draw,
+        )
 
 
 @pytest.fixture
@@ -32,7 +40,10 @@ def section(drawn: list[tuple[str, ...]]) -> Any:
     from dataclasses import replace
 
     return SimpleNamespace(
-        protocol="base-to-novel", boards=(BOARD, replace(BOARD, part="statistics", tables=())), figures=figures
+        protocol="base-to-novel",
+        board=BOARD,
+        boards=(BOARD, replace(BOARD, part="statistics", tables=())),
+        figures=figures,
     )
 
 
@@ -42,6 +53,7 @@ def test_boards_in_all_formats_headlines_and_figures_on_demand(drawn: list[tuple
     endings = file_endings().values()
     names = [f"base-to-novel{part}.{ending}" for part in ("", "-statistics") for ending in endings]
     assert sorted(record.tables) == sorted(names)
-    assert record.headline[Label("coop")] == {"base-to-novel/base_pct": FULL.value}
+    assert record.headline[Label("coop")] == {"Base base-to-novel": FULL.value}
+    assert record.datasets == ["dtd"]
     assert drawn == []
     assert sorted(record.draw()) == ["base-to-novel/bars.png", "base-to-novel/bars.svg"]

@@ -40,6 +40,7 @@ BOARD = Board(
             "DTD",
             SIDES,
             (Row(Label("coop"), (PARTIAL, FULL, FULL)), Row(Label("a_b & c"), (STILL, STILL, STILL))),
+            dataset="dtd",
         ),
         COST,
     ),
