@@ -4,33 +4,37 @@ Shapes: B images, H the backbone's image size, D the joint embedding size, P pat
 image tower.
 """
 
-import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
 
 from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.inputs.work_clock import WorkClock
+
+READING = "reading and encoding"
+"""To what the time of computing what a batch keeps is charged."""
 
 
 class Kept:
     """The tensors of a batch by name, each computed at the first request.
 
     Every request receives a copy, so that a method that changes a tensor in place does not change it for others.
-    `seconds` is the wall-clock time of all computations.
+
+    Args:
+        clock: Its READING is charged with all computations; None for nobody who asks for their time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: WorkClock | None = None) -> None:
         self._made: dict[str, Tensor] = {}
-        self.seconds = 0.0
+        self._clock = clock
 
     def once(self, what: str, make: Callable[[], Tensor]) -> Tensor:
         """A copy of the tensor `what`; `make` computes it, and may itself request other tensors of the batch."""
         if what not in self._made:
-            # Set, not added: the time of nested requests lies within this one's and must not count twice.
-            before, started = self.seconds, time.perf_counter()
-            self._made[what] = make()
-            self.seconds = before + time.perf_counter() - started
+            with self._clock.charged_to(READING) if self._clock else nullcontext():
+                self._made[what] = make()
         return self._made[what].clone()
 
 

@@ -23,9 +23,11 @@ from torch import Tensor
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.inputs.array_cache import ArrayCache, computed
+from promptarena.benchmark.inputs.out_of_memory import in_halves
 from promptarena.benchmark.inputs.pixel_batch import Kept, PixelBatch
 from promptarena.benchmark.inputs.reading import read_images, reading_threads
 from promptarena.benchmark.inputs.transforms import TRANSFORM_VERSION, Augmentation, test_view
+from promptarena.benchmark.inputs.work_clock import WorkClock
 
 LARGEST_CACHED_MIB = 1024
 """Frozen tokens of a view are cached up to this size. A constant, not a setting: tokens that are not cached are
@@ -63,13 +65,20 @@ class View:
         backbone: The frozen CLIP, whose image size and normalisation are used.
         cache: The cache of images, features and tokens.
         augmentation: The random augmentation; None means the test transform.
+        clock: Where batches charge the time of reading and encoding; None for nowhere.
     """
 
     def __init__(
-        self, images: ImageList, backbone: Backbone, cache: ArrayCache, augmentation: Augmentation | None = None
+        self,
+        images: ImageList,
+        backbone: Backbone,
+        cache: ArrayCache,
+        augmentation: Augmentation | None = None,
+        clock: WorkClock | None = None,
     ) -> None:
         self.images = images
         self.backbone = backbone
+        self.clock = clock
         self._cache = cache
         self._augmentation = augmentation
         self._asked: int | None = None
@@ -90,7 +99,7 @@ class View:
         """The same images under another draw of the augmentation; itself under the test transform."""
         if self._augmentation is None:
             return self
-        return View(self.images, self.backbone, self._cache, replace(self._augmentation, number=2))
+        return View(self.images, self.backbone, self._cache, replace(self._augmentation, number=2), self.clock)
 
     def decoded(self, rows: Sequence[int]) -> np.ndarray:
         """The transformed images before normalisation.
@@ -183,7 +192,7 @@ class View:
             tokens = self._frozen(f"tokens/{block}", compute, rows)
         else:
             if block not in self._tokens:
-                self._tokens[block] = computed(len(self), lambda chunk: compute(chunk).cpu().numpy())
+                self._tokens[block] = computed(len(self), _on_host(compute))
             tokens = self._sent(self._tokens[block][np.asarray(rows, dtype=np.int64)])
         self._asked = block
         return tokens
@@ -208,7 +217,7 @@ class View:
         # Everything that decides bits is in the key: precision, kind of device, and the compiler where one is used.
         compile_backend = [backbone.compile_backend] if backbone.compile_backend else []
         key = digest(self._key, what, backbone.digest, backbone.precision, backbone.device.type, *compile_backend)
-        array = self._cache.get(key, len(self), lambda chunk: compute(chunk).cpu().numpy(), sound=backbone.intact)
+        array = self._cache.get(key, len(self), _on_host(compute), sound=backbone.intact)
         return self._sent(array[np.asarray(rows, dtype=np.int64)])
 
     def _sent(self, array: np.ndarray) -> Tensor:
@@ -236,6 +245,11 @@ class View:
         return ViewBatch(self, rows, decoded or partial(self.decoded, rows))
 
 
+def _on_host(compute: Callable[[range], Tensor]) -> Callable[[range], np.ndarray]:
+    """The computed rows as arrays; in halves while they do not fit into the device's memory."""
+    return partial(in_halves, lambda rows: compute(rows).cpu().numpy())
+
+
 class ViewBatch:
     """B rows of a view; each image is decoded and encoded at first use, and once only.
 
@@ -246,7 +260,7 @@ class ViewBatch:
         self._view = view
         self._rows = rows
         self._read = decoded
-        self._kept = Kept()
+        self._kept = Kept(view.clock)
         self.pixels_read = False
 
     def __len__(self) -> int:
@@ -257,10 +271,11 @@ class ViewBatch:
         """The same rows under another draw of the augmentation; itself under the test transform."""
         return self if self._view.second is self._view else self._view.second.batch(self._rows)
 
-    @property
-    def seconds(self) -> float:
-        """The wall-clock seconds of reading and encoding so far, for all users of the batch together."""
-        return self._kept.seconds
+    def parts(self, size: int) -> list["ViewBatch"]:
+        """The batch in parts of at most `size` images; itself where it is no larger."""
+        if len(self) <= size:
+            return [self]
+        return [self._view.batch(self._rows[start : start + size]) for start in range(0, len(self), size)]
 
     @property
     def pixels(self) -> Tensor:

@@ -2,9 +2,10 @@
 
 Learners that are scored together share their batches: each batch is read, normalised and, if a learner needs it,
 encoded by the frozen towers once for all of them. The predictions are bit-identical to those of a learner scored alone.
+Of N images and C classes, no more logits are held than those of a batch and of the `CHUNK` that is being reduced.
 """
 
-import time
+import logging
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,15 +24,20 @@ from promptarena.benchmark.core.subsets import base_classes
 from promptarena.benchmark.data.data_manager import Examples
 from promptarena.benchmark.data.few_shot import restrict
 from promptarena.benchmark.inputs.array_cache import ArrayCache
+from promptarena.benchmark.inputs.out_of_memory import does_not_fit
+from promptarena.benchmark.inputs.pixel_batch import READING
 from promptarena.benchmark.inputs.prefetch import read_ahead
 from promptarena.benchmark.inputs.views import View, ViewBatch
+from promptarena.benchmark.inputs.work_clock import WorkClock
 from promptarena.benchmark.plugins.learner import Learner
-from promptarena.benchmark.training.outputs import WrongOutputError, check_finite, check_logits, check_name
+from promptarena.benchmark.training.outputs import NotFiniteError, WrongOutputError, check_logits, check_name
 from promptarena.benchmark.training.predicting import Collector
 
 BATCH = 100
 """Images per batch. It decides bits: matrix products of another batch size may differ in the last bits, and that can
 change the prediction when two logits are nearly equal."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -103,22 +109,27 @@ def evaluate_together(
     rows, labels = restrict(test.labels, target.subset, all_classes)
     if not learners:
         return []
-    backbone, shared = learners[0].backbone, 0.0
+    backbone = learners[0].backbone
+    clock = WorkClock(backbone.device)
     kept = keep or target.subset == "union"
     on_device = torch.from_numpy(labels).to(backbone.device) if kept else None
     base = len(base_classes(len(classes))) if target.subset == "union" else None
-    scored = [_Scored(learner, on_device, base) for learner in learners]
+    scored = [_Scored(learner, on_device, base, clock) for learner in learners]
     with torch.inference_mode(), backbone.autocast():
         for each in scored:
             each.begin(classes)
         steps = [rows[start : start + BATCH].tolist() for start in range(0, len(rows), BATCH)]
-        for images in read_ahead(View(test.images, backbone, cache), steps):
+        for images in read_ahead(View(test.images, backbone, cache, clock=clock), steps):
             for each in scored:
                 each.score(images)
-            shared += images.seconds
-    share = shared / len(scored)
     keys = np.array([printable(test.images.key(int(row))) for row in rows] if kept else [], dtype=np.str_)
-    outcomes = [each.evaluated(target, labels, classes, share, keys) for each in scored]
+    ended = [each.end(target, labels, classes, keys) for each in scored]
+    spent = clock.seconds()
+    share = spent.get(READING, 0.0) / len(scored)
+    outcomes = [
+        replace(outcome, seconds=spent[each] + share) if isinstance(outcome, Evaluated) else outcome
+        for each, outcome in zip(scored, ended, strict=True)
+    ]
     return outcomes if keep else [_without_predictions(outcome) for outcome in outcomes]
 
 
@@ -127,79 +138,98 @@ def _without_predictions(outcome: Evaluated | Exception) -> Evaluated | Exceptio
 
 
 class _Scored:
-    """A learner during the pass: its predictions and seconds so far, or the exception that it raised. Given the labels
-    on its device, it keeps what `Predictions` has of its logits; `base` is as for `Collector`."""
+    """A learner during the pass: its predictions so far, or the exception that it raised. Given the labels on its
+    device, it keeps what `Predictions` has of its logits; `base` is as for `Collector`. Its time is charged to it.
 
-    def __init__(self, learner: Learner, labels: Tensor | None, base: int | None) -> None:
+    No batch reads a value back from the device, so that a GPU need not wait for the host between two of them."""
+
+    def __init__(self, learner: Learner, labels: Tensor | None, base: int | None, clock: WorkClock) -> None:
         self._learner = learner
         self._labels = labels
         self._base = base
+        self._clock = clock
+        self._most = BATCH
         self._collected: dict[str, Collector] = {}
         self._classifier: Any = None
         self._classes = 0
-        self._predictions: dict[str, list[np.ndarray]] = {}
-        self._seconds = 0.0
+        self._predictions: dict[str, list[Tensor]] = {}
+        self._finite: list[Tensor] = []
         self._error: Exception | None = None
 
     def begin(self, classes: Classes) -> None:
-        started = time.perf_counter()
         self._classes = len(classes)
         self._learner.eval()
-        try:
-            self._classifier = self._learner.classifier(self._learner.prompts(classes))
-        except Exception as error:
-            self._fail(error)
-        self._seconds += time.perf_counter() - started
+        with self._clock.charged_to(self):
+            try:
+                self._classifier = self._learner.classifier(self._learner.prompts(classes))
+            except Exception as error:
+                self._fail(error, f"encoding the texts of {len(classes)} classes")
 
     def score(self, images: ViewBatch) -> None:
         if self._error is not None:
             return
-        # Reading and encoding is shared by all learners, so its time is subtracted from that of the learner that
-        # happened to need it first.
-        started, others = time.perf_counter(), images.seconds
-        try:
-            for reading, predicted in self._read(images).items():
-                self._predictions.setdefault(reading, []).append(predicted)
-        except Exception as error:
-            self._fail(error)
-        self._seconds += time.perf_counter() - started - (images.seconds - others)
+        with self._clock.charged_to(self):
+            try:
+                for part, readings in self._readings(images):
+                    self._keep(part, readings)
+            except Exception as error:
+                self._fail(error, "scoring an image")
 
-    def _read(self, images: ViewBatch) -> dict[str, np.ndarray]:
-        """The predictions (B,) of each reading. Raises an error for what cannot be scored: the largest of logits that
-        are NaN would be the first class."""
-        readings: Any = self._learner.readings(images, self._classifier)
+    def _readings(self, images: ViewBatch) -> list[tuple[ViewBatch, Any]]:
+        """What the learner reads from a batch. If that does not fit into the device's memory, half as many images are
+        read at a time, from then on."""
+        while True:
+            parts = images.parts(self._most)
+            try:
+                return [(part, self._learner.readings(part, self._classifier)) for part in parts]
+            except torch.OutOfMemoryError as error:
+                size = max(map(len, parts))
+                if size == 1:
+                    raise
+                traceback.clear_frames(error.__traceback__)
+            self._most = -(-size // 2)
+            name = type(self._learner).__name__
+            log.warning("%s: %d images do not fit into memory at once; going on with %d", name, size, self._most)
+
+    def _keep(self, images: ViewBatch, readings: Any) -> None:
+        """Keep the predictions of each reading. Raises an error for what cannot be scored."""
         if not isinstance(readings, Mapping) or "" not in readings:
             raise WrongOutputError("readings has no logits of the method itself, under the name ''")
         if self._predictions and readings.keys() != self._predictions.keys():
             raise WrongOutputError(f"readings gave {[*readings]} for a batch, but {[*self._predictions]} before")
-        predicted = {}
         for reading, logits in readings.items():
             if reading != "":
                 check_name("reading", reading)
             check_logits(logits, (len(images), self._classes))
-            check_finite("logits", logits)
-            predicted[reading] = logits.argmax(-1).cpu().numpy()
+            self._finite.append(logits.isfinite().all())
+            self._predictions.setdefault(reading, []).append(logits.argmax(-1))
             if self._labels is not None:
                 if reading not in self._collected:
                     self._collected[reading] = Collector(self._labels, self._classes, self._base)
                 self._collected[reading].add(logits)
-        return predicted
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: Exception, what: str) -> None:
         traceback.clear_frames(error.__traceback__)  # the kept error would keep its frames' tensors in memory
-        self._error = error
+        out_of_memory = isinstance(error, torch.OutOfMemoryError)
+        self._error = does_not_fit(what, self._learner.backbone.device) if out_of_memory else error
 
-    def evaluated(
-        self, target: Target, labels: np.ndarray, classes: Classes, share: float, keys: np.ndarray
-    ) -> Evaluated | Exception:
+    def end(self, target: Target, labels: np.ndarray, classes: Classes, keys: np.ndarray) -> Evaluated | Exception:
+        """The outcome, still without its seconds."""
         self._learner.train()
         if self._error is not None:
             return self._error
-        started = time.perf_counter()
+        with self._clock.charged_to(self):
+            return self._counted(target, labels, classes, keys)
+
+    def _counted(self, target: Target, labels: np.ndarray, classes: Classes, keys: np.ndarray) -> Evaluated | Exception:
+        # The largest of logits that are NaN would be the first class.
+        if self._finite and not bool(torch.stack(self._finite).all()):
+            return NotFiniteError("logits are not finite")
         total = np.bincount(labels, minlength=len(classes))
         scores = []
-        for reading, predicted in self._predictions.items():
-            right = np.bincount(labels[np.concatenate(predicted) == labels], minlength=len(classes))
+        for reading, batches in self._predictions.items():
+            predicted = torch.cat(batches).cpu().numpy()
+            right = np.bincount(labels[predicted == labels], minlength=len(classes))
             scores.append(Score(target, tuple(right.tolist()), tuple(total.tolist()), reading))
         kept = tuple(
             collected.predictions(target, reading, classes.names, keys)
@@ -207,5 +237,4 @@ class _Scored:
         )
         if target.subset == "union":
             scores = [score for found in kept for score in union_scores(found)]
-        self._seconds += time.perf_counter() - started
-        return Evaluated(tuple(scores), self._seconds + share, len(labels), kept)
+        return Evaluated(tuple(scores), 0.0, len(labels), kept)

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from promptarena.benchmark.core.keys import generator
 from promptarena.benchmark.core.recipe import Recipe, learning_rate, set_rates
 from promptarena.benchmark.inputs.array_cache import ArrayCache
+from promptarena.benchmark.inputs.out_of_memory import does_not_fit
 from promptarena.benchmark.inputs.prefetch import read_ahead
 from promptarena.benchmark.plugins.learner import Images, Learner
 from promptarena.benchmark.training.checkpoint import Checkpoint
@@ -57,24 +59,38 @@ def train(
     Raises:
         NotFiniteError: A loss became NaN or infinite, or a trained parameter is.
         WrongOutputError: A training step returned something other than logits and losses.
-        UserError: The checkpoint is damaged, belongs to another training or cannot be written.
+        UserError: The checkpoint is damaged, belongs to another training or cannot be written; or the training does not
+            fit into the device's memory.
     """
-    images, state = begin(learner, recipe, task, cache=cache, checkpoint=checkpoint, train_key=train_key, verify=verify)
-    loop = _Loop(learner, recipe, task, images, state)
-    for curve in state.curves:
-        on_epoch(curve)
-    for epoch in range(state.epoch + 1, recipe.epochs + 1):
-        started = time.perf_counter()
-        curve = loop.epoch(epoch)
-        if epoch == recipe.epochs:
-            learner.end_training(images)
-        verify()
-        seconds = state.train_seconds + time.perf_counter() - started
-        state = loop.state(train_key, epoch, (*state.curves, curve), seconds, state.steps + loop.steps)
-        state.save(checkpoint)
-        on_epoch(curve)
-    check_parameters(learner)
+    with _fitting(learner, recipe, task):
+        images, state = begin(
+            learner, recipe, task, cache=cache, checkpoint=checkpoint, train_key=train_key, verify=verify
+        )
+        loop = _Loop(learner, recipe, task, images, state)
+        for curve in state.curves:
+            on_epoch(curve)
+        for epoch in range(state.epoch + 1, recipe.epochs + 1):
+            started = time.perf_counter()
+            curve = loop.epoch(epoch)
+            if epoch == recipe.epochs:
+                learner.end_training(images)
+            verify()
+            seconds = state.train_seconds + time.perf_counter() - started
+            state = loop.state(train_key, epoch, (*state.curves, curve), seconds, state.steps + loop.steps)
+            state.save(checkpoint)
+            on_epoch(curve)
+        check_parameters(learner)
     return state
+
+
+@contextmanager
+def _fitting(learner: Learner, recipe: Recipe, task: Task) -> Iterator[None]:
+    """Say in one line what does not fit into the device's memory: a step cannot be halved without other figures."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        what = f"a training step of {recipe.batch_size} images and {len(task.classes)} classes"
+        raise does_not_fit(what, learner.backbone.device) from error
 
 
 def begin(

@@ -15,7 +15,7 @@ CHUNK = 1 << 18
 
 
 class Kept(NamedTuple):
-    """What is kept of the logits of B images, on the CPU; the fields are those of `Predictions` and of `Halves`."""
+    """What is kept of the logits of B images, on their device; the fields are as in `Predictions` and `Halves`."""
 
     top: Tensor
     logits: Tensor
@@ -61,10 +61,10 @@ class Collector:
         """The predictions, once all images were added; the arguments are as in `Predictions`."""
         self._reduce()
         parts = zip(*(kept.halves for kept in self._kept), strict=True)
-        halves = [torch.cat(part).numpy() for part in parts]
+        halves = [torch.cat(part).cpu().numpy() for part in parts]
 
         def joined(name: str) -> npt.NDArray[np.generic]:
-            return torch.cat([getattr(kept, name) for kept in self._kept]).numpy()
+            return torch.cat([getattr(kept, name) for kept in self._kept]).cpu().numpy()
 
         return Predictions(
             target=target,
@@ -114,35 +114,21 @@ def reduced(logits: Tensor, labels: Tensor, base: int | None = None) -> Kept:
         own_half = logits.masked_fill(of_base != (labels < base)[:, None], -torch.inf)
         of_half = logits[:, :base]
         halves = [of_half.amax(dim=1), of_half.double().logsumexp(dim=1).float(), _rank(own_half, own, labels)]
-    return Kept(
-        top.cpu(),
-        values.cpu(),
-        own[:, 0].cpu(),
-        _rank(logits, own, labels).cpu(),
-        log_sum_exp.cpu(),
-        square_sum.cpu(),
-        tuple(each.cpu() for each in halves),
-    )
+    return Kept(top, values, own[:, 0], _rank(logits, own, labels), log_sum_exp, square_sum, tuple(halves))
 
 
 def _largest(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The largest logits and their classes, each (B, count)."""
-    values, top = logits.topk(count, dim=1)
-    # Of equal logits topk returns any. Sorting is many times slower, so only rows with equal logits are sorted.
-    equal = (values[:, 1:] == values[:, :-1]).any(dim=1)
-    equal |= (logits >= values[:, -1:]).sum(dim=1, dtype=torch.int32) > count
-    rows = equal.nonzero()[:, 0]
-    if len(rows):
-        ordered, classes = torch.sort(logits[rows], dim=1, descending=True, stable=True)
-        values[rows], top[rows] = ordered[:, :count], classes[:, :count]
-    return values, top
+    # Of equal numbers topk returns any. So whole numbers are compared that are all different: a logit's bits, in the
+    # order of the logits, and below them the place of its class counted from the last.
+    bits = (logits + 0.0).view(torch.int32)  # the sum makes -0.0 equal to 0.0
+    ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits).long()
+    places = torch.arange(logits.shape[1] - 1, -1, -1, device=logits.device)
+    top = ((ordered << 32) + places).topk(count, dim=1).indices
+    return logits.gather(1, top), top
 
 
 def _rank(logits: Tensor, own: Tensor, labels: Tensor) -> Tensor:
     """The place (B,) of the label, whose logit is `own` (B, 1), from 1."""
-    rank = 1 + (logits > own).sum(dim=1, dtype=torch.int32)
-    rows = ((logits == own).sum(dim=1, dtype=torch.int32) > 1).nonzero()[:, 0]
-    if len(rows):
-        earlier = torch.arange(logits.shape[1], device=labels.device) < labels[rows, None]
-        rank[rows] += ((logits[rows] == own[rows]) & earlier).sum(dim=1, dtype=torch.int32)
-    return rank
+    earlier = torch.arange(logits.shape[1], device=labels.device) < labels[:, None]
+    return 1 + ((logits > own) | ((logits == own) & earlier)).sum(dim=1, dtype=torch.int32)
