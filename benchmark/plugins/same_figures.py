@@ -22,7 +22,7 @@ SAME_FIGURES = {
         "e2d79e0da43dcfa2cfad15ec27f84aea96252969fdde3172d5d0e178bc351b53"
     ),
     # linear_probe.py
-    "fe9b83259c7c98b6673ae118195ab95f9bcc4f9a8096c935ae5ffc1b470b9542": (
+    "ec0ae642a03434a59ae2b6cb944bac68edd70fcdb771345e192fbf54d5586169": (
         "31e2310debcab531ebe185e16580b37cc88864e786bea6f830e7388bcd4a5575"
     ),
     # mmrlpp.py

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.plugins.learner import CannotTransferError
+from promptarena.methods import linear_probe
 from promptarena.methods.linear_probe import LinearProbe, LinearProbeConfig
 
 NAMES = ("red fox", "zebra", "barn owl")
@@ -92,6 +93,20 @@ def test_fitting_twice_gives_the_same_to_the_bit() -> None:
         learner.fit(tiny.Shots(*clouds(4, 3, 1.0, 0), *clouds(2, 3, 1.0, 1)))
     assert torch.equal(one.weight, two.weight)
     assert torch.equal(one.bias, two.bias)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_large_problem_is_solved_on_the_device_with_the_same_outcome(
+    classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = clouds(8, classes, 1.0, 2)
+    right = []
+    for large in (linear_probe.LARGE, 0):
+        monkeypatch.setattr(linear_probe, "LARGE", large)
+        learner = probe(classes)
+        learner.fit(tiny.Shots(*clouds(6, classes, 1.0, 0), *clouds(4, classes, 1.0, 1)))
+        right.append(int((logits(learner, images).argmax(-1) == labels).sum()))
+    assert abs(right[0] - right[1]) <= 1
 
 
 @pytest.mark.parametrize("names", [("wren", "gnu"), NAMES[::-1]])
