@@ -1,6 +1,7 @@
 """Weights files: every format gives the same backbone, and nothing in a file is ever run."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 from weight_files_of import Files
 
+from promptarena.benchmark.backbone import loading
 from promptarena.benchmark.backbone.loading import choose_device, digest_of, load_backbone, weights_digest
 from promptarena.benchmark.core.errors import UserError
 
@@ -111,3 +113,32 @@ def test_weights_that_cannot_be_computed_with_are_a_users_error(
     for load in (digest_of, load_backbone):
         with pytest.raises(UserError, match=rf"text_projection is {reason}|{reason}"):
             load(files["tiny.json"], tmp_path / "odd.pt")
+
+
+@pytest.fixture
+def allowed() -> Iterator[tuple[Any, Any]]:
+    """The flags of TF32, both on; they are properties, which monkeypatch cannot put back."""
+    flags: tuple[Any, Any] = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = [flag.allow_tf32 for flag in flags]
+    for flag in flags:
+        flag.allow_tf32 = True
+    yield flags
+    for flag, value in zip(flags, before, strict=True):
+        flag.allow_tf32 = value
+
+
+def test_on_a_gpu_float32_products_are_exact_ones(
+    files: Files, allowed: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "Backbone", lambda *given: given)  # its weights cannot be moved without a GPU
+    load_backbone(files["tiny.json"], files["openai.pt"], device="cpu")
+    assert all(flag.allow_tf32 for flag in allowed)
+    monkeypatch.setattr(loading, "choose_device", torch.device)
+    load_backbone(files["tiny.json"], files["openai.pt"], device="cuda")
+    assert not any(flag.allow_tf32 for flag in allowed)
+
+
+def test_auto_is_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for there, device in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        assert choose_device("auto") == torch.device(device)

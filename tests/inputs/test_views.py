@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -219,3 +220,13 @@ def test_usual_augmentations_keep_their_identity() -> None:
     """Features that are in a user's cache stay valid."""
     assert FIRST.drawn == [1, 1, 0.08, 1.0]
     assert Augmentation(1, 1, (0.08, 1.0), "crop", 2).drawn != FIRST.drawn
+
+
+def test_a_gpu_gets_images_from_pinned_memory_without_being_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: sent.append("pinned") or tensor)
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *to, **how: sent.append((to, how)) or tensor)
+    device = torch.device("cuda", 1)
+    backbone: Any = SimpleNamespace(device=device, colours=(torch.zeros(3, 1, 1), torch.ones(3, 1, 1)))
+    View(tiny.Drawings(KEYS), backbone, tiny.NO_CACHE).normalised(np.zeros((2, 4, 4, 3), np.uint8))
+    assert sent == ["pinned", ((device,), {"non_blocking": True})]

@@ -26,3 +26,15 @@ def test_a_system_that_refuses_the_reset_is_measured_all_the_same(monkeypatch: p
     assert PeakMemory(torch.device("cpu")).mib() > 0
     monkeypatch.setattr(memory, "_STATUS", Path("/nowhere"))
     assert PeakMemory(torch.device("cpu")).mib() > 0
+
+
+def test_on_a_gpu_it_is_the_most_that_was_allocated_since_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    device, allocated = torch.device("cuda", 1), {"peak": 5 << 20}
+    monkeypatch.setattr(
+        torch.cuda, "reset_peak_memory_stats", lambda on: allocated.update(peak=0) if on == device else 1
+    )
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda on: allocated["peak"] if on == device else -1)
+    peak = PeakMemory(device)
+    assert peak.mib() == 0
+    allocated["peak"] = 3 << 20
+    assert peak.mib() == 3
