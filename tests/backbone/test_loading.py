@@ -130,7 +130,7 @@ def allowed() -> Iterator[tuple[Any, Any]]:
 def test_on_a_gpu_float32_products_are_exact_ones(
     files: Files, allowed: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "Backbone", lambda *given: given)  # its weights cannot be moved without a GPU
+    monkeypatch.setattr(loading, "Backbone", lambda *given, **_: given)  # its weights cannot be moved without a GPU
     load_backbone(files["tiny.json"], files["openai.pt"], device="cpu")
     assert all(flag.allow_tf32 for flag in allowed)
     monkeypatch.setattr(loading, "choose_device", torch.device)
