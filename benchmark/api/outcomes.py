@@ -269,6 +269,38 @@ class Results:
             write_atomically(Path(file), page)
         return Path(file)
 
+    def model_cards(
+        self,
+        folder: str | Path,
+        benchmark: str = "",
+        *,
+        protocols: Sequence[str] = (),
+        methods: Sequence[str] = (),
+        datasets: Sequence[str] = (),
+    ) -> list[Path]:
+        """Write a model card for each method, as the Hugging Face Hub takes it.
+
+        Args:
+            folder: The folder in which each method gets one.
+            benchmark: The id of the Hub's dataset that is the benchmark, such as "owner/name"; with it, the figures are
+                also written as `.eval_results/SUITE.yaml`. Empty: they are not.
+            protocols: Only these protocols; empty: all that have results.
+            methods: Only these methods; empty: all.
+            datasets: Only these datasets; empty: all that have results.
+
+        Returns:
+            The paths of the cards.
+
+        Raises:
+            UserError: There are no results, a name is unknown, or a file cannot be written.
+        """
+        from promptarena.benchmark.report.hub import write_cards
+
+        found = self.sections(protocols=protocols, methods=methods, datasets=datasets)
+        if not found:
+            raise UserError(f"{self.nothing} in {self.where}")
+        return write_cards(Path(folder), found, benchmark)
+
     def sections(
         self,
         *,

@@ -14,6 +14,7 @@ from promptarena.benchmark.cli.options import (
     SuiteArgument,
     TrackingUri,
 )
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.recording.place import RecordPlace
 
 
@@ -81,19 +82,37 @@ def report(
         Path | None,
         typer.Option(metavar="FOLDER", help="Add the report to a static site instead, with its data and figures."),
     ] = None,
+    cards: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write a model card of each method for the Hugging Face Hub instead."),
+    ] = None,
+    benchmark: Annotated[
+        str,
+        typer.Option(
+            metavar="OWNER/NAME",
+            help="With --cards: also write .eval_results for this benchmark of the Hub.",
+            show_default=False,
+        ),
+    ] = "",
+    exports: Annotated[
+        list[Path] | None,
+        typer.Option("--from", help="Exported runs to show instead of the record's.", show_default=False),
+    ] = None,
     results: Results = Path("results"),
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Write everything recorded for a suite as one HTML file: tables, statistics, figures, provenance, commands."""
-    from promptarena.benchmark.cli.commands.report import write_report
+    from promptarena.benchmark.cli.commands import report as command
 
-    write_report(
-        suite,
-        out,
-        RecordPlace(results.absolute(), tracking_uri),
-        protocols=protocols or (),
-        methods=methods or (),
-        datasets=datasets or (),
-        reference=reference,
-        publish=publish,
-    )
+    if benchmark and not cards:
+        raise UserError("--benchmark goes with --cards")
+    if publish and cards:
+        raise UserError("give --publish or --cards, not both")
+    found = command.results_of(suite, exports or (), RecordPlace(results.absolute(), tracking_uri))
+    shown = command.Shown(protocols=protocols or (), methods=methods or (), datasets=datasets or ())
+    if cards:
+        command.write_model_cards(found, cards, shown, benchmark)
+    elif publish:
+        command.publish_report(found, publish, shown, reference)
+    else:
+        command.write_report(found, out, shown, reference)

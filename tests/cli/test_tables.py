@@ -33,18 +33,35 @@ def test_a_leaderboard_is_of_the_record_or_of_exports(
     assert place == [Path(each) for each in exports] if exports else place.results == Path("results").absolute()
 
 
-def test_a_report_is_of_what_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    given, named = handed_on(monkeypatch, "report.write_report", "report", "clip-15", *CHOSEN, "--out", "a.html")
-    assert given[:2] == ("clip-15", Path("a.html"))
-    assert named == {
-        "protocols": ["few-shot"],
-        "methods": ["coop", "maple"],
-        "datasets": ["digits"],
-        "reference": "coop",
-        "publish": None,
-    }
+SHOWN = {"protocols": ["few-shot"], "methods": ["coop", "maple"], "datasets": ["digits"]}
+EVERYTHING: dict[str, tuple[str, ...]] = {"protocols": (), "methods": (), "datasets": ()}
 
 
-def test_a_report_can_be_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, named = handed_on(monkeypatch, "report.write_report", "report", "clip-15", "--publish", "site")
-    assert named["publish"] == Path("site")
+@pytest.mark.parametrize(
+    ("writer", "words", "expected"),
+    [
+        ("write_report", (*CHOSEN, "--out", "a.html"), (Path("a.html"), SHOWN, "coop")),
+        ("publish_report", ("--publish", "site"), (Path("site"), EVERYTHING, "")),
+        ("write_model_cards", ("--cards", "hub", "--benchmark", "me/arena"), (Path("hub"), EVERYTHING, "me/arena")),
+    ],
+)
+def test_a_report_is_written_in_the_requested_form(
+    monkeypatch: pytest.MonkeyPatch, writer: str, words: tuple[str, ...], expected: tuple[Any, ...]
+) -> None:
+    monkeypatch.setattr(f"{COMMANDS}.report.results_of", lambda *given: given)
+    given, _ = handed_on(monkeypatch, f"report.{writer}", "report", "clip-15", "--from", "one", "two", *words)
+    suite, exports, place = given[0]
+    assert (suite, exports, place.results) == ("clip-15", [Path("one"), Path("two")], Path("results").absolute())
+    assert given[1:] == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--benchmark", "me/arena"), "--benchmark goes with --cards"),
+        (("--cards", "hub", "--publish", "site"), "give --publish or --cards, not both"),
+    ],
+)
+def test_forms_that_exclude_each_other_are_refused(words: tuple[str, ...], complaint: str) -> None:
+    ended = call("report", *words)
+    assert (ended.code, complaint in ended.err) == (2, True)
