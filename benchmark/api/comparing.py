@@ -40,6 +40,10 @@ def compare(
     root: str | Path | None = None,
     workers: int | None = None,
     device: str = "auto",
+    devices: Sequence[str] = (),
+    workers_per_gpu: int | None = None,
+    launcher: str = "local",
+    launcher_options: Mapping[str, Any] | None = None,
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     quiet: bool = False,
 ) -> Results:
@@ -61,8 +65,12 @@ def compare(
         results: The folder of the record.
         tracking_uri: The address of another MLflow store.
         root: The folder of the datasets.
-        workers: Runs at the same time; None: one per GPU, or per CPU core.
-        device: "auto", "cpu", "cuda", "cuda:1", ...
+        workers: Runs at the same time on a machine; None: one per GPU, or per CPU core.
+        device: "auto" (every GPU, or the CPU), "cpu", "cuda", "cuda:1", ...
+        devices: Several devices, in place of `device`.
+        workers_per_gpu: Runs at the same time on a GPU; None: 1.
+        launcher: "local", or another name of `promptarena compare --launcher`.
+        launcher_options: Its options, such as {"partition": "gpu"} for `--slurm-partition gpu`.
         precision: "fp32", "bf16" or "fp16".
         quiet: Whether nothing is shown.
 
@@ -84,6 +92,7 @@ def compare(
     from promptarena.benchmark.recording.place import RecordPlace
     from promptarena.benchmark.running.events import Silent
     from promptarena.benchmark.running.execution import ExecutionConfig
+    from promptarena.benchmark.running.launchers.registry import Workers, launching_of
     from promptarena.benchmark.running.progress import ProgressReporter, plain_console
 
     folder = Path(results).absolute()
@@ -109,7 +118,9 @@ def compare(
     )
     watcher = Silent() if quiet else ProgressReporter(plain_console())
     place = RecordPlace(folder, tracking_uri)
-    carried = carry_out(request, execution, place, watcher, lambda: local_launcher(execution, workers))
+    requested = Workers(workers, workers_per_gpu, tuple(devices))
+    launching = launching_of(launcher, requested, dict(launcher_options or {}), style="{}")
+    carried = carry_out(request, execution, place, watcher, launching.made_when_needed(execution))
     failures = [*carried.comparison.failed]
     failures += [f"{run.spec.label} on {run.spec.dataset}: {error}" for run, error in carried.failures]
     found = results_in(carried.record, carried.comparison.suite, str(suite), carried.comparison.keys)
@@ -192,19 +203,6 @@ def carry_out(
             failures = run_comparison(comparison, launcher, record, execution.results, watcher)
         sections = _kept_sections(comparison, record, ran=launcher is not None)
         return Carried(comparison, record, tuple(failures), tuple(sections))
-
-
-def local_launcher(execution: "ExecutionConfig", workers: int | None = None) -> "Launcher":
-    """The launcher for this machine.
-
-    Args:
-        execution: How runs are carried out.
-        workers: Runs at the same time; None: one per GPU, or per CPU core.
-    """
-    from promptarena.benchmark.running.execution import default_workers
-    from promptarena.benchmark.running.local import LocalPool
-
-    return LocalPool(execution, workers or default_workers())
 
 
 def _kept_sections(comparison: "Comparison", record: "Record", *, ran: bool) -> "list[Section]":

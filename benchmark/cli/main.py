@@ -8,12 +8,13 @@ import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
 from promptarena.benchmark.cli.datasets import datasets_app
 from promptarena.benchmark.cli.heads import heads_app
+from promptarena.benchmark.cli.launching import with_launcher_options
 from promptarena.benchmark.cli.learned import predict, predictions
 from promptarena.benchmark.cli.methods import methods_app
 from promptarena.benchmark.cli.options import (
@@ -34,9 +35,7 @@ from promptarena.benchmark.cli.tables import leaderboard, report
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import visible
 from promptarena.benchmark.recording.place import RecordPlace
-
-if TYPE_CHECKING:
-    from promptarena.benchmark.running.launcher import Launcher
+from promptarena.benchmark.running.launchers.registry import Launching
 
 app = typer.Typer(
     help="Compare prompt learners for CLIP: one backbone, five protocols, every figure in MLflow.",
@@ -130,7 +129,9 @@ def _stop(number: int, frame: object) -> NoReturn:
 
 
 @app.command(cls=SpacedLists)
+@with_launcher_options
 def compare(
+    launching: Launching,
     suite: SuiteArgument = "mini",
     methods: Methods = None,
     protocols: Protocols = None,
@@ -152,8 +153,7 @@ def compare(
     format: Annotated[Literal["text", "json"], typer.Option(help="How --plan prints it.")] = "text",
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Runs at the same time (default: one per core).")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    device: Annotated[str, typer.Option(help="auto (every GPU, or the CPU), cpu, cuda, cuda:1, ...")] = "auto",
     precision: Annotated[Literal["fp32", "bf16", "fp16"], typer.Option(help="Mixed precision below fp32.")] = "fp32",
     seeds_together: Annotated[
         bool,
@@ -200,7 +200,6 @@ def compare(
     from promptarena.benchmark.cli.commands.planned import show_plan
     from promptarena.benchmark.inputs.array_cache import default_cache_folder
     from promptarena.benchmark.running.execution import ExecutionConfig
-    from promptarena.comparing import local_launcher
 
     execution = ExecutionConfig(
         suite=suite,
@@ -215,10 +214,7 @@ def compare(
         predictions=not no_predictions,
     )
     place = RecordPlace(results.absolute(), tracking_uri)
-
-    def launch() -> "Launcher":
-        return local_launcher(execution, workers)
-
+    launch = launching.made_when_needed(execution)
     if plan:
         failed = show_plan(request, execution, place, launch, as_json=json or format == "json")
         return print_failures([], failed)

@@ -7,7 +7,6 @@ All are frozen and made of plain types, so that the planner, the runner, the rec
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from promptarena.benchmark.core.errors import UserError
@@ -154,7 +153,7 @@ class RunResult:
         curves: One mapping per epoch, with "epoch" (from 1), "lr", the mean of each loss term, and "train_accuracy"
             (0 .. 1) where it is defined.
         unscored: The reason for each target that could not be scored, e.g. a linear head has no novel classes.
-        files: Artifacts to keep, by name, e.g. "learned.safetensors".
+        files: The content of artifacts to keep, by name, e.g. "learned.safetensors".
         environment: Versions of the machine and its software, by name.
         predictions: What was predicted for the images of each target, as `to_parquet` writes it; none where it was not
             kept. Bytes, so that they travel from any worker.
@@ -164,7 +163,7 @@ class RunResult:
     cost: Cost
     curves: tuple[Mapping[str, float], ...] = ()
     unscored: Mapping[Target, str] = field(default_factory=dict)
-    files: Mapping[str, Path] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     predictions: Mapping[Target, bytes] = field(default_factory=dict)
 

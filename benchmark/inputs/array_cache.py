@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import shutil
 import tempfile
 import threading
 from collections import defaultdict
@@ -41,6 +42,12 @@ log = logging.getLogger(__name__)
 Array = np.ndarray
 
 
+def local_cache_folder() -> Path | None:
+    """The folder named by the environment variable PROMPTARENA_CACHE_LOCAL; None without it."""
+    named = os.environ.get("PROMPTARENA_CACHE_LOCAL")
+    return Path(named) if named else None
+
+
 def default_cache_folder() -> Path:
     """The folder named by the environment variable PROMPTARENA_CACHE, else the user's cache folder."""
     named = os.environ.get("PROMPTARENA_CACHE")
@@ -51,16 +58,21 @@ class ArrayCache:
     """Arrays by key. A missing array is computed once, by one thread of one process; others that need it wait.
 
     The cache only saves time and never stops a run: a damaged entry is computed again, and a folder that cannot be
-    written is reported once and then not used.
+    written is reported once and then not used. Machines may share the folder: an entry appears under its name when
+    it is complete. Locks are on each machine's own disk, as NFS and Lustre may have none; two machines may
+    compute the same array, with the same bytes.
 
     Args:
         folder: Where arrays are stored, as `.npy` files (never pickles).
         disk_mib: Most MiB on the disk; the least recently used arrays are deleted first.
         memory_mib: Most MiB of arrays that this process keeps in memory, where the folder cannot be written.
+        local: A folder on this machine's own disk in which a copy of each entry is kept and read, with the same limit;
+            None: entries are read where they are. A copy also stays when another machine deletes the entry.
     """
 
-    def __init__(self, folder: Path, disk_mib: int = 8192, memory_mib: int = 512) -> None:
+    def __init__(self, folder: Path, disk_mib: int = 8192, memory_mib: int = 512, *, local: Path | None = None) -> None:
         self.folder = folder
+        self._local = local
         self._disk_bytes = disk_mib << 20
         memory = memory_mib << 20
         # An array above the limit counts as all of it, so that it is kept alone and not computed for every batch.
@@ -121,11 +133,11 @@ class ArrayCache:
             return found
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(path.with_suffix(".lock")):
+            with FileLock(_lock_of(path)):
                 # Read again: another process may have written the entry while this one waited for the lock.
                 if (found := self._read(path, key, count)) is None and _write(path, key, count, compute, sound):
                     self._checked.add(key)
-                    self._evict(keep=path)
+                    self._evict(self.folder, keep=path)
                     found = self._read(path, key, count)
         except OSError as error:
             self._writable = False
@@ -134,6 +146,36 @@ class ArrayCache:
         return found
 
     def _read(self, path: Path, key: str, count: int) -> Array | None:
+        if (near := self._near(path)) is not None:
+            if (found := self._read_at(near, key, count)) is not None:
+                return found
+            near.unlink(missing_ok=True)
+        return self._read_at(path, key, count)
+
+    def _near(self, path: Path) -> Path | None:
+        """The copy of an entry on this machine's own disk, made if it is missing; None where there is none."""
+        if self._local is None or not path.exists():
+            return None
+        near = self._local / path.parent.name / path.name
+        if near.exists():
+            with contextlib.suppress(OSError):  # it is in use, although only its copy is read
+                os.utime(path)
+            return near
+        try:
+            near.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=near.parent, suffix=".part")
+            os.close(handle)
+            try:
+                shutil.copyfile(path, temporary)
+                os.replace(temporary, near)
+            finally:
+                Path(temporary).unlink(missing_ok=True)
+        except OSError:  # its disk is full, or the entry was deleted meanwhile
+            return None
+        self._evict(self._local, keep=near)
+        return near
+
+    def _read_at(self, path: Path, key: str, count: int) -> Array | None:
         try:
             if key not in self._checked:
                 _check(path, key)
@@ -153,9 +195,9 @@ class ArrayCache:
             os.utime(path)
         return array
 
-    def _evict(self, keep: Path) -> None:
+    def _evict(self, folder: Path, keep: Path) -> None:
         entries = []
-        for path in self.folder.glob("*/*.npy"):
+        for path in folder.glob("*/*.npy"):
             try:
                 entries.append((path.stat(), path))
             except FileNotFoundError:
@@ -166,7 +208,7 @@ class ArrayCache:
                 return
             if path != keep:
                 path.unlink(missing_ok=True)
-                path.with_suffix(".lock").unlink(missing_ok=True)
+                _lock_of(path).unlink(missing_ok=True)
                 excess -= stat.st_size
 
 
@@ -181,6 +223,13 @@ def computed(count: int, compute: Callable[[range], Array]) -> Array:
         `count` rows.
     """
     return np.concatenate([compute(rows) for rows in _chunks(count)])
+
+
+def _lock_of(path: Path) -> Path:
+    """The file by which the processes of this user on this machine take turns to make an entry."""
+    folder = Path(tempfile.gettempdir()) / f"promptarena-locks-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder / f"{hashlib.sha256(str(path.absolute()).encode()).hexdigest()}.lock"
 
 
 def _chunks(count: int) -> list[range]:

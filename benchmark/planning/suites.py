@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -161,6 +162,19 @@ class Suite(BaseModel):
             card=card.name,
             is_source=dataset == self.source,
         )
+
+    def with_own_cards(self, built_in: Iterable[str]) -> Self:
+        """This suite for another machine than it was loaded on, where the package may lie at another place.
+
+        Args:
+            built_in: The names of those of its cards that come with the package.
+
+        Returns:
+            A copy that has this machine's cards for them.
+        """
+        copied = self.model_copy()
+        copied._cards = self._cards | {name: load_card(name) for name in built_in}
+        return copied
 
     def card(self, name: str) -> Card:
         """The card of one of `dataset_names`. Raises UserError for another name."""

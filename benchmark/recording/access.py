@@ -57,7 +57,7 @@ class StoreAccess:
 
     @contextmanager
     def locked(self, action: str) -> Iterator[None]:
-        """`explained` while no other process on this results folder writes.
+        """`explained` while no other process on this results folder or server writes.
 
         Args:
             action: What is done, for the line "cannot `action`: ...".
@@ -65,7 +65,7 @@ class StoreAccess:
         Raises:
             UserError: The store fails inside the context, or another process keeps the lock for minutes.
         """
-        with self.explained(action), self.store.lock:
+        with self.explained(action), self.store.lock, self.store.server_lock:
             yield
 
     def find_experiment(self, suite: str) -> str | None:

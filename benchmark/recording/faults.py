@@ -40,6 +40,26 @@ _HINTS = (
 )
 """What to do, by what the cause says. Each is a phrase of the library or system, which no path holds by accident."""
 
+_AWAY = (
+    "Max retries exceeded",
+    "Connection refused",
+    "Connection reset",
+    "Connection aborted",
+    "RemoteDisconnected",
+    "Read timed out",
+    "error code 502",
+    "error code 503",
+    "error code 504",
+    "server closed the connection",
+    "could not connect to server",
+    "connection to server at",
+)
+"""What errors of a server say that does not answer at the moment."""
+
+
+class StoreAwayError(UserError):
+    """The store's server does not answer: it is started again, or the network fails. Later it may answer."""
+
 
 @contextmanager
 def explained(action: str, address: StoreAddress | None = None) -> Iterator[None]:
@@ -92,4 +112,5 @@ def _one_line(action: str, error: Exception, address: StoreAddress | None) -> Us
     if isinstance(error, OSError) and error.strerror and error.filename:
         cause = f"{cause} ({error.filename})"
     cause = address.scrubbed(cause) if address else cause
-    return UserError(f"cannot {action}: {cause}" + (f"; {hint}" if hint else ""))
+    kind = StoreAwayError if any(sign in str(error) for sign in _AWAY) else UserError
+    return kind(f"cannot {action}: {cause}" + (f"; {hint}" if hint else ""))

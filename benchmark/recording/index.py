@@ -3,7 +3,8 @@
 MLflow is not imported here, so tables of exported runs can be made where it is not installed.
 """
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -62,7 +63,7 @@ class RunIndex:
         """
         with self._access.explained("read the record"):
             experiment = self._access.find_experiment(suite)
-            return index_of(self._access.reader.search(experiment)) if experiment else {}
+            return self._index_of(self._access.reader.search(experiment)) if experiment else {}
 
     def of_key(self, experiment: str, key: str) -> RecordedRun | None:
         """The run that stands for a key.
@@ -74,14 +75,18 @@ class RunIndex:
         Returns:
             The run; None when no run with this key was ever begun.
         """
-        return index_of(self._access.reader.search(experiment, (names.RUN_KEY, key))).get(key)
+        return self._index_of(self._access.reader.search(experiment, (names.RUN_KEY, key))).get(key)
+
+    def _index_of(self, runs: Iterable[Run]) -> dict[str, RecordedRun]:
+        return index_of(runs, self._access.store.now)
 
 
-def index_of(runs: Iterable[Run]) -> dict[str, RecordedRun]:
+def index_of(runs: Iterable[Run], now: Callable[[], float] = time.time) -> dict[str, RecordedRun]:
     """Choose the run that stands for each key.
 
     Args:
         runs: MLflow runs, in any order; those without a key are left out.
+        now: The store's time, in seconds since the epoch.
 
     Returns:
         The chosen run of each key.
@@ -90,7 +95,7 @@ def index_of(runs: Iterable[Run]) -> dict[str, RecordedRun]:
     for run in runs:
         if names.RUN_KEY.name in run.data.tags:
             by_key.setdefault(names.RUN_KEY.read(run.data.tags), []).append(run)
-    return {key: _standing(key, several) for key, several in by_key.items()}
+    return {key: _standing(key, several, now) for key, several in by_key.items()}
 
 
 def results_of(runs: Iterable[Run]) -> list[StoredResult]:
@@ -115,7 +120,7 @@ def results_of(runs: Iterable[Run]) -> list[StoredResult]:
     return [replace(result, duplicates=result.duplicates + others) for result, others in results]
 
 
-def _standing(key: str, runs: list[Run]) -> RecordedRun:
+def _standing(key: str, runs: list[Run], now: Callable[[], float]) -> RecordedRun:
     finished = [run for run in runs if run.info.status == "FINISHED"]
     if finished:
         newest = max(finished, key=_age)
@@ -128,15 +133,15 @@ def _standing(key: str, runs: list[Run]) -> RecordedRun:
             train_key=newest.data.tags.get(names.TRAIN_KEY.name, ""),
             learned=names.FILES.read(newest.data.tags).get(names.LEARNED_FILE, ""),
         )
-    open_runs = [_unfinished(key, run) for run in sorted(runs, key=_age, reverse=True)]
+    open_runs = [_unfinished(key, run, now) for run in sorted(runs, key=_age, reverse=True)]
     return next((run for run in open_runs if run.owner_alive), open_runs[0])
 
 
-def _unfinished(key: str, run: Run) -> RecordedRun:
+def _unfinished(key: str, run: Run, now: Callable[[], float]) -> RecordedRun:
     if run.info.status in ("FAILED", "KILLED"):
         return RecordedRun(run.info.run_id, key, "failed", False, error=names.ERROR.read(run.data.tags) or "killed")
     owner = Owner.of(run.data.tags)
-    return RecordedRun(run.info.run_id, key, "running", owner is not None and owner.alive())
+    return RecordedRun(run.info.run_id, key, "running", owner is not None and owner.alive(now))
 
 
 def _age(run: Run) -> tuple[int, str]:

@@ -97,6 +97,8 @@ OWN_SPLITS: Tag[tuple[str, ...]] = Tag("own_splits", " ".join, lambda text: tupl
 
 # Of a run, as it goes.
 OWNER_HOST = _text("owner.host")
+OWNER_MACHINE = _text("owner.machine", "")
+"""Digest of what tells machines of one name apart; runs recorded before have no such tag."""
 OWNER_PID = Tag("owner.pid", str, int)
 OWNER_STARTED = Tag("owner.started", str, float)
 OWNER_HEARTBEAT = Tag("owner.heartbeat", str, float)

@@ -11,6 +11,7 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.runs import PlannedRun, RunResult, StoredResult, Target
 from promptarena.benchmark.recording.access import StoreAccess
+from promptarena.benchmark.recording.faults import StoreAwayError
 from promptarena.benchmark.recording.index import RecordedRun, RunIndex
 from promptarena.benchmark.recording.place import RecordPlace
 from promptarena.benchmark.recording.reading import Recalled, RunReader
@@ -18,7 +19,7 @@ from promptarena.benchmark.recording.runs import Imported, ParentRuns, RunTakenE
 from promptarena.benchmark.recording.store import Store, open_store
 from promptarena.benchmark.recording.tables import TableWriter
 
-__all__ = ["Imported", "ParentRuns", "Recalled", "Record", "RecordPlace", "RunTakenError"]
+__all__ = ["Imported", "ParentRuns", "Recalled", "Record", "RecordPlace", "RunTakenError", "StoreAwayError"]
 
 
 class Record:

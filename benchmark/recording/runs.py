@@ -4,15 +4,14 @@ A run is RUNNING from `begin` on; all it produced is written before it becomes F
 """
 
 import json
-import time
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.keys import file_digest
 from promptarena.benchmark.core.runs import PlannedRun, RunResult, Target
 from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.access import StoreAccess, json_of, milliseconds
@@ -111,7 +110,6 @@ class RunWriter:
         spec = planned.spec
         tags = {
             **tags_of(spec, backbone_name, miniature),
-            **Owner.current().tags(),
             **names.RUN_KEY.of(planned.key),
             **names.TRAIN_KEY.of(planned.train_key),
             **names.COMPARISON.of(parents.comparison),
@@ -122,6 +120,7 @@ class RunWriter:
         origin = imported.run_id if imported else ""
         params = params_of(planned)
         with self._access.locked(f"record {run_name(spec)}"):
+            tags |= Owner.current(self._access.store.now).tags()
             experiment = self._access.experiment(spec.suite)
             recorded = self._index.of_key(experiment, planned.key)
             run = self._resumable(recorded) if recorded else None
@@ -155,7 +154,7 @@ class RunWriter:
         """
         with self._access.explained("record a sign of life"):
             heartbeat = names.OWNER_HEARTBEAT
-            self._client.set_tag(run_id, heartbeat.name, heartbeat.text(time.time()))
+            self._client.set_tag(run_id, heartbeat.name, heartbeat.text(self._access.store.now()))
 
     def log_epochs(self, run_id: str, rows: Sequence[Mapping[str, float]]) -> None:
         """Store curves. Rows that are stored already are skipped, so a resumed run may offer all of its rows again.
@@ -178,7 +177,7 @@ class RunWriter:
                 if name != "epoch" and int(row["epoch"]) not in self._steps(run_id, f"{names.CURVES}{name}")
             ]
             if metrics:
-                self._access.log(run_id, metrics=metrics, tags=names.OWNER_HEARTBEAT.of(time.time()))
+                self._access.log(run_id, metrics=metrics, tags=names.OWNER_HEARTBEAT.of(self._access.store.now()))
         for metric in metrics:
             self._curve_steps[run_id, metric.key].add(metric.step)
 
@@ -204,8 +203,8 @@ class RunWriter:
         with self._access.explained("record the result"):
             self._log_files(run_id, result)
             metrics = [Metric(name, value, now, 0) for name, value in metrics_of(result).items()]
-            digests = names.FILES.of({name: file_digest(path) for name, path in sorted(result.files.items())})
-            tags = {**unscored_tags(result), **prediction_tags(result.predictions), **digests}
+            digests = {name: sha256(content).hexdigest() for name, content in sorted(result.files.items())}
+            tags = {**unscored_tags(result), **prediction_tags(result.predictions), **names.FILES.of(digests)}
             self._access.log(run_id, metrics=metrics, tags=tags)
             self._client.set_terminated(run_id, "FINISHED", milliseconds(finished_at))
 
@@ -253,7 +252,7 @@ class RunWriter:
             experiment = self._access.experiment(planned.spec.suite)
             runs = self._access.reader.search(experiment, (names.TRAIN_KEY, planned.train_key), status="RUNNING")
             owners = [owner for run in runs if (owner := Owner.of(run.data.tags))]
-            if not any(owner.alive() and not owner.is_me() for owner in owners):
+            if not any(not owner.is_me() and owner.alive(self._access.store.now) for owner in owners):
                 remove()
 
     def adopt(self, suite: str, keys: Collection[str], parents: Mapping[str, ParentRuns]) -> None:
@@ -283,7 +282,7 @@ class RunWriter:
         owner = Owner.of(run.data.tags)
         if recorded.status == "finished":
             raise RunTakenError(f"{run.info.run_name} was recorded by another process; nothing is left to do")
-        if run.info.status == "RUNNING" and owner and owner.alive() and not owner.is_me():
+        if run.info.status == "RUNNING" and owner and not owner.is_me() and owner.alive(self._access.store.now):
             raise RunTakenError(
                 f"{run.info.run_name} is run by process {owner.pid} on {owner.host} already; wait for it, or stop it"
             )

@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,12 +17,14 @@ from promptarena.benchmark.recording.address import StoreAddress
 from promptarena.benchmark.recording.faults import explained
 from promptarena.benchmark.recording.place import RecordPlace
 from promptarena.benchmark.recording.readers import ClientReader, FileReader, Reader, can_read
+from promptarena.benchmark.recording.servers.asking import ANSWER_SECONDS, ask_server
+from promptarena.benchmark.recording.servers.clock import StoreClock, clock_of
+from promptarena.benchmark.recording.servers.lock import ServerLock
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 LOCK_SECONDS = 300.0
-REACH_SECONDS = 10.0
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
@@ -33,7 +35,7 @@ class Store:
     Attributes:
         address: Its address, for MLflow.
         shown: Its address without secrets, for people; that of the original if the store is a copy.
-        lock: Held by whoever writes.
+        lock: Held by whoever writes, on this file system.
         artifacts: The URI of the folder in which new experiments keep files; None: a server chooses it.
         direct: Whether its file is read without MLflow, whose import takes seconds.
     """
@@ -59,6 +61,33 @@ class Store:
     @cached_property
     def _client_reader(self) -> Reader:
         return ClientReader(self.client, self.address.uri)
+
+    @cached_property
+    def server_lock(self) -> AbstractContextManager[object]:
+        """Held by whoever writes, on any machine; nothing where the store is a file, or of a kind of its own."""
+        if self.address.file or not (self.address.is_server or self.address.is_database):
+            return nullcontext()
+        return ServerLock(lambda: self._registry, self.now, LOCK_SECONDS)
+
+    @cached_property
+    def _registry(self) -> "MlflowClient":
+        """MLflow's client whose registered models are kept there too, whatever MLFLOW_REGISTRY_URI says."""
+        _quiet()
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=self.address.uri, registry_uri=self.address.uri)
+
+    @cached_property
+    def _clock(self) -> StoreClock:
+        return clock_of(self.address)
+
+    def now(self) -> float:
+        """The store's time, in seconds since the epoch, by which signs of life are judged.
+
+        Raises:
+            OSError: The store does not answer. A database's errors are those of SQLAlchemy.
+        """
+        return self._clock.now()
 
     @contextmanager
     def explained(self, action: str) -> Iterator[None]:
@@ -178,7 +207,7 @@ def _reach(address: StoreAddress) -> None:
             url = make_url(address.uri)
             port = url.port or PORTS.get(url.get_backend_name())
             if url.host and port:
-                socket.create_connection((url.host, port), REACH_SECONDS).close()
+                socket.create_connection((url.host, port), ANSWER_SECONDS).close()
     except OSError as error:
         what = "tracking server" if address.is_server else "database"
         reason = address.scrubbed(first_line(_innermost(error))).strip()
@@ -189,19 +218,8 @@ def _reach(address: StoreAddress) -> None:
 
 
 def _reach_server(address: StoreAddress) -> None:
-    """`_reach` for a tracking server, with the certificates that MLflow's variables name."""
-    import requests
-
-    secure: bool | str = os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or True
-    if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1"):
-        secure = False
-    status = requests.post(
-        f"{address.shown.rstrip('/')}/api/2.0/mlflow/experiments/search",
-        json={"max_results": 1},
-        timeout=REACH_SECONDS,
-        verify=secure,
-        cert=os.environ.get("MLFLOW_TRACKING_CLIENT_CERT_PATH") or None,
-    ).status_code
+    """`_reach` for a tracking server."""
+    status = ask_server(address).status_code
     # Without credentials the server may answer 401 or 403; MLflow's client sends them.
     if status == 404 or status >= 500:
         raise UserError(

@@ -1,39 +1,34 @@
 """A comparison from end to end: plan the runs, run those that the record lacks, record them, and report events."""
 
-import shutil
-import time
-from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptarena.benchmark.backbone.accelerations import check_precision
 from promptarena.benchmark.backbone.kept_identity import kept_identity
 from promptarena.benchmark.backbone.weight_origins import Weights
-from promptarena.benchmark.core.errors import UserError, message_of
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.core.labels import Label
-from promptarena.benchmark.core.runs import PlannedRun, RunResult
+from promptarena.benchmark.core.runs import PlannedRun
 from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.planning.estimates import Estimator, Workload
 from promptarena.benchmark.planning.kept_plans import KeptPlan, Plan
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.recording.index import RecordedRun
-from promptarena.benchmark.recording.record import ParentRuns, Record, RunTakenError
-from promptarena.benchmark.running.execution import ExecutionConfig, training_folder
-from promptarena.benchmark.running.kept_learners import hand_over, kept_learners
-from promptarena.benchmark.running.launcher import Done, EpochDone, Launcher, Quiet, Reporter, RunFailedError, Started
+from promptarena.benchmark.recording.record import ParentRuns, Record, StoreAwayError
+from promptarena.benchmark.running.bookkeeper import Bookkeeper
+from promptarena.benchmark.running.execution import ExecutionConfig
+from promptarena.benchmark.running.kept_learners import kept_learners
+from promptarena.benchmark.running.launcher import Done, Launcher, Reporter, RunFailedError, Started
+from promptarena.benchmark.running.outbox import OUTCOME
 from promptarena.benchmark.running.schedule import Schedule
 
 if TYPE_CHECKING:
     from promptarena.benchmark.planning.enumeration import RequestedRuns
     from promptarena.benchmark.plugins.registry import Registry
-
-SECONDS_BETWEEN_HEARTBEATS = 60.0
 
 
 @dataclass(frozen=True)
@@ -116,9 +111,9 @@ def kept_plan(request: Request, execution: ExecutionConfig) -> Planned | None:
         The plan; None if it has to be made.
 
     Raises:
-        UserError: the device, the precision or the suite cannot be used.
+        UserError: the precision or the suite cannot be used.
     """
-    _check(execution)
+    check_precision(execution.precision)
     suite = load_suite(execution.suite)
     data = Data(execution.data_root, suite.limit)
     source = suite.backbone
@@ -146,7 +141,7 @@ def made_plan(request: Request, execution: ExecutionConfig, requested: "Requeste
     from promptarena.benchmark.planning.enumeration import enumerate_request
     from promptarena.benchmark.planning.make_plan import make_plan
 
-    _check(execution)
+    check_precision(execution.precision)
     requested = requested or enumerate_request(request, execution.suite, execution.plugins)
     suite = requested.suite
     data = Data(execution.data_root, suite.limit)
@@ -213,14 +208,6 @@ def plan_comparison(request: Request, execution: ExecutionConfig, record: Record
     return comparison_of(planned, execution, record)
 
 
-def _check(execution: ExecutionConfig) -> None:
-    check_precision(execution.precision)
-    if execution.device not in ("auto", "cpu"):  # these two can be used anywhere
-        from promptarena.benchmark.backbone.loading import choose_device
-
-        choose_device(execution.device)
-
-
 def _place(request: Request, execution: ExecutionConfig, suite: Suite, data: Data, weights: Weights | None) -> KeptPlan:
     return KeptPlan.of(
         request,
@@ -253,75 +240,57 @@ def _workloads(plan: Plan, recorded: Mapping[str, RecordedRun], kept: Collection
 def run_comparison(
     comparison: Comparison, launcher: Launcher, record: Record, results: Path, reporter: Reporter
 ) -> list[tuple[PlannedRun, RunFailedError]]:
-    """Run what the record lacks and record each run as it ends; returns the failed runs with their errors.
+    """Run what the record lacks and record each run as it ends.
 
     Runs that differ only in the seed are scored together, see Schedule. After an interruption, the same call continues
-    after the last finished epoch of each run. Several processes may do this at once: a run is claimed just before a
-    worker gets it. `results` is the folder of unfinished trainings. Files of a training are removed once its runs are
+    after the last finished epoch of each run, and takes the results that wait in the outbox. Several processes may do
+    this at once: a run is claimed just before a worker gets it. Files of a training are removed once its runs are
     recorded and no other process works with them.
+
+    Args:
+        comparison: The comparison.
+        launcher: Carries out the runs.
+        record: The record.
+        results: The folder of unfinished trainings and of the outbox.
+        reporter: Shows the events.
+
+    Returns:
+        The failed runs with their errors.
+
+    Raises:
+        UserError: The record fails. When its server does not answer for minutes, no more runs are begun; what comes of
+            the others is kept in the outbox.
     """
-    suite = comparison.suite
-    parents = record_parents(comparison, record)
-    backbone = suite.backbone.architecture or Path(suite.backbone.weights or "").stem
-    failures: list[tuple[PlannedRun, RunFailedError]] = []
-    ids: dict[str, str] = {}
+    parents, missing = record_parents(comparison, record), comparison.missing()
+    keeper = Bookkeeper(
+        comparison.suite, missing, comparison.kept, parents, record, results, comparison.estimator, reporter
+    )
+    left = []
+    there = keeper.outbox.files()
+    for run in missing:
+        outcome = keeper.outbox.outcome(run.key) if f"{run.key}{OUTCOME}" in there else None
+        if outcome is None:
+            left.append(run)
+        elif keeper.claim(run):
+            keeper.handle(Started(run))
+            keeper.handle(Done(run, outcome))
+    sizes = {run.key: comparison.workloads[run.key].passes for run in left}
+    with closing(launcher.launch(Schedule(left, sizes, launcher.workers, keeper.claim))) as events:
+        for event in events:
+            keeper.handle(event)
+    if keeper.waiting is not None:
+        raise StoreAwayError(
+            f"the record at {record.shown} does not answer any more; {keeper.waiting} results wait in "
+            f"{results / 'outbox'}, and the same command records them once it answers"
+        )
+    return keeper.failures
+
+
+def launch_preview(comparison: Comparison, launcher: Launcher) -> tuple[str, ...]:
+    """What a launcher would do with the missing runs, in lines for people to read; nothing is started."""
     missing = comparison.missing()
     sizes = {run.key: comparison.workloads[run.key].passes for run in missing}
-    unfinished = Counter(run.train_key for run in missing)
-    kept = dict(comparison.kept)
-    beaten = time.monotonic()
-
-    def claim(run: PlannedRun) -> bool:
-        if run.key in ids:  # it goes to a second worker, as the first one died
-            return True
-        try:
-            ids[run.key] = record.begin(run, parents[run.spec.name], backbone, suite.miniature)
-        except RunTakenError:
-            unfinished[run.train_key] -= 1
-            reporter.taken(run)
-            return False
-        if run.train_key in kept:
-            try:
-                hand_over(record, kept.pop(run.train_key), run, training_folder(results, run))
-            except UserError as error:
-                reporter.trained_again(run, str(error))
-        return True
-
-    with closing(launcher.launch(Schedule(missing, sizes, launcher.workers, claim))) as events:
-        for event in events:
-            match event:
-                case Started(run):
-                    reporter.started(run)
-                case EpochDone(run, curve):
-                    record.log_epochs(ids[run.key], [curve])
-                    reporter.epoch(run, curve)
-                case Done(run, RunFailedError() as error):
-                    failures.append((run, error))
-                    record.fail(ids.pop(run.key), error)
-                    reporter.failed(run, error)
-                case Done(run, RunResult() as result):
-                    run_id = ids.pop(run.key)
-                    try:
-                        record.finish(run_id, result)
-                    except ValueError as refused:  # what the method produced makes no sense
-                        error = RunFailedError(message_of(refused), "", users_fault=False)
-                        failures.append((run, error))
-                        record.fail(run_id, error)
-                        reporter.failed(run, error)
-                        continue
-                    comparison.estimator.learn(run.spec.label, asdict(result.cost))
-                    reporter.finished(run, result)
-                    unfinished[run.train_key] -= 1
-                    if not unfinished[run.train_key]:
-                        folder = training_folder(results, run)
-                        record.release(run, partial(shutil.rmtree, folder, ignore_errors=True))
-                case Quiet():
-                    pass
-            if time.monotonic() - beaten > SECONDS_BETWEEN_HEARTBEATS:
-                beaten = time.monotonic()
-                for run_id in ids.values():
-                    record.heartbeat(run_id)
-    return failures
+    return launcher.preview(Schedule(missing, sizes, launcher.workers), comparison.seconds)
 
 
 def record_comparison(comparison: Comparison, record: Record) -> str:

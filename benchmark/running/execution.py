@@ -5,6 +5,7 @@ from pathlib import Path
 
 from promptarena.benchmark.backbone.accelerations import Precision
 from promptarena.benchmark.core.runs import PlannedRun
+from promptarena.benchmark.planning.suites import Suite, load_suite
 
 CHECKPOINT = "checkpoint.safetensors"
 """The file of an unfinished training in its folder."""
@@ -17,7 +18,8 @@ class ExecutionConfig:
     `threads` is the number of CPU threads of one run. It is fixed, not taken from the machine, because the last bits
     of a matrix product depend on it; the cores are used by several runs, not by several threads. `seeds_together`: runs
     that differ only in the seed are trained as one computation, if their method allows it. `compile_backend`: as for
-    `Tower`. `predictions`: what is predicted for every test image is kept.
+    `Tower`. `predictions`: what is predicted for every test image is kept. `carried_suite`: what `suite` names, for a
+    machine that may not have its file.
     """
 
     suite: str
@@ -31,16 +33,11 @@ class ExecutionConfig:
     seeds_together: bool = False
     compile_backend: str = ""
     predictions: bool = True
+    carried_suite: Suite | None = None
 
-
-def default_workers() -> int:
-    """One run per GPU, or per CPU core this process may use."""
-    import psutil
-    import torch
-
-    if torch.cuda.is_available():
-        return 1
-    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1
+    def loaded_suite(self) -> Suite:
+        """The suite. Raises UserError as `load_suite` does."""
+        return self.carried_suite or load_suite(self.suite)
 
 
 def training_folder(results: Path, planned: PlannedRun) -> Path:

@@ -1,6 +1,6 @@
 """What a launcher is, which events it reports about its runs, and who hears of them."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,10 +32,15 @@ class Started:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """A run finished an epoch; when it resumes after an interruption, earlier epochs are reported again."""
+    """A run finished an epoch; when it resumes after an interruption, earlier epochs are reported again.
+
+    `checkpoint` is the file from which its training can be resumed, from a worker that cannot write to the results
+    folder; None where the worker keeps it there, or where nothing changed since the last report.
+    """
 
     run: PlannedRun
     curve: dict[str, float]
+    checkpoint: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,17 @@ class Launcher(Protocol):
     @property
     def workers(self) -> int:
         """Number of groups of runs that it works on at the same time (>= 1)."""
+
+    def preview(self, schedule: Schedule, seconds: Callable[[PlannedRun], float]) -> tuple[str, ...]:
+        """What it would do with everything that is scheduled, for people to read; nothing is started.
+
+        Args:
+            schedule: Gives out groups of runs; it is empty afterwards.
+            seconds: The expected time of a run; 0 where it is not known.
+
+        Returns:
+            Lines of text; none where the number of workers says all.
+        """
 
     def launch(self, schedule: Schedule) -> Generator[Event, None, None]:
         """Run everything that is scheduled, and yield the events as they happen.

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
-from safetensors import SafetensorError
 
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import load_backbone
@@ -23,8 +22,7 @@ from promptarena.benchmark.core.predictions import to_parquet
 from promptarena.benchmark.core.recipe import Recipe, images_seen
 from promptarena.benchmark.core.runs import Cost, PlannedRun, RunResult, Target
 from promptarena.benchmark.data.data_manager import Data
-from promptarena.benchmark.inputs.array_cache import ArrayCache
-from promptarena.benchmark.planning.suites import load_suite
+from promptarena.benchmark.inputs.array_cache import ArrayCache, local_cache_folder
 from promptarena.benchmark.plugins.learner import CannotTransferError, Learner
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.running.environment import environment
@@ -67,10 +65,10 @@ class Runner:
     def __init__(self, execution: ExecutionConfig) -> None:
         torch.set_num_threads(execution.threads)
         self._execution = execution
-        self._suite = load_suite(execution.suite)
+        self._suite = execution.loaded_suite()
         self._registry = load_registry(execution.plugins)
         self._data = Data(execution.data_root, self._suite.limit)
-        self._cache = ArrayCache(execution.cache)
+        self._cache = ArrayCache(execution.cache, local=local_cache_folder())
 
     @cached_property
     def _backbone(self) -> Backbone:
@@ -232,12 +230,6 @@ class Runner:
         scored = by_target.values()
         recipe = Recipe(**run.planned.recipe)
         learns = recipe.epochs > 0 or type(run.learner).fit is not Learner.fit
-        folder = training_folder(self._execution.results, run.planned)
-        try:
-            with _locked(folder):
-                files = _kept(folder, run.planned, run.learner, run.task)
-        except UserError as error:
-            return error
         return RunResult(
             scores=tuple(score for each in scored for score in each.scores),
             cost=Cost(
@@ -254,7 +246,7 @@ class Runner:
                 for target, why in outcomes.items()
                 if isinstance(why, CannotTransferError)
             },
-            files=files,
+            files=_artifacts(run),
             environment=environment(
                 self._backbone,
                 self._execution.threads,
@@ -304,15 +296,10 @@ def _handed_over(folder: Path) -> KeptTraining | None:
     return None if (folder / CHECKPOINT).exists() else kept_training(folder)
 
 
-def _kept(folder: Path, planned: PlannedRun, learner: Learner, task: Task) -> dict[str, Path]:
+def _artifacts(run: TrainedRun) -> dict[str, bytes]:
     """The artifacts of a run: the trained tensors with what is needed to load them, and the few-shot split."""
-    learned, split = folder / LEARNED, folder / "split.json"
-    drawn = task.train
+    drawn, planned = run.task.train, run.planned
     rows = [[drawn.images.key(row), int(label)] for row, label in enumerate(drawn.labels)]
     source = str(planned.provenance["method_source"])
-    try:
-        Learned.of(learner, task.classes, planned.spec.method, source).save(learned)
-        split.write_text(json.dumps(rows, indent=0))
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot write to {folder}: {error}; free space or choose another --results") from error
-    return {learned.name: learned, split.name: split}
+    learned = Learned.of(run.learner, run.task.classes, planned.spec.method, source)
+    return {LEARNED: learned.content(), "split.json": json.dumps(rows, indent=0).encode()}

@@ -47,6 +47,14 @@ class Schedule:
     def __bool__(self) -> bool:
         return bool(self._groups)
 
+    def runs(self) -> list[PlannedRun]:
+        """The runs that are not given out yet."""
+        return [run for group in self._groups for training in group for run in training]
+
+    def size(self, run: PlannedRun) -> float:
+        """The duration of a run, in the unit of `sizes`."""
+        return self._sizes[run.key]
+
     def take(self) -> list[PlannedRun]:
         """The next runs for a free worker: part of the longest group, at most 1 / workers of the remaining work, but at
         least one training.

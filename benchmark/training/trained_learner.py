@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from promptarena.benchmark.backbone.accelerations import Precision
@@ -83,17 +83,9 @@ class Learned:
         )
         return cls(origin, {name: tensor.detach().cpu().contiguous() for name, tensor in learner.state_dict().items()})
 
-    def save(self, path: Path) -> None:
-        """Write the file.
-
-        Args:
-            path: The file; its folder must exist.
-
-        Raises:
-            OSError: The file cannot be written.
-            SafetensorError: The file cannot be written.
-        """
-        save_file(dict(self.tensors), path, {ENTRY: self.origin.model_dump_json()})
+    def content(self) -> bytes:
+        """The bytes of the file."""
+        return save(dict(self.tensors), {ENTRY: self.origin.model_dump_json()})
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -32,7 +32,7 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     method = load_registry().get("zeroshot")
     classes = Data(None).classes(suite.card("noisy"), "all", "test")
     learner = method.learner(backbone, method.learner.config_type(), classes, torch.Generator())
-    Learned.of(learner, classes, "zeroshot", method.source).save(folder / "it.safetensors")
+    (folder / "it.safetensors").write_bytes(Learned.of(learner, classes, "zeroshot", method.source).content())
     return path, folder / "it.safetensors"
 
 

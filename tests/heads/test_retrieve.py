@@ -133,7 +133,7 @@ def kept(method: str, suite: Path, path: Path) -> Path:
     backbone = load_backbone(source.given_architecture, source.given_weights, device="cpu")
     entry = load_registry().get(method)
     learner = entry.learner(backbone, entry.learner.config_type(), CLASSES, torch.Generator().manual_seed(1))
-    Learned.of(learner, CLASSES, method, entry.source).save(path)
+    path.write_bytes(Learned.of(learner, CLASSES, method, entry.source).content())
     return path
 
 

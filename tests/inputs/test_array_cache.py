@@ -295,3 +295,17 @@ def test_the_folder_is_the_one_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert default_cache_folder() == tmp_path
     monkeypatch.delenv("PROMPTARENA_CACHE")
     assert default_cache_folder().name == "promptarena"
+
+
+def test_a_copy_on_the_own_disk_is_read_and_stays(tmp_path: Path) -> None:
+    shared, near = tmp_path / "shared", tmp_path / "near"
+    made = ArrayCache(shared).get("ab12", 3, lambda rows: np.ones((len(rows), 2)))
+    again = ArrayCache(shared, local=near).get("ab12", 3, lambda rows: pytest.fail("it is there"))
+    assert np.array_equal(made, again)
+    (copy,) = near.rglob("*.npy")
+    (entry,) = shared.rglob("*.npy")
+    assert copy.read_bytes() == entry.read_bytes()
+    copy.write_bytes(b"damaged")
+    assert np.array_equal(made, ArrayCache(shared, local=near).get("ab12", 3, lambda rows: pytest.fail("it is there")))
+    assert not list(tmp_path.rglob("*.lock")), "locks are not on the file system that may be shared"
+    assert not list(tmp_path.rglob("*.part"))

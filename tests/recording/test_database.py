@@ -23,9 +23,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         folder = tmp_path_factory.mktemp("first") / "results"
         record = Record.open(RecordPlace(folder))
-        learned = folder / "learned.safetensors"
-        learned.write_bytes(b"tensors")
-        record.finish(begin(record, plan("moved")), result(files={learned.name: learned}))
+        record.finish(begin(record, plan("moved")), result(files={"learned.safetensors": b"tensors"}))
         begin(record, plan("moved", seed=2))
     return folder
 

@@ -18,14 +18,12 @@ from promptarena.benchmark.recording.record import Record, RecordPlace
 
 
 def test_a_finished_run_comes_back_as_it_was(record: Record, suite: str, tmp_path: Path) -> None:
-    learned = tmp_path / "weights.bin"
-    learned.write_bytes(b"\x00\x01")
     planned = plan(suite)
     run_id = begin(record, planned)
     assert record.index(suite)[planned.key].status == "running"
     assert record.index(suite)[planned.key].owner_alive
     assert record.results(suite) == []
-    record.finish(run_id, result(files={"learned.safetensors": learned}, curves=({"epoch": 1, "loss": 2.0},)))
+    record.finish(run_id, result(files={"learned.safetensors": b"\x00\x01"}, curves=({"epoch": 1, "loss": 2.0},)))
 
     indexed = record.index(suite)[planned.key]
     assert (indexed.status, indexed.run_id, indexed.duplicates, indexed.error) == ("finished", run_id, 0, None)

@@ -4,18 +4,10 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
+from schedule_runs import run
 
-from promptarena.benchmark.core.runs import PlannedRun, RunSpec, Target
+from promptarena.benchmark.core.runs import PlannedRun
 from promptarena.benchmark.running.schedule import Schedule
-
-
-def run(
-    method: str, seed: int, protocol: str = "base-to-novel", dataset: str = "food", training: str = ""
-) -> PlannedRun:
-    targets = (Target(dataset, "base"), Target(dataset, "novel"))
-    spec = RunSpec("mini", protocol, method, dataset, "base", 16, seed, targets)  # type: ignore[arg-type]
-    key = f"{method} {protocol} {dataset} {seed}"
-    return PlannedRun(spec, key, training or key, {}, {}, {})
 
 
 def drawn(schedule: Schedule) -> list[list[PlannedRun]]:

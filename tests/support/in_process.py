@@ -1,6 +1,6 @@
 """Comparisons in this process, one run after the other: quick, as nothing is imported again."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ class InProcess:
 
     execution: ExecutionConfig
     workers: int = 1
+
+    def preview(self, schedule: Schedule, seconds: Callable[[PlannedRun], float]) -> tuple[str, ...]:
+        return ()
 
     def launch(self, schedule: Schedule) -> Generator[Event, None, None]:
         runner = Runner(self.execution)

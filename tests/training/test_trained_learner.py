@@ -41,7 +41,8 @@ def trained(name: str, folder: Path) -> Learner:
 
 def kept(name: str, folder: Path) -> Path:
     path = folder / "learned.safetensors"
-    Learned.of(trained(name, folder), tiny.task().classes, name, REGISTRY.get(name).source).save(path)
+    learned = Learned.of(trained(name, folder), tiny.task().classes, name, REGISTRY.get(name).source)
+    path.write_bytes(learned.content())
     return path
 
 
@@ -54,7 +55,7 @@ def scored(learner: Learner) -> Tensor:
 
 def altered(path: Path, **changes: Any) -> Path:
     learned = Learned.load(path)
-    Learned(learned.origin.model_copy(update=changes), learned.tensors).save(path)
+    path.write_bytes(Learned(learned.origin.model_copy(update=changes), learned.tensors).content())
     return path
 
 
@@ -108,7 +109,7 @@ def test_another_content_of_a_file_that_was_read_is_told(tmp_path: Path) -> None
     classes = tiny.task().classes
     learner = Reading(tiny.backbone(), Reading.Settings(file=str(table)), classes, torch.Generator())
     registry = Registry([Method("reading", Reading, "here", "", "source")], ())
-    Learned.of(learner, classes, "reading", "source").save(path)
+    path.write_bytes(Learned.of(learner, classes, "reading", "source").content())
     assert Learned.load(path).changes(tiny.backbone(), registry) == ()
     table.write_text("two")
     (line,) = Learned.load(path).changes(tiny.backbone(), registry)

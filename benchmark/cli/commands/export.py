@@ -11,6 +11,7 @@ from rich.progress import track
 from safetensors import SafetensorError, safe_open
 
 from promptarena.benchmark.cli.commands import terminal
+from promptarena.benchmark.core.config_files import read_bytes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest, file_digest
 from promptarena.benchmark.core.runs import RunResult, StoredResult
@@ -204,12 +205,12 @@ def _import(exports: Sequence[Export], runs: Sequence[ExportedRun], record: Reco
     return imported
 
 
-def _result(run: ExportedRun, files: Mapping[str, Path]) -> RunResult:
+def _result(run: ExportedRun, files: Mapping[str, bytes]) -> RunResult:
     """What came out of an exported run. Raises UserError when the predictions beside it are not its own."""
     targets = {name: target for name in files if (target := target_of(name))}
     result = replace(
-        run.result({name: path for name, path in files.items() if name not in targets}),
-        predictions={target: files[name].read_bytes() for name, target in targets.items()},
+        run.result({name: content for name, content in files.items() if name not in targets}),
+        predictions={target: files[name] for name, target in targets.items()},
     )
     try:
         check_predictions(result)
@@ -218,10 +219,10 @@ def _result(run: ExportedRun, files: Mapping[str, Path]) -> RunResult:
     return result
 
 
-def _files(exports: Sequence[Export], run: ExportedRun) -> dict[str, Path]:
+def _files(exports: Sequence[Export], run: ExportedRun) -> dict[str, bytes]:
     """The files that any of the exports has for exactly this run."""
     return {
-        name: path
+        name: read_bytes(path)
         for export in exports
         for there in export.runs
         if there.run_key == run.run_key and there.run_id == run.run_id

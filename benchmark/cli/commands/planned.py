@@ -10,7 +10,7 @@ from rich.table import Table
 from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.recording.record import Record, RecordPlace
-from promptarena.benchmark.running.comparison import Comparison, comparison_of, kept_plan, made_plan
+from promptarena.benchmark.running.comparison import Comparison, comparison_of, kept_plan, launch_preview, made_plan
 from promptarena.benchmark.running.events import described
 from promptarena.benchmark.running.execution import ExecutionConfig
 from promptarena.benchmark.running.launcher import Launcher
@@ -53,7 +53,10 @@ def show_plan(
     if as_json:
         _print_json(_document(comparison))
     else:
-        print_plan(console, comparison, launch().workers if comparison.missing() else 1)
+        launcher = launch() if comparison.missing() else None
+        print_plan(console, comparison, launcher.workers if launcher else 1)
+        for line in launch_preview(comparison, launcher) if launcher else ():
+            console.print(line)
     return comparison.failed
 
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, get_type_hints
 
 from pydantic import Field, ValidationError, create_model, model_validator
@@ -206,11 +205,11 @@ class ExportedRun(Checksummed):
         )
         return PlannedRun(spec, self.run_key, self.train_key, self.config, self.recipe, self.provenance)
 
-    def result(self, files: Mapping[str, Path] | None = None) -> RunResult:
+    def result(self, files: Mapping[str, bytes] | None = None) -> RunResult:
         """What came out of the run.
 
         Args:
-            files: The files that belong to it, by name.
+            files: The content of the files that belong to it, by name.
         """
         return RunResult(
             scores=tuple(

@@ -25,13 +25,11 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         ours = tmp_path_factory.mktemp("ours")
         record = Record.open(RecordPlace(ours))
         comparison = record.comparison("small", "k", "a comparison")
-        learned = ours / "learned.safetensors"
-        learned.write_bytes(b"tensors")
         for seed in (1, 2, 3):
             plan = planned(seed=seed)
             parents = ParentRuns(comparison, record.method_run(comparison, plan.spec.name))
             run_id = record.begin(plan, parents, "mini-clip", miniature=True)
-            record.finish(run_id, result(files={learned.name: learned}))
+            record.finish(run_id, result(files={"learned.safetensors": b"tensors"}))
     return ours, tmp_path_factory.mktemp("theirs")
 
 

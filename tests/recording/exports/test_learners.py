@@ -53,7 +53,7 @@ class Kept:
         comparison = self.record.comparison("small", "k", "a comparison")
         parents = ParentRuns(comparison, self.record.method_run(comparison, plan.spec.name))
         self.run_id = self.record.begin(plan, parents, "mini-clip", miniature=True)
-        self.record.finish(self.run_id, result(files={path.name: path for path in (learned, split)}))
+        self.record.finish(self.run_id, result(files={path.name: path.read_bytes() for path in (learned, split)}))
         self.files = folder / "results" / "artifacts" / self.run_id / "artifacts"
         (folder / "dtd.toml").write_text(CARD)
         (folder / "small.toml").write_text(SUITE)

@@ -1,16 +1,16 @@
-"""Worker processes: what is lost with one is its own run, and what it says fails by its reason."""
+"""Worker processes: what is lost with one is its own run."""
 
 import signal
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from record_runs import plan
 
-from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun
+from promptarena.benchmark.running.devices import CPU
 from promptarena.benchmark.running.launcher import Done, RunFailedError
-from promptarena.benchmark.running.local import TOGETHER, _failure, _Served, _Worker
+from promptarena.benchmark.running.local_pool import _Worker
+from promptarena.benchmark.running.serving import TOGETHER
 
 RUNS = [plan("small", seed=seed) for seed in (1, 2, 3)]
 
@@ -31,7 +31,7 @@ def dead(*reports: Any, exit_code: int = -signal.SIGKILL) -> tuple[_Worker, Done
     waiting, back = list(reports), Returned()
     pipe: Any = SimpleNamespace(send=lambda _: None, recv=lambda: waiting.pop(0))
     process: Any = SimpleNamespace(join=lambda: None, exitcode=exit_code)
-    worker = _Worker(process, pipe)
+    worker = _Worker(CPU, process, pipe)
     worker.give(RUNS)
     for _ in reports:
         worker.hear()
@@ -60,34 +60,3 @@ def test_the_last_one_at_work_is_known_even_while_scoring() -> None:
     assert lost.run == RUNS[1]
     assert str(lost.outcome) == "the worker process died: exit code 3"
     assert back.runs == []
-
-
-@pytest.mark.parametrize(
-    ("error", "text", "users_fault"),
-    [(UserError("no data"), "no data", True), (ValueError("a\nb"), "ValueError: a b", False)],
-)
-def test_an_error_travels_as_one_line_with_its_traceback(error: Exception, text: str, users_fault: bool) -> None:
-    failure = _failure(error)
-    assert (str(failure), failure.users_fault) == (text, users_fault)
-    assert type(error).__name__ in failure.details
-
-
-@pytest.mark.parametrize(
-    ("error", "reported"),
-    [(RuntimeError("vmap cannot\nbatch it"), True), (MemoryError(), True), (UserError("no data"), False)],
-)
-def test_seeds_that_fail_together_are_left_to_be_trained_alone_with_a_line(
-    error: Exception, reported: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    """What is the user's to mend is reported by each run alone."""
-    runs = [plan("small", seed=1), plan("small", seed=2)]
-
-    def fail(*_: object) -> None:
-        raise error
-
-    served = _Served(SimpleNamespace(send=lambda report: None), SimpleNamespace())  # type: ignore[arg-type]
-    vars(served)["_runner"] = SimpleNamespace(together=lambda runs: [0, 1], train_together=fail)
-    assert served._train_together(runs) == {}
-    lines = [record.getMessage() for record in caplog.records]
-    assert len(lines) == reported
-    assert all("one by one" in line and type(error).__name__ in line and "\n" not in line for line in lines)

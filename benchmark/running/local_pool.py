@@ -1,20 +1,18 @@
 """Local execution: worker processes train runs one by one, score them together, and report over a pipe.
 
-A worker ends as soon as its parent is gone; if a worker dies, only its own run fails. A worker whose backbone or
-process was changed by a method ends after it, and another worker runs what is left.
+Each worker has one device; the successor of a worker gets the device of the one that ended. A worker ends as soon as
+its parent is gone; if a worker dies, only its own run fails. A worker whose backbone or process was changed by a method
+ends after it, and another worker runs what is left.
 """
 
-import logging
 import multiprocessing
 import os
 import signal
 import sys
 import threading
-import traceback
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -22,32 +20,24 @@ from types import ModuleType
 from typing import Any
 
 from promptarena.benchmark.backbone.seal import SharedStateChangedError
-from promptarena.benchmark.core.errors import UserError, message_of, printable
-from promptarena.benchmark.core.runs import PlannedRun, RunResult
+from promptarena.benchmark.core.runs import PlannedRun
+from promptarena.benchmark.running.devices import Device
 from promptarena.benchmark.running.execution import ExecutionConfig
 from promptarena.benchmark.running.launcher import Done, EpochDone, Event, Quiet, RunFailedError, Started
-from promptarena.benchmark.running.runner import Runner, TrainedRun
 from promptarena.benchmark.running.schedule import Schedule
+from promptarena.benchmark.running.serving import LEAVING, TOGETHER, Served
 
 QUIET_SECONDS = 60.0
+FOR_THE_PARENT = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR2}
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-log = logging.getLogger(__name__)
-
-Report = tuple[int, dict[str, float] | RunResult | RunFailedError | None]
-"""A worker's message: the number of a run in its group, and an epoch's curve, the run's result or error, or None when
-the run starts. The number TOGETHER means: from now on it works on all started runs at once; LEAVING: it reports at most
-one more result and ends."""
-
-TOGETHER = -1
-LEAVING = -2
 
 
 class _Worker:
     """A process and its group of runs. `left`: the unfinished runs by number; `training`: the number of the run that it
     trains, or None while it trains several together or scores all; `leaving`: whether it takes no more runs."""
 
-    def __init__(self, process: SpawnProcess, pipe: "Connection[Any, Any]") -> None:
+    def __init__(self, device: Device, process: SpawnProcess, pipe: "Connection[Any, Any]") -> None:
+        self.device = device
         self.process = process
         self.pipe = pipe
         self.left: dict[int, PlannedRun] = {}
@@ -96,18 +86,33 @@ class _Worker:
 
 @dataclass(frozen=True)
 class LocalPool:
-    """A launcher: a number of worker processes on this machine."""
+    """A launcher: worker processes on this machine.
+
+    Args:
+        execution: How they run; its `device` is replaced by each worker's own.
+        devices: The device of each worker.
+    """
 
     execution: ExecutionConfig
-    workers: int
+    devices: tuple[Device, ...]
+
+    @property
+    def workers(self) -> int:
+        """The number of worker processes."""
+        return len(self.devices)
+
+    def preview(self, schedule: Schedule, seconds: Callable[[PlannedRun], float]) -> tuple[str, ...]:
+        """See Launcher."""
+        return ()
 
     def launch(self, schedule: Schedule) -> Generator[Event, None, None]:
         """See Launcher. A run that is repeated after its worker died is not reported as Started again."""
-        yield from _run(schedule, self.execution, self.workers)
+        yield from _run(schedule, self.execution, self.devices)
 
 
-def _run(schedule: Schedule, execution: ExecutionConfig, workers: int) -> Generator[Event, None, None]:
+def _run(schedule: Schedule, execution: ExecutionConfig, devices: tuple[Device, ...]) -> Generator[Event, None, None]:
     context = multiprocessing.get_context("spawn")
+    free = list(devices)
     active: list[_Worker] = []
     begun: set[str] = set()
 
@@ -120,8 +125,8 @@ def _run(schedule: Schedule, execution: ExecutionConfig, workers: int) -> Genera
 
     try:
         while schedule or active:
-            while len(active) < workers and (runs := schedule.take()):
-                active.append(_start(context, execution))
+            while free and (runs := schedule.take()):
+                active.append(_start(context, execution, free.pop(0)))
                 yield from news(active[-1].give(runs))
             if not active:
                 continue
@@ -140,18 +145,21 @@ def _run(schedule: Schedule, execution: ExecutionConfig, workers: int) -> Genera
                     continue
                 active.remove(worker)
                 _end(worker)
+                free.append(worker.device)
     finally:
         for worker in active:
             _end(worker)
 
 
-def _start(context: Any, execution: ExecutionConfig) -> _Worker:
+def _start(context: Any, execution: ExecutionConfig, device: Device) -> _Worker:
     ours, theirs = context.Pipe()
-    with _environment(dict.fromkeys(THREADS, str(execution.threads))), _without_interrupts(), _without_main():
-        process = context.Process(target=_work, args=(theirs, execution), daemon=True)
+    own = replace(execution, device=device.torch)
+    variables = dict.fromkeys(THREADS, str(execution.threads)) | device.environment
+    with _environment(variables), _without_interrupts(), _without_main():
+        process = context.Process(target=_work, args=(theirs, own), daemon=True)
         process.start()
     theirs.close()
-    return _Worker(process, ours)
+    return _Worker(device, process, ours)
 
 
 @contextmanager
@@ -178,9 +186,9 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Processes started inside ignore Ctrl-C, which a terminal sends to all processes: the parent ends them."""
+    """Processes started inside ignore what a terminal or SLURM sends to all processes: the parent ends them."""
     resource_tracker.ensure_running()  # if it starts inside, it unblocks interrupts again
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_PARENT)
     try:
         yield
     finally:
@@ -189,7 +197,7 @@ def _without_interrupts() -> Iterator[None]:
 
 def _end(worker: _Worker) -> None:
     worker.pipe.close()
-    worker.process.terminate()
+    worker.process.kill()  # not SIGTERM, which workers ignore; what they write is complete or not there
     worker.process.join()
 
 
@@ -202,111 +210,13 @@ def _reason(exit_code: int) -> str:
 
 def _work(pipe: "Connection[Any, Any]", execution: ExecutionConfig) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    served = _Served(pipe, execution)
+    served = Served(execution, pipe.send)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             try:
                 served.run(pipe.recv())
             except SharedStateChangedError:
                 os._exit(0)  # at once: what a method changed may also keep the interpreter from ending
-
-
-class _Served:
-    """The worker's side: runs what it receives and reports the results."""
-
-    def __init__(self, pipe: "Connection[Any, Any]", execution: ExecutionConfig) -> None:
-        self._pipe = pipe
-        self._execution = execution
-
-    @cached_property
-    def _runner(self) -> Runner:
-        return Runner(self._execution)
-
-    def run(self, runs: list[PlannedRun]) -> None:
-        """Train and score runs of one method.
-
-        Raises SharedStateChangedError when this process must run no other method. Runs without a reported result are to
-        be run by another one.
-        """
-        ended = self._train_together(runs)
-        for number, planned in enumerate(runs):
-            if number not in ended:
-                ended[number] = self._train(number, planned)
-        trained = {number: run for number, run in ended.items() if run is not None}
-        if not trained:
-            return
-        self._pipe.send((TOGETHER, None))
-        try:
-            outcomes = self._runner.score(list(trained.values()))
-        except SharedStateChangedError as error:
-            # Which of several runs did it is not known: each will be run alone.
-            self._leave(next(iter(trained)) if len(trained) == 1 else None, error)
-            raise
-        except Exception as error:
-            outcomes = [error for _ in trained]
-        for number, outcome in zip(trained, outcomes, strict=True):
-            self._pipe.send((number, _failure(outcome) if isinstance(outcome, Exception) else outcome))
-
-    def _train(self, number: int, planned: PlannedRun) -> TrainedRun | None:
-        """Train the run alone. Returns None if it failed; the failure is reported."""
-        self._pipe.send((number, None))
-        try:
-            return self._runner.train(planned, partial(self._tell_epoch, number))
-        except SharedStateChangedError as error:
-            self._leave(number, error)
-            raise
-        except Exception as error:  # a failing method must not end the comparison
-            self._pipe.send((number, _failure(error)))
-            return None
-
-    def _train_together(self, runs: list[PlannedRun]) -> dict[int, TrainedRun | None]:
-        """Train those runs that can be trained as one computation. Returns them by number; None for one that failed.
-
-        A seed whose loss is not finite is reported as failed. After any other error nothing is returned, and all runs
-        are then trained alone: a method's step may be one that torch cannot batch, or need too much memory at once.
-        """
-        chosen: list[int] = []
-        try:
-            chosen = self._runner.together(runs)
-            for number in chosen:
-                self._pipe.send((number, None))
-            if not chosen:
-                return {}
-            self._pipe.send((TOGETHER, None))
-            found = self._runner.train_together(
-                [runs[number] for number in chosen], lambda place, curve: self._tell_epoch(chosen[place], curve)
-            )
-        except SharedStateChangedError as error:
-            self._leave(None, error)
-            raise
-        except UserError:
-            return {}  # each run alone reports it
-        except Exception as error:
-            line = " ".join(f"{type(error).__name__}: {message_of(error)}".split())
-            log.warning("%s: its seeds are trained one by one: together they fail (%s)", runs[0].spec.method, line)
-            return {}
-        ended: dict[int, TrainedRun | None] = {}
-        for number, outcome in zip(chosen, found, strict=True):
-            if isinstance(outcome, Exception):
-                self._pipe.send((number, _failure(outcome)))
-            ended[number] = None if isinstance(outcome, Exception) else outcome
-        return ended
-
-    def _leave(self, number: int | None, error: SharedStateChangedError) -> None:
-        self._pipe.send((LEAVING, None))
-        if number is not None:
-            self._pipe.send((number, _failure(error)))
-
-    def _tell_epoch(self, number: int, curve: Mapping[str, float]) -> None:
-        self._pipe.send((number, dict(curve)))
-
-
-def _failure(error: Exception) -> RunFailedError:
-    details = printable("".join(traceback.format_exception(error)))
-    if isinstance(error, UserError | SharedStateChangedError):
-        return RunFailedError(message_of(error), details, users_fault=isinstance(error, UserError))
-    line = " ".join(f"{type(error).__name__}: {message_of(error)}".split())
-    return RunFailedError(line, details, users_fault=False)
 
 
 def _end_with_parent() -> None:

@@ -1,0 +1,1 @@
+"""Runs on other machines: what travels to them, actors of Ray, and jobs of SLURM."""

@@ -1,0 +1,1 @@
+"""The launchers that `--launcher` offers, a file each."""

@@ -1,0 +1,135 @@
+"""A comparison on a real SLURM: jobs killed, preempted and lost, the command ended; the same bytes come out."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import e2e_record
+import pytest
+from clusters import Slurm, slurm
+from e2e_command import end, run, start, succeed, wait_until
+from e2e_world import make_world
+
+from promptarena.benchmark.running.clusters.slurm_jobs import _listed
+
+RUNS = ("--methods", "coop", "maple", "--protocols", "base-to-novel", "--seeds", "1")
+SLURM = ("--launcher", "slurm", "--slurm-jobs", "2", "--slurm-time", "1:00:00")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROMPTARENA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    pytest.importorskip("submitit")
+    with slurm(tmp_path_factory.mktemp("slurm")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_world(tmp_path_factory.mktemp("world"), epochs=60)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    succeed("compare", suite, *RUNS, cwd=folder)
+    return e2e_record.figures(folder / "results")
+
+
+def checkpoints(folder: Path) -> dict[str, int]:
+    found = (folder / "results" / "checkpoints").glob("*/checkpoint.safetensors")
+    return {path.parent.name: path.stat().st_mtime_ns for path in found}
+
+
+class Watched:
+    """A command and its jobs."""
+
+    def __init__(self, cluster: Slurm, folder: Path, process: subprocess.Popen[str]) -> None:
+        self.cluster, self.folder, self.process = cluster, folder, process
+
+    def trains(self) -> str:
+        """Wait until a job goes on with its training; its number, or nothing when the command has ended."""
+        before = checkpoints(self.folder)
+
+        def moved() -> bool:
+            now = checkpoints(self.folder)
+            return self.process.poll() is not None or any(before.get(key) != moment for key, moment in now.items())
+
+        wait_until(moved, seconds=300)
+        running = [number for number, state in self.cluster.jobs() if state == "RUNNING"]
+        return running[0] if running else ""
+
+
+@pytest.mark.cluster
+def test_whatever_happens_to_jobs_and_command_the_bytes_are_the_same(
+    cluster: Slurm, suite: Path, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    began = Watched(cluster, tmp_path, start("compare", suite, *RUNS, *SLURM, cwd=tmp_path, **cluster.variables))
+    done = []
+    if job := began.trains():  # killed without notice: the command submits its runs again
+        cluster.call("scancel", "--signal=KILL", "--full", job)
+        done.append("killed")
+    if began.trains():  # both nodes are taken by a partition that preempts
+        cluster.call("sbatch", "-p", "urgent", "--array=0-1", "-o", "/dev/null", "--wrap", "sleep 3")
+        done.append("preempted")
+    if began.trains():
+        began.process.send_signal(signal.SIGINT)
+        ended = end(began.process)
+        assert (ended.code, ended.err) == (130, "promptarena: stopped; the same command goes on from here\n")
+        assert cluster.jobs(), "Ctrl-C leaves the jobs"
+        done.append("ended")
+    again = Watched(cluster, tmp_path, start("compare", suite, *RUNS, *SLURM, cwd=tmp_path, **cluster.variables))
+    if again.trains():
+        cluster.kill_node("n2")
+        time.sleep(1)
+        cluster.node("n2")
+        done.append("node lost")
+    ended = end(again.process)
+    assert ended.code == 0, ended.out + ended.err
+    assert e2e_record.figures(tmp_path / "results") == undisturbed
+    assert {"killed", "preempted", "ended"} <= set(done)
+    assert list((tmp_path / "results" / "outbox").iterdir()) == []
+    assert checkpoints(tmp_path) == {}
+
+
+@pytest.mark.cluster
+def test_the_plan_says_what_would_be_submitted(cluster: Slurm, suite: Path, tmp_path: Path) -> None:
+    (tmp_path / "slurm.toml").write_text('partition = "main"\ntime = "2:00:00"\njobs = 2\n')
+    options = ("--launcher", "slurm", "--launcher-file", "slurm.toml", "--plan")
+    planned = succeed("compare", suite, *RUNS, *options, cwd=tmp_path, **cluster.variables).out
+    assert "Would submit an array of 2 jobs (partition main, time limit 2:00:00, at most 2 at the same" in planned
+    assert cluster.jobs() == []
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--slurm-partition", "nowhere"), "SLURM refuses the jobs: error: invalid partition specified: nowhere"),
+        (("--slurm-setup", "exit 3"), "ended before it began; its log"),
+    ],
+)
+def test_a_mistake_is_one_line(cluster: Slurm, suite: Path, tmp_path: Path, options: Any, reason: str) -> None:
+    ended = run("compare", suite, *RUNS, *SLURM, *options, cwd=tmp_path, **cluster.variables)
+    assert ended.code == 2
+    (line,) = ended.err.splitlines()
+    assert reason in line
+
+
+def test_squeues_answer_is_read() -> None:
+    assert _listed("promptarena-1 3\npromptarena-2 N/A\nother job 5\n") == {
+        ("promptarena-1", 3),
+        ("promptarena-2", 0),
+        ("other job", 5),
+    }
+    assert _listed("") == frozenset()
+    assert _listed(None) is None
