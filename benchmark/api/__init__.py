@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from promptarena.benchmark.core.errors import UserError
     from promptarena.comparing import compare
+    from promptarena.leaderboards import Leaderboard
     from promptarena.learners import load_backbone, load_learner
     from promptarena.loading import load_results
     from promptarena.lookups import check_method, load_suite, methods, published
-    from promptarena.outcomes import Leaderboard, Results
+    from promptarena.outcomes import Results
 
     __version__: str
 
 _HOME = {
-    "Leaderboard": "promptarena.outcomes",
+    "Leaderboard": "promptarena.leaderboards",
     "Results": "promptarena.outcomes",
     "UserError": "promptarena.benchmark.core.errors",
     "check_method": "promptarena.lookups",

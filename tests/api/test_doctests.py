@@ -12,6 +12,7 @@ MODULES = (
     "promptarena.learners",
     "promptarena.loading",
     "promptarena.lookups",
+    "promptarena.leaderboards",
     "promptarena.outcomes",
 )
 
