@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import pytest
 import torch
 import torch.nn.functional as F
-from golden import Case, cases, folders, initial_values
+from golden import Case, cases, folders
 from golden_checks import FINAL, GRADIENT, LATER_LOSS, ROUNDING, STEP0, UPDATE, check_updates, close, pieces
+from golden_learners import build, classes
 from golden_methods import Adapter
-from golden_newer import ADAPTERS
 from torch import Tensor
 
 from promptarena.benchmark.core.classes import Classes
@@ -24,39 +24,6 @@ UNCACHED = [case for case in CASES if case.method not in CACHED]
 pytestmark = pytest.mark.needs("golden vectors")
 trained = pytest.mark.parametrize("case", [case for case in UNCACHED if "optimizer" in case.manifest], ids=str)
 untrained = pytest.mark.parametrize("case", [case for case in UNCACHED if "optimizer" not in case.manifest], ids=str)
-
-
-def build(case: Case) -> tuple[Learner, dict[str, Tensor], Adapter]:
-    if case.method not in ADAPTERS:
-        pytest.skip(f"{case.method} is not implemented")
-    adapter = ADAPTERS[case.method]
-    specs = case.manifest["trainable"]
-    learner = adapter.learner(
-        case.backbone(), adapter.config(case.config), classes(case, "class_names"), torch.Generator()
-    )
-    adapter.prepare(learner, case.config)
-    named = dict(learner.named_parameters())
-    ours = {official: adapter.rename(official, case.config) for official in specs}
-    others = set(named) - adapter.later - set(ours.values())
-    assert set(ours.values()) <= set(named)
-    assert adapter.partial or not others
-    for name in others:
-        named[name].requires_grad_(False)
-    drawn = initial_values(case.manifest["init_seed"], specs)
-    with torch.no_grad():
-        for official, spec in specs.items():
-            if spec["init"] == "drawn":
-                named[ours[official]].copy_(drawn[official])
-            elif spec["init"] == "zeros":
-                assert not named[ours[official]].any(), official
-    compared = [official for official in specs if official not in case.manifest.get("without_gradient", ())]
-    return learner, {official: named[ours[official]] for official in compared}, adapter
-
-
-def classes(case: Case, key: str) -> Classes:
-    names = tuple(name.replace("_", " ") for name in case.manifest[key])
-    adapter = ADAPTERS.get(case.method)
-    return Classes(names, adapter.template(case.config) if adapter else "a photo of a {}.", case.dataset)
 
 
 def test_the_folders_hold_cases() -> None:
