@@ -10,7 +10,10 @@ def test_a_methods_published_figures_are_shown_with_their_sources(tmp_path: Path
     assert "82.69" in shown
     assert "63.22" in shown
     assert "[1]" in shown
-    assert "coop" in succeed("published", "list", cwd=tmp_path).out
+    listed = succeed("published", "list", cwd=tmp_path).out
+    assert "coop" in listed
+    assert "PromptKD *" in listed
+    assert "another setting: trains on unlabelled images" in succeed("published", "show", "promptkd", cwd=tmp_path).out
 
 
 def test_an_unknown_method_is_one_line(tmp_path: Path) -> None:

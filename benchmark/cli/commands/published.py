@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FLAG = "!"
+OTHER_SETTING = "another setting"
+"""What the remark says of figures that must not be compared with those of few-shot methods."""
 ALL = "all"
 _PROTOCOLS = {name: info for name, info in protocol_table.PROTOCOLS.items() if info.published}
 """The protocols that have published figures."""
@@ -42,10 +44,12 @@ def print_published_list() -> None:
         of_protocols = [rows["protocol"] == protocol for protocol in _PROTOCOLS]
         of_kinds = [*(rows["kind"] == kind for kind in STANDARD), ~rows["kind"].isin(STANDARD)]
         counts = [str(of.sum() or "–") for of in (*of_protocols, *of_kinds, rows["flag"] != "")]
-        terminal.add(table, str(method), *counts)
+        other = rows["remark"].str.contains(OTHER_SETTING).all()
+        terminal.add(table, f"{method} *" if other else str(method), *counts)
     console.print(table, soft_wrap=False)
     console.print(f"{len(published)} figures, CLIP ViT-B/16. {_LEGEND}", soft_wrap=False)
     console.print("other: the last three. flagged: not in agreement with its own table.", soft_wrap=False)
+    console.print(f"*: {OTHER_SETTING}; the remark says which.", soft_wrap=False)
     console.print("A method's figures and sources: promptarena published show METHOD", soft_wrap=False)
 
 
