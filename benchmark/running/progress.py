@@ -6,7 +6,7 @@ from typing import Self
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, Task, TextColumn
 from rich.table import Column
 from rich.text import Text
 
@@ -21,6 +21,13 @@ FITTED_NAME = 40
 """Columns that a run's name has in its line even if the rest must be cut."""
 FITTED_LABEL = 8
 """Columns that a method's label has in a name that must be cut."""
+
+
+class _Count(MofNCompleteColumn):
+    """How many of the runs are done; nothing before it is known how many there are."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.total is not None else Text()
 
 
 class ProgressReporter:
@@ -44,7 +51,7 @@ class ProgressReporter:
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
             BarColumn(bar_width=12),
-            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            _Count(table_column=Column(no_wrap=True)),
             TextColumn("{task.fields[left]}", markup=False, table_column=Column(no_wrap=True)),
             console=console,
             transient=True,

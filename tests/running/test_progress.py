@@ -88,6 +88,7 @@ def test_a_terminal_has_one_live_line_that_says_what_is_done() -> None:
     seen = reported(report, 60, width=120, force_terminal=True)
     for words in ("planning", "starting 2 workers", "coop: reading images of dtd", "seed 1: epoch 1 of 2", "1/3"):
         assert words in seen
+    assert "/?" not in seen
     assert "about 90 s left" in seen.replace("2 min", "90 s")
     assert seen.count("run by another process") == 1
 
