@@ -1,13 +1,11 @@
 """The predictions of recorded and of exported runs, by run and target."""
 
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
-from promptarena.benchmark.core.keys import file_digest
-from promptarena.benchmark.core.predictions import Predictions
+from promptarena.benchmark.core.predictions import Predictions, from_parquet
 from promptarena.benchmark.core.runs import StoredResult, Target
 from promptarena.benchmark.recording.exports.folder import Export
+from promptarena.benchmark.recording.exports.importing import files_of
 from promptarena.benchmark.recording.predictions import file_name, read_predictions
 from promptarena.benchmark.recording.record import Record
 
@@ -29,9 +27,8 @@ def of_record(record: Record, results: Iterable[StoredResult]) -> KeptPrediction
         digest = digests.get(run_id, {}).get(target)
         if digest is None:
             return ()
-        with tempfile.TemporaryDirectory() as folder:
-            path = record.artifact(run_id, file_name(target), Path(folder))
-            return read_predictions(path, digest, f"{file_name(target)} of run {run_id}")
+        content = record.content(run_id, file_name(target))
+        return read_predictions(content, digest, f"{file_name(target)} of run {run_id}")
 
     return kept
 
@@ -42,11 +39,10 @@ def of_exports(exports: Iterable[Export]) -> KeptPredictions:
     Args:
         exports: The exports, verified.
     """
-    folders = {run.run_id: (export, run.run_key) for export in exports for run in export.runs}
+    files = {run_id: found for (_, run_id), found in files_of(list(exports)).items()}
 
     def kept(run_id: str, target: Target) -> Sequence[Predictions]:
-        export, run_key = folders[run_id]
-        path = export.files(run_key).get(file_name(target))
-        return () if path is None else read_predictions(path, file_digest(path), str(path))
+        file = files[run_id].get(file_name(target))
+        return () if file is None else from_parquet(file.read(), str(file.path))
 
     return kept

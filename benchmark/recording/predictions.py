@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import cast
 
 from promptarena.benchmark.core.errors import UserError
@@ -42,11 +41,11 @@ def prediction_tags(predictions: Mapping[Target, bytes]) -> dict[str, str]:
     }
 
 
-def read_predictions(path: Path, digest: str, name: str) -> tuple[Predictions, ...]:
+def read_predictions(content: bytes, digest: str, name: str) -> tuple[Predictions, ...]:
     """Read the predictions for a target, of each reading.
 
     Args:
-        path: The file.
+        content: The file.
         digest: The SHA-256 that the record or the export names.
         name: What the file is called in errors.
 
@@ -54,12 +53,8 @@ def read_predictions(path: Path, digest: str, name: str) -> tuple[Predictions, .
         As `from_parquet`.
 
     Raises:
-        UserError: The file cannot be read, is damaged, or holds something else.
+        UserError: The file is damaged, or holds something else.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot read {name}: {error.strerror}") from error
     if hashlib.sha256(content).hexdigest() != digest:
         raise UserError(f"{name} is damaged: it does not have its digest; delete the run to have it run again")
     return from_parquet(content, name)

@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import sqlite3
+import tempfile
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -98,6 +99,9 @@ class Reader(Protocol):
     def fetch(self, uri: str, name: str, folder: Path) -> Path:
         """Copy an artifact from a run's folder of artifacts to a folder on this machine; returns the copy's path."""
 
+    def content(self, uri: str, name: str) -> bytes:
+        """The content of an artifact in a run's folder of artifacts."""
+
 
 class ClientReader:
     """Reads any store through MLflow's client.
@@ -159,6 +163,11 @@ class ClientReader:
     def fetch(self, uri: str, name: str, folder: Path) -> Path:
         """See `Reader`."""
         return Path(self._folder(uri).download_artifacts(name, str(folder)))
+
+    def content(self, uri: str, name: str) -> bytes:
+        """See `Reader`."""
+        with tempfile.TemporaryDirectory() as folder:
+            return self.fetch(uri, name, Path(folder)).read_bytes()
 
     def _folder(self, uri: str) -> Any:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -229,18 +238,23 @@ class FileReader:
 
     def artifacts(self, uri: str) -> frozenset[str]:
         """See `Reader`."""
-        folder = _local(uri)
+        folder = local_folder(uri)
         if folder is None:
             return self._otherwise().artifacts(uri)
         return frozenset(os.listdir(folder)) if folder.is_dir() else frozenset()
 
     def fetch(self, uri: str, name: str, folder: Path) -> Path:
         """See `Reader`."""
-        there = _local(uri)
+        there = local_folder(uri)
         if there is None:
             return self._otherwise().fetch(uri, name, folder)
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         return Path(shutil.copyfile(there / name, folder / name))
+
+    def content(self, uri: str, name: str) -> bytes:
+        """See `Reader`."""
+        there = local_folder(uri)
+        return self._otherwise().content(uri, name) if there is None else (there / name).read_bytes()
 
 
 def can_read(file: Path) -> bool:
@@ -319,8 +333,8 @@ def _runs(connection: sqlite3.Connection, where: str, *values: object) -> list[R
     ]
 
 
-def _local(uri: str) -> Path | None:
-    """The folder on this machine that an address of artifacts names, if it names one."""
+def local_folder(uri: str) -> Path | None:
+    """The folder on this machine that an address of artifacts names; None if it names none."""
     if uri.startswith("/"):
         return Path(uri)
     parts = urllib.parse.urlsplit(uri)

@@ -1,7 +1,6 @@
 """Reading the record: which runs there are, what came out of them, and their artifacts."""
 
 import json
-import tempfile
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -104,11 +103,10 @@ class RunReader:
         Raises:
             UserError: The run cannot be read, or its artifacts are damaged.
         """
-        with self._access.explained(f"read run {run_id}"), tempfile.TemporaryDirectory() as folder:
+        with self._access.explained(f"read run {run_id}"):
             run = self._access.reader.run(run_id)
             plan, scores, environment = (
-                self.artifact(run_id, name, Path(folder)).read_bytes()
-                for name in (names.PLAN_FILE, names.SCORES_FILE, names.ENVIRONMENT_FILE)
+                self.content(run_id, name) for name in (names.PLAN_FILE, names.SCORES_FILE, names.ENVIRONMENT_FILE)
             )
             points = [
                 (name.removeprefix(names.CURVES), step, value)
@@ -134,8 +132,7 @@ class RunReader:
 
     def _planned_overrides(self, run_id: str) -> Overrides:
         """What the user changed, from the run's plan."""
-        with tempfile.TemporaryDirectory() as folder:
-            plan = self.artifact(run_id, names.PLAN_FILE, Path(folder)).read_bytes()
+        plan = self.content(run_id, names.PLAN_FILE)
         try:
             return planned_run(json.loads(plan)).spec.overrides
         except GARBLED as error:
@@ -176,6 +173,22 @@ class RunReader:
         with self._access.explained(f"fetch {name} of run {run_id}"):
             folder.mkdir(parents=True, exist_ok=True)
             return self._access.reader.fetch(self._artifact_uri(run_id), name, folder)
+
+    def content(self, run_id: str, name: str) -> bytes:
+        """The content of an artifact of a run.
+
+        Args:
+            run_id: The run's id.
+            name: The artifact's name, such as "config.json".
+
+        Returns:
+            Its bytes.
+
+        Raises:
+            UserError: There is no such artifact, or it cannot be read.
+        """
+        with self._access.explained(f"fetch {name} of run {run_id}"):
+            return self._access.reader.content(self._artifact_uri(run_id), name)
 
     def _artifact_uri(self, run_id: str) -> str:
         if run_id not in self._artifact_uris:

@@ -97,6 +97,10 @@ class Record:
         """See `TableWriter.method_run`."""
         return self._tables.method_run(comparison_id, method)
 
+    def unfinished(self, suite: str, comparison_key: str) -> str | None:
+        """See `TableWriter.unfinished`."""
+        return self._tables.unfinished(suite, comparison_key)
+
     def log_tables(
         self,
         comparison_id: str,
@@ -136,7 +140,7 @@ class Record:
         """See `RunWriter.release`."""
         self._runs.release(planned, remove)
 
-    def adopt(self, suite: str, keys: Collection[str], parents: Mapping[str, ParentRuns]) -> None:
+    def adopt(self, suite: str, keys: Collection[str], parents: Callable[[str], ParentRuns]) -> None:
         """See `RunWriter.adopt`."""
         self._runs.adopt(suite, keys, parents)
 
@@ -179,6 +183,10 @@ class Record:
     def artifact(self, run_id: str, name: str, folder: Path) -> Path:
         """See `RunReader.artifact`."""
         return self._reader.artifact(run_id, name, folder)
+
+    def content(self, run_id: str, name: str) -> bytes:
+        """See `RunReader.content`."""
+        return self._reader.content(run_id, name)
 
     def views(self) -> dict[str, str]:
         """See `RunReader.views`."""

@@ -15,6 +15,7 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun, RunResult, Target
 from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.access import StoreAccess, json_of, milliseconds
+from promptarena.benchmark.recording.bulk import DatasetRow
 from promptarena.benchmark.recording.index import RecordedRun, RunIndex
 from promptarena.benchmark.recording.owner import Owner
 from promptarena.benchmark.recording.predictions import check_predictions, prediction_files, prediction_tags
@@ -108,15 +109,7 @@ class RunWriter:
             UserError: The store fails.
         """
         spec = planned.spec
-        tags = {
-            **tags_of(spec, backbone_name, miniature),
-            **names.RUN_KEY.of(planned.key),
-            **names.TRAIN_KEY.of(planned.train_key),
-            **names.COMPARISON.of(parents.comparison),
-            **names.PARENT.of(parents.method),
-            **names.OWN_SPLITS.of(tuple(planned.provenance.get("own_splits", ()))),
-            **names.IMPORTED_DUPLICATES.of(imported.duplicates if imported else 0),
-        }
+        tags = begun_tags(planned, parents, backbone_name, miniature, imported)
         origin = imported.run_id if imported else ""
         params = params_of(planned)
         with self._access.locked(f"record {run_name(spec)}"):
@@ -133,13 +126,13 @@ class RunWriter:
             else:
                 run_id = self._access.create(
                     experiment,
-                    {**names.LEVEL.of("run"), **names.RUN_KEY.of(planned.key), **names.IMPORTED_FROM.of(origin)},
+                    first_tags(planned, imported),
                     run_name(spec),
                     imported.started_at if imported else None,
                 )
             self._access.log(run_id, params=params, tags=tags)
             self._log_split(run_id, planned)
-            self._client.log_text(run_id, json_of(plan_document(planned)), names.PLAN_FILE)
+            self._access.log_files(run_id, plan_file(planned))
         self._curve_steps = {known: steps for known, steps in self._curve_steps.items() if known[0] != run_id}
         return run_id
 
@@ -255,13 +248,13 @@ class RunWriter:
             if not any(not owner.is_me() and owner.alive(self._access.store.now) for owner in owners):
                 remove()
 
-    def adopt(self, suite: str, keys: Collection[str], parents: Mapping[str, ParentRuns]) -> None:
-        """Hang runs under these parents whose own parent was deleted in MLflow's pages.
+    def adopt(self, suite: str, keys: Collection[str], parents: Callable[[str], ParentRuns]) -> None:
+        """Hang runs under other parents whose own parent was deleted in MLflow's pages.
 
         Args:
             suite: The suite's name.
             keys: The keys of the runs; others are left as they are.
-            parents: The parents by label.
+            parents: Gives the parents of the runs with a label; asked only for such runs.
 
         Raises:
             UserError: The store fails.
@@ -272,7 +265,7 @@ class RunWriter:
             for run in runs:
                 tags = run.data.tags
                 if tags.get(names.RUN_KEY.name) in keys and tags.get(names.PARENT.name) not in present:
-                    comparison, method = parents[names.LABEL.read(tags)]
+                    comparison, method = parents(names.LABEL.read(tags))
                     changed = {**names.COMPARISON.of(comparison), **names.PARENT.of(method)}
                     self._access.log(run.info.run_id, tags=changed)
 
@@ -298,16 +291,52 @@ class RunWriter:
         """Name the training split as the run's input; the caller holds the lock, MLflow's dataset rows being unique."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        split = planned.provenance.get("train_split")
-        if not isinstance(split, str):
-            return
-        spec = planned.spec
-        source = {"subset": spec.subset, "shots": spec.shots, "seed": spec.seed, "sha256": split}
-        dataset = Dataset(spec.dataset, split[:DATASET_DIGEST_CHARACTERS], "promptarena", json.dumps(source))
-        self._client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+        if split := training_split(planned):
+            dataset = Dataset(split.name, split.digest, split.source_type, split.source)
+            self._client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
     def _log_files(self, run_id: str, result: RunResult) -> None:
-        scores = [asdict(score) for score in result.scores]
-        documents = {names.ENVIRONMENT_FILE: dict(result.environment), names.SCORES_FILE: scores}
-        written = {name: json_of(document).encode() for name, document in documents.items()}
+        written = result_documents(result)
         self._access.log_files(run_id, {**written, **result.files, **prediction_files(result.predictions)})
+
+
+def first_tags(planned: PlannedRun, imported: Imported | None) -> dict[str, str]:
+    """The tags that a run has from the moment it is there, by which another process finds it."""
+    origin = imported.run_id if imported else ""
+    return {**names.LEVEL.of("run"), **names.RUN_KEY.of(planned.key), **names.IMPORTED_FROM.of(origin)}
+
+
+def begun_tags(
+    planned: PlannedRun, parents: ParentRuns, backbone_name: str, miniature: bool, imported: Imported | None
+) -> dict[str, str]:
+    """The tags of a run from its plan, without its owner; see `RunWriter.begin`."""
+    return {
+        **tags_of(planned.spec, backbone_name, miniature),
+        **names.RUN_KEY.of(planned.key),
+        **names.TRAIN_KEY.of(planned.train_key),
+        **names.COMPARISON.of(parents.comparison),
+        **names.PARENT.of(parents.method),
+        **names.OWN_SPLITS.of(tuple(planned.provenance.get("own_splits", ()))),
+        **names.IMPORTED_DUPLICATES.of(imported.duplicates if imported else 0),
+    }
+
+
+def plan_file(planned: PlannedRun) -> dict[str, bytes]:
+    """The artifact that holds a run's plan, by its name."""
+    return {names.PLAN_FILE: json_of(plan_document(planned)).encode()}
+
+
+def result_documents(result: RunResult) -> dict[str, bytes]:
+    """The artifacts that hold what came out of a run, by name; its files and predictions are others."""
+    scores = [asdict(score) for score in result.scores]
+    documents = {names.ENVIRONMENT_FILE: dict(result.environment), names.SCORES_FILE: scores}
+    return {name: json_of(document).encode() for name, document in documents.items()}
+
+
+def training_split(planned: PlannedRun) -> DatasetRow | None:
+    """The few-shot split that a run is trained on, as a dataset of MLflow's; None where its plan names none."""
+    split, spec = planned.provenance.get("train_split"), planned.spec
+    if not isinstance(split, str):
+        return None
+    source = {"subset": spec.subset, "shots": spec.shots, "seed": spec.seed, "sha256": split}
+    return DatasetRow(spec.dataset, split[:DATASET_DIGEST_CHARACTERS], "promptarena", json.dumps(source))

@@ -43,6 +43,16 @@ class TableWriter:
             }
             return self._access.create(experiment, tags, f"comparison {comparison_key[:8]}")
 
+    def unfinished(self, suite: str, comparison_key: str) -> str | None:
+        """Run id of the comparison with this key, if its tables are not kept yet; else None."""
+        with self._access.explained("read the record"):
+            experiment = self._access.find_experiment(suite)
+            if experiment is None:
+                return None
+            key = (names.COMPARISON_KEY, comparison_key)
+            found = self._access.reader.search(experiment, key, status="RUNNING")
+            return found[0].info.run_id if found else None
+
     def method_run(self, comparison_id: str, method: Label) -> str:
         """Run id of the method under a comparison; made on first use."""
         with self._access.locked("record the method"):

@@ -1,7 +1,6 @@
 """The report of recorded runs: their tables, their plans and environments, and what of them is not finished."""
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -77,24 +76,22 @@ def page_of(
 
 def documents_of(record: Record, stored: Sequence[StoredResult]) -> list[dict[str, Any]]:
     """The runs' plans and environments, as the record keeps them."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        return [
-            _document(record, result.run_id, "config.json", folder)
-            | {
-                "environment": _document(record, result.run_id, "environment.json", folder),
-                "run_id": result.run_id,
-                "run_key": result.run_key,
-                "cost": asdict(result.cost),
-            }
-            for result in stored
-        ]
+    return [
+        _document(record, result.run_id, "config.json")
+        | {
+            "environment": _document(record, result.run_id, "environment.json"),
+            "run_id": result.run_id,
+            "run_key": result.run_key,
+            "cost": asdict(result.cost),
+        }
+        for result in stored
+    ]
 
 
-def _document(record: Record, run_id: str, artifact: str, folder: Path) -> dict[str, Any]:
+def _document(record: Record, run_id: str, artifact: str) -> dict[str, Any]:
     """A JSON artifact of a run. Raises UserError when it is garbled."""
     try:
-        return dict(json.loads(record.artifact(run_id, artifact, folder).read_bytes()))
+        return dict(json.loads(record.content(run_id, artifact)))
     except ValueError as error:
         raise UserError(
             f"{artifact} of run {run_id} is garbled: {error}; delete the run in MLflow to have it run again"

@@ -301,8 +301,8 @@ def record_comparison(comparison: Comparison, record: Record) -> str:
     Returns:
         Its run id.
     """
-    parents = record_parents(comparison, record)
-    record.adopt(comparison.suite.name, comparison.keys, {str(name): each for name, each in parents.items()})
+    parents = {str(name): each for name, each in record_parents(comparison, record).items()}
+    record.adopt(comparison.suite.name, comparison.keys, parents.__getitem__)
     return next(iter(parents.values())).comparison
 
 

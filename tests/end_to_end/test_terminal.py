@@ -74,6 +74,33 @@ def at_terminal(*arguments: str | Path, cwd: Path, columns: int) -> str:
     return seen.decode()
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "from promptarena.benchmark.cli.main import main; sys.argv = ['promptarena', 'compare', 'mini']; main()",
+        "import promptarena; promptarena.compare('mini', ['zeroshot'])",
+    ],
+)
+def test_the_first_sign_of_life_comes_before_anything_slow(call: str, tmp_path: Path) -> None:
+    """What takes seconds are the imports, the plan and the record; none of them has begun at the first line."""
+    code = f"""
+import os, sys
+from rich.progress import Progress
+
+def start(progress):
+    print(progress.tasks[0].description, *sorted({HEAVY!r} & set(sys.modules)), *os.listdir(), file=sys.__stdout__)
+    sys.__stdout__.flush()
+    os._exit(0)
+
+Progress.start = start
+{call}
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), check=True, capture_output=True, text=True
+    )
+    assert ended.stdout.splitlines() == ["planning"]
+
+
 def test_a_terminal_shows_bars_and_the_time_left(recorded: Path) -> None:
     seen = at_terminal("compare", "small.toml", *BASE_TO_NOVEL, "--seeds", "5", "6", cwd=recorded, columns=120)
     assert "\x1b[" in seen

@@ -73,7 +73,7 @@ def test_runs_whose_parents_were_deleted_get_new_ones(record: Record, suite: str
     second = record.comparison(suite, digest("comparison"), "a comparison")
     parents = {"coop": ParentRuns(second, record.method_run(second, Label("coop")))}
     assert second != first
-    record.adopt(suite, {run.key for run in runs[1:]}, parents)
+    record.adopt(suite, {run.key for run in runs[1:]}, parents.__getitem__)
     tags = [client.get_run(run_id).data.tags for run_id in ids]
     assert [tag["comparison"] for tag in tags] == [first, second, second]
     assert [tag["mlflow.parentRunId"] == parents["coop"].method for tag in tags] == [False, True, True]

@@ -2,8 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,10 +10,10 @@ from rich.progress import track
 from safetensors import SafetensorError, safe_open
 
 from promptarena.benchmark.cli.commands import terminal
-from promptarena.benchmark.core.config_files import read_bytes
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.keys import digest, file_digest
-from promptarena.benchmark.core.runs import RunResult, StoredResult
+from promptarena.benchmark.core.runs import StoredResult
+from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.planning.suites import Suite, layout_of, load_suite
 from promptarena.benchmark.recording.exports.exported_run import ExportedRun
 from promptarena.benchmark.recording.exports.folder import (
@@ -31,12 +30,16 @@ from promptarena.benchmark.recording.exports.folder import (
     write_manifest,
     write_run,
 )
-from promptarena.benchmark.recording.predictions import check_predictions, file_name, target_of
-from promptarena.benchmark.recording.record import ParentRuns, Record, RecordPlace, RunTakenError
+from promptarena.benchmark.recording.exports.importing import Files, files_of, import_runs, verify
+from promptarena.benchmark.recording.predictions import file_name
+from promptarena.benchmark.recording.record import ParentRuns, Record, RecordPlace
 from promptarena.benchmark.report.keep import keep_sections
 from promptarena.benchmark.report.sections import sections_of
 
 Item = TypeVar("Item")
+
+AT_ONCE = 50
+"""Runs that are imported together: few enough that other commands wait for a second at most."""
 
 ALWAYS_LEFT = LEARNER_FILES
 """What every run of earlier versions left, also one that trains nothing."""
@@ -71,39 +74,43 @@ def write_export(
         for result in _shown(stored, "verifying"):
             _check_files(record, result)
     new = 0
-    for result in _shown(stored, "exporting"):
-        if not _has(out, result):
-            write_run(out, ExportedRun.of(result, record.recall(result.run_id)))
-            new += 1
-        _add_files(record, result, out, with_learners=with_learners)
+    with tempfile.TemporaryDirectory() as folder:
+        for result in _shown(stored, "exporting"):
+            there = _there(out, result)
+            if there is None:
+                there = ExportedRun.of(result, record.recall(result.run_id))
+                write_run(out, there)
+                new += 1
+            if there.run_id == (result.imported_from or result.run_id):
+                _add_files(record, result, out, Path(folder), with_learners=with_learners)
     write_manifest(out, layout_of(suite))
     return new
 
 
-def _has(out: Path, result: StoredResult) -> bool:
-    """Whether the folder has exactly this run, or a newer one with its key."""
+def _there(out: Path, result: StoredResult) -> ExportedRun | None:
+    """The run of this key in the folder, if it is exactly this one or a newer one; else None."""
     try:
         run = read_run(out, result.run_key)
     except NewerSchemaError:
         raise
     except UserError:
-        return False
+        return None
     if run.run_id == (result.imported_from or result.run_id):
-        return run.duplicates == result.duplicates
-    return run.finished_at > result.finished_at
+        return run if run.duplicates == result.duplicates else None
+    return run if run.finished_at > result.finished_at else None
 
 
-def _add_files(record: Record, result: StoredResult, out: Path, *, with_learners: bool) -> None:
-    """Add the predictions of a run that the folder lacks and, `with_learners`, the files of its learner."""
-    if read_run(out, result.run_key).run_id != (result.imported_from or result.run_id):
-        return
+def _add_files(record: Record, result: StoredResult, out: Path, folder: Path, *, with_learners: bool) -> None:
+    """Add the predictions of a run that `out` lacks and, `with_learners`, the files of its learner.
+
+    They pass through `folder`, which is for temporary files.
+    """
     names: list[FileName] = [file_name(target) for target in result.predictions]
     names = [name for name in names if not has_file(out, result.run_key, name)]
     if with_learners:
         names += record.artifacts(result.run_id) & set(LEARNER_FILES)
     for name in names:
-        with tempfile.TemporaryDirectory() as folder:
-            write_file(out, result.run_key, name, record.artifact(result.run_id, name, Path(folder)))
+        write_file(out, result.run_key, name, record.artifact(result.run_id, name, folder))
 
 
 def _check_files(record: Record, result: StoredResult) -> None:
@@ -143,8 +150,9 @@ def check_export(folder: Path) -> None:
     Raises UserError for the first thing that is wrong. Nothing is written.
     """
     export = read_export(folder)
-    for run in export.runs:
-        _result(run, _files([export], run))
+    files = files_of([export])
+    for run in _shown(export.runs, "verifying"):
+        verify(run, files[run.run_key, run.run_id])
     layout = export.manifest.suite
     sections_of(layout, [run.stored() for run in merged([export])])
     labels = list(dict.fromkeys(run.spec.label for run in export.runs))
@@ -161,40 +169,35 @@ def import_exports(folders: Sequence[Path], place: RecordPlace) -> None:
     by_suite: dict[str, list[Export]] = {}
     for export in map(read_export, folders):
         by_suite.setdefault(export.manifest.suite.name, []).append(export)
-    runs = {suite: merged(exports) for suite, exports in by_suite.items()}
+    runs: dict[str, list[tuple[ExportedRun, Files]]] = {}
     for suite, exports in by_suite.items():
-        for run in runs[suite]:
-            _result(run, _files(exports, run))
+        files = files_of(exports)
+        runs[suite] = [(run, files[run.run_key, run.run_id]) for run in merged(exports)]
+    for run, beside in _shown([pair for pairs in runs.values() for pair in pairs], "verifying"):
+        verify(run, beside)
     record = Record.open(place)
     for suite, exports in by_suite.items():
-        new = _import(exports, runs[suite], record)
+        new = _import(exports[0].manifest.suite, runs[suite], record)
         terminal.console().print(
             f"{len(runs[suite])} runs of suite {suite}: {new} imported, {len(runs[suite]) - new} recorded already."
         )
     terminal.console().print(f"Recorded in {record.shown}.")
 
 
-def _import(exports: Sequence[Export], runs: Sequence[ExportedRun], record: Record) -> int:
-    """Record the runs of these exports of one suite as one comparison. Returns how many this process recorded."""
-    layout = exports[0].manifest.suite
+def _import(layout: SuiteLayout, runs: Sequence[tuple[ExportedRun, Files]], record: Record) -> int:
+    """Record runs of one suite as one comparison, with its tables. Returns how many this process recorded."""
     recorded = record.index(layout.name)
-    missing = [run for run in runs if run.run_key not in recorded or recorded[run.run_key].status != "finished"]
-    if not missing:
-        return 0
-    keys = sorted(run.run_key for run in runs)
-    labels = list(dict.fromkeys(run.spec.label for run in runs))
-    description = f"Imported: {', '.join(labels)}; {len(keys)} runs"
-    comparison = record.comparison(layout.name, digest(keys), description)
+    keys = sorted(run.run_key for run, _ in runs)
+    missing = [pair for pair in runs if (known := recorded.get(pair[0].run_key)) is None or known.status != "finished"]
+    parents = _Parents(record, layout.name, [run for run, _ in runs])
     imported = 0
-    for run in _shown(missing, "importing"):
-        planned = run.planned()
-        parents = ParentRuns(comparison, record.method_run(comparison, planned.spec.name))
-        try:
-            run_id = record.begin(planned, parents, run.backbone, run.miniature, run.imported())
-        except RunTakenError:  # by another import, since the record was read
-            continue
-        record.finish(run_id, _result(run, _files(exports, run)), run.finished_at)
-        imported += 1
+    for start in _shown(range(0, len(missing), AT_ONCE), "importing"):
+        part = missing[start : start + AT_ONCE]
+        imported += import_runs(record, part, {run.spec.label: parents.of(run.spec.label) for run, _ in part})
+    record.adopt(layout.name, keys, parents.of)
+    comparison = parents.made or record.unfinished(layout.name, digest(keys))
+    if comparison is None:
+        return imported
     results = record.results(layout.name, keys)
     try:
         sections = sections_of(layout, results)
@@ -205,29 +208,24 @@ def _import(exports: Sequence[Export], runs: Sequence[ExportedRun], record: Reco
     return imported
 
 
-def _result(run: ExportedRun, files: Mapping[str, bytes]) -> RunResult:
-    """What came out of an exported run. Raises UserError when the predictions beside it are not its own."""
-    targets = {name: target for name in files if (target := target_of(name))}
-    result = replace(
-        run.result({name: content for name, content in files.items() if name not in targets}),
-        predictions={target: files[name] for name, target in targets.items()},
-    )
-    try:
-        check_predictions(result)
-    except ValueError as error:
-        raise UserError(f"run {run.run_key}: {error}; export it again") from error
-    return result
+class _Parents:
+    """The runs that imported runs hang under, made when they are first asked for."""
 
+    def __init__(self, record: Record, suite: str, runs: Sequence[ExportedRun]) -> None:
+        self._record, self._suite, self._runs = record, suite, runs
+        self._methods = {run.spec.label: run.planned().spec.name for run in runs}
+        self._known: dict[str, ParentRuns] = {}
+        self.made: str | None = None
 
-def _files(exports: Sequence[Export], run: ExportedRun) -> dict[str, bytes]:
-    """The files that any of the exports has for exactly this run."""
-    return {
-        name: read_bytes(path)
-        for export in exports
-        for there in export.runs
-        if there.run_key == run.run_key and there.run_id == run.run_id
-        for name, path in export.files(run.run_key).items()
-    }
+    def of(self, label: str) -> ParentRuns:
+        """The parents of the runs with a label."""
+        if self.made is None:
+            description = f"Imported: {', '.join(self._methods)}; {len(self._runs)} runs"
+            key = digest(sorted(run.run_key for run in self._runs))
+            self.made = self._record.comparison(self._suite, key, description)
+        if label not in self._known:
+            self._known[label] = ParentRuns(self.made, self._record.method_run(self.made, self._methods[label]))
+        return self._known[label]
 
 
 def _shown(items: Sequence[Item], action: str) -> Iterator[Item]:

@@ -1,6 +1,5 @@
 """What the command predictions does and prints."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +38,8 @@ def write_predictions(runs: Sequence[str], out: Path, place: RecordPlace, scorin
     written = 0
     for result in record.results(suite.name, [each.run_key for each in chosen]):
         for target in result.predictions:
-            with tempfile.TemporaryDirectory() as folder:
-                path = record.artifact(result.run_id, file_name(target), Path(folder))
-                write_atomically(out / result.run_id / path.name, path)
+            name = file_name(target)
+            write_atomically(out / result.run_id / Path(name).name, record.content(result.run_id, name))
             written += 1
     for line in failed:
         terminal.console(stderr=True).print(f"promptarena: {line}")

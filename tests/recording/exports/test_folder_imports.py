@@ -9,6 +9,7 @@ from exported import OUTLINE, exported, planned, result
 
 from promptarena.benchmark.cli.commands.export import export_record, import_exports
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.recording import readers
 from promptarena.benchmark.recording.exports.folder import (
     read_export,
     write_manifest,
@@ -69,7 +70,7 @@ def test_a_record_travels_and_comes_back_the_same(
     assert method.data.metrics["base-to-novel/base_pct"] == 50.0
 
 
-def test_an_interrupted_import_goes_on(
+def test_an_interrupted_import_through_mlflows_client_goes_on(
     records: tuple[Path, Path], suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export = tmp_path / "export"
@@ -83,6 +84,7 @@ def test_an_interrupted_import_goes_on(
         finished.append(run_id)
 
     with monkeypatch.context() as patch:
+        patch.setattr(readers, "REVISIONS", frozenset())
         patch.setattr(Record, "finish", interrupted)
         with pytest.raises(KeyboardInterrupt):
             import_exports([export], RecordPlace(tmp_path / "new"))
