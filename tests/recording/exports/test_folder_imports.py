@@ -67,7 +67,7 @@ def test_a_record_travels_and_comes_back_the_same(
         assert run.info.end_time >= run.info.start_time
         assert run.data.metrics["accuracy_base"] == 50.0
     method = record.access.client.get_run(runs[0].data.tags["mlflow.parentRunId"])
-    assert method.data.metrics["base-to-novel/base_pct"] == 50.0
+    assert method.data.metrics["Base base-to-novel"] == 50.0
 
 
 def test_an_interrupted_import_through_mlflows_client_goes_on(

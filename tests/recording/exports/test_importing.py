@@ -26,15 +26,7 @@ from promptarena.benchmark.recording.record import Record
 from promptarena.benchmark.recording.tables import TableWriter
 from promptarena.benchmark.report.sections import Section
 
-DIFFERENT = {
-    "owner.host",
-    "owner.pid",
-    "owner.started",
-    "owner.heartbeat",
-    "owner.machine",
-    "comparison",
-    "mlflow.parentRunId",
-}
+DIFFERENT = {"owner.heartbeat", "comparison", "mlflow.parentRunId"}
 """Tags that differ between two imports of the same run."""
 
 
