@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+import uuid
 from contextlib import suppress
 from pathlib import Path
 
@@ -90,7 +91,8 @@ def write_atomically(path: Path, content: str | bytes | Path) -> None:
     """
     target = Path(os.path.realpath(path))
     direct = os.path.exists(target) and not os.path.isfile(target)
-    temporary = target if direct else target.with_name(f".{target.name}.{os.getpid()}.part")
+    # Machines that share a folder may have processes of one number.
+    temporary = target if direct else target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, Path):

@@ -20,7 +20,7 @@ RUNS = ("--methods", "coop", "maple", "--protocols", "base-to-novel", "--seeds",
 @pytest.fixture
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
     folder = tmp_path_factory.mktemp("server")
-    with postgresql(folder / "postgresql") as database:
+    with postgresql() as database:
         found = TrackingServer(database, folder)
         try:
             yield found

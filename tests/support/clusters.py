@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ CONF = """
 ClusterName=one_machine
 SlurmctldHost={host}(127.0.0.1)
 AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
 CryptoType=crypto/munge
 SlurmUser=root
 SlurmdUser=root
@@ -41,9 +43,9 @@ KillWait=5
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 SchedulerParameters=sched_interval=2,batch_sched_delay=1,requeue_delay=1
-SlurmctldPort=16817
-NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port=17001 CPUs=1 State=UNKNOWN
-NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port=17002 CPUs=1 State=UNKNOWN
+SlurmctldPort={ports[0]}
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=1 State=UNKNOWN
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=1 State=UNKNOWN
 PartitionName=main PriorityTier=1 Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP PreemptMode=REQUEUE
 PartitionName=urgent Nodes=n1,n2 PriorityTier=10 MaxTime=INFINITE State=UP PreemptMode=OFF
 """
@@ -56,12 +58,21 @@ def require(*programs: str) -> None:
             pytest.skip(f"there is no {program} here")
 
 
+def free_port() -> int:
+    """A port of the loopback that nothing listens on."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
 class Slurm:
     """A SLURM with two nodes of one core each."""
 
-    def __init__(self, folder: Path, hidden: Path | None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._hidden = hidden
+        self.hidden = folder / "hidden"
+        """A folder in which the nodes do not see what this machine sees, where the system lets them differ."""
+        self.hides = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
         self.variables = {"SLURM_CONF": str(folder / "slurm.conf")}
 
     def call(self, *command: str) -> str:
@@ -75,8 +86,8 @@ class Slurm:
     def node(self, name: str) -> None:
         """Start a node's daemon."""
         command = ["slurmd", "-N", name, "-f", self.variables["SLURM_CONF"]]
-        if self._hidden:
-            inside = f"mount -t tmpfs none {shlex.quote(str(self._hidden))} && exec {shlex.join(command)}"
+        if self.hides:
+            inside = f"mount -t tmpfs none {shlex.quote(str(self.hidden))} && exec {shlex.join(command)}"
             command = ["unshare", "--mount", "bash", "-c", inside]
         self.call(*command)
 
@@ -87,19 +98,20 @@ class Slurm:
 
 
 @contextmanager
-def slurm(folder: Path, hidden: Path | None = None) -> Iterator[Slurm]:
-    """A SLURM that is ready for jobs; its nodes see nothing of the folder `hidden`. Needs root."""
+def slurm(folder: Path) -> Iterator[Slurm]:
+    """A SLURM that is ready for jobs. Needs root."""
     require("slurmctld", "slurmd", "munged", "sbatch")
     if os.getuid() != 0:
         pytest.skip("SLURM's daemons are started as root")
-    for name in ("state", "spool", "log"):
+    for name in ("state", "spool", "log", "hidden"):
         (folder / name).mkdir(parents=True)
-    Path("/run/munge").mkdir(exist_ok=True)
-    shutil.chown("/run/munge", "munge", "munge")
+    (folder / "munge.key").write_bytes(os.urandom(128))
+    (folder / "munge.key").chmod(0o600)
     host = subprocess.run(["hostname", "-s"], capture_output=True, text=True, check=True).stdout.strip()
-    (folder / "slurm.conf").write_text(CONF.format(host=host, folder=folder))
-    found = Slurm(folder, hidden)
-    found.call("su", "-s", "/bin/bash", "munge", "-c", "/usr/sbin/munged --force --pid-file=/run/munge/munged.pid")
+    (folder / "slurm.conf").write_text(CONF.format(host=host, folder=folder, ports=[free_port() for _ in range(3)]))
+    found = Slurm(folder)
+    files = (f"--{name}-file={folder}/munge.{name}" for name in ("key", "log", "pid", "seed"))
+    found.call("munged", "--force", f"--socket={folder}/munge.socket", *files)
     try:
         found.call("slurmctld", "-f", found.variables["SLURM_CONF"])
         time.sleep(1)
@@ -109,46 +121,36 @@ def slurm(folder: Path, hidden: Path | None = None) -> Iterator[Slurm]:
         yield found
     finally:
         found.call("scancel", "--me")
-        daemons = [folder / f"{name}.pid" for name in ("slurmd.n1", "slurmd.n2", "slurmctld")]
-        for path in (*daemons, Path("/run/munge/munged.pid")):
-            if path.exists():
+        for name in ("slurmd.n1", "slurmd.n2", "slurmctld", "munge"):
+            if (path := folder / f"{name}.pid").exists():
                 subprocess.run(["kill", path.read_text().strip()], check=False)
 
 
-def free_port() -> int:
-    """A port of the loopback that nothing listens on."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """A PostgreSQL database; its address for SQLAlchemy."""
     pytest.importorskip("psycopg2")
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not found or os.getuid() != 0:
         pytest.skip("there is no PostgreSQL of Debian's here, or this user is not root")
-    folder.mkdir()
-    shutil.chown(folder, "postgres", "postgres")
-    for above in folder.parents:  # its own user must get there
-        if above.owner() == "root" and above != Path("/"):
-            above.chmod(above.stat().st_mode | 0o011)
     port, programs = free_port(), found[-1]
 
     def as_postgres(*command: str) -> None:
-        subprocess.run(
-            ["su", "-s", "/bin/bash", "postgres", "-c", shlex.join(command)], check=True, capture_output=True
-        )
+        shell = ["su", "-s", "/bin/bash", "postgres", "-c", shlex.join(command)]
+        subprocess.run(shell, check=True, capture_output=True, cwd="/")
 
-    as_postgres(str(programs / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "mlflow", "--no-sync")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-    control = (str(programs / "pg_ctl"), "-D", str(folder / "data"), "-w", "-t", "120")
-    as_postgres(*control, "-l", str(folder / "log"), "-o", options, "start")
-    try:
-        yield f"postgresql+psycopg2://mlflow@127.0.0.1:{port}/postgres"
-    finally:
-        as_postgres(*control, "-m", "immediate", "stop")
+    # Not in pytest's folder: each pytest that starts closes it to other users.
+    with tempfile.TemporaryDirectory(prefix="promptarena-postgresql-") as name:
+        folder = Path(name)
+        shutil.chown(folder, "postgres", "postgres")
+        as_postgres(str(programs / "initdb"), "-D", f"{folder}/data", "-A", "trust", "-U", "mlflow", "--no-sync")
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
+        control = (str(programs / "pg_ctl"), "-D", f"{folder}/data", "-w", "-t", "120")
+        as_postgres(*control, "-l", f"{folder}/log", "-o", options, "start")
+        try:
+            yield f"postgresql+psycopg2://mlflow@127.0.0.1:{port}/postgres"
+        finally:
+            as_postgres(*control, "-m", "immediate", "stop")
 
 
 class TrackingServer:
@@ -166,8 +168,9 @@ class TrackingServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
+        without_jobs = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # seven processes of no use here
         with self._log.open("a") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, env=without_jobs)
         wait_until(self._answers, seconds=300)
 
     def _answers(self) -> bool:

@@ -10,18 +10,16 @@ import importlib
 import logging
 import math
 import os
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import psutil
-
-from promptarena.benchmark.core.errors import UserError, first_line
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun
 from promptarena.benchmark.running.clusters.parcel import Parcel, training_files
+from promptarena.benchmark.running.clusters.ray_address import connect, reach
 from promptarena.benchmark.running.clusters.ray_worker import GONE, RayWorker, Told
 from promptarena.benchmark.running.execution import ExecutionConfig
 from promptarena.benchmark.running.launcher import Done, EpochDone, Event, Quiet, RunFailedError, Started
@@ -31,13 +29,15 @@ from promptarena.benchmark.running.local_pool import THREADS
 from promptarena.benchmark.running.schedule import Schedule
 from promptarena.benchmark.running.serving import LEAVING, TOGETHER
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HEAR_SECONDS = 5.0
 GROW_SECONDS = 10.0
 """How often it is seen whether machines have joined."""
 
 READY_SECONDS = 120.0
 """How long the first group waits for all actors to be checked; those that Ray cannot place yet may come later."""
+
+HEAD_SECONDS = 20.0
+"""How long the cluster's head may be out of reach. After a minute Ray ends this process, whatever it does."""
 
 MOST_LOSSES = 3
 """A run fails when its worker was lost so many times in a row without finishing an epoch."""
@@ -88,7 +88,7 @@ class RayActors:
         """
         if workers.devices:
             raise UserError("--devices: Ray gives each worker its device; --workers-per-gpu says how many share one")
-        _reach(options.address)
+        reach(options.address)
         try:
             ray = _ray()
         except ImportError as error:
@@ -163,23 +163,23 @@ class _Running:
         self._losses: Counter[str] = Counter()
         self._groups = 0
         self._grown = 0.0
+        self._head: str = self._ray.get_runtime_context().gcs_address
+        self._head_seen = time.monotonic()
 
     def events(self) -> Generator[Event, None, None]:
         """Everything that happens, until no run is left."""
         self._grow()
         yield from self._until_ready()
         while self._schedule or any(slot.left for slot in self._slots):
-            if time.monotonic() - self._grown > GROW_SECONDS:
+            if self._head_answers() and time.monotonic() - self._grown > GROW_SECONDS:
                 self._grow()
             for slot in self._slots:
                 if slot.ready and not slot.left and (runs := self._schedule.take()):
                     yield from self._give(slot, runs)
-            asked = {slot.waiting: slot for slot in self._slots if slot.waiting is not None}
-            answered, _ = self._ray.wait(list(asked), num_returns=1, timeout=HEAR_SECONDS) if asked else ([], [])
-            if not answered:
+            if not (answers := self._answers()):
                 yield Quiet()
-            for answer in answered:
-                yield from self._heard(asked[answer], answer)
+            for slot, answer in answers:
+                yield from self._heard(slot, answer)
 
     def end(self) -> None:
         """End all actors."""
@@ -189,6 +189,35 @@ class _Running:
         for slot in self._slots:
             with contextlib.suppress(Exception):  # the cluster may be gone
                 self._ray.kill(slot.actor)
+
+    def _answers(self) -> list[tuple[_Slot, Any]]:
+        """The actors that have answered, as soon as one has; none after a while. Raises UserError when Ray is gone."""
+        asked = {slot.waiting: slot for slot in self._slots if slot.waiting is not None}
+        if not asked:
+            return []
+        try:
+            answered, _ = self._ray.wait(list(asked), num_returns=1, timeout=HEAR_SECONDS)
+        except (OSError, self._ray.exceptions.RaySystemError) as error:  # Ray's own process on this machine is gone
+            raise self._gone() from error
+        return [(asked[answer], answer) for answer in answered]
+
+    def _head_answers(self) -> bool:
+        """Whether the cluster's head answers: questions to Ray wait for it. Raises UserError when it is gone."""
+        try:
+            connect(self._head)
+        except OSError as error:
+            if time.monotonic() - self._head_seen < HEAD_SECONDS:
+                return False
+            raise self._gone() from error
+        self._head_seen = time.monotonic()
+        return True
+
+    def _gone(self) -> UserError:
+        self._slots = []  # nothing can be asked of them any more
+        return UserError(
+            f"the Ray cluster {self._head} does not answer any more; start one, and give the same command: runs go on "
+            "from their last epoch"
+        )
 
     def _grow(self) -> None:
         """Start actors on slots that are free, as long as there are runs for them."""
@@ -203,13 +232,12 @@ class _Running:
         """Wait until all actors are checked, so that nothing runs if one of them sees no data."""
         deadline = time.monotonic() + READY_SECONDS
         while any(not slot.ready for slot in self._slots):
+            self._head_answers()
             late = time.monotonic() > deadline
             if late and any(slot.ready for slot in self._slots):
                 return
-            asked = {slot.waiting: slot for slot in self._slots if not slot.ready}
-            answered, _ = self._ray.wait(list(asked), num_returns=1, timeout=HEAR_SECONDS)
-            for answer in answered:
-                yield from self._heard(asked[answer], answer)
+            for slot, answer in self._answers():
+                yield from self._heard(slot, answer)
             yield Quiet()
 
     def _give(self, slot: _Slot, runs: list[PlannedRun]) -> Iterator[Event]:
@@ -296,32 +324,9 @@ def _ray() -> Any:
     return importlib.import_module("ray")
 
 
-def _reach(address: str) -> None:
-    """See at once whether something answers: Ray itself tries for minutes. To be called before Ray is imported."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not port.isdigit():
-        return
-    try:
-        socket.create_connection((host, int(port)), 10).close()
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or first_line(error)
-        raise UserError(f"no Ray cluster answers at {address} ({reason}); start it with: ray start --head") from error
-    if host in LOOPBACK and _listens_there_only(int(port)):
-        # Ray replaces a loopback address by the machine's own, where this cluster does not listen. Not with this set.
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-
-
-def _listens_there_only(port: int) -> bool:
-    """Whether what listens on a port of this machine can be reached through the loopback only."""
-    try:
-        found = psutil.net_connections("tcp")
-    except psutil.AccessDenied:  # not every system says
-        return False
-    hosts: list[Any] = [each.laddr for each in found if each.status == psutil.CONN_LISTEN]
-    return all(each.ip.removeprefix("::ffff:") in LOOPBACK for each in hosts if each.port == port)
-
-
 def _in_one_line(error: BaseException) -> str:
-    """The last line of an error of Ray's, where its cause is."""
+    """What an error of Ray's says: its last line, where the cause is, or all of it where versions differ."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and lines[0].startswith("Version mismatch"):
+        return " ".join(lines)
     return lines[-1] if lines else type(error).__name__

@@ -62,6 +62,6 @@ def test_a_kept_learner_is_scored_without_training(tmp_path: Path) -> None:
     run, finished = handed_over(place)
     Job(Parcel.pack(place, [run]), Workers(count=1), (run,), {run.key: 1.0}, tmp_path / "trace")()
     result = Outbox(place.results).outcome(run.key)
-    assert isinstance(result, RunResult)
+    assert isinstance(result, RunResult), getattr(result, "details", result)
     assert (result.environment["training_steps"], result.environment["learner_of"]) == ("0", finished)
     assert result.predictions
