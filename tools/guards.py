@@ -319,6 +319,13 @@ MUTATIONS = (
         "tests/recording/servers/test_lock.py",
     ),
     Mutation(
+        "the lock of a server, taken again by its holder",
+        f"{RECORDING}/servers/lock.py",
+        "        if not self._depth:",
+        "        if True:",
+        "tests/recording/servers/test_lock.py",
+    ),
+    Mutation(
         "results that wait on disk",
         "benchmark/running/outbox.py",
         "if sha256(rest).hexdigest().encode() != digest:",

@@ -23,6 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]
     with postgresql() as database:
         found = TrackingServer(database, folder)
         try:
+            found.start()
             yield found
         finally:
             found.kill()

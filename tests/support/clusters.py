@@ -154,7 +154,9 @@ def postgresql() -> Iterator[str]:
 
 
 class TrackingServer:
-    """`mlflow server` on a database."""
+    """`mlflow server` on a database, to be started."""
+
+    _process: subprocess.Popen[bytes] | None = None
 
     def __init__(self, database: str, folder: Path) -> None:
         self._port, self._log = free_port(), folder / "server.log"
@@ -164,7 +166,6 @@ class TrackingServer:
             *("--serve-artifacts", "--artifacts-destination", str(folder / "artifacts")),
         ]
         self.uri = f"http://127.0.0.1:{self._port}"
-        self.start()
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -174,6 +175,7 @@ class TrackingServer:
         wait_until(self._answers, seconds=300)
 
     def _answers(self) -> bool:
+        assert self._process is not None
         assert self._process.poll() is None, self._log.read_text()[-2000:]
         try:
             with urllib.request.urlopen(f"{self.uri}/health", timeout=5) as answer:
@@ -184,6 +186,8 @@ class TrackingServer:
 
     def kill(self) -> None:
         """End it and its workers with SIGKILL."""
+        if self._process is None or self._process.poll() is not None:
+            return
         process = psutil.Process(self._process.pid)
         for each in (*process.children(recursive=True), process):
             each.kill()

@@ -29,7 +29,7 @@ FORGOTTEN_SECONDS = 3600.0
 
 
 class ServerLock:
-    """A context in which no other process of any machine is.
+    """A context in which no other process of any machine is; who is inside may enter it again.
 
     Args:
         client: Gives MLflow's client for the server.
@@ -42,8 +42,14 @@ class ServerLock:
         self._now = now
         self._patience = patience
         self._token = ""
+        self._depth = 0
 
     def __enter__(self) -> None:
+        if not self._depth:
+            self._acquire()
+        self._depth += 1
+
+    def _acquire(self) -> None:
         token = uuid.uuid4().hex
         deadline, pause = time.monotonic() + self._patience, SHORTEST_PAUSE
         while not self._take(token):
@@ -58,6 +64,9 @@ class ServerLock:
     ) -> None:
         from mlflow.exceptions import MlflowException
 
+        self._depth -= 1
+        if self._depth:
+            return
         try:
             if self._tags().get(HOLDER) == self._token:
                 self._client().delete_registered_model(NAME)
@@ -73,7 +82,8 @@ class ServerLock:
             self._client().create_registered_model(NAME, {HOLDER: token, TAKEN: repr(self._now())})
             return True
         except MlflowException as error:
-            if not _says(error, "RESOURCE_ALREADY_EXISTS"):
+            # There is none when it is given back while the server looks up what is in the way.
+            if not (_says(error, "RESOURCE_ALREADY_EXISTS") or _says(error, "RESOURCE_DOES_NOT_EXIST")):
                 raise
         tags = self._tags()
         if tags and tags.get(HOLDER) != token and self._now() - float(tags[TAKEN]) > LEASE_SECONDS:

@@ -16,15 +16,20 @@ from promptarena.benchmark.recording.servers.lock import LEASE_SECONDS, NAME, Se
 
 
 class Registry:
-    """Registered models with unique names. `losing`: how many answers are lost after the model was made."""
+    """Registered models with unique names. `losing`: how many answers are lost after the model was made; `vanishing`:
+    how often the model that is in the way goes before the server looks at it."""
 
     def __init__(self) -> None:
         self.models: dict[str, dict[str, str]] = {}
         self.losing = 0
+        self.vanishing = 0
         self._own = threading.Lock()
 
     def create_registered_model(self, name: str, tags: dict[str, str]) -> None:
         with self._own:
+            if self.vanishing:
+                self.vanishing -= 1
+                raise MlflowException("none", RESOURCE_DOES_NOT_EXIST)
             if name in self.models:
                 raise MlflowException("there", RESOURCE_ALREADY_EXISTS)
             self.models[name] = tags
@@ -64,6 +69,22 @@ def registry() -> Registry:
 
 def locks(registry: Registry, now: Callable[[], float] = lambda: 0.0, patience: float = 30.0) -> ServerLock:
     return ServerLock(lambda: registry, now, patience)  # type: ignore[arg-type, return-value]
+
+
+def test_who_is_inside_may_enter_again(registry: Registry) -> None:
+    own = locks(registry, patience=0.0)
+    for _ in range(2):
+        with own:
+            with own, own:
+                pass
+            assert NAME in registry.models, "the inner ones do not give it back"
+        assert registry.models == {}
+
+
+def test_a_lock_that_is_given_back_while_the_server_looks_is_tried_again(registry: Registry) -> None:
+    registry.vanishing = 2
+    with locks(registry):
+        assert NAME in registry.models
 
 
 def test_one_at_a_time(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
