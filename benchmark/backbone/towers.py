@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import repeat
 from typing import Any, NamedTuple, Unpack
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.accelerations import ALL, Accelerations
 from promptarena.benchmark.backbone.compiling import compiled
+from promptarena.benchmark.backbone.frozen import Frozen, add_mlp, has_quick_gelu
 from promptarena.benchmark.backbone.interventions import (
     NONE,
     Edit,
@@ -23,7 +24,6 @@ from promptarena.benchmark.backbone.interventions import (
     Updates,
 )
 from promptarena.benchmark.backbone.packing import Packing, packed
-from promptarena.benchmark.backbone.quick_gelu import add_mlp, has_quick_gelu
 
 __all__ = ["Edit", "RowFunction", "Tower", "Updates", "Written"]
 
@@ -93,7 +93,8 @@ class Tower:
         self.width = int(attention.embed_dim)
         self.heads = int(attention.num_heads)
         folded = accelerations.fold_quick_gelu and has_quick_gelu(blocks[0])
-        self._add: Rest = compiled(_add_folded if folded else _add, compile_backend)
+        self._frozen = Frozen()
+        self._add: Rest = compiled(partial(_add_folded if folded else _add, self._frozen), compile_backend)
         self._packings = lru_cache(maxsize=PACKINGS)(packed)
 
     def run(
@@ -294,7 +295,8 @@ class Tower:
     ) -> Tensor:
         """Some or all of queries, keys and values (up to 3, B, heads, L, W / heads) of normalised tokens (B, L, W)."""
         rows = slice(parts.start * self.width, parts.stop * self.width)
-        projected = F.linear(x, attention.in_proj_weight[rows], attention.in_proj_bias[rows])
+        weight, bias = self._frozen.cast(attention.in_proj_weight), self._frozen.cast(attention.in_proj_bias)
+        projected = F.linear(x, weight[rows], bias[rows])
         # Under vmap a bias makes the result float32 again. Without values there is no autocast to ask for.
         if not x.is_meta and torch.is_autocast_enabled(x.device.type):
             projected = projected.to(torch.get_autocast_dtype(x.device.type))
@@ -316,14 +318,14 @@ class Tower:
         return rows if inside.beside_block is None else rows + inside.beside_block(normed).to(rows.dtype)
 
 
-def _add(block: Any, x: Tensor, mixed: Tensor) -> Tensor:
-    x = x + block.ls_1(block.attn.out_proj(mixed))
+def _add(frozen: Frozen, block: Any, x: Tensor, mixed: Tensor) -> Tensor:
+    x = x + block.ls_1(frozen.linear(block.attn.out_proj, mixed))
     out: Tensor = x + block.ls_2(block.mlp(block.ln_2(x)))
     return out
 
 
-def _add_folded(block: Any, x: Tensor, mixed: Tensor) -> Tensor:
-    return add_mlp(block, x + block.ls_1(block.attn.out_proj(mixed)))
+def _add_folded(frozen: Frozen, block: Any, x: Tensor, mixed: Tensor) -> Tensor:
+    return add_mlp(block, x + block.ls_1(frozen.linear(block.attn.out_proj, mixed)), frozen)
 
 
 def _add_inside(block: Any, x: Tensor, mixed: Tensor, inside: Inside) -> Tensor:

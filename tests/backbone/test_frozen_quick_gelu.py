@@ -4,7 +4,7 @@ import pytest
 import tiny
 import torch
 
-from promptarena.benchmark.backbone.quick_gelu import add_mlp, has_quick_gelu
+from promptarena.benchmark.backbone.frozen import Frozen, add_mlp, has_quick_gelu
 
 
 def block(*, quick_gelu: bool) -> torch.nn.Module:
@@ -21,7 +21,7 @@ def test_it_equals_the_written_out_mlp_with_its_gradient(gradients: bool) -> Non
     one = block(quick_gelu=True)
     x = torch.randn(2, 5, 48, generator=torch.Generator().manual_seed(1), requires_grad=gradients)
     with torch.set_grad_enabled(gradients):
-        found, expected = add_mlp(one, x), x + one.mlp(one.ln_2(x))
+        found, expected = add_mlp(one, x, Frozen()), x + one.mlp(one.ln_2(x))
     torch.testing.assert_close(found, expected)
     if gradients:
         torch.testing.assert_close(*(torch.autograd.grad(each.square().sum(), x)[0] for each in (found, expected)))

@@ -1,0 +1,134 @@
+"""How many operators a training step dispatches, and how many of them would launch a kernel on a GPU.
+
+    python -m tools.speed.operators [--out results/speed]
+
+The counts do not depend on the model's width or the machine, so they are taken on a narrow model of twelve blocks.
+"""
+
+import argparse
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from promptarena.benchmark.backbone.accelerations import Precision
+from promptarena.benchmark.backbone.clip import Backbone
+from promptarena.benchmark.inputs.array_cache import ArrayCache
+from promptarena.benchmark.training.loop import train
+from promptarena.benchmark.training.shots import Task
+from tools.speed.report import Report
+from tools.speed.steps import ONE_TEMPLATE
+from tools.speed.world import METHODS, World, class_names, examples, recipe_of
+
+BATCH, CLASSES = 4, 20
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
+NO_KERNEL = frozenset(
+    [
+        *("view", "_unsafe_view", "t", "transpose", "permute", "expand", "unsqueeze", "squeeze", "select", "slice"),
+        *("split", "split_with_sizes", "unbind", "alias", "detach", "as_strided", "reshape", "unflatten", "diagonal"),
+        *("lift_fresh", "_reshape_alias", "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"),
+        *("resize_", "set_", "record_stream", "_record_function_enter_new", "_record_function_exit"),
+    ]
+)
+"""Operators that return another view of their argument, or memory without values."""
+
+ARCHITECTURE = {
+    "embed_dim": 64,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 32, "layers": 12, "width": 64, "head_width": 16, "patch_size": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 4, "layers": 12},
+}
+
+
+class Count(NamedTuple):
+    """Operators of a step, and those of them that would launch a kernel."""
+
+    operators: int
+    kernels: int
+
+
+class _Counted(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names[func.overloadpacket.__name__] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def count(world: World, method: str, precision: Precision) -> Count:
+    """The operators of one training step, with all that the training loop does for it.
+
+    Args:
+        world: The model.
+        method: The method, in its published recipe but for the batch.
+        precision: The precision of the training.
+
+    Returns:
+        The difference between trainings of three steps and of two.
+    """
+    two, three = (_training(world, method, precision, steps) for steps in (2, 3))
+    each = three - two
+    return Count(each.total(), sum(number for name, number in each.items() if name not in NO_KERNEL))
+
+
+def _training(world: World, method: str, precision: Precision, steps: int) -> Counter[str]:
+    ours, names = world.ours, class_names(CLASSES)
+    backbone = Backbone(ours.model, ours.name, ours.digest, ours.device, precision)
+    settings: dict[str, Any] = dict(ONE_TEMPLATE) if method == "promptsrc" else {}
+    recipe = recipe_of(method).model_copy(update={"batch_size": BATCH, "epochs": 1, "warmup_epochs": 0})
+    shown = examples("operators", BATCH * steps, CLASSES)
+    with tempfile.TemporaryDirectory() as folder, _Counted() as counted:
+        train(
+            world.learner(method, names, backbone=backbone, **settings),
+            recipe,
+            Task(names, shown, shown, seed=1),
+            cache=ArrayCache(Path(folder) / "cache"),
+            checkpoint=Path(folder) / "checkpoint.safetensors",
+            train_key="key",
+            on_epoch=lambda _: None,
+        )
+    return counted.names
+
+
+def operators(methods: Sequence[str], report: Report) -> None:
+    """Count the operators of each method's step."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "narrow.json"
+        path.write_text(json.dumps(ARCHITECTURE), encoding="utf-8")
+        world = World(path)
+        rows = []
+        for method in methods:
+            counts = [count(world, method, precision) for precision in PRECISIONS]
+            rows.append([method, *(str(number) for each in counts for number in each)])
+    report.show(
+        "operators",
+        f"Operators of a training step of {BATCH} images and {CLASSES} classes",
+        ["method", *(f"{what}, {precision}" for precision in PRECISIONS for what in ("operators", "kernels"))],
+        rows,
+        "Dispatched operators, forward, backward, optimiser and the training loop; kernels: those that compute or copy "
+        "values. On a GPU prompts are packed otherwise, which changes the counts by a few. Before the vectors of "
+        "QuickGELU and the rounded copies of frozen weights were kept, and the optimisers took lists of parameters, "
+        "there were in fp32 and bf16 so many kernels: CoOp 607, 840; MaPLe 1205, 1597; PromptSRC 1172, 1532; RAda 251, "
+        "251; MMRL 1136, 1478; DeAR 606, 759.",
+    )
+
+
+def main() -> None:
+    """Count and show."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, metavar="METHOD")
+    parser.add_argument("--out", type=Path, help="folder for the table in Markdown and CSV")
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    operators(chosen.methods, Report(chosen.out, f"torch {torch.__version__}."))
+
+
+if __name__ == "__main__":
+    main()
