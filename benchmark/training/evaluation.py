@@ -114,7 +114,7 @@ def evaluate_together(
     kept = keep or target.subset == "union"
     on_device = torch.from_numpy(labels).to(backbone.device) if kept else None
     base = len(base_classes(len(classes))) if target.subset == "union" else None
-    scored = [_Scored(learner, on_device, base, clock) for learner in learners]
+    scored = [_Scored(learner, len(rows), on_device, base, clock) for learner in learners]
     with torch.inference_mode(), backbone.autocast():
         for each in scored:
             each.begin(classes)
@@ -143,8 +143,10 @@ class _Scored:
 
     No batch reads a value back from the device, so that a GPU need not wait for the host between two of them."""
 
-    def __init__(self, learner: Learner, labels: Tensor | None, base: int | None, clock: WorkClock) -> None:
+    def __init__(self, learner: Learner, count: int, labels: Tensor | None, base: int | None, clock: WorkClock) -> None:
         self._learner = learner
+        self._count = count
+        self._done = 0
         self._labels = labels
         self._base = base
         self._clock = clock
@@ -152,8 +154,8 @@ class _Scored:
         self._collected: dict[str, Collector] = {}
         self._classifier: Any = None
         self._classes = 0
-        self._predictions: dict[str, list[Tensor]] = {}
-        self._finite: list[Tensor] = []
+        self._predictions: dict[str, Tensor] = {}
+        self._finite: Tensor | None = None
         self._error: Exception | None = None
 
     def begin(self, classes: Classes) -> None:
@@ -201,12 +203,16 @@ class _Scored:
             if reading != "":
                 check_name("reading", reading)
             check_logits(logits, (len(images), self._classes))
-            self._finite.append(logits.isfinite().all())
-            self._predictions.setdefault(reading, []).append(logits.argmax(-1))
+            finite = logits.isfinite().all()
+            self._finite = finite if self._finite is None else self._finite & finite
+            if reading not in self._predictions:
+                self._predictions[reading] = torch.empty(self._count, dtype=torch.int64, device=logits.device)
+            self._predictions[reading][self._done : self._done + len(images)] = logits.argmax(-1)
             if self._labels is not None:
                 if reading not in self._collected:
                     self._collected[reading] = Collector(self._labels, self._classes, self._base)
                 self._collected[reading].add(logits)
+        self._done += len(images)
 
     def _fail(self, error: Exception, what: str) -> None:
         traceback.clear_frames(error.__traceback__)  # the kept error would keep its frames' tensors in memory
@@ -223,12 +229,12 @@ class _Scored:
 
     def _counted(self, target: Target, labels: np.ndarray, classes: Classes, keys: np.ndarray) -> Evaluated | Exception:
         # The largest of logits that are NaN would be the first class.
-        if self._finite and not bool(torch.stack(self._finite).all()):
+        if self._finite is not None and not bool(self._finite):
             return NotFiniteError("logits are not finite")
         total = np.bincount(labels, minlength=len(classes))
         scores = []
-        for reading, batches in self._predictions.items():
-            predicted = torch.cat(batches).cpu().numpy()
+        for reading, found in self._predictions.items():
+            predicted = found.cpu().numpy()
             right = np.bincount(labels[predicted == labels], minlength=len(classes))
             scores.append(Score(target, tuple(right.tolist()), tuple(total.tolist()), reading))
         kept = tuple(
@@ -236,5 +242,5 @@ class _Scored:
             for reading, collected in self._collected.items()
         )
         if target.subset == "union":
-            scores = [score for found in kept for score in union_scores(found)]
+            scores = [score for each in kept for score in union_scores(each)]
         return Evaluated(tuple(scores), 0.0, len(labels), kept)

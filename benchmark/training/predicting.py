@@ -43,7 +43,9 @@ class Collector:
         self._chunk = torch.empty(max(1, CHUNK // classes), classes, device=labels.device)
         self._filled = 0
         self._done = 0
-        self._kept: list[Kept] = []
+        # Made once for all images: small results among the large tensors of each part would keep an allocator from
+        # using their memory again, so that it would grow with the number of images.
+        self._kept: Kept | None = None
 
     def add(self, logits: Tensor) -> None:
         """Add the logits (B, C) of the next images; they must be finite, and may be overwritten afterwards."""
@@ -60,11 +62,13 @@ class Collector:
     ) -> Predictions:
         """The predictions, once all images were added; the arguments are as in `Predictions`."""
         self._reduce()
-        parts = zip(*(kept.halves for kept in self._kept), strict=True)
-        halves = [torch.cat(part).cpu().numpy() for part in parts]
+        kept = self._kept
+        assert kept is not None
+        halves = [half[: self._done].cpu().numpy() for half in kept.halves]
 
         def joined(name: str) -> npt.NDArray[np.generic]:
-            return torch.cat([getattr(kept, name) for kept in self._kept]).cpu().numpy()
+            found: npt.NDArray[np.generic] = getattr(kept, name)[: self._done].cpu().numpy()
+            return found
 
         return Predictions(
             target=target,
@@ -82,11 +86,37 @@ class Collector:
         )
 
     def _reduce(self) -> None:
-        if self._filled or not self._kept:
-            labels = self._labels[self._done : self._done + self._filled]
-            self._kept.append(reduced(self._chunk[: self._filled], labels, self._base))
-            self._done += self._filled
-            self._filled = 0
+        if not self._filled and self._kept is not None:
+            return
+        rows = slice(self._done, self._done + self._filled)
+        part = reduced(self._chunk[: self._filled], self._labels[rows], self._base)
+        if self._kept is None:
+            self._kept = _of_all(part, len(self._labels))
+        for whole, values in zip(_tensors(self._kept), _tensors(part), strict=True):
+            whole[rows] = values
+        self._done += self._filled
+        self._filled = 0
+
+
+def _tensors(kept: Kept) -> list[Tensor]:
+    return [*kept[:-1], *kept.halves]
+
+
+def _of_all(part: Kept, count: int) -> Kept:
+    """Room for what is kept of `count` images, of the types of a part."""
+
+    def room(values: Tensor) -> Tensor:
+        return values.new_empty(count, *values.shape[1:])
+
+    return Kept(
+        room(part.top),
+        room(part.logits),
+        room(part.label_logit),
+        room(part.rank),
+        room(part.log_sum_exp),
+        room(part.square_sum),
+        tuple(map(room, part.halves)),
+    )
 
 
 def reduced(logits: Tensor, labels: Tensor, base: int | None = None) -> Kept:
