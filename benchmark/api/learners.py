@@ -126,7 +126,8 @@ def load_learner(
     """Load a trained learner.
 
     Args:
-        run: A `learned.safetensors` file, or the id of a finished run in a record (`Results.frame` has it as run_id).
+        run: A `learned.safetensors` file or its folder, or the id of a finished run in a record (`Results.frame` has it
+            as run_id).
         suite: The suite that it was trained in, whose backbone it needs.
         results: The folder of the record.
         tracking_uri: The address of another MLflow store.
@@ -145,12 +146,31 @@ def load_learner(
     """
     registry = load_registry([Path(path) for path in plugins])
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(run) if Path(run).suffix == ".safetensors" else _fetched(str(run), results, tracking_uri, folder)
-        learned = Learned.load(path)
+        learned = Learned.load(learned_file(run, results, tracking_uri, folder))
     backbone = load_backbone(suite, device=device, precision=learned.origin.precision)
     learner = learned.learner(backbone, registry)
     origin = learned.origin
     return TrainedLearner(learner, origin.classes, origin.method, learned.changes(backbone, registry))
+
+
+def learned_file(run: str | Path, results: str | Path, tracking_uri: str | None, folder: str) -> Path:
+    """The file of a learner.
+
+    Args:
+        run: As in `load_learner`; so are `results` and `tracking_uri`.
+        results: The folder of the record.
+        tracking_uri: The address of another MLflow store.
+        folder: Where the file of a recorded run is copied to.
+
+    Returns:
+        Its path.
+
+    Raises:
+        UserError: There is no such run.
+    """
+    inside = Path(run) / LEARNED
+    path = inside if inside.is_file() else Path(run)
+    return path if path.suffix == ".safetensors" else _fetched(str(run), results, tracking_uri, folder)
 
 
 def _fetched(run: str, results: str | Path, tracking_uri: str | None, folder: str) -> Path:

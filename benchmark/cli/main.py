@@ -237,12 +237,26 @@ def export_runs(
     suite: SuiteArgument = "mini",
     with_learners: Annotated[bool, typer.Option("--with-learners", help="Also the trained tensors.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; verify what is in the folder.")] = False,
+    learner: Annotated[
+        str, typer.Option(metavar="RUN", help="Only the learner of this run, with a card for the Hugging Face Hub.")
+    ] = "",
+    plugins: Plugins = None,
     results: Results = Path("results"),
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Write the finished runs of a suite as plain files."""
     from promptarena.benchmark.cli.commands.export import check_export, export_record
 
+    if learner:
+        if check or with_learners:
+            raise UserError("--learner writes one learner and its card; leave out --check and --with-learners")
+        from promptarena.sharing import export_learner
+
+        path = export_learner(
+            learner, out, suite=suite, results=results, tracking_uri=tracking_uri, plugins=plugins or ()
+        )
+        typer.echo(f"The learner and its card are in {path.parent}.")
+        return
     if check:
         check_export(out)
         return

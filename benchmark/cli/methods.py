@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from promptarena.benchmark.cli.options import Plugins
+from promptarena.benchmark.cli.options import Plugins, Results, TrackingUri
 
 methods_app = typer.Typer(help="The prompt learners that can be compared.")
 
@@ -30,6 +30,20 @@ def show_method(name: str, plugins: Plugins = None) -> None:
     from promptarena.benchmark.cli.commands.methods import print_method
 
     print_method(name, plugins or ())
+
+
+@methods_app.command("inspect")
+def inspect_run(
+    run: Annotated[str, typer.Argument(help="The id of a finished run, or a learned.safetensors file.")],
+    top: Annotated[int, typer.Option(min=1, help="How many words to show for each vector.")] = 3,
+    suite: Annotated[str, typer.Option("--suite", help="The suite that it was trained in.")] = "mini",
+    results: Results = Path("results"),
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """The words of CLIP's vocabulary that are closest to a run's learned context vectors."""
+    from promptarena.benchmark.cli.commands.methods import print_words
+
+    print_words(run, top, suite, results, tracking_uri)
 
 
 @methods_app.command("check")

@@ -171,10 +171,12 @@ class TableWriter:
 
     def _open_on(self, comparison_id: str, columns: Sequence[str]) -> None:
         """Make the view of the experiment show this comparison."""
-        experiment = self._client.get_experiment(self._client.get_run(comparison_id).info.experiment_id)
+        experiment = self._access.reader.run(comparison_id).info.experiment_id
+        tags = {each.experiment_id: each.tags for each in self._access.reader.experiments("promptarena/")}
         view = view_state(comparison_id, columns)
-        if experiment.tags.get(VIEW_TAG) != view:
-            self._client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, view)
+        # Read without MLflow's client: a finished comparison that is given again must not import it.
+        if tags.get(experiment, {}).get(VIEW_TAG) != view:
+            self._client.set_experiment_tag(experiment, VIEW_TAG, view)
 
 
 def _printed(headline: Mapping[Label, Mapping[str, float]]) -> dict[str, Mapping[str, float]]:

@@ -91,6 +91,18 @@ def _print_broken(console: Console, broken: "Iterable[Broken]") -> None:
         console.print(f"broken: {entry.name} ({entry.origin}): {entry.reason}")
 
 
+def print_words(run: str, top: int, suite: str, results: Path, tracking_uri: str | None) -> None:
+    """Print the words that are closest to each learned context vector; see `nearest_words`."""
+    from promptarena.inspecting import nearest_words
+
+    found = nearest_words(run, top=top, suite=suite, results=results, tracking_uri=tracking_uri)
+    table = terminal.table("tensor", "vector", "length", "nearest words (distance)")
+    for (tensor, vector), words in found.groupby(["tensor", "vector"], sort=False):
+        near = ", ".join(f"{row.word} ({row.distance:.3f})" for row in words.itertuples())
+        terminal.add(table, str(tensor), str(vector), f"{words['length'].iloc[0]:.3f}", near)
+    terminal.console().print(table, soft_wrap=False)
+
+
 def print_method(name: str, plugins: Sequence[Path]) -> None:
     """Print a method's docstring, settings, and recipe per protocol.
 
