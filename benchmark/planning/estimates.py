@@ -49,9 +49,11 @@ class Estimator:
         spent.eval_seconds += cost["eval_seconds"]
         spent.eval_images += int(cost["eval_images"])
 
-    def knows(self, label: str) -> bool:
-        """Whether a run of this label has been measured."""
-        return label in self._spent
+    def knows(self, label: str, load: Workload) -> bool:
+        """Whether runs of this label were measured in all that the run consists of, training and scoring."""
+        spent = self._spent.get(label, _Spent())
+        trained = spent.train_seconds > 0 or not load.train_images
+        return trained and (spent.eval_seconds > 0 or not load.eval_images)
 
     def seconds(self, label: str, load: Workload) -> float:
         """The expected time of a run.

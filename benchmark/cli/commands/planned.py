@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from promptarena.benchmark.cli.commands import terminal
+from promptarena.benchmark.core.runs import PlannedRun
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.recording.record import Record, RecordPlace
 from promptarena.benchmark.running.comparison import Comparison, comparison_of, kept_plan, launch_preview, made_plan
@@ -78,7 +79,7 @@ def _document(comparison: Comparison) -> dict[str, Any]:
             {
                 **described(run),
                 "status": status[run.key],
-                "expected_seconds": comparison.seconds(run) if comparison.estimator.knows(run.spec.label) else None,
+                "expected_seconds": comparison.seconds(run) if _known(comparison, run) else None,
             }
             for run in comparison.runs
         ],
@@ -107,6 +108,10 @@ def print_plan(console: Console, comparison: Comparison, workers: int) -> None:
         console.print(_expectation(comparison, workers))
 
 
+def _known(comparison: Comparison, run: PlannedRun) -> bool:
+    return comparison.estimator.knows(run.spec.label, comparison.workloads[run.key])
+
+
 def _plan_table(comparison: Comparison) -> Table:
     """The number of missing runs by method and protocol."""
     missing = comparison.missing()
@@ -117,7 +122,7 @@ def _plan_table(comparison: Comparison) -> Table:
     for label in dict.fromkeys(run.spec.label for run in missing):
         runs = [run for run in missing if run.spec.label == label]
         counts = [sum(run.spec.protocol == protocol for run in runs) for protocol in protocols]
-        known = comparison.estimator.knows(label)
+        known = all(_known(comparison, run) for run in runs)
         expected = duration(sum(map(comparison.seconds, runs))) if known else "unknown"
         terminal.add(table, label, *map(str, counts), expected)
     return table
@@ -125,7 +130,7 @@ def _plan_table(comparison: Comparison) -> Table:
 
 def _expectation(comparison: Comparison, workers: int) -> str:
     missing = comparison.missing()
-    unmeasured = sum(not comparison.estimator.knows(run.spec.label) for run in missing)
+    unmeasured = sum(not _known(comparison, run) for run in missing)
     if unmeasured == len(missing):
         return "How long it takes is known once the first runs have ended."
     seconds = sum(map(comparison.seconds, missing)) / min(workers, len(missing))
