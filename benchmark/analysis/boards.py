@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any
 
 from promptarena.benchmark.analysis.calibration import CALIBRATION
-from promptarena.benchmark.analysis.names import BOARDS, PAIRED
+from promptarena.benchmark.analysis.confusions import confusions_board
+from promptarena.benchmark.analysis.names import BOARDS, CONFUSIONS, PAIRED
 from promptarena.benchmark.analysis.novelty import NOVELTY
 from promptarena.benchmark.analysis.paired import paired_board
 from promptarena.benchmark.analysis.per_class import PER_CLASS
@@ -27,6 +28,12 @@ Source = Callable[[str, Target], Sequence[Predictions]]
 SUBJECTS: Mapping[str, Subject | SeedsSubject] = {
     subject.name: subject for subject in (CALIBRATION, PER_CLASS, SELECTIVE, NOVELTY, SEEDS)
 }
+AGAINST: Mapping[str, Callable[[Answered, str], Board | None]] = {
+    PAIRED: paired_board,
+    CONFUSIONS: confusions_board,
+}
+"""The boards that compare every method with one of them."""
+
 _GROUPS = {"base": "Base classes", "novel": "Novel classes", "all": "", "union": ""}
 """The scored subsets and what stands above their columns."""
 
@@ -52,7 +59,7 @@ def boards_of(query: BoardQuery, source: Source, names: Sequence[str], reference
     made = []
     for name in BOARDS:
         if name in names and answered.by_place:
-            board = paired_board(answered, reference) if name == PAIRED else _board(SUBJECTS[name], answered)
+            board = AGAINST[name](answered, reference) if name in AGAINST else _board(SUBJECTS[name], answered)
             made += [board] if board else []
     return tuple(made)
 

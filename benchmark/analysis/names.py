@@ -9,9 +9,10 @@ PER_CLASS = "per-class"
 SELECTIVE = "selective"
 OOD = "ood"
 PAIRED = "paired"
+CONFUSIONS = "confusions"
 SEEDS = "seeds"
 
-BOARDS = (CALIBRATION, PER_CLASS, SELECTIVE, OOD, PAIRED, SEEDS)
+BOARDS = (CALIBRATION, PER_CLASS, SELECTIVE, OOD, PAIRED, CONFUSIONS, SEEDS)
 """All of them, in the order in which they are shown."""
 
 

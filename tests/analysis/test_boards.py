@@ -76,7 +76,14 @@ def test_columns_of_both_halves_have_names_of_their_own(query: BoardQuery) -> No
 
 def test_every_board_is_written_in_every_format(query: BoardQuery) -> None:
     boards = boards_of(query, source_of(query), BOARDS)  # type: ignore[arg-type]
-    assert [board.part for board in boards] == ["calibration", "per-class", "selective", "paired", "seeds"]
+    assert [board.part for board in boards] == [
+        "calibration",
+        "per-class",
+        "selective",
+        "paired",
+        "confusions",
+        "seeds",
+    ]
     for board in boards:
         for name in format_names():
             assert render(board, name).strip()
