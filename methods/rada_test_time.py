@@ -71,6 +71,11 @@ class RAdaTestTime(RAda):
         """RAda's recipe for 0 epochs: no training before the test."""
         return RAdaTestTimeConfig(), RAda.preset(task)[1].model_copy(update={"epochs": 0})
 
+    @classmethod
+    def image_passes(cls, config: RAdaTestTimeConfig) -> int:
+        """V: the image tower encodes every view of a test image."""
+        return config.views
+
     def logits(self, images: Images, classifier: Any) -> Tensor:
         """(B, C): each image with its own mask; in training mode RAda's logits."""
         if self.training:

@@ -35,7 +35,7 @@ def table(suite: str, methods: Sequence[str], gpus: Sequence[int], minutes: floa
     """
     requested = enumerate_request(Request(methods=methods), suite)
     hours = gpu_hours(requested.suite, requested.registry, requested.runs)
-    runs = {run.key: (run, hours[spec]) for spec in requested.runs for run in (planned(spec),)}
+    runs = {run.key: (run, hours[spec].hours) for spec in requested.runs for run in (planned(spec),)}
     sizes = {key: size for key, (_, size) in runs.items()}
     lines = [
         f"{len(runs)} runs, {sum(sizes.values()):.0f} GPU hours",

@@ -15,6 +15,11 @@ class Leaderboard:
 
     Args:
         board: The tables as values.
+
+    >>> import promptarena as pa
+    >>> found = pa.compare("mini", ["zeroshot"], datasets=["digits"], protocols=["base-to-novel"], quiet=True)
+    >>> found.leaderboard().to_frame("digits").index.tolist()
+    ['zeroshot']
     """
 
     def __init__(self, board: Board) -> None:

@@ -98,7 +98,7 @@ def learner_card(stored: StoredResult, origin: Origin, suite: Suite, about: Abou
         pipeline_tag="zero-shot-image-classification",
         license="other",
         license_name="licence-of-the-data",
-        tags=["clip", "prompt-learning", "few-shot", origin.method],
+        tags=["clip", "prompt-learning", origin.method],
         model_name=name,
         eval_results=[
             EvalResult(

@@ -1,6 +1,7 @@
 """Estimates the runs and GPU hours of a comparison from dataset cards and tensor shapes, without data or weights."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -20,7 +21,51 @@ from promptarena.benchmark.plugins.asking import MethodFailedError
 from promptarena.benchmark.plugins.registry import Registry
 
 SUSTAINED_TFLOPS = 40.0
-"""Assumed mean speed of one GPU over a whole run, in 10^12 floating-point operations per second."""
+"""Assumed mean speed of one GPU in matrix products, in 10^12 floating-point operations per second."""
+
+STEP_KERNELS, BATCH_KERNELS = 1000, 300
+"""Assumed kernels of a training step, and of an evaluation's batch in each pass of its images. Counted were 164 to 1179
+a step (results/speed/operators.md)."""
+
+LAUNCH_SECONDS = 5e-6
+"""Assumed time in which Python and CUDA launch a kernel."""
+
+BATCH = 100
+"""Images of an evaluation's batch."""
+
+CORES, DECODED_PER_CORE = 16, 100.0
+"""Assumed CPU cores for each GPU, and the images that one of them decodes and resizes per second."""
+
+
+@dataclass(frozen=True)
+class GpuTime:
+    """Estimated hours of a run, or of several, on one GPU, by what they are spent on.
+
+    The three go on at the same time, so a run takes as long as the longest of them.
+
+    Args:
+        products: Matrix products on the GPU.
+        launches: Launching kernels, one after the other.
+        decoding: Decoding images on the CPU.
+    """
+
+    products: float = 0.0
+    launches: float = 0.0
+    decoding: float = 0.0
+
+    def __add__(self, other: "GpuTime") -> "GpuTime":
+        """The time of both, one after the other."""
+        return GpuTime(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(GpuTime)))
+
+    @property
+    def hours(self) -> float:
+        """The longest of the three."""
+        return float(getattr(self, self.bound))
+
+    @property
+    def bound(self) -> str:
+        """The name of the longest of the three."""
+        return max((each.name for each in fields(GpuTime)), key=lambda name: getattr(self, name))
 
 
 def missing_data(suite: Suite, runs: Sequence[RunSpec], root: Path | None) -> dict[str, str]:
@@ -77,12 +122,12 @@ def without_failing(
     return tuple(kept), tuple(failed)
 
 
-def gpu_hours(suite: Suite, registry: Registry, runs: Sequence[RunSpec]) -> dict[RunSpec, float]:
-    """Estimate the hours of each run on one GPU.
+def gpu_hours(suite: Suite, registry: Registry, runs: Sequence[RunSpec]) -> dict[RunSpec, GpuTime]:
+    """Estimate the hours of each run on one GPU, without CUDA graphs.
 
-    Assumptions: all operations run at SUSTAINED_TFLOPS and nothing is cached. In training, every image and every class
-    prompt passes its tower forward and backward (without epochs, every image forward only). In evaluation, every image
-    passes forward. A card without counts and class names adds nothing.
+    Assumptions: the constants above, and nothing is cached. In training, every image and every class prompt passes its
+    tower forward and backward (without epochs, every image forward only). In evaluation, every image passes forward, as
+    often as the method's `image_passes` says. A card without counts and class names adds nothing.
 
     Args:
         suite: The suite.
@@ -90,14 +135,14 @@ def gpu_hours(suite: Suite, registry: Registry, runs: Sequence[RunSpec]) -> dict
         runs: The runs.
 
     Returns:
-        Hours by run. A training that several runs share counts for the first of them.
+        The time of each run. A training that several runs share counts for the first of them.
 
     Raises:
         UserError: A setting is wrong.
     """
     costs = _Costs(backbone_of_shapes(suite.backbone.given_architecture))
     trained: set[tuple[object, ...]] = set()
-    hours: dict[RunSpec, float] = {}
+    hours: dict[RunSpec, GpuTime] = {}
     for run in runs:
         card = suite.card(run.dataset)
         classes = _classes(card, run.subset)
@@ -109,12 +154,24 @@ def gpu_hours(suite: Suite, registry: Registry, runs: Sequence[RunSpec]) -> dict
         # weights need no gradients of their own.
         prompts = seen // recipe.batch_size * classes
         operations = 2 * (seen * costs.image + prompts * costs.prompt(card)) if recipe.epochs else seen * costs.image
+        kernels = STEP_KERNELS * seen / recipe.batch_size if recipe.epochs else BATCH_KERNELS * seen / BATCH
+        decoded = float(seen)
+        learner = registry.get(run.method).learner
+        passes = learner.image_passes(config)
         for target in run.targets:
             scored = suite.card(target.dataset)
             images, names = _images(scored, target.subset, suite.limit), _classes(scored, target.subset)
-            times = images if registry.get(run.method).learner.image_conditioned else 1
-            operations += images * costs.image + times * names * costs.prompt(scored)
-        hours[run] = operations / (SUSTAINED_TFLOPS * 1e12) / 3600
+            times = images if learner.image_conditioned else 1
+            operations += passes * images * costs.image + times * names * costs.prompt(scored)
+            # Several passes belong to a method that takes each image alone.
+            kernels += BATCH_KERNELS * (images if passes > 1 else images / BATCH)
+            decoded += images
+        seconds = (
+            operations / (SUSTAINED_TFLOPS * 1e12),
+            LAUNCH_SECONDS * kernels,
+            decoded / (CORES * DECODED_PER_CORE),
+        )
+        hours[run] = GpuTime(*(each / 3600 for each in seconds))
     return hours
 
 

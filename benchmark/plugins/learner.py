@@ -162,6 +162,18 @@ class Learner(nn.Module):
         return cls.config_type(), Recipe(epochs=0, batch_size=100, lr=0.0, augment=False)
 
     @classmethod
+    def image_passes(cls, config: Any) -> int:
+        """How often the image tower encodes each test image in an evaluation; estimates of a run's time count it.
+
+        Args:
+            config: The method's configuration.
+
+        Returns:
+            1, unless the method sees a test image in several views.
+        """
+        return 1
+
+    @classmethod
     def reads(cls, config: Any, backbone_digest: str) -> Mapping[str, Path]:
         """The files, besides the configuration, that decide the method's results. Their content enters the run's key.
 

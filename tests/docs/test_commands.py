@@ -56,6 +56,7 @@ BEYOND = {
     r"taskres": "needs the example package; its own tests run it",
     r"promptarena ui": "serves until it is stopped",
     r"datasets prepare|--root /data": "downloads",
+    r"--launcher": "needs a cluster; tests/running/clusters has real ones",
 }
 """Why commands of the other pages are not run, by a pattern that finds them."""
 COMMANDS = [line for line in dict.fromkeys(lines()) if line.command.startswith("promptarena ")]

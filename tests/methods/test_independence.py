@@ -18,6 +18,7 @@ INTERFACE = {
     "core.recipe",
     "plugins.edits",
     "plugins.learner",
+    "plugins.logistic",
     "plugins.templates",
 }
 each = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

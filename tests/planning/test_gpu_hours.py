@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from promptarena.benchmark.core.runs import RunSpec
-from promptarena.benchmark.planning.gpu_hours import SUSTAINED_TFLOPS, gpu_hours, missing_data
+from promptarena.benchmark.planning.gpu_hours import (
+    BATCH_KERNELS,
+    LAUNCH_SECONDS,
+    SUSTAINED_TFLOPS,
+    GpuTime,
+    gpu_hours,
+    missing_data,
+)
 from promptarena.benchmark.planning.protocols import enumerate_runs
 from promptarena.benchmark.planning.suites import load_suite
 from promptarena.benchmark.plugins.registry import load_registry
@@ -24,7 +31,7 @@ def runs(*methods: str, protocol: str = "base-to-novel", datasets: tuple[str, ..
 
 def test_zero_shot_costs_its_pictures_and_one_prompt_a_class() -> None:
     (run,) = runs("zeroshot", datasets=("imagenet",))
-    operations = gpu_hours(SUITE, REGISTRY, [run])[run] * 3600 * SUSTAINED_TFLOPS * 1e12
+    operations = gpu_hours(SUITE, REGISTRY, [run])[run].products * 3600 * SUSTAINED_TFLOPS * 1e12
     seen = 50_000 + 8_000  # tested on, and 16 of each of 500 classes
     assert operations == pytest.approx(seen * IMAGE, rel=0.01)
 
@@ -33,8 +40,9 @@ def test_hours_grow_with_epochs_and_classes() -> None:
     (short, *_), (large, *_) = runs("coop", datasets=("eurosat",)), runs("coop", datasets=("dtd",))
     longer = replace(short, overrides=(("recipe.epochs", "400"),))
     hours = gpu_hours(SUITE, REGISTRY, [short, longer, large])
-    assert hours[short] < hours[longer]
-    assert hours[short] < hours[large]
+    for work in ("products", "launches", "decoding", "hours"):
+        assert getattr(hours[short], work) < getattr(hours[longer], work)
+    assert hours[short].products < hours[large].products
 
 
 def test_a_shared_training_is_charged_once() -> None:
@@ -42,7 +50,7 @@ def test_a_shared_training_is_charged_once() -> None:
     variants = runs("maple", protocol="domain-generalization")
     together = gpu_hours(SUITE, REGISTRY, [*cross, *variants])
     alone = gpu_hours(SUITE, REGISTRY, variants)
-    assert all(together[run] < alone[run] for run in variants)
+    assert all(together[run].hours < alone[run].hours for run in variants)
     assert [together[run] for run in cross] == [gpu_hours(SUITE, REGISTRY, cross)[run] for run in cross]
 
 
@@ -50,7 +58,23 @@ def test_a_method_whose_prompts_see_the_image_costs_a_prompt_per_picture_and_cla
     untrained = {"overrides": (("recipe.epochs", "0"),)}
     plain, conditioned = (replace(runs(name, datasets=("imagenet",))[0], **untrained) for name in ("coop", "cocoop"))
     hours = gpu_hours(SUITE, REGISTRY, [plain, conditioned])
-    assert hours[conditioned] > 4 * hours[plain]
+    assert hours[conditioned].products > 4 * hours[plain].products
+
+
+def test_every_view_of_a_test_image_passes_the_image_tower() -> None:
+    plain, viewed = runs("zeroshot", "rada-ttt", datasets=("eurosat",))[:2]
+    hours = gpu_hours(SUITE, REGISTRY, [plain, viewed])
+    tested = 8100 / 3600 / (SUSTAINED_TFLOPS * 1e12)  # EuroSAT's test images, base and novel ones
+    assert hours[viewed].products - hours[plain].products == pytest.approx(63 * IMAGE * tested, rel=0.01)
+    # Each image of it is a batch of its own.
+    assert hours[viewed].launches == pytest.approx(BATCH_KERNELS * LAUNCH_SECONDS * 8100 / 3600, rel=0.1)
+
+
+def test_a_run_takes_the_longest_of_its_three_kinds_of_work() -> None:
+    one, other = GpuTime(products=3.0, launches=1.0, decoding=2.0), GpuTime(launches=5.0)
+    assert (one.hours, one.bound) == (3.0, "products")
+    assert one + other == GpuTime(3.0, 6.0, 2.0)
+    assert (one + other).bound == "launches"
 
 
 def test_every_missing_dataset_is_told_with_a_reason(tmp_path: Path) -> None:

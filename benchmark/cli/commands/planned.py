@@ -41,11 +41,12 @@ def show_plan(
     if planned is None:
         from promptarena.benchmark.cli.commands.preview import lacking, preview, print_preview
         from promptarena.benchmark.planning.enumeration import enumerate_request
+        from promptarena.benchmark.running.devices import visible_gpus
 
         requested = enumerate_request(request, execution.suite, execution.plugins)
         if missing := lacking(requested, execution.data_root):
             if not as_json:
-                return print_preview(console, requested, missing)
+                return print_preview(console, requested, missing, len(visible_gpus()))
             document, failed = preview(requested, missing)
             _print_json(document)
             return failed

@@ -1,7 +1,7 @@
 """`compare --plan` without data or weights: what is missing, what would run, how long it may take."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,20 @@ from rich.console import Console
 
 from promptarena.benchmark.backbone.loading import missing_weights
 from promptarena.benchmark.cli.commands import terminal
+from promptarena.benchmark.core.protocol_table import protocol_info
 from promptarena.benchmark.core.runs import RunSpec
 from promptarena.benchmark.planning.enumeration import RequestedRuns
-from promptarena.benchmark.planning.gpu_hours import SUSTAINED_TFLOPS, gpu_hours, missing_data, without_failing
+from promptarena.benchmark.planning.gpu_hours import (
+    CORES,
+    DECODED_PER_CORE,
+    LAUNCH_SECONDS,
+    STEP_KERNELS,
+    SUSTAINED_TFLOPS,
+    GpuTime,
+    gpu_hours,
+    missing_data,
+    without_failing,
+)
 from promptarena.benchmark.planning.suites import Suite
 from promptarena.benchmark.running.progress import duration
 
@@ -48,17 +59,23 @@ def preview(requested: RequestedRuns, missing: Lacking) -> tuple[dict[str, Any],
         "missing_weights": missing.weights,
         "missing_data": missing.data,
         "runs": [
-            {"key": None, **{name: getattr(run, name) for name in fields}, "status": "missing", "gpu_hours": hours[run]}
+            {
+                "key": None,
+                **{name: getattr(run, name) for name in fields},
+                "status": "missing",
+                "gpu_hours": hours[run].hours,
+                "gpu_hours_by_work": asdict(hours[run]),
+            }
             for run in runs
         ],
     }
     return document, reasons
 
 
-def print_preview(console: Console, requested: RequestedRuns, missing: Lacking) -> tuple[str, ...]:
+def print_preview(console: Console, requested: RequestedRuns, missing: Lacking, gpus: int = 0) -> tuple[str, ...]:
     """What is missing and how to get it, then the runs by method and protocol with their estimated GPU hours.
 
-    Returns the reasons why methods failed, whose runs are left out.
+    `gpus` is the number of GPUs here. Returns the reasons why methods failed, whose runs are left out.
     """
     suite = requested.suite
     runs, failed = without_failing(suite, requested.registry, requested.runs)
@@ -71,17 +88,25 @@ def print_preview(console: Console, requested: RequestedRuns, missing: Lacking) 
         _print_missing_data(console, suite, missing.data)
     hours = gpu_hours(suite, requested.registry, runs)
     protocols = list(dict.fromkeys(run.protocol for run in runs))
-    table = terminal.table("would run", *protocols, "estimated GPU time")
+    headings = [protocol_info(protocol).heading for protocol in protocols]
+    table = terminal.table("would run", *headings, "matrix\nproducts", "launches", "decoding", "GPU\ntime")
     for column in table.columns[1:]:
         column.justify = "right"
     for label in dict.fromkeys(run.label for run in runs):
         mine = [run for run in runs if run.label == label]
-        terminal.add(table, label, *_counts(mine, protocols), _time(mine, hours))
-    terminal.add(table, "all", *_counts(runs, protocols), _time(runs, hours))
+        terminal.add(table, label, *_counts(mine, protocols), *_times(mine, hours))
+    terminal.add(table, "all", *_counts(runs, protocols), *_times(runs, hours))
     console.print(table, soft_wrap=False)
+    total = sum((hours[run].hours for run in runs), 0.0)
+    if gpus > 1 and total:
+        longest = max(hours[run].hours for run in runs)
+        console.print(f"On the {gpus} GPUs here: at least {duration(3600 * max(total / gpus, longest))}.")
     console.print(
-        f"Estimated for one GPU at {SUSTAINED_TFLOPS:.0f} TFLOP/s sustained, from image and prompt counts alone: every "
-        "training image and prompt forward and backward, every test image forward, nothing cached."
+        "Estimated for one GPU without CUDA graphs, nothing cached: "
+        f"{SUSTAINED_TFLOPS:.0f} TFLOP/s sustained in matrix products; {STEP_KERNELS} kernels a training step, "
+        f"launched in {1e6 * LAUNCH_SECONDS:.0f} µs each; {CORES} CPU cores that decode {DECODED_PER_CORE:.0f} images "
+        "a second each. The three go on at the same time: a run takes "
+        "the longest of them."
     )
     return (*map(str, requested.failed), *failed)
 
@@ -106,5 +131,8 @@ def _counts(runs: Sequence[RunSpec], protocols: Sequence[str]) -> list[str]:
     return [str(sum(run.protocol == protocol for run in runs)) for protocol in protocols]
 
 
-def _time(runs: Sequence[RunSpec], hours: dict[RunSpec, float]) -> str:
-    return duration(3600 * sum(hours[run] for run in runs))
+def _times(runs: Sequence[RunSpec], hours: Mapping[RunSpec, GpuTime]) -> list[str]:
+    """The time of each kind of work, and of the runs."""
+    together = sum((hours[run] for run in runs), GpuTime())
+    every = (together.products, together.launches, together.decoding, sum(hours[run].hours for run in runs))
+    return [duration(3600 * each) if each else "unknown" for each in every]
