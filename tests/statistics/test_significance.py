@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scored import naive_holm
+from statsmodels.stats.multitest import multipletests  # here, as Hypothesis would trace the import
 
 from promptarena.benchmark.statistics.significance import critical_difference, friedman, holm, paired_t, wilcoxon
 
@@ -46,8 +47,6 @@ class TestSignificance:
     @settings(max_examples=40, deadline=None)
     @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
     def test_holm_is_that_of_statsmodels(self, p_values: list[float]) -> None:
-        from statsmodels.stats.multitest import multipletests
-
         assert holm(p_values) == multipletests(p_values, method="holm")[1].tolist()
 
     @pytest.mark.parametrize("seeds", [2, 3, 5])
