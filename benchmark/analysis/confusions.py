@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promptarena.benchmark.analysis import names
-from promptarena.benchmark.analysis.pairing import first_label, pairs, same_images, tables_of
+from promptarena.benchmark.analysis.pairing import pairs_with, same_images, tables_of
 from promptarena.benchmark.analysis.subjects import Answered
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.predictions import Predictions
@@ -76,8 +76,7 @@ def confusions_board(answered: Answered, reference: str = "") -> Board | None:
     Returns:
         A table for each dataset; None if fewer than two methods can be paired.
     """
-    first = first_label(answered, reference)
-    paired = pairs(answered, first) if first else {}
+    first, paired = pairs_with(answered, reference)
     if not paired:
         return None
 

@@ -33,39 +33,29 @@ class Pair(NamedTuple):
     seed: Seed
 
 
-def first_label(answered: Answered, reference: str) -> Label | None:
-    """The method that the others are paired with.
-
-    Args:
-        answered: The predictions.
-        reference: Its label; empty: the first one that has predictions.
-
-    Returns:
-        The method; None if it has no predictions.
-    """
-    there = {str(name): name for by_name in answered.by_place.values() for name in by_name}
-    return there.get(reference or next((str(name) for name in answered.names if str(name) in there), ""))
-
-
-def pairs(answered: Answered, reference: Label) -> dict[tuple[Place, Label], Pair]:
+def pairs_with(answered: Answered, reference: str) -> tuple[str, dict[tuple[Place, Label], Pair]]:
     """Pair every method with one of them: by the smallest seed that both have.
 
     The same images under several seeds are not independent, so seeds are not pooled.
 
     Args:
         answered: The predictions.
-        reference: The method that the others are paired with.
+        reference: The label of the method that the others are paired with; empty: the first one that has predictions.
 
     Returns:
-        The pairs by place and method.
+        The reference's label, and the pairs by place and method; none where it has no predictions.
 
     Raises:
         UserError: Two methods have predictions for different images.
     """
-    return {
+    there = {str(name): name for by_name in answered.by_place.values() for name in by_name}
+    first = reference or next((str(name) for name in answered.names if str(name) in there), "")
+    if first not in there:
+        return first, {}
+    return first, {
         (place, name): pair
         for place, by_name in answered.by_place.items()
-        for name, pair in _against(by_name, reference)
+        for name, pair in _against(by_name, there[first])
     }
 
 

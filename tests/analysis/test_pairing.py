@@ -6,7 +6,7 @@ import pytest
 from boards import BOARD
 from drawn_predictions import drawn
 
-from promptarena.benchmark.analysis.pairing import first_label, pairs, tables_of
+from promptarena.benchmark.analysis.pairing import pairs_with, tables_of
 from promptarena.benchmark.analysis.subjects import Answered
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import Label
@@ -30,14 +30,17 @@ BASE, NOVEL = ("food", "base"), ("food", "novel")
 
 
 def test_the_reference_is_the_first_method_with_predictions() -> None:
-    assert first_label(ANSWERED, "") == ZERO
-    assert first_label(ANSWERED, "maple") == MAPLE
-    assert first_label(ANSWERED, "rada") is None
+    assert pairs_with(ANSWERED, "")[0] == "zeroshot"
+    assert pairs_with(ANSWERED, "maple")[0] == "maple"
+    assert pairs_with(ANSWERED, "rada") == ("rada", {})
 
 
 def test_the_smallest_common_seed_is_paired_and_one_without_seeds_has_all() -> None:
-    assert {key: pair.seed for key, pair in pairs(ANSWERED, ZERO).items()} == {(BASE, COOP): 1, (BASE, MAPLE): 2}
-    against = pairs(ANSWERED, COOP)
+    assert {key: pair.seed for key, pair in pairs_with(ANSWERED, "zeroshot")[1].items()} == {
+        (BASE, COOP): 1,
+        (BASE, MAPLE): 2,
+    }
+    against = pairs_with(ANSWERED, "coop")[1]
     assert {key: pair.seed for key, pair in against.items()} == {(BASE, ZERO): 1, (BASE, MAPLE): 2}
     assert (against[BASE, MAPLE].method, against[BASE, MAPLE].reference) == (ONE, OTHER)
 
@@ -45,7 +48,7 @@ def test_the_smallest_common_seed_is_paired_and_one_without_seeds_has_all() -> N
 def test_predictions_for_different_images_are_refused() -> None:
     shuffled = {BASE: {ZERO: {None: ONE}, COOP: {1: replace(ONE, images=ONE.images[::-1])}}}
     with pytest.raises(UserError, match="of different images; leave out one"):
-        pairs(replace(ANSWERED, by_place=shuffled), ZERO)
+        pairs_with(replace(ANSWERED, by_place=shuffled), "zeroshot")
 
 
 def test_a_dataset_has_one_table_with_its_halves_side_by_side() -> None:

@@ -20,8 +20,8 @@ def run_id(results: pa.Results) -> str:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    path = tmp_path / "picture.png"
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "image.png"
     Image.effect_noise((60, 40), 90).convert("RGB").save(path)
     return path
 
@@ -44,12 +44,10 @@ def test_the_card_has_what_the_hub_and_a_stranger_need(card: Path, results: pa.R
     assert all(f"{value:.2f}" in read.text for value in percents.values())
 
 
-def test_the_folder_is_loaded_and_predicts_as_the_run_does(
-    card: Path, run_id: str, folder: Path, picture: Path
-) -> None:
-    ours = pa.load_learner(run_id, results=folder / "results").predict(picture, top=3)
+def test_the_folder_is_loaded_and_predicts_as_the_run_does(card: Path, run_id: str, folder: Path, image: Path) -> None:
+    ours = pa.load_learner(run_id, results=folder / "results").predict(image, top=3)
     for given in (card.parent, card.parent / "learned.safetensors"):
-        assert pa.load_learner(given).predict(picture, top=3).equals(ours)
+        assert pa.load_learner(given).predict(image, top=3).equals(ours)
 
 
 def test_another_backbone_is_refused_in_one_line(card: Path) -> None:

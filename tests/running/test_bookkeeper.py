@@ -21,7 +21,7 @@ FINISHED = RecordedRun("id", "key", "finished", False)
 
 
 class Away:
-    """A record that does not answer for a number of calls, and keeps what it is told afterwards."""
+    """A record that does not answer for a number of calls, and then keeps what it is given."""
 
     def __init__(self, calls: int) -> None:
         self.calls, self.told = calls, list[str]()

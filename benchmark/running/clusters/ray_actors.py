@@ -155,7 +155,7 @@ class _Running:
         self._launcher = launcher
         self._schedule = schedule
         self._runs = schedule.runs()
-        # An actor without GPUs of its own sees all of its machine, so it is told to use none.
+        # An actor without GPUs of its own sees all of its machine, so its device is the CPU.
         device = "cuda:0" if launcher.on_gpus else "cpu"
         self._parcel = Parcel.pack(replace(launcher.execution, device=device), self._runs, "ray")
         self._slots: list[_Slot] = []
