@@ -86,7 +86,9 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except WrongUsage as error:
         where = error.ctx.command_path if error.ctx else "promptarena"
-        code = _complain(f"{error.format_message().rstrip('.')}; see {where} --help")
+        # Typer's own words for a value that is none of the choices.
+        reason = error.format_message().replace("Value error, ", "").rstrip(".")
+        code = _complain(f"{reason}; see {where} --help")
     except UserError as error:
         if debug:
             raise

@@ -36,3 +36,8 @@ def test_a_file_gives_what_the_command_does_not(tmp_path: Path) -> None:
         launching_of("slurm", Workers(), {}, tmp_path / "slurm.toml")
     with pytest.raises(UserError, match="unknown launcher 'slrum'; did you mean slurm"):
         launching_of("slrum", Workers(), {})
+
+
+def test_an_unknown_launcher_is_one_line_with_the_choices() -> None:
+    line = complaint("compare", "--launcher", "slrum")
+    assert "Invalid value for '--launcher': 'slrum' is not one of 'local', 'slurm', 'ray'" in line
