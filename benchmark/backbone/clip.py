@@ -8,7 +8,7 @@ positions, W a tower's width, D the joint embedding size.
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any, Unpack
 
 import torch
@@ -308,8 +308,9 @@ class Backbone:
         parts = self._parts(prompts)
         if len(parts) == 1:
             return self._encode_after(prompts, interventions)
-        features = [checkpoint(self._encode_after, part, interventions, use_reentrant=False) for part in parts]
-        return torch.cat(features)
+        # A tower draws nothing from torch's own generator, and a CUDA graph cannot record that its state is kept.
+        again = partial(checkpoint, self._encode_after, use_reentrant=False, preserve_rng_state=False)
+        return torch.cat([again(part, interventions) for part in parts])
 
     def _encode_after(self, prompts: Prompts, interventions: Interventions) -> Tensor:
         embedded = self._positioned(prompts)
@@ -326,7 +327,7 @@ class Backbone:
         """
         packed = self.accelerations.pack_texts and prompts.eot.device.type == "cpu"
         longest = prompts.embeddings.shape[1] - prompts.shared
-        rows = int((prompts.eot - prompts.shared + 1).sum()) if packed else len(prompts.eot) * longest
+        rows = sum((prompts.eot - prompts.shared + 1).tolist()) if packed else len(prompts.eot) * longest
         held = rows * self.text.width * self.text.depth * HELD_BYTES
         count = -(-held // text_memory(prompts.eot.device)) if self._may_divide(prompts) else 1
         each = -(-len(prompts.eot) // max(count, 1))

@@ -167,6 +167,10 @@ def compare(
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the model's blocks with torch.compile; for GPUs.")
     ] = False,
+    cuda_graphs: Annotated[
+        Literal["auto", "off"],
+        typer.Option(help="auto: on a GPU, a training step is recorded once and then started as one launch."),
+    ] = "auto",
     no_predictions: Annotated[
         bool, typer.Option("--no-predictions", help="Keep the scores only, not what is predicted for each image.")
     ] = False,
@@ -212,6 +216,7 @@ def compare(
         device=device,
         precision=precision,
         seeds_together=seeds_together,
+        cuda_graphs=cuda_graphs == "auto",
         compile_backend=_compiler(device, seeds_together) if compiled and not plan else "",
         predictions=not no_predictions,
     )

@@ -17,7 +17,8 @@ class ExecutionConfig:
 
     `threads` is the number of CPU threads of one run. It is fixed, not taken from the machine, because the last bits
     of a matrix product depend on it; the cores are used by several runs, not by several threads. `seeds_together`: runs
-    that differ only in the seed are trained as one computation, if their method allows it. `compile_backend`: as for
+    that differ only in the seed are trained as one computation, if their method allows it. `cuda_graphs`: training
+    steps on a CUDA device are recorded and replayed, if their method allows it. `compile_backend`: as for
     `Tower`. `predictions`: what is predicted for every test image is kept. `carried_suite`: what `suite` names, for a
     machine that may not have its file.
     """
@@ -31,6 +32,7 @@ class ExecutionConfig:
     precision: Precision = "fp32"
     threads: int = 1
     seeds_together: bool = False
+    cuda_graphs: bool = True
     compile_backend: str = ""
     predictions: bool = True
     carried_suite: Suite | None = None

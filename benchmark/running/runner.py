@@ -4,6 +4,7 @@ Runs are trained one by one and may then be scored together, so that each test s
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -30,12 +31,15 @@ from promptarena.benchmark.running.execution import CHECKPOINT, ExecutionConfig,
 from promptarena.benchmark.running.guard import Guard
 from promptarena.benchmark.running.kept_learners import LEARNER_FILE, KeptTraining, kept_training
 from promptarena.benchmark.running.peak_memory import PeakMemory
-from promptarena.benchmark.training.checkpoint import Checkpoint
+from promptarena.benchmark.training.checkpoint import NOT_RECORDED, Checkpoint, GraphUse
 from promptarena.benchmark.training.evaluation import Evaluated, evaluate_together
 from promptarena.benchmark.training.loop import Curve, train
 from promptarena.benchmark.training.seed_batch import Member, can_train_together, train_together
 from promptarena.benchmark.training.shots import Task
+from promptarena.benchmark.training.step_graphs import CudaGraphs, Recorder
 from promptarena.benchmark.training.trained_learner import LEARNED, Learned
+
+log = logging.getLogger(__name__)
 
 LONGEST_REASON = 1000
 """Characters of the reason why a target is not scored; MLflow refuses long ones."""
@@ -55,6 +59,8 @@ class TrainedRun:
     """Number of seeds that were trained as one computation."""
     steps: int = 0
     """Optimiser steps that were taken for it since it was begun or resumed."""
+    graphs: GraphUse = NOT_RECORDED
+    """How far its steps were replayed as CUDA graphs."""
     learner_of: str = ""
     """The recorded run whose learner it has; empty when it was trained here."""
 
@@ -69,6 +75,7 @@ class Runner:
         self._registry = load_registry(execution.plugins)
         self._data = Data(execution.data_root, self._suite.limit)
         self._cache = ArrayCache(execution.cache, local=local_cache_folder())
+        self._not_recorded: set[tuple[str, str]] = set()
 
     @cached_property
     def _backbone(self) -> Backbone:
@@ -111,10 +118,31 @@ class Runner:
                 train_key=planned.train_key,
                 on_epoch=on_epoch,
                 verify=self._guard.check_before_saving(planned),
+                recorder=self._recorder(),
             )
+        self._tell_of(planned, trained)
         return TrainedRun(
-            planned, learner, task, trained.curves, trained.train_seconds, memory.mib(), steps=trained.steps
+            planned,
+            learner,
+            task,
+            trained.curves,
+            trained.train_seconds,
+            memory.mib(),
+            steps=trained.steps,
+            graphs=trained.graphs,
         )
+
+    def _recorder(self) -> Recorder | None:
+        """What records the steps of a training; its memory is that training's."""
+        device = self._backbone.device
+        return CudaGraphs(device) if self._execution.cuda_graphs and device.type == "cuda" else None
+
+    def _tell_of(self, planned: PlannedRun, trained: Checkpoint) -> None:
+        """Say once for a method why its steps cannot be recorded."""
+        method, refused = planned.spec.method, trained.graphs.refused
+        if refused and (method, refused) not in self._not_recorded:
+            self._not_recorded.add((method, refused))
+            log.warning("%s: its steps run without CUDA graphs, with the same figures: %s", method, refused)
 
     def _load(self, learner: Learner, folder: Path) -> None:
         """Give a new learner the tensors of the one that was handed over."""
@@ -163,11 +191,22 @@ class Runner:
                 )
                 for number, (run, checkpoint) in enumerate(zip(runs, checkpoints, strict=True))
             ]
-            outcomes = train_together(members, recipe, self._cache)
+            outcomes = train_together(members, recipe, self._cache, self._recorder())
         peak, count = memory.mib(), len(runs)
+        for outcome in outcomes:
+            if isinstance(outcome, Checkpoint):
+                self._tell_of(runs[0], outcome)
         return [
             TrainedRun(
-                run, member.learner, member.task, outcome.curves, outcome.train_seconds, peak, count, outcome.steps
+                run,
+                member.learner,
+                member.task,
+                outcome.curves,
+                outcome.train_seconds,
+                peak,
+                count,
+                outcome.steps,
+                outcome.graphs,
             )
             if isinstance(outcome, Checkpoint)
             else outcome
@@ -252,6 +291,7 @@ class Runner:
                 self._execution.threads,
                 seeds_together=run.trained_with,
                 steps=run.steps,
+                graphs=run.graphs,
                 learner_of=run.learner_of,
             ),
             predictions={

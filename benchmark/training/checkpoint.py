@@ -24,6 +24,23 @@ from promptarena.benchmark.core.files import sync
 
 
 @dataclass(frozen=True)
+class GraphUse:
+    """How far a training's steps were replayed from a record (see `step_graphs`).
+
+    Args:
+        replayed: The number of steps.
+        refused: Why steps could not be recorded, in one line; empty where they could, or were not meant to be.
+    """
+
+    replayed: int = 0
+    refused: str = ""
+
+
+NOT_RECORDED = GraphUse()
+"""No step was recorded."""
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """The state after an epoch.
 
@@ -36,6 +53,7 @@ class Checkpoint:
         curves: One mapping per finished epoch.
         train_seconds: Wall-clock seconds of training so far.
         steps: Optimiser steps since the training began or was resumed; not part of the file.
+        graphs: Of these steps, how many were replayed from a record, and why others were not; not part of the file.
     """
 
     train_key: str
@@ -46,6 +64,7 @@ class Checkpoint:
     curves: tuple[Mapping[str, float], ...]
     train_seconds: float
     steps: int = 0
+    graphs: GraphUse = NOT_RECORDED
 
     def save(self, path: Path) -> None:
         """Write the checkpoint; an earlier one stays until the new one is complete.

@@ -26,6 +26,7 @@ from promptarena.benchmark.training.outputs import (
     unpacked,
 )
 from promptarena.benchmark.training.shots import Task, TrainingImages, batches
+from promptarena.benchmark.training.step_graphs import Recorder, StepGraphs, Terms, graph_use
 
 Curve = Mapping[str, float]
 
@@ -40,6 +41,7 @@ def train(
     train_key: str,
     on_epoch: Callable[[Curve], None],
     verify: Callable[[], None] = lambda: None,
+    recorder: Recorder | None = None,
 ) -> Checkpoint:
     """Train a learner in place; resume if there is a checkpoint.
 
@@ -52,6 +54,7 @@ def train(
         train_key: The key of this training; a checkpoint of another one is refused.
         on_epoch: Called with the curve of every epoch, also of those trained before an interruption.
         verify: Called before a checkpoint is written; what it raises ends the training.
+        recorder: Records the steps, to replay them; None carries out each as it stands. Figures do not depend on it.
 
     Returns:
         The final state, which is also in the file `checkpoint`.
@@ -66,7 +69,7 @@ def train(
         images, state = begin(
             learner, recipe, task, cache=cache, checkpoint=checkpoint, train_key=train_key, verify=verify
         )
-        loop = _Loop(learner, recipe, task, images, state)
+        loop = _Loop(learner, recipe, task, images, state, recorder)
         for curve in state.curves:
             on_epoch(curve)
         for epoch in range(state.epoch + 1, recipe.epochs + 1):
@@ -164,7 +167,15 @@ def curve_of(epoch: int, rate: float, means: Mapping[str, float]) -> Curve:
 
 
 class _Loop:
-    def __init__(self, learner: Learner, recipe: Recipe, task: Task, images: TrainingImages, state: Checkpoint) -> None:
+    def __init__(
+        self,
+        learner: Learner,
+        recipe: Recipe,
+        task: Task,
+        images: TrainingImages,
+        state: Checkpoint,
+        recorder: Recorder | None,
+    ) -> None:
         self.learner = learner
         self.recipe = recipe
         self.task = task
@@ -173,6 +184,7 @@ class _Loop:
         self.steps = recipe.steps(len(task.train.labels))
         # The optimiser comes after `take_up`: it must hold the parameters that are trained, with their final shapes.
         take_up(learner, state)
+        self.graphs = StepGraphs(recorder, learner, list(learner.parameters())) if recorder else None
         self.stage = recipe.stage(max(1, state.epoch), self.steps).number
         self._begin_stage()
         if not (state.epoch and recipe.stage(state.epoch, self.steps).ends):
@@ -183,6 +195,8 @@ class _Loop:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.learner.backbone.precision == "fp16")
         trained = self.learner.begin_stage(self.stage)
         self.optimizer = make_optimizer(trained, self.learner.lr_factor, self.recipe)
+        if self.graphs:
+            self.graphs.forget()
 
     def epoch(self, epoch: int) -> Curve:
         if self.prompts is None:
@@ -193,6 +207,8 @@ class _Loop:
             self._begin_stage()
         drawn = generator("learner", self.task.seed, epoch).integers(2**63)
         self.learner.begin_epoch(epoch, torch.Generator().manual_seed(int(drawn)))
+        if self.graphs:
+            self.graphs.begin_epoch()
         view = self.images.view(epoch)
         steps = batches(len(view), self.recipe, self.task.seed, epoch, self.task.train.labels)
         # Sums stay on the device: reading a value in every step would make the CPU wait for the GPU.
@@ -209,8 +225,19 @@ class _Loop:
             self.learner.end_stage(stage.number)
         return curve_of(epoch, rate, {name: float(value) / len(steps) for name, value in sums.items()})
 
-    def step(self, images: Images, rows: np.ndarray) -> dict[str, Tensor]:
+    def step(self, images: Images, rows: np.ndarray) -> Terms:
         labels = self.images.train_labels[torch.from_numpy(rows).to(self.device, non_blocking=True)]
+        terms = self.graphs(self.gradients, images, labels) if self.graphs else self.gradients(images, labels)
+        # In fp16, gradients are multiplied by the loss scale; the limit is for the true ones, so unscale them first.
+        if self.recipe.clip_gradient is not None:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.recipe.clip_gradient)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return terms
+
+    def gradients(self, images: Images, labels: Tensor) -> Terms:
+        """Forward and backward; what is computed here may be recorded, so the host must not decide by any value."""
         with self.learner.backbone.autocast():
             logits, losses = unpacked(self.learner.training_step(images, labels, self.prompts))
             check_logits(logits, (len(labels), len(self.task.classes)))
@@ -219,12 +246,6 @@ class _Loop:
             loss = sum(losses.values(), torch.zeros((), device=self.device))
         self.optimizer.zero_grad(set_to_none=True)
         self.learner.backward({name: self.scaler.scale(value) for name, value in losses.items()})
-        # In fp16, gradients are multiplied by the loss scale; the limit is for the true ones, so unscale them first.
-        if self.recipe.clip_gradient is not None:
-            self.scaler.unscale_(self.optimizer)
-            torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.recipe.clip_gradient)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
         accuracy = (logits.detach().argmax(-1) == labels).float().mean()
         return {"loss": loss.detach(), "train_accuracy": accuracy} | {
             name: value.detach() for name, value in losses.items()
@@ -233,7 +254,8 @@ class _Loop:
     def state(self, train_key: str, epoch: int, curves: tuple[Curve, ...], seconds: float, steps: int) -> Checkpoint:
         optimizer = flat_state(self.optimizer)
         scaler = self.scaler.state_dict()
-        return Checkpoint(train_key, epoch, self.learner.state_dict(), optimizer, scaler, curves, seconds, steps)
+        use = graph_use(self.graphs)
+        return Checkpoint(train_key, epoch, self.learner.state_dict(), optimizer, scaler, curves, seconds, steps, use)
 
     def _restore_optimizer(self, state: Checkpoint) -> None:
         restore(self.optimizer, state.optimizer)

@@ -19,8 +19,9 @@ from promptarena.benchmark.backbone.accelerations import Precision
 from promptarena.benchmark.core.recipe import Recipe, learning_rate, set_rates
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.prefetch import read_ahead
-from promptarena.benchmark.plugins.learner import Learner
+from promptarena.benchmark.plugins.learner import Images, Learner
 from promptarena.benchmark.training.checkpoint import Checkpoint
+from promptarena.benchmark.training.given_inputs import together
 from promptarena.benchmark.training.loop import (
     Curve,
     begin,
@@ -39,6 +40,7 @@ from promptarena.benchmark.training.outputs import (
 )
 from promptarena.benchmark.training.shots import Task, TrainingImages, batches
 from promptarena.benchmark.training.stacked_learners import Stacked
+from promptarena.benchmark.training.step_graphs import Recorder, StepGraphs, Terms, graph_use
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,9 @@ def can_train_together(learner: type[Learner], recipe: Recipe, precision: Precis
     return stackable and recipe.epochs > 0 and precision != "fp16"
 
 
-def train_together(members: Sequence[Member], recipe: Recipe, cache: ArrayCache) -> list[Checkpoint | NotFiniteError]:
+def train_together(
+    members: Sequence[Member], recipe: Recipe, cache: ArrayCache, recorder: Recorder | None = None
+) -> list[Checkpoint | NotFiniteError]:
     """Train members to the end, in place; each is resumed if it has a checkpoint.
 
     Members at the same epoch and with the same number of images form one computation.
@@ -89,6 +93,7 @@ def train_together(members: Sequence[Member], recipe: Recipe, cache: ArrayCache)
         members: Trainings with the same method, configuration and classes.
         recipe: The training recipe of all.
         cache: The cache of images and frozen features.
+        recorder: Records the steps of all members as one, to replay them; None carries out each as it stands.
 
     Returns:
         For each member its final state, which is also in its checkpoint file, or the error that ended it. The others
@@ -119,7 +124,7 @@ def train_together(members: Sequence[Member], recipe: Recipe, cache: ArrayCache)
     for numbers in alike.values():
         left = numbers
         while left:
-            failed = _to_the_end([standing[number] for number in left], recipe)
+            failed = _to_the_end([standing[number] for number in left], recipe, recorder)
             for place, error in failed.items():
                 errors[left[place]] = error
             left = [number for place, number in enumerate(left) if place not in failed] if failed else []
@@ -131,12 +136,12 @@ def train_together(members: Sequence[Member], recipe: Recipe, cache: ArrayCache)
     return [errors.get(number, each.state) for number, each in enumerate(standing)]
 
 
-def _to_the_end(standing: Sequence[_Standing], recipe: Recipe) -> dict[int, NotFiniteError]:
+def _to_the_end(standing: Sequence[_Standing], recipe: Recipe, recorder: Recorder | None) -> dict[int, NotFiniteError]:
     """Train until the last epoch, or until the end of an epoch in which a member failed; returns the failed ones."""
     first = standing[0].state.epoch
     if first >= recipe.epochs:
         return {}
-    loop = _Loop(standing, recipe)
+    loop = _Loop(standing, recipe, recorder)
     for epoch in range(first + 1, recipe.epochs + 1):
         if failed := loop.epoch(epoch):
             return failed
@@ -144,7 +149,7 @@ def _to_the_end(standing: Sequence[_Standing], recipe: Recipe) -> dict[int, NotF
 
 
 class _Loop:
-    def __init__(self, standing: Sequence[_Standing], recipe: Recipe) -> None:
+    def __init__(self, standing: Sequence[_Standing], recipe: Recipe, recorder: Recorder | None) -> None:
         self._standing = standing
         self._recipe = recipe
         learner = standing[0].member.learner
@@ -152,6 +157,8 @@ class _Loop:
         self._backbone = learner.backbone
         self._stacked = Stacked([each.member.learner for each in standing])
         self._optimizer = make_optimizer(self._stacked.parameters, learner.lr_factor, recipe)
+        tensors = list(self._stacked.parameters.values())
+        self._graphs = StepGraphs(recorder, self._stacked.learner, tensors) if recorder else None
         kept = [each.state.optimizer for each in standing]
         restore(
             self._optimizer,
@@ -179,7 +186,7 @@ class _Loop:
             rate = learning_rate(self._recipe, epoch, step, whole)
             set_rates(self._optimizer, self._recipe, rate, epoch)
             labels = torch.stack([self._labels(seed, rows[seed][step]) for seed in seeds])
-            for name, value in self._step(images, labels).items():
+            for name, value in self._step(together(images), labels).items():
                 sums[name] = sums.get(name, torch.zeros(len(seeds), device=self._device)) + value
         # Learners may change their tensors at the end of an epoch, e.g. average prompts, so they get the trained ones
         # before it and return theirs after it.
@@ -208,16 +215,20 @@ class _Loop:
         on_device = torch.from_numpy(rows).to(self._device, non_blocking=True)
         return self._standing[seed].drawn.train_labels[on_device]
 
-    def _step(self, images: Sequence[Any], labels: Tensor) -> dict[str, Tensor]:
+    def _step(self, images: Images, labels: Tensor) -> Terms:
+        terms = self._graphs(self._gradients, images, labels) if self._graphs else self._gradients(images, labels)
+        if self._recipe.clip_gradient is not None:
+            self._stacked.clip_gradients(self._recipe.clip_gradient)
+        self._optimizer.step()
+        return terms
+
+    def _gradients(self, images: Images, labels: Tensor) -> Terms:
         with self._backbone.autocast():
             logits, losses = unpacked(self._stacked.training_step(images, labels, self._prompts))
         check_logits(logits, (*labels.shape, len(self._standing[0].member.task.classes)))
         check_losses(losses, labels.shape[:1])
         self._optimizer.zero_grad(set_to_none=True)
         self._stacked.backward(losses)
-        if self._recipe.clip_gradient is not None:
-            self._stacked.clip_gradients(self._recipe.clip_gradient)
-        self._optimizer.step()
         accuracy = (logits.detach().argmax(-1) == labels).float().mean(-1)
         terms = {name: value.detach() for name, value in losses.items()}
         return {"loss": torch.stack(list(terms.values())).sum(0), "train_accuracy": accuracy} | terms
@@ -229,8 +240,8 @@ class _Loop:
         }
         curves, spent = (*each.state.curves, curve), each.state.train_seconds + seconds
         steps = each.state.steps + self._recipe.steps(len(each.member.task.train.labels))
-        tensors = each.member.learner.state_dict()
-        return Checkpoint(each.member.train_key, epoch, tensors, optimizer, {}, curves, spent, steps)
+        tensors, use = each.member.learner.state_dict(), graph_use(self._graphs)
+        return Checkpoint(each.member.train_key, epoch, tensors, optimizer, {}, curves, spent, steps, use)
 
 
 def _is_count(name: str) -> bool:

@@ -16,6 +16,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from promptarena.benchmark.plugins.learner import Images, Learner
+from promptarena.benchmark.training.given_inputs import SECOND, Named, asked_of, given, noting
 
 NO_SECOND = "a learner that uses a second view must not be `stackable`"
 
@@ -44,13 +45,16 @@ class Stacked:
         buffered = [dict(learner.named_buffers()) for learner in learners]
         self.buffers = {name: torch.stack([each[name] for each in buffered]) for name in buffered[0]}
 
-    def training_step(
-        self, images: Sequence[Images], labels: Tensor, prompts: Any
-    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+    @property
+    def learner(self) -> Learner:
+        """The learner whose step is run for all seeds."""
+        return self._step.learner
+
+    def training_step(self, images: Images, labels: Tensor, prompts: Any) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The training step of all learners.
 
         Args:
-            images: S batches of B images each.
+            images: S batches of B images each, as `given_inputs.together` returns them.
             labels: (S, B) int64 in 0 .. C - 1.
             prompts: What `training_prompts` returned; the same for all seeds.
 
@@ -58,8 +62,8 @@ class Stacked:
             Logits (S, B, C) and the loss terms by name, each (S,).
         """
         if self._asks is None:
-            self._asks = self._asked(images[0], labels[0], prompts)
-        given = {what: torch.stack([_get(each, what) for each in images]) for what in self._asks}
+            self._asks = self._asked(images, labels[0], prompts)
+        inputs = {what: asked_of(images, what) for what in self._asks}
         tensors = {f"learner.{name}": tensor for name, tensor in (*self.parameters.items(), *self.buffers.items())}
 
         def one(own: dict[str, Tensor], shown: dict[str, Tensor], right: Tensor) -> Any:
@@ -67,7 +71,7 @@ class Stacked:
 
         with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):  # fused attention cannot be batched
             warnings.filterwarnings("ignore", message="There is a performance drop")
-            outcome: tuple[Tensor, Mapping[str, Tensor]] = torch.vmap(one)(tensors, given, labels)
+            outcome: tuple[Tensor, Mapping[str, Tensor]] = torch.vmap(one)(tensors, inputs, labels)
         return outcome
 
     def backward(self, losses: Mapping[str, Tensor]) -> None:
@@ -111,10 +115,13 @@ class Stacked:
 
         `torch.vmap` needs tensors as inputs, so they must be known before the real step.
         """
-        noted = _Noted(images)
+        asked: list[str] = []
+        first = Named(len(images), lambda what: asked_of(images, what)[0])
         with torch.no_grad():
-            self._step.learner.training_step(noted, labels, prompts)
-        return noted.asked
+            self._step.learner.training_step(noting(first, asked), labels, prompts)
+        if any(what.startswith(SECOND) for what in asked):
+            raise NotImplementedError(NO_SECOND)
+        return asked
 
 
 class _Step(nn.Module):
@@ -125,67 +132,4 @@ class _Step(nn.Module):
         self.learner = learner
 
     def forward(self, shown: Mapping[str, Tensor], labels: Tensor, prompts: Any) -> Any:
-        return self.learner.training_step(_Given(shown, len(labels)), labels, prompts)
-
-
-class _Given:
-    """A batch of images whose inputs were computed before."""
-
-    def __init__(self, known: Mapping[str, Tensor], count: int) -> None:
-        self._known = known
-        self._count = count
-
-    def __len__(self) -> int:
-        return self._count
-
-    @property
-    def pixels(self) -> Tensor:
-        return self._known["pixels"]
-
-    @property
-    def features(self) -> Tensor:
-        return self._known["features"]
-
-    @property
-    def second(self) -> Images:
-        raise NotImplementedError(NO_SECOND)
-
-    def tokens_at(self, block: int) -> Tensor:
-        return self._known[f"tokens {block}"]
-
-
-class _Noted:
-    """A batch of images that records which inputs are requested."""
-
-    def __init__(self, images: Images) -> None:
-        self._images = images
-        self.asked: list[str] = []
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    @property
-    def pixels(self) -> Tensor:
-        return self._note("pixels")
-
-    @property
-    def features(self) -> Tensor:
-        return self._note("features")
-
-    @property
-    def second(self) -> Images:
-        raise NotImplementedError(NO_SECOND)
-
-    def tokens_at(self, block: int) -> Tensor:
-        return self._note(f"tokens {block}")
-
-    def _note(self, what: str) -> Tensor:
-        if what not in self.asked:
-            self.asked.append(what)
-        return _get(self._images, what)
-
-
-def _get(images: Images, what: str) -> Tensor:
-    if what.startswith("tokens "):
-        return images.tokens_at(int(what.split()[1]))
-    return images.pixels if what == "pixels" else images.features
+        return self.learner.training_step(given(shown, len(labels)), labels, prompts)

@@ -8,6 +8,7 @@ import tiny
 import torch
 
 from promptarena.benchmark.running.environment import PACKAGES, environment
+from promptarena.benchmark.training.checkpoint import GraphUse
 
 
 def test_it_says_how_the_learner_was_come_by() -> None:
@@ -28,3 +29,16 @@ def test_on_a_gpu_it_names_the_card_and_whether_tf32_is_on(allowed: bool, monkey
     said = environment(backbone, 1)
     assert (said["device"], said["tf32"], said["compiler"]) == ("cuda: card 3", "on" if allowed else "off", "inductor")
     assert "tf32" not in environment(tiny.backbone(), 1)
+
+
+@pytest.mark.parametrize(
+    ("use", "said"), [(GraphUse(3), "on"), (GraphUse(), "off"), (GraphUse(0, "it draws"), "off: it draws")]
+)
+def test_on_a_gpu_it_says_whether_steps_were_replayed(
+    use: GraphUse, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "card")
+    backbone: Any = SimpleNamespace(device=torch.device("cuda", 0), name="tiny", compile_backend="")
+    assert environment(backbone, 1, steps=4, graphs=use)["cuda_graphs"] == said
+    assert "cuda_graphs" not in environment(backbone, 1, learner_of="a run")
+    assert "cuda_graphs" not in environment(tiny.backbone(), 1, steps=4)

@@ -7,6 +7,7 @@ import torch
 from stackable import RECIPE, SEEDS, Stackable, linear
 from torch import Tensor
 
+from promptarena.benchmark.training.given_inputs import together
 from promptarena.benchmark.training.seed_batch import can_train_together
 from promptarena.benchmark.training.stacked_learners import Stacked
 
@@ -16,7 +17,7 @@ def test_a_step_is_that_of_each_alone() -> None:
     images = [tiny.Given(torch.randn(4, 20, dtype=torch.float64)) for _ in SEEDS]
     labels = torch.tensor([[0, 1, 2, 0], [1, 1, 0, 2], [2, 0, 0, 1]])
     stacked = Stacked(learners)
-    logits, losses = stacked.training_step(images, labels, None)
+    logits, losses = stacked.training_step(together(images), labels, None)
     stacked.backward(losses)
     for seed, learner in enumerate(learners):
         mine, own = learner.training_step(images[seed], labels[seed], None)

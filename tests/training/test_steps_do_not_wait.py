@@ -1,4 +1,5 @@
-"""A training step hands a GPU its work and waits for nothing: on a device without values, whatever reads one raises."""
+"""A training step hands a GPU its work and waits for nothing: on a device without values, whatever reads one raises.
+Nor does it copy anything from the host, which would wait too, and which a CUDA graph would not repeat."""
 
 import copy
 from contextlib import nullcontext
@@ -9,6 +10,7 @@ import pytest
 import tiny
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import load_backbone
@@ -22,6 +24,23 @@ CLASSES = Classes(("red fox", "zebra", "great barn owl", "ox", "snow leopard"), 
 LABELS = torch.tensor([0, 4, 2])
 REGISTRY = load_registry(())
 VALUELESS = torch.device("meta")
+
+
+DRAWING = REGISTRY.get("clip-lora").learner
+"""It draws on the device, which is the host where this one cannot draw."""
+
+
+class CrossingError(AssertionError):
+    """A tensor was copied from the host to the device."""
+
+
+class Crossings(TorchDispatchMode):
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        if name in ("_to_copy", "copy_") and args[name == "copy_"].device != made.device:
+            raise CrossingError(f"{func} copies from {args[name == 'copy_'].device} to {made.device}")
+        return made
 
 
 def moved(value: Any) -> Any:
@@ -60,9 +79,12 @@ def step_without_values(learner: Learner) -> None:
     for each in (backbone, *(own for own in vars(learner).values() if isinstance(own, Backbone))):
         each.model.to(VALUELESS)
         each.device, each.scale = VALUELESS, each.scale.to(VALUELESS)
-    images = PixelBatch(pixels.to(VALUELESS), backbone)
-    _, losses = learner.training_step(images, LABELS.to(VALUELESS), prompts)
-    learner.backward(losses)
+    images, labels = PixelBatch(pixels.to(VALUELESS), backbone), LABELS.to(VALUELESS)
+    with torch.no_grad():
+        learner.training_step(images, labels, prompts)  # what a learner keeps for later steps it may bring now
+    with nullcontext() if isinstance(learner, DRAWING) else Crossings():
+        _, losses = learner.training_step(images, labels, prompts)
+        learner.backward(losses)
 
 
 @pytest.mark.parametrize("name", sorted(REGISTRY.methods))
@@ -85,3 +107,16 @@ class Waiting(tiny.Linear):
 def test_a_step_that_reads_a_value_is_found_out(backbone: Backbone) -> None:
     with pytest.raises(RuntimeError, match="meta"):
         step_without_values(Waiting(backbone, tiny.Linear.config_type(), CLASSES, torch.Generator().manual_seed(1)))
+
+
+class Crossing(tiny.Linear):
+    """Makes a tensor of numbers on the host in each step."""
+
+    def training_step(self, images: Any, labels: Tensor, prompts: Any) -> Any:
+        logits, losses = super().training_step(images, labels, prompts)
+        return logits * torch.tensor([2.0]).to(logits.device), losses
+
+
+def test_a_step_that_copies_from_the_host_is_found_out(backbone: Backbone) -> None:
+    with pytest.raises(CrossingError):
+        step_without_values(Crossing(backbone, tiny.Linear.config_type(), CLASSES, torch.Generator().manual_seed(1)))

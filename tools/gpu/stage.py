@@ -1,7 +1,9 @@
 """A stage of the check: a table whose cells are measured one row after the other, while there is time."""
 
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +23,7 @@ class Setting:
     Attributes:
         device: The device; None where there is none, and nothing is measured.
         world: A model with drawn weights.
-        until: When no further row is begun, in seconds of `time.monotonic`.
+        until: When measuring ends, in seconds of `time.monotonic`.
         quick: Whether a few repetitions do.
         folder: A folder for what is written meanwhile.
     """
@@ -111,6 +113,34 @@ class Outcome:
         return {"stage": self.stage.name, "state": self.state, "rows": rows}
 
 
+class TimeIsUp(BaseException):
+    """The time for all stages is over."""
+
+
+@contextmanager
+def cut_off(until: float) -> Iterator[None]:
+    """Raise TimeIsUp in what runs here when the time is over; in the main thread.
+
+    Args:
+        until: When, in seconds of `time.monotonic`.
+    """
+    left = until - time.monotonic()
+    if left == float("inf"):
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        raise TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, max(left, 1e-3))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def carried_out(stage: Stage, setting: Setting, say: Callable[[str], None]) -> Outcome:
     """Measure a stage. A row that raises is a failed one; the others are measured all the same.
 
@@ -120,7 +150,8 @@ def carried_out(stage: Stage, setting: Setting, say: Callable[[str], None]) -> O
         say: Gets a line for the stage and one for each row.
 
     Returns:
-        The outcome; without a device, or after the time, its cells say that they were not measured.
+        The outcome; without a device, or after the time, its cells say that they were not measured. So do those of the
+        row that was being measured then.
     """
     nothing = (NOT_MEASURED,) * len(stage.headers)
     if setting.device is None:
@@ -133,7 +164,10 @@ def carried_out(stage: Stage, setting: Setting, say: Callable[[str], None]) -> O
             outcome.cells.append(nothing)
             continue
         try:
-            cells = stage.measure(setting, row)
+            with cut_off(setting.until):
+                cells = stage.measure(setting, row)
+        except TimeIsUp:
+            cells = nothing
         except Exception as error:  # whatever a device, a compiler or a method may raise
             cells = (f"failed: {one_line(error)}", *nothing[1:])
         outcome.cells.append(cells)

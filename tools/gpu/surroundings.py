@@ -123,6 +123,9 @@ def _run(command: Sequence[str], folder: Path, longest: float) -> int | None:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             return None
+        except BaseException:  # the time for all stages is over
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
 
 
 ENVIRONMENT = Stage("environment", "The machine", ("fact",), ("value",), [(name,) for name in FACTS], fact, "")

@@ -10,6 +10,7 @@ from torch import Tensor
 from promptarena.benchmark.cli.commands.terminal import console
 from promptarena.benchmark.inputs.array_cache import ArrayCache
 from promptarena.benchmark.inputs.views import View
+from promptarena.benchmark.training.given_inputs import together
 from promptarena.benchmark.training.stacked_learners import Stacked
 from tools.speed.measure import Ratio, interleaved, ratio
 from tools.speed.report import Report
@@ -50,7 +51,9 @@ class _Sides:
         """The same as one computation."""
         for value in self.stacked.parameters.values():
             value.grad = None
-        _, losses = self.stacked.training_step([images() for images in self.batches], self.labels, self.prompts)
+        _, losses = self.stacked.training_step(
+            together([images() for images in self.batches]), self.labels, self.prompts
+        )
         self.stacked.backward(losses)
         gradients = [value.grad for value in self.stacked.parameters.values() if value.grad is not None]
         return [[each[seed].detach() for each in (*losses.values(), *gradients)] for seed in range(SEEDS)]

@@ -25,26 +25,32 @@ class Side:
 
     def __init__(self, learner: Learner, classes: Classes, images: Callable[[], Images], labels: Tensor) -> None:
         self.learner = learner
-        self._images = images
-        self._labels = labels
+        self.images = images
+        self.labels = labels
         self._prompts = learner.training_prompts(classes)
         self._classes = classes
-        self._optimizer = torch.optim.SGD(learner.parameters(), lr=1e-4, momentum=0.9)
+        self.optimizer = torch.optim.SGD(learner.parameters(), lr=1e-4, momentum=0.9)
         self.outcome: tuple[Tensor, ...] = ()
 
     def forward_and_backward(self) -> tuple[Tensor, ...]:
         """The logits, losses and gradients."""
-        logits, losses = self.learner.training_step(self._images(), self._labels, self._prompts)
-        self._optimizer.zero_grad(set_to_none=True)
-        self.learner.backward(losses)
+        logits, *losses = self.gradients(self.images(), self.labels).values()
         gradients = [parameter.grad for parameter in self.learner.parameters() if parameter.grad is not None]
-        return (logits.detach(), *(loss.detach() for loss in losses.values()), *gradients)
+        return (logits, *losses, *gradients)
+
+    def gradients(self, images: Images, labels: Tensor) -> dict[str, Tensor]:
+        """The logits and losses; the parameters get their gradients."""
+        with self.learner.backbone.autocast():
+            logits, losses = self.learner.training_step(images, labels, self._prompts)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.learner.backward(losses)
+        return {"logits": logits.detach(), **{f"loss {name}": loss.detach() for name, loss in losses.items()}}
 
     def step(self) -> None:
         """One training step; the outcome of the first is kept."""
         outcome = self.forward_and_backward()
         self.outcome = self.outcome or outcome
-        self._optimizer.step()
+        self.optimizer.step()
 
     def texts(self) -> object:
         """The classifier, without gradients."""
@@ -55,7 +61,7 @@ class Side:
     def scores(self) -> Tensor:
         """Logits of the images with the classifier of the last `texts`."""
         with torch.inference_mode():
-            return self.learner.logits(self._images(), self._classifier)
+            return self.learner.logits(self.images(), self._classifier)
 
     def both(self) -> None:
         """Texts and scores, as in each batch of the naive path."""

@@ -2,17 +2,22 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tape import Tape
 
 from tools.gpu import __main__ as check
-from tools.gpu import surroundings
-from tools.gpu.stage import NOT_MEASURED, Setting, Stage, carried_out
+from tools.gpu import steps, surroundings
+from tools.gpu.stage import NOT_MEASURED, Setting, Stage, TimeIsUp, carried_out, cut_off
+from tools.speed.world import World
 
 ROOT = Path(__file__).parents[3]
 TINY = {
@@ -66,7 +71,7 @@ def test_the_script_skips_every_stage_without_a_device(model: Path, tmp_path: Pa
     assert text.count(NOT_MEASURED) == sum(len(kind.rows) * len(kind.headers) for kind in check.stages())
 
 
-@pytest.mark.parametrize("name", ["environment", "golden", "host syncs", "encoding", "decoding"])
+@pytest.mark.parametrize("name", ["environment", "golden", "host syncs", "graphs", "encoding", "decoding"])
 def test_a_stage_is_measured_on_a_stand_in(
     name: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,16 +81,11 @@ def test_a_stage_is_measured_on_a_stand_in(
     assert None not in cells(found[name], kind)
 
 
-def test_steps_are_measured_until_the_time_is_over(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code, found = checked(
-        tmp_path, model, monkeypatch, "--device", "cpu", "--quick", "--only", "steps", "--minutes", "0.03"
-    )
+def test_nothing_is_measured_after_the_time(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, found = checked(tmp_path, model, monkeypatch, "--device", "cpu", "--only", "steps", "--minutes", "0")
+    (kind,) = (stage for stage in check.stages() if stage.name == "steps")
     assert code == 0
-    measured = [row for row in found["steps"]["rows"] if row["ms"] is not None]
-    assert 0 < len(measured) < len(found["steps"]["rows"])
-    assert all(float(row["ms"]) > 0 for row in measured)
+    assert set(cells(found["steps"], kind)) == {None}
 
 
 @pytest.mark.slow
@@ -110,3 +110,48 @@ def test_a_row_that_raises_fails_and_the_others_are_measured(tmp_path: Path) -> 
     late = carried_out(stage, Setting(torch.device("cpu"), world, -1.0, True, tmp_path), lambda _: None)
     assert not late.failed
     assert set(late.cells) == {(NOT_MEASURED, NOT_MEASURED)}
+
+
+def test_a_row_is_cut_off_when_the_time_is_over(tmp_path: Path) -> None:
+    def measure(setting: Setting, row: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            time.sleep(20 if row == ("b",) else 0)
+        except Exception as error:
+            raise AssertionError("what catches errors must not go on") from error
+        return ("1",)
+
+    stage = Stage("toy", "Toy", ("row",), ("x",), [("a",), ("b",), ("c",)], measure, "")
+    world: Any = None
+    started, handler = time.monotonic(), signal.getsignal(signal.SIGALRM)
+    setting = Setting(torch.device("cpu"), world, started + 1.0, True, tmp_path)
+    outcome = carried_out(stage, setting, lambda _: None)
+    assert time.monotonic() - started < 10
+    assert outcome.cells == [("1",), (NOT_MEASURED,), (NOT_MEASURED,)]
+    assert not outcome.failed
+    assert signal.getsignal(signal.SIGALRM) is handler
+
+
+@pytest.mark.parametrize("name", ["graphs", "steps"])
+def test_replayed_steps_are_measured_on_a_stand_in(
+    name: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (kind,) = (stage for stage in check.stages() if stage.name == name)
+    monkeypatch.setattr(steps, "recorder", lambda device: Tape())
+    world = World(model)
+    setting = Setting(torch.device("cpu"), world, float("inf"), True, tmp_path)
+    few = replace(kind, rows=[row for row in kind.rows if row[0] == "maple"][:1])
+    outcome = carried_out(few, setting, lambda _: None)
+    assert not outcome.failed
+    found = dict(zip(few.headers, outcome.cells[0], strict=True))
+    if name == "graphs":
+        assert found["replayed"] == "yes"
+        assert float(found["distance"]) == 0
+    else:
+        assert all(float(found[header]) > 0 for header in ("ms", "graphs ms", "3 seeds, graphs ms"))
+
+
+def test_a_comparison_ends_with_its_processes_when_the_time_is_over(tmp_path: Path) -> None:
+    started = time.monotonic()
+    with pytest.raises(TimeIsUp), cut_off(started + 1):
+        surroundings._run(["sleep", "30"], tmp_path, 30)
+    assert time.monotonic() - started < 10
