@@ -1,7 +1,6 @@
 """DeAR: attribute tokens in the upper vision blocks, masked in each attention head according to its role."""
 
 import copy
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
-from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, Head, RoleTable
+from promptarena.benchmark.backbone.head_roles import ATTRIBUTES, RoleTable
 from promptarena.benchmark.backbone.towers import Edit, Tower
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import NotReadyError, UserError
@@ -21,10 +20,9 @@ from promptarena.benchmark.core.paths import DATASETS
 from promptarena.benchmark.core.recipe import Recipe, TrainingTask
 from promptarena.benchmark.plugins.edits import append, check_depth, drawn_context, drawn_linear, insert, overwrite
 from promptarena.benchmark.plugins.learner import About, Config, Images, Learner, assumed
+from promptarena.benchmark.plugins.role_masks import Door, by_layer, door_of, role_mask
 
 Mask = Literal["roles", "none", "generalization_only", "all_generalization", "layers"]
-Door = int | Literal["open", "closed"]
-"""Attention that a head allows between image and attribute tokens: all, none, or only with the token of this number."""
 
 
 class DeARConfig(Config):
@@ -350,39 +348,3 @@ def find_roles(config: DeARConfig, backbone_digest: str) -> tuple[Path, RoleTabl
 
 def _advice(layers: str) -> str:
     return f"make one with: promptarena heads diagnose SUITE{layers} --out FILE, and pass --set dear.roles=FILE"
-
-
-def door_of(head: Head, attributes: Sequence[str], *, generalization_only: bool = False) -> Door:
-    """What a diagnosed head allows: everything if mixed, one token if it serves an attribute, else nothing.
-
-    A specialist is an attribute head that serves none of the attributes: it allows nothing. With `generalization_only`
-    attribute heads of both kinds allow everything.
-    """
-    if head.role == "mixed" or (generalization_only and head.role == "attribute"):
-        return "open"
-    return "closed" if head.attribute is None else attributes.index(head.attribute)
-
-
-def by_layer(doors: Sequence[Door]) -> Sequence[Door]:
-    """For every head of a layer what most of its heads allow; of equally many the first head decides."""
-    return [Counter(doors).most_common(1)[0][0]] * len(doors)
-
-
-def role_mask(doors: Sequence[Door], originals: int, count: int, one_way: bool = False) -> Tensor:
-    """M (heads, L, L) in {0, -inf}, queries by keys, of the heads of a layer; L = originals + count, the tokens after
-    class token and patches. one_way: where a head allows nothing, tokens may attend to the image, not the reverse."""
-    length = originals + count
-    masks = torch.zeros(len(doors), length, length)
-    for mask, door in zip(masks, doors, strict=True):
-        if door == "open":
-            continue
-        mask[:originals, originals:] = -torch.inf
-        if door == "closed":
-            if not one_way:
-                mask[originals:, :originals] = -torch.inf
-            continue
-        mask[originals:] = -torch.inf
-        mask.fill_diagonal_(0)
-        own = originals + door
-        mask[:originals, own] = mask[own, :originals] = 0
-    return masks
