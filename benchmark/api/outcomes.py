@@ -147,26 +147,30 @@ class Results:
         query = self._section(protocol).query
         return Leaderboard(distance_board(query, load_published(), barred=self._layout.barred))
 
-    def plot(self, name: str, protocol: str | None = None, reference: str = "") -> "Figure":
+    def plot(
+        self, name: str, protocol: str | None = None, reference: str = "", *, width: float | None = None
+    ) -> "Figure":
         """Draw a plot.
 
         Args:
-            name: "bars", "cost", "critical-difference", "plane" (base against novel accuracy), "few-shot" or "gains"
-                (which needs a reference).
+            name: "bars", "dots", "cost", "critical-difference", "plane" (base against novel accuracy), "few-shot",
+                "average-curve" or "gains" (which needs a reference).
             protocol: As in `leaderboard`.
             reference: The method that "gains" compares the others with.
+            width: The width in inches, such as 3.3 for one of two columns; None: that of a page.
 
         Returns:
             The figure.
 
         Raises:
-            UserError: The protocol has no such plot, or no results.
+            UserError: The protocol has no such plot, or no results, or the width is none.
         """
         from promptarena.benchmark.plots.all_figures import every_figure
 
-        drawn = every_figure(self._section(protocol).query, reference=reference)
+        query = self._section(protocol).query
+        drawn = every_figure(query, reference=reference, stems=[name], width=width)
         if name not in drawn:
-            raise unknown("plot of these results", name, drawn)
+            raise unknown("plot of these results", name, every_figure(query, reference=reference))
         return drawn[name]
 
     def report(

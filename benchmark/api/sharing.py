@@ -13,11 +13,9 @@ from promptarena.benchmark.plugins.learner import About
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.recording.place import RecordPlace
 from promptarena.benchmark.recording.record import Record
+from promptarena.benchmark.report.hub import CARD, TASK
 from promptarena.benchmark.training.trained_learner import LEARNED, Learned, Origin
 from promptarena.lookups import load_suite
-
-CARD = "README.md"
-"""The name under which the Hub finds a card."""
 
 _CLASSES: Mapping[str, str] = {
     "base": "base classes",
@@ -95,14 +93,14 @@ def learner_card(stored: StoredResult, origin: Origin, suite: Suite, about: Abou
     scores = [score for score in stored.scores if not score.reading and score.target.subset in _CLASSES]
     data = ModelCardData(
         library_name="promptarena",
-        pipeline_tag="zero-shot-image-classification",
+        pipeline_tag=TASK,
         license="other",
         license_name="licence-of-the-data",
         tags=["clip", "prompt-learning", origin.method],
         model_name=name,
         eval_results=[
             EvalResult(
-                task_type="zero-shot-image-classification",
+                task_type=TASK,
                 dataset_type=score.target.dataset,
                 dataset_name=f"{suite.card(score.target.dataset).title}, {_CLASSES[score.target.subset]}",
                 dataset_split="test",

@@ -8,7 +8,8 @@ from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.plots.bulk import bulk_limits, edge
 from promptarena.benchmark.plots.cells import accuracies, half_width, something, value
 from promptarena.benchmark.plots.inline import owned
-from promptarena.benchmark.plots.style import INK, PAGE, SMALLEST, heading, looks, shortened, styled, text_width, ticks
+from promptarena.benchmark.plots.names import names_within
+from promptarena.benchmark.plots.style import INK, PAGE, SMALLEST, heading, looks, styled, text_width, ticks
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -39,7 +40,7 @@ def average_curve(query: BoardQuery, *, width: float = PAGE) -> "Figure":
     by_shots = {count: accuracies(board, metric, "", count) for count in places}
     order = [row.label for row in board.tables[0].rows if any(row.label in cells for cells in by_shots.values())]
     something(board, order)
-    styles, names = looks(order), shortened(order)
+    styles, names = looks(order), names_within(order, width)
     cells = [cell for each in by_shots.values() for cell in each.values()]
     limits = bulk_limits([value(cell) for cell in cells], [half_width(cell) for cell in cells])
     with styled():

@@ -9,13 +9,15 @@ from promptarena.benchmark.core.protocol_table import METRICS, Metric, protocol_
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.captions import title_of
 from promptarena.benchmark.plots.cells import accuracies, something, value
+from promptarena.benchmark.plots.names import names_within
 from promptarena.benchmark.plots.style import (
     GAIN,
     INK,
     LOSS,
+    PAGE,
     SMALL,
+    lines_within,
     panels,
-    shortened,
     styled,
     text_width,
     ticks,
@@ -29,11 +31,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ACROSS = 4
-"""Panels in a row."""
-_PANEL = 1.35
-"""Width of a panel in inches."""
+"""The most panels in a row."""
+_PANEL = 0.92
+"""The least width of a panel in inches."""
 _BAR = 0.15
 """Height of a bar with its gap, in inches."""
+_TITLE = 0.14
+"""Height of a line of a panel's title, in inches."""
 _INK = INK
 
 
@@ -45,12 +49,13 @@ class _Bar(NamedTuple):
     high: float
 
 
-def bars(query: BoardQuery, *, metric: Metric | None = None) -> "Figure":
+def bars(query: BoardQuery, *, metric: Metric | None = None, width: float = PAGE) -> "Figure":
     """Accuracies of every method: a panel for the average and one for each dataset, bars from 0 with 95 % intervals.
 
     Args:
         query: Which leaderboard. Few-shot shows the largest of its numbers of shots that was scored.
         metric: What is shown; None: the protocol's headline metric.
+        width: The width in inches: `PAGE`, or `COLUMN` for one of two columns.
 
     Returns:
         The plot, in percent.
@@ -87,11 +92,19 @@ def bars(query: BoardQuery, *, metric: Metric | None = None) -> "Figure":
         f"{board.title}: {words}{shot}",
         f"{words[:1].upper()}{words[1:]} in %",
         board.miniature,
+        width,
         accuracies=True,
     )
 
 
-def gains(query: BoardQuery, reference: str, *, metric: Metric | None = None, shots: int | None = None) -> "Figure":
+def gains(
+    query: BoardQuery,
+    reference: str,
+    *,
+    metric: Metric | None = None,
+    shots: int | None = None,
+    width: float = PAGE,
+) -> "Figure":
     """Points of every method above a reference: a panel for the average and one for each dataset.
 
     Differences are over the seeds that both have. Intervals are 95 %: over seeds on a dataset, over datasets and seeds
@@ -102,6 +115,7 @@ def gains(query: BoardQuery, reference: str, *, metric: Metric | None = None, sh
         reference: A method's label.
         metric: As in `read_scores`.
         shots: As in `read_scores`.
+        width: The width in inches: `PAGE`, or `COLUMN` for one of two columns.
 
     Returns:
         The plot, in points.
@@ -125,8 +139,8 @@ def gains(query: BoardQuery, reference: str, *, metric: Metric | None = None, sh
             over = difference.spread
             shown[difference.dataset][each.first] = _bar(over.mean, over.low, over.high)
     heading = title_of(query.protocol, query.rows.only("suite"))
-    text = f"{heading}: {scores.words}, points above {shortened([reference])[reference]}"
-    return _drawn(shown, titles, [each.first for each in comparisons], text, "Points", scores.miniature)
+    text = f"{heading}: {scores.words}, points above {names_within([reference], width)[reference]}"
+    return _drawn(shown, titles, [each.first for each in comparisons], text, "Points", scores.miniature, width)
 
 
 def _bar(centre: float, low: float | None, high: float | None) -> _Bar:
@@ -140,15 +154,18 @@ def _drawn(
     text: str,
     unit: str,
     miniature: bool,
+    width: float,
     *,
     accuracies: bool = False,
 ) -> "Figure":
     """The plot with all its panels. Accuracies are printed beside their bars, and the axis ends at 100."""
     from matplotlib.figure import Figure
 
-    names = shortened(order)
-    across = min(_ACROSS, len(shown))
+    names = names_within(order, width)
+    room = width - 0.3 - text_width(names.values(), SMALL)
+    across = max(1, min(_ACROSS, len(shown), int(room / _PANEL)))
     rows = -(-len(shown) // across)
+    headings = {name: lines_within(titles[name], room / across) for name in shown}
     ends = [1.05 * end for each in shown.values() for bar in each.values() for end in bar]
     low, high = min(0.0, *ends), max(0.0, *ends)
     if accuracies:
@@ -156,18 +173,18 @@ def _drawn(
     if high == low:  # all values are 0
         high = low + 1.0
     with styled():
-        width = max(3.5, across * _PANEL + 0.3 + text_width(names.values(), SMALL))
-        figure = Figure(figsize=(width, 0.7 + rows * (0.5 + _BAR * len(order))), layout="constrained")
+        figure = Figure(figsize=(width, 1.0), layout="constrained")
+        above = title(figure, text, miniature)
+        lines = sum(max(map(len, list(headings.values())[row * across : (row + 1) * across])) for row in range(rows))
+        figure.set_figheight(0.45 + above + _TITLE * lines + rows * (0.36 + _BAR * len(order)))
         for place, (axes, (key, values)) in enumerate(
             zip(panels(figure, len(shown), across), shown.items(), strict=True)
         ):
             _panel(axes, values, order, numbers=accuracies)
-            axes.set_title(titles[key])
+            axes.set_title("\n".join(headings[key]))
             axes.set_yticks(range(len(order)), [names[label] for label in order] if place % across == 0 else [])
             axes.set_xlim(low, high)
-            if place >= len(shown) - across:
-                axes.set_xlabel(unit)
-        title(figure, text, miniature)
+        figure.supxlabel(unit, fontsize=8)
     return figure
 
 

@@ -7,16 +7,8 @@ from promptarena.benchmark.plots.bulk import bulk, bulk_limits, edge, ends
 from promptarena.benchmark.plots.cells import absent, accuracies, half_width, something, value
 from promptarena.benchmark.plots.inline import owned
 from promptarena.benchmark.plots.labels import Box, name_points
-from promptarena.benchmark.plots.style import (
-    PAGE,
-    SMALLEST,
-    SOFT,
-    heading,
-    looks,
-    shortened,
-    styled,
-    ticks,
-)
+from promptarena.benchmark.plots.names import names_within
+from promptarena.benchmark.plots.style import PAGE, SMALLEST, SOFT, heading, looks, styled, text_width, ticks, wide
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -53,7 +45,7 @@ def plane(query: BoardQuery, *, width: float = PAGE) -> "Figure":
     base, novel = accuracies(board, "base"), accuracies(board, "novel")
     shown = [label for label in base if label in novel]
     something(board, shown)
-    styles, names = looks(shown), shortened(shown)
+    styles, names = looks(shown), names_within(shown, width)
     reach = [bulk([value(of[label]) for label in shown]) for of in (base, novel)]
     inside = [
         label
@@ -65,7 +57,7 @@ def plane(query: BoardQuery, *, width: float = PAGE) -> "Figure":
         for of in (base, novel)
     ]
     # More names need more room; at column width the axes are nearly square.
-    high = width * (_SHAPE if width > 5 else 0.95) * (1 + max(0, len(shown) - 24) / 60)
+    high = width * (_SHAPE if wide(width) else 0.95) * (1 + max(0, len(shown) - 24) / 60)
     with styled():
         count = len(query.datasets)
         over = f"averages over {count} dataset{'' if count == 1 else 's'}"
@@ -134,14 +126,16 @@ def _contours(axes: "Axes") -> list[Box]:
     taken: list[Box] = []
     for level in levels:
         for at in _ends(float(level), (left, right), (bottom, top)):
+            words = f"HM {level:g}"
+            length = 72 * text_width([words], SMALLEST) + 5
             spot = axes.transData.transform(at) * scale
             end, height = (float(each) for each in spot)
-            low, left_edge = float(axes.bbox.y0) * scale + 15, float(axes.bbox.x0) * scale + 28
+            low, left_edge = float(axes.bbox.y0) * scale + 15, float(axes.bbox.x0) * scale + length
             near = any(abs(end - box[2]) < 30 and abs(height - box[3]) < 12 for box in taken)
             if height < low or end < left_edge or near:
                 continue
             axes.annotate(
-                f"HM {level:g}",
+                words,
                 at,
                 (-1, -1.5),
                 textcoords="offset points",
@@ -150,7 +144,7 @@ def _contours(axes: "Axes") -> list[Box]:
                 fontsize=SMALLEST,
                 color=SOFT,
             )
-            taken.append((end - 26, height - 11, end, height))
+            taken.append((end - length, height - 11, end, height))
             break
     return taken
 

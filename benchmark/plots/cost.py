@@ -1,7 +1,7 @@
 """Accuracy against cost: trainable parameters, training time and peak memory."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from promptarena.benchmark.core.protocol_table import METRICS, protocol_info
 from promptarena.benchmark.leaderboard.build import MEASURABLE, BoardQuery
@@ -10,7 +10,18 @@ from promptarena.benchmark.plots.bulk import ends as interval_ends
 from promptarena.benchmark.plots.cells import absent, complete, half_width, something, value
 from promptarena.benchmark.plots.inline import owned
 from promptarena.benchmark.plots.labels import name_points
-from promptarena.benchmark.plots.style import PAGE, SMALLEST, SOFT, heading, looks, shortened, styled, text_width, ticks
+from promptarena.benchmark.plots.names import names_within, shortened
+from promptarena.benchmark.plots.style import (
+    PAGE,
+    SMALLEST,
+    SOFT,
+    heading,
+    looks,
+    styled,
+    text_width,
+    ticks,
+    wide,
+)
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -25,13 +36,18 @@ _COSTS = {
     "peak_memory_mib": ("Peak memory in MiB", 1.0),
 }
 """The headings, and the least cost with a place on the axis: methods below it stand to the left of all others."""
-
 _NAME = 0.125
 """Height of a name with its gap, in inches."""
+_LEFT, _RIGHT, _BELOW = 0.55, 0.14, 0.42
+"""What is left of the first axes, right of each and below each, in inches."""
+_LEAST = 1.5
+"""The least height of axes in a column, in inches."""
+_REFERENCE = 14
+"""The most characters of the reference's name below an axis."""
 _MEMORY = "peak_memory_mib"
 
 
-def cost(query: BoardQuery) -> "Figure":
+def cost(query: BoardQuery, *, width: float = PAGE) -> "Figure":
     """The headline average, with its 95 % Student t interval over seeds, against parameters, training time and memory.
 
     Costs are means over runs, on logarithmic axes with a place of its own for (almost) zero. Memory is what a method
@@ -39,6 +55,7 @@ def cost(query: BoardQuery) -> "Figure":
 
     Args:
         query: Which leaderboard. Few-shot shows the largest of its numbers of shots that was scored.
+        width: The width in inches: `PAGE`, or `COLUMN` for one of two columns, where the axes are below each other.
 
     Returns:
         The plot: percent against a number, seconds and MiB.
@@ -63,30 +80,37 @@ def cost(query: BoardQuery) -> "Figure":
     frozen = spent[_MEMORY].get(reference)
     if frozen is not None:
         spent[_MEMORY] = {label: max(0.0, each - frozen) for label, each in spent[_MEMORY].items()}
-        headings[_MEMORY] = f"Peak memory above {shortened([reference])[reference]} in MiB"
-    styles, names = looks(shown), shortened(shown)
+        headings[_MEMORY] = f"Peak memory above {shortened([reference], _REFERENCE)[reference]} in MiB"
+    styles, names = looks(shown), names_within(shown, width)
     limits = bulk_limits([value(averages[label]) for label in shown], [half_width(averages[label]) for label in shown])
     drawn: dict[str, list[Artist]] = {label: [] for label in shown}
     with styled():
+        across = len(_COSTS) if wide(width) else 1
+        rows, room = len(_COSTS) // across, (width - _LEFT - 0.07) / across
         # Twice the room that the names fill, or they could not all be apart.
         filled = sum(text_width([name], SMALLEST) for name in names.values()) * _NAME
-        height = max(2.9 + 0.055 * len(shown), 1.0 + 2 * filled / (PAGE / len(_COSTS)))
-        figure = Figure(figsize=(PAGE, height))
-        text = f"{board.title}: accuracy against cost"
-        top = heading(figure, text, board.miniature, absent(board, shown))
-        bottom, share = 0.42 / height, (1 - 0.62 / PAGE) / len(_COSTS)
+        each = max((2.2 if rows == 1 else _LEAST) + 0.055 * len(shown), 2 * filled / room)
+        figure = Figure(figsize=(width, 1.0))
+        text, notes = f"{board.title}: accuracy against cost", absent(board, shown)
+        above = 1 - heading(figure, text, board.miniature, notes)  # of one inch
+        height = above + rows * (each + _BELOW)
+        figure.set_figheight(height)
+        heading(figure, text, board.miniature, notes)
         for place, (name, (_, least)) in enumerate(_COSTS.items()):
-            axes = figure.add_axes((0.55 / PAGE + place * share, bottom, share - 0.14 / PAGE, top - bottom))
+            left, low = _LEFT + place % across * room, (rows - 1 - place // across) * (each + _BELOW) + _BELOW
+            axes = figure.add_axes((left / width, low / height, (room - _RIGHT) / width, each / height))
             spots = _log_axis(axes, {label: spent[name][label] for label in shown}, least)
             axes.set_ylim(limits)
             axes.set_xlabel(headings[name])
             ticks(axes)
-            if place:
+            if place % across:
                 axes.tick_params(labelleft=False)
             else:
                 axes.set_ylabel(f"Average {METRICS[metric].words} in %")
+            lines: list[Artist] = []
             if reference in averages:
-                axes.axhline(value(averages[reference]), color=SOFT, linewidth=0.7, linestyle=(0, (4, 2)), zorder=0)
+                dashed: Any = {"color": SOFT, "linewidth": 0.7, "linestyle": (0, (4, 2)), "zorder": 0}
+                lines += axes.plot(axes.get_xlim(), [value(averages[reference])] * 2, **dashed)
             texts = dict(names)
             points = {}
             for label in shown:
@@ -98,10 +122,11 @@ def cost(query: BoardQuery) -> "Figure":
                     texts[label] = f"{names[label]} {note.replace('◂', '▾').replace('▸', '▴')}"
                 else:
                     low, high, _ = interval_ends(value(cell), half_width(cell), *limits)
-                    drawn[label] += axes.plot(
+                    lines += axes.plot(
                         [spots[label]] * 2, [low, high], color=look.colour, linewidth=0.7, alpha=0.45, zorder=2
                     )
-            for label, artists in name_points(axes, points, texts, SMALLEST).items():
+                    drawn[label].append(lines[-1])
+            for label, artists in name_points(axes, points, texts, SMALLEST, lines=lines).items():
                 drawn[label] += artists
         for label, artists in drawn.items():
             owned(label, *artists)

@@ -8,14 +8,13 @@ from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.selection import Titled
 from promptarena.benchmark.leaderboard.spread import spread
 from promptarena.benchmark.plots.cells import accuracies, half_width, something, value
+from promptarena.benchmark.plots.legends import legend, legend_columns
 from promptarena.benchmark.plots.style import (
     PAGE,
     Look,
-    legend,
-    legend_columns,
+    lines_within,
     looks,
     panels,
-    sample_line,
     styled,
     ticks,
     title,
@@ -31,9 +30,13 @@ if TYPE_CHECKING:
 Quantity = Literal["loss", "train_accuracy"]
 
 _ACROSS = 4
-"""Panels in a row."""
+"""The most panels in a row."""
+_PANEL = 1.6
+"""The least width of a panel with its ticks, in inches."""
 _PANEL_HEIGHT = 1.45
 """Height of a panel in inches, if there are several rows."""
+_TITLE = 0.14
+"""Height of a further line of a panel's title, in inches."""
 _QUANTITIES: Mapping[Quantity, str] = {"loss": "Training loss", "train_accuracy": "Training accuracy in %"}
 _MANY = 12
 """With more methods than this, intervals are drawn faintly."""
@@ -41,13 +44,14 @@ _ASIDE = 0.3
 """The distance between the first and the last method's points at one number of shots, in octaves (powers of 2)."""
 
 
-def few_shot(query: BoardQuery) -> "Figure":
+def few_shot(query: BoardQuery, *, width: float = PAGE) -> "Figure":
     """Accuracy over training images per class, with 95 % Student t intervals over seeds.
 
     There is a panel for the average and one for each dataset. Incomplete figures are left out of the curves.
 
     Args:
         query: Which leaderboard, of a protocol by numbers of shots.
+        width: The width in inches: `PAGE`, or `COLUMN` for one of two columns.
 
     Returns:
         The plot, in percent.
@@ -72,9 +76,8 @@ def few_shot(query: BoardQuery) -> "Figure":
     drawn = {label for curves in shown.values() for label, points in curves.items() if points}
     order = [row.label for row in reversed(board.tables[0].rows) if row.label in drawn]
     something(board, order)
-    figure = _grid(
-        shown, order, f"{board.title}: accuracy", board.miniature, "Images per class", "Accuracy in %", octaves=True
-    )
+    words = f"{board.title}: accuracy", "Images per class", "Accuracy in %"
+    figure = _grid(shown, order, words, board.miniature, width, octaves=True)
     for axes in figure.axes:
         within_percent(axes)
         axes.set_xscale("log", base=2)
@@ -84,7 +87,12 @@ def few_shot(query: BoardQuery) -> "Figure":
 
 
 def learning(
-    curves: "pd.DataFrame", datasets: Titled, quantity: Quantity = "loss", *, miniature: bool = False
+    curves: "pd.DataFrame",
+    datasets: Titled,
+    quantity: Quantity = "loss",
+    *,
+    miniature: bool = False,
+    width: float = PAGE,
 ) -> "Figure":
     """Training over epochs, a panel per dataset: the mean over seeds, with 95 % Student t intervals as bands.
 
@@ -94,6 +102,7 @@ def learning(
         datasets: (card name, title) of the panels, in this order.
         quantity: What is shown.
         miniature: Whether the runs are of the miniature; the title then says so.
+        width: The width in inches: `PAGE`, or `COLUMN` for one of two columns.
 
     Returns:
         The plot; accuracy in percent.
@@ -117,7 +126,8 @@ def learning(
         raise NoScoresError(f"nothing to draw: no learning curve has a {quantity} on these datasets; choose others")
     heading = _QUANTITIES[quantity]
     order = sorted({label for drawn in shown.values() for label in drawn})
-    figure = _grid(shown, order, f"Learning curves: {heading.lower()}", miniature, "Epoch", heading, octaves=False)
+    words = f"Learning curves: {heading.lower()}", "Epoch", heading
+    figure = _grid(shown, order, words, miniature, width, octaves=False)
     for axes in figure.axes if quantity == "train_accuracy" else ():
         within_percent(axes)
     return figure
@@ -126,46 +136,45 @@ def learning(
 def _grid(
     shown: Mapping[str, Mapping[str, Sequence[tuple[float, float, float]]]],
     order: Sequence[str],
-    text: str,
+    words: tuple[str, str, str],
     miniature: bool,
-    xlabel: str,
-    ylabel: str,
+    width: float,
+    *,
     octaves: bool,
 ) -> "Figure":
     """A panel for each heading, with a curve for each label through its points (x, y, half the interval's width).
 
+    The words are the title and the labels of the axes.
     With `octaves`, x doubles from tick to tick, and every point has its own interval, slightly shifted so that the
     intervals of different methods do not cover each other.
     """
     from matplotlib.figure import Figure
 
     styles = looks(order)
-    across = min(_ACROSS, len(shown))
+    across = max(1, min(_ACROSS, len(shown), int(width / _PANEL)))
     rows = -(-len(shown) // across)
-    width = max(PAGE / 2, PAGE * across / _ACROSS)
+    titles = {heading: lines_within(heading, width / across - 0.3) for heading in shown}
     faint = len(order) > _MANY
     with styled():
         columns = legend_columns(order, width)
-        height = 0.6 + rows * (_PANEL_HEIGHT if rows > 1 else 2.0) + 0.16 * -(-len(order) // columns)
+        height = rows * (_PANEL_HEIGHT if rows > 1 else 2.0) + 0.16 * -(-len(order) // columns)
+        lines = sum(max(map(len, list(titles.values())[row * across : (row + 1) * across])) - 1 for row in range(rows))
         figure = Figure(figsize=(width, height), layout="constrained")
-        for place, (axes, (heading, curves)) in enumerate(
-            zip(panels(figure, len(shown), across), shown.items(), strict=True)
-        ):
+        above = title(figure, words[0], miniature)
+        figure.set_figheight(height + 0.45 + above + _TITLE * lines)
+        drawn = list(zip(panels(figure, len(shown), across), shown.items(), strict=True))
+        for axes, (heading, curves) in drawn:
             for rank, label in enumerate(order):
                 if curves.get(label):
                     aside = 2 ** (_ASIDE * (rank / len(order) - 0.5)) if octaves and not faint else 1.0
                     points = [(x * aside, y, half) for x, y, half in curves[label]]
                     (_with_bars if octaves else _with_band)(axes, points, styles[label], faint)
             ticks(axes)
-            axes.set_title(heading)
-            if place >= len(shown) - across:
-                axes.set_xlabel(xlabel)
-            if place % across == 0:
-                axes.set_ylabel(ylabel)
-        legend(
-            figure, {label: sample_line(styles[label], curve=True) for label in order}, columns, "outside lower center"
-        )
-        title(figure, text, miniature)
+            axes.set_title("\n".join(titles[heading]))
+        for axes, _ in drawn[-across:]:
+            axes.set_xlabel(words[1])
+        figure.supylabel(words[2], fontsize=8)
+        legend(figure, {label: styles[label] for label in order}, columns)
     return figure
 
 

@@ -7,17 +7,8 @@ from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.plots.bulk import bulk_limits, edge, ends
 from promptarena.benchmark.plots.cells import absent, complete, half_width, something, value
 from promptarena.benchmark.plots.inline import owned
-from promptarena.benchmark.plots.style import (
-    INK,
-    SMALL,
-    SOFT,
-    heading,
-    looks,
-    shortened,
-    styled,
-    text_width,
-    ticks,
-)
+from promptarena.benchmark.plots.names import names_within
+from promptarena.benchmark.plots.style import INK, SMALL, SOFT, heading, looks, styled, text_width, ticks
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -53,7 +44,7 @@ def dots(query: BoardQuery, *, width: float = 5.0) -> "Figure":
     cells = next(filter(None, (complete(first, column) for column in first.headlines(metric))), {})
     something(board, list(cells))
     order = sorted(cells, key=lambda label: value(cells[label]))
-    styles, names = looks([row.label for row in first.rows]), shortened(order)
+    styles, names = looks([row.label for row in first.rows]), names_within(order, width)
     low, high = bulk_limits([value(cell) for cell in cells.values()], [half_width(cell) for cell in cells.values()])
     with styled():
         left = 0.15 + text_width(names.values(), SMALL)

@@ -43,7 +43,6 @@ def _known() -> frozenset[int]:
 
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -58,16 +57,14 @@ SMALLEST = 6.5
 """Font size of names beside points, in points."""
 SMALL = 7.5
 """Font size of ticks and legends, in points."""
-LABEL = 34
-"""The most characters shown of a method's name; a longer one is shortened in the middle."""
+_WIDE = 5.0
+"""From this width on, in inches, a figure is laid out for a page, below it for a column."""
 _DPI = 200
 """Resolution of PNG files."""
 _TITLE_LETTER = 0.066
 """Mean width of a letter of the title, in inches."""
 _TITLE_LINE = 0.145
 """Height of a line of the title, in inches."""
-_LEGEND_GAPS = 0.5
-"""Width of a legend column besides its text, in inches."""
 MINIATURE = "Miniature: never compare with published figures."
 
 INK, SOFT, GRID, GROUP = "#222222", "#666666", "#dddddd", "#0072b2"
@@ -216,41 +213,29 @@ def save(figure: "Figure", folder: Path, stem: str) -> list[Path]:
     return paths
 
 
-def shortened(labels: Sequence[str], limit: int = LABEL) -> dict[str, str]:
-    """The names that plots show: shortened in the middle if too long, unless two names would become the same.
-
-    Args:
-        labels: The methods' labels.
-        limit: The most characters of a name.
-
-    Returns:
-        The name by label.
-    """
-    tail = limit // 2 - 1
-    whole = {label: drawable(label) for label in labels}
-    short = {
-        label: name if len(name) <= limit else f"{name[: limit - tail - 1]}…{name[-tail:]}"
-        for label, name in whole.items()
-    }
-    twice = {name for name in short.values() if list(short.values()).count(name) > 1}
-    return {label: whole[label] if name in twice else name for label, name in short.items()}
+def wide(width: float) -> bool:
+    """Whether a figure of this width in inches is laid out for a page, not for a column."""
+    return width >= _WIDE
 
 
-def title(figure: "Figure", text: str, miniature: bool, notes: Sequence[str] = ()) -> None:
-    """Put a title above a plot, then notes, and a warning if it shows the miniature."""
-    letters = int(figure.get_figwidth() / _TITLE_LETTER)
+def title(figure: "Figure", text: str, miniature: bool, notes: Sequence[str] = ()) -> float:
+    """Put a title above a plot, then notes, and a warning if it shows the miniature. Returns its height in inches."""
     lines = [text, *notes, *([MINIATURE] if miniature else [])]
-    figure.suptitle("\n".join(part for line in lines for part in wrap(line, letters)))
+    parts = [part for line in lines for part in lines_within(line, figure.get_figwidth())]
+    figure.suptitle("\n".join(parts))
+    return _TITLE_LINE * len(parts)
+
+
+def lines_within(text: str, width: float) -> list[str]:
+    """A title as lines that fit into `width` inches."""
+    return wrap(text, max(1, int(width / _TITLE_LETTER)))
 
 
 def heading(figure: "Figure", text: str, miniature: bool, notes: Sequence[str] = ()) -> float:
     """As `title`, for a figure whose axes are placed by hand. Returns the height of the axes' upper end, 0 to 1."""
-    title(figure, text, miniature, notes)
-    height = figure.get_figheight()
-    written = figure._suptitle  # type: ignore[attr-defined]
-    lines = written.get_text().count("\n") + 1
-    written.set(y=1 - 0.05 / height, va="top")
-    return float(1 - (0.14 + _TITLE_LINE * lines) / height)
+    written, height = title(figure, text, miniature, notes), figure.get_figheight()
+    figure._suptitle.set(y=1 - 0.05 / height, va="top")  # type: ignore[attr-defined]
+    return 1 - (0.14 + written) / height
 
 
 def text_width(texts: Iterable[str], size: float) -> float:
@@ -266,41 +251,6 @@ def _width(text: str, size: float) -> float:
 
     font = FontProperties(family="DejaVu Sans", size=size)
     return float(TextPath((0, 0), text, prop=font).get_extents().width) / 72
-
-
-def legend_columns(labels: Sequence[str], width: float) -> int:
-    """How many legend columns of these labels fit into `width` inches."""
-    return max(1, min(len(labels), int(width / (_LEGEND_GAPS + text_width(shortened(labels).values(), SMALL)))))
-
-
-def legend(
-    figure: "Figure",
-    entries: "Mapping[str, Artist]",
-    columns: int,
-    place: Literal["outside right center", "outside lower center"],
-) -> None:
-    """Draw a legend outside the axes, with the methods' names exactly as given."""
-    names = shortened(list(entries))
-    drawn = figure.legend(
-        list(entries.values()),
-        # Numbers first, names afterwards: matplotlib leaves out entries whose text begins with an underscore.
-        [str(number) for number in range(len(entries))],
-        loc=place,
-        ncols=columns,
-        frameon=False,
-        handlelength=2.4,
-        columnspacing=1.2,
-        labelspacing=0.35,
-    )
-    for text, label in zip(drawn.get_texts(), entries, strict=True):
-        text.set_text(names[label])
-
-
-def sample_line(look: Look, curve: bool) -> "Artist":
-    """The legend's sample of a look: its marker, and for a curve its line."""
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], **(look.curve() if curve else look.marks() | {"linestyle": "none"}))
 
 
 def ticks(axes: "Axes", grid: Literal["x", "y", "both"] | None = "both") -> None:

@@ -15,6 +15,8 @@ from promptarena.benchmark.leaderboard.model import Board, Cell
 from promptarena.benchmark.report.sections import Section
 from promptarena.benchmark.report.verdict import reference_label
 
+TASK = "zero-shot-image-classification"
+"""The Hub's name for what models of CLIP's kind do: classify images by the names of their classes."""
 CARD = "README.md"
 RESULTS = ".eval_results"
 """The folder of a model's repository in which the Hub looks for evaluation results."""
@@ -85,7 +87,7 @@ def _card(label: Label, sections: Sequence[Section], figures: Sequence[_Figure])
     titles = {section.protocol: section.board.title for section in sections}
     results = [
         EvalResult(
-            task_type="image-classification",
+            task_type=TASK,
             task_name=titles[each.protocol],
             dataset_type=each.dataset,
             dataset_name=each.dataset,
@@ -102,7 +104,7 @@ def _card(label: Label, sections: Sequence[Section], figures: Sequence[_Figure])
         model_name=str(label),
         eval_results=results or None,
         library_name="promptarena",
-        pipeline_tag="zero-shot-image-classification",
+        pipeline_tag=TASK,
         tags=["clip", "prompt-learning", label.method],
     )
     shown = [_beside_reference(section, label) for section in sections]

@@ -75,18 +75,19 @@ class Section:
         except NoScoresError:
             return None
 
-    def figures(self, *formats: Format) -> dict[str, bytes]:
+    def figures(self, *formats: Format, width: float | None = None) -> dict[str, bytes]:
         """Draw the plots.
 
         Args:
             formats: The formats of the files.
+            width: Their width in inches; None: that of a page.
 
         Returns:
             The files by name, such as "plane.svg".
         """
         return {
             f"{stem}.{format}": rendered(figure, format)
-            for stem, figure in every_figure(self.query, reference=self.reference).items()
+            for stem, figure in every_figure(self.query, reference=self.reference, width=width).items()
             for format in formats
         }
 

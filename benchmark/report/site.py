@@ -10,11 +10,14 @@ from promptarena.benchmark.core.files import write_atomically
 from promptarena.benchmark.leaderboard.formats.registry import file_endings
 from promptarena.benchmark.leaderboard.formats.render import render_all
 from promptarena.benchmark.plots.dark import dark_svg
-from promptarena.benchmark.plots.style import FORMATS
+from promptarena.benchmark.plots.style import COLUMN, FORMATS
 from promptarena.benchmark.report.page import templates
 from promptarena.benchmark.report.sections import Section
 from promptarena.benchmark.report.summary import summary
 
+SPACE = "README.md"
+"""The file in which a Hugging Face Space says what it is."""
+_SPACE_CARD = "---\ntitle: Leaderboards\nsdk: static\n---\n\nMade with `promptarena report --publish`.\n"
 ENTRY = "site.json"
 """The file of each report that the site's first page is made from."""
 
@@ -31,7 +34,8 @@ def write_site(folder: Path, suite: str, title: str, page: str, sections: Sequen
 
     Returns:
         The site's first page. Beside it is a folder for each suite with the report as index.html, the tables in all
-        formats, the scores as scores.parquet (one row for each run, target and metric), and the figures.
+        formats, the scores as scores.parquet (one row for each run, target and metric), and the figures. A README.md
+        that makes the folder a static Space is written unless there is one.
 
     Raises:
         UserError: A file cannot be written, or a report's `site.json` there is damaged.
@@ -50,7 +54,13 @@ def write_site(folder: Path, suite: str, title: str, page: str, sections: Sequen
             write_atomically(place, content)
             if place.suffix == ".svg":
                 write_atomically(place.with_stem(f"{place.stem}-dark"), dark_svg(content))
+        for name, content in section.figures("pdf", width=COLUMN).items():
+            place = here / "figures" / section.protocol / name
+            write_atomically(place.with_stem(f"{place.stem}-column"), content)
     write_atomically(here / ENTRY, json.dumps(entry, indent=2, ensure_ascii=False) + "\n")
+    card = folder / SPACE
+    if not card.exists():
+        write_atomically(card, _SPACE_CARD)
     # Without this file GitHub Pages leaves out what begins with an underscore.
     write_atomically(folder / ".nojekyll", "")
     index = folder / "index.html"

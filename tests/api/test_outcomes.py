@@ -18,6 +18,7 @@ def test_results_are_tables_plots_and_a_report(results: pa.Results, folder: Path
     assert "| Method" in board.to_markdown()
     assert "Mean ranks" in repr(results.statistics("zeroshot"))
     assert results.plot("bars").axes
+    assert results.plot("dots", width=3.3).get_figwidth() == 3.3
     with pytest.raises(pa.UserError, match=r"unknown plot of these results .bar..*bars"):
         results.plot("bar")
     with pytest.raises(pa.UserError, match="few-shot"):

@@ -11,10 +11,11 @@ from figures_of import FIGURES, NASTY, THREE, drawn, learned, named, texts
 from matplotlib.text import Text
 from score_frames import frame_of
 
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.plots.all_figures import every_figure
 from promptarena.benchmark.plots.curves import few_shot, learning
-from promptarena.benchmark.plots.style import rendered, save
+from promptarena.benchmark.plots.style import COLUMN, PAGE, rendered, save
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -54,6 +55,38 @@ def test_texts_stay_on_the_page_names_do_not_overlap_and_no_type_is_tiny(name: s
     assert len(names) >= len(labels)
     for one, other in combinations(names, 2):
         assert not one.shrunk(0.98, 0.75).overlaps(other.shrunk(0.98, 0.75))
+
+
+LONG = [f"a-method-with-settings(first_setting={place}, second_setting=a_long_value)" for place in range(12)]
+CROWDS = {"two": ["coop", "maple"], "nasty": NASTY, "long": LONG, "forty": [f"method-{place}" for place in range(40)]}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("labels", CROWDS.values(), ids=CROWDS)
+@pytest.mark.parametrize("width", [COLUMN, PAGE])
+def test_a_figure_is_as_wide_as_requested_and_no_text_covers_another(
+    name: str, labels: list[str], width: float
+) -> None:
+    figure = FIGURES[name](labels, width=width)
+    assert figure.get_figwidth() == width
+    page = figure.bbox.padded(1)
+    seen = [(text, text.get_window_extent()) for text in drawn(figure)]
+    for text, box in seen:
+        assert page.fully_contains(box.x0, box.y0), text
+        assert page.fully_contains(box.x1, box.y1), text
+        assert text.get_fontsize() >= 6
+    for (one, box), (other, rival) in combinations(seen, 2):
+        assert not box.shrunk(0.98, 0.75).overlaps(rival.shrunk(0.98, 0.75)), (one, other)
+    content = rendered(figure, "pdf")
+    assert b"/FontFile2" in content
+    assert b"/Type3" not in content
+
+
+def test_a_width_that_no_page_has_is_refused() -> None:
+    query = BoardQuery(named(labels=["coop", "maple"]), "base-to-novel", THREE)
+    for width in (0.0, -3.3, 1000.0, float("nan")):
+        with pytest.raises(UserError, match=r"width of a figure is 2\.5 to 50 inches"):
+            every_figure(query, width=width)
 
 
 @pytest.mark.parametrize("name", ["plane", "critical", "few-shot"])

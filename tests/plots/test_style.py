@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.plots.style import HUES, INK, looks, rendered, save, shortened
+from promptarena.benchmark.plots.style import HUES, INK, looks, rendered, save
 from promptarena.benchmark.plugins.families import FAMILIES
 
 BUILT_IN = [method for methods in FAMILIES.values() for method in methods]
@@ -84,17 +84,6 @@ def test_a_pdf_embeds_its_fonts() -> None:
 
 def test_looks_do_not_depend_on_order() -> None:
     assert looks(["b", "a"]) == looks(["a", "b"])
-
-
-def test_long_names_lose_their_middle_unless_that_confuses_them() -> None:
-    long = "dear(attribute_tokens=false, fusion_weight=0.25)"
-    names = shortened([long, "coop"])
-    assert names["coop"] == "coop"
-    assert len(names[long]) == 34
-    assert names[long].startswith("dear(attribute")
-    assert names[long].endswith("weight=0.25)")
-    twins = [f"dear(attribute_tokens={value}, fusion_weight=0.25)" for value in ("false", "wrong")]
-    assert len(set(shortened(twins).values())) == 2
 
 
 def test_a_png_is_as_wide_as_a_page_needs() -> None:

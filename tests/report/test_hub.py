@@ -38,6 +38,8 @@ def test_a_card_has_the_figures_of_the_leaderboard(sections: list[Section], tmp_
     assert not list(tmp_path.rglob(".eval_results"))
     card = ModelCard(cards[1].read_text(encoding="utf-8"))
     assert card.data.eval_results
+    # The Hub files figures under a task, and a model under its pipeline: they are one.
+    assert {each.task_type for each in card.data.eval_results} == {card.data.pipeline_tag}
     for section in sections:
         figures = {
             (each.dataset_type, each.metric_type): each.metric_value

@@ -2,14 +2,18 @@
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
+from huggingface_hub import RepoCard
+from matplotlib.figure import Figure
 from report_pages import OUTLINE
 from report_runs import document_of, results_of
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.plots.style import COLUMN, PAGE
 from promptarena.benchmark.report.recorded import page_of
 from promptarena.benchmark.report.site import ENTRY
 
@@ -33,6 +37,30 @@ def test_every_suite_has_its_report_and_its_data_and_the_first_page_has_all(tmp_
     scores = pd.read_parquet(BytesIO((tmp_path / "one" / "scores.parquet").read_bytes()))
     assert len(scores) == 2 * 2 * (3 * 2 + 3)
     assert set(scores["protocol"]) == {"base-to-novel", "cross-dataset"}
+
+
+def test_figures_are_there_for_pages_and_for_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    widths = []
+
+    def one_figure(*_: Any, width: float | None = None, **__: Any) -> dict[str, Figure]:
+        widths.append(width)
+        return {"plane": Figure(figsize=(width or PAGE, 1.0))}
+
+    monkeypatch.setattr("promptarena.benchmark.report.sections.every_figure", one_figure)
+    publish(tmp_path, "one", "The first")
+    ends = (".png", ".pdf", ".svg", "-dark.svg", "-column.pdf")
+    for protocol in ("base-to-novel", "cross-dataset"):
+        files = {path.name for path in (tmp_path / "one" / "figures" / protocol).iterdir()}
+        assert files == {f"plane{end}" for end in ends}
+    assert set(widths) == {None, COLUMN}
+
+
+def test_the_folder_is_a_static_space_whose_card_may_be_changed(tmp_path: Path) -> None:
+    publish(tmp_path, "one", "The first")
+    assert RepoCard.load(tmp_path / "README.md").data.to_dict()["sdk"] == "static"
+    (tmp_path / "README.md").write_text("---\ntitle: mine\nsdk: static\n---\n", encoding="utf-8")
+    publish(tmp_path, "two", "The second")
+    assert RepoCard.load(tmp_path / "README.md").data.to_dict()["title"] == "mine"
 
 
 def test_a_damaged_entry_is_named(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Frames, the figures drawn of them, and the texts in a figure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,17 +39,27 @@ def learned(labels: list[str], epochs: int = 4) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(train_accuracy=0.5)
 
 
-FIGURES: dict[str, Callable[[list[str]], Figure]] = {
-    "plane": lambda labels: plane(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
-    "dots": lambda labels: dots(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
-    "bars": lambda labels: bars(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
-    "gains": lambda labels: gains(BoardQuery(named(labels=[*labels, "rival"]), "base-to-novel", THREE), "rival"),
-    "cost": lambda labels: cost(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
-    "critical": lambda labels: critical_difference(BoardQuery(named(labels=labels), "base-to-novel", THREE)),
-    "few-shot": lambda labels: few_shot(BoardQuery(named("few-shot", labels), "few-shot", THREE)),
-    "average-curve": lambda labels: average_curve(BoardQuery(named("few-shot", labels), "few-shot", THREE)),
-    "learning": lambda labels: learning(learned(labels), THREE),
+def _drawn_by(
+    draw: Callable[..., Figure], protocol: str = "base-to-novel", also: Sequence[str] = (), **options: Any
+) -> Callable[..., Figure]:
+    def make(labels: list[str], **given: Any) -> Figure:
+        return draw(BoardQuery(named(protocol, [*labels, *also]), protocol, THREE), **options, **given)
+
+    return make
+
+
+FIGURES: dict[str, Callable[..., Figure]] = {
+    "plane": _drawn_by(plane),
+    "dots": _drawn_by(dots),
+    "bars": _drawn_by(bars),
+    "gains": _drawn_by(gains, also=["rival"], reference="rival"),
+    "cost": _drawn_by(cost),
+    "critical": _drawn_by(critical_difference),
+    "few-shot": _drawn_by(few_shot, "few-shot"),
+    "average-curve": _drawn_by(average_curve, "few-shot"),
+    "learning": lambda labels, **given: learning(learned(labels), THREE, **given),
 }
+"""Each figure of methods with these labels; further arguments are the figure's own, such as `width`."""
 
 
 def texts(figure: Figure) -> list[str]:
