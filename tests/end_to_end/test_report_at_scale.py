@@ -52,6 +52,14 @@ def forty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(tmp_path_factory.mktemp("forty"), FORTY, 15)
 
 
+@pytest.fixture(scope="module")
+def fewer(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The pages of 7 and of 26 methods, the latter with settings in their names."""
+    settings = [f"{method}(n_ctx=16, init=a photo of a, depth={place})" for place, method in enumerate(FORTY[:26])]
+    labels = {7: BUILT_IN[:7], 26: ["zeroshot", *settings[1:]]}
+    return [written(tmp_path_factory.mktemp(f"methods-{count}"), of, 15) for count, of in labels.items()]
+
+
 def test_forty_methods_on_fifteen_datasets_fit_into_three_megabytes(forty: Path) -> None:
     assert forty.stat().st_size < MOST_BYTES
 
@@ -59,11 +67,12 @@ def test_forty_methods_on_fifteen_datasets_fit_into_three_megabytes(forty: Path)
 class TestInChromium:
     pytestmark = chromium
 
-    @pytest.mark.parametrize("width", [1000, 1400])
-    def test_forty_methods_are_not_a_wall(self, browser: Any, forty: Path, width: int) -> None:
-        narrow(fresh(browser, forty.as_uri()), width)
-        assert browser.execute_script("return document.documentElement.scrollHeight") <= MOST_PIXELS
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    @pytest.mark.parametrize("width", [390, 1000, 1400])
+    def test_many_methods_are_not_a_wall(self, browser: Any, forty: Path, fewer: list[Path], width: int) -> None:
+        for path in (forty, *fewer):
+            narrow(fresh(browser, path.as_uri()), width)
+            assert browser.execute_script("return document.documentElement.scrollHeight") <= MOST_PIXELS
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
     def test_a_filter_of_forty_methods_is_quick(self, browser: Any, forty: Path) -> None:
         page = fresh(browser, forty.as_uri())
