@@ -21,6 +21,8 @@ from cachetools import LRUCache
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from promptarena.benchmark.inputs.decoded_images import DecodedImages
+
 CHUNK = 32
 """Rows are always computed this many at a time, whichever rows are requested. It decides bits: matrix products of
 another number of rows may differ in the last bits."""
@@ -68,6 +70,9 @@ class ArrayCache:
         memory_mib: Most MiB of arrays that this process keeps in memory, where the folder cannot be written.
         local: A folder on this machine's own disk in which a copy of each entry is kept and read, with the same limit;
             None: entries are read where they are. A copy also stays when another machine deletes the entry.
+
+    Attributes:
+        decoded: The decoded images of few-shot splits, in memory only.
     """
 
     def __init__(self, folder: Path, disk_mib: int = 8192, memory_mib: int = 512, *, local: Path | None = None) -> None:
@@ -84,6 +89,7 @@ class ArrayCache:
         self._checked: set[str] = set()
         self._damaged: set[str] = set()
         self._writable = True
+        self.decoded = DecodedImages()
 
     def get(
         self, key: str, count: int, compute: Callable[[range], Array], sound: Callable[[], bool] = lambda: True

@@ -91,6 +91,10 @@ class View:
         pixels = [backbone.image_size, *backbone.mean, *backbone.std]
         return digest(images.digest, images.stamp, pixels, TRANSFORM_VERSION, drawn)
 
+    @cached_property
+    def _files(self) -> str:
+        return f"{self.images.digest} {self.images.stamp}"
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -126,9 +130,13 @@ class View:
         return np.stack(decoded) if decoded else np.empty((0, size, size, 3), dtype=np.uint8)
 
     def _image(self, row: int) -> Image.Image:
-        image, size, augmentation = self.images.image(row), self.backbone.image_size, self._augmentation
+        size, augmentation = self.backbone.image_size, self._augmentation
         if augmentation is None:
-            return test_view(image, size)
+            return test_view(self.images.image(row), size)
+        if reading_threads(self.backbone.device):
+            image = self._cache.decoded.image(self._files, row, self.images.image)
+        else:  # steps on a CPU take far longer than decoding, and many workers share the memory
+            image = self.images.image(row)
         return augmentation.view(image, self.images.key(row), size)
 
     def pixels(self, rows: Sequence[int]) -> Tensor:

@@ -35,9 +35,11 @@ NO_KERNEL = frozenset(
         *("split", "split_with_sizes", "unbind", "alias", "detach", "as_strided", "reshape", "unflatten", "diagonal"),
         *("lift_fresh", "_reshape_alias", "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"),
         *("resize_", "set_", "record_stream", "_record_function_enter_new", "_record_function_exit"),
+        "_local_scalar_dense",
     ]
 )
-"""Operators that return another view of their argument, or memory without values."""
+"""Operators that return another view of their argument, or memory without values; and the optimiser's reading of its
+counts of steps, which lie on the host."""
 
 ARCHITECTURE = {
     "embed_dim": 64,
