@@ -24,8 +24,11 @@ SUSTAINED_TFLOPS = 40.0
 """Assumed mean speed of one GPU in matrix products, in 10^12 floating-point operations per second."""
 
 STEP_KERNELS, BATCH_KERNELS = 1000, 300
-"""Assumed kernels of a training step, and of an evaluation's batch in each pass of its images. Counted were 164 to 1179
+"""Assumed kernels of a training step, and of an evaluation's batch in each pass of its images. Counted were 140 to 1177
 a step (results/speed/operators.md)."""
+
+REPLAYED_LAUNCHES = 50
+"""Assumed launches of a training step that is replayed as a CUDA graph. Counted were 15 to 28."""
 
 LAUNCH_SECONDS = 5e-6
 """Assumed time in which Python and CUDA launch a kernel."""
@@ -122,8 +125,10 @@ def without_failing(
     return tuple(kept), tuple(failed)
 
 
-def gpu_hours(suite: Suite, registry: Registry, runs: Sequence[RunSpec]) -> dict[RunSpec, GpuTime]:
-    """Estimate the hours of each run on one GPU, without CUDA graphs.
+def gpu_hours(
+    suite: Suite, registry: Registry, runs: Sequence[RunSpec], *, cuda_graphs: bool = True
+) -> dict[RunSpec, GpuTime]:
+    """Estimate the hours of each run on one GPU.
 
     Assumptions: the constants above, and nothing is cached. In training, every image and every class prompt passes its
     tower forward and backward (without epochs, every image forward only). In evaluation, every image passes forward, as
@@ -133,6 +138,7 @@ def gpu_hours(suite: Suite, registry: Registry, runs: Sequence[RunSpec]) -> dict
         suite: The suite.
         registry: The known methods.
         runs: The runs.
+        cuda_graphs: Whether training steps are replayed as CUDA graphs; those of a method that draws in them are not.
 
     Returns:
         The time of each run. A training that several runs share counts for the first of them.
@@ -140,6 +146,8 @@ def gpu_hours(suite: Suite, registry: Registry, runs: Sequence[RunSpec]) -> dict
     Raises:
         UserError: A setting is wrong.
     """
+    from promptarena.benchmark.plugins.learner import Learner  # imports torch, which a finished plan does not need
+
     costs = _Costs(backbone_of_shapes(suite.backbone.given_architecture))
     trained: set[tuple[object, ...]] = set()
     hours: dict[RunSpec, GpuTime] = {}
@@ -154,9 +162,11 @@ def gpu_hours(suite: Suite, registry: Registry, runs: Sequence[RunSpec]) -> dict
         # weights need no gradients of their own.
         prompts = seen // recipe.batch_size * classes
         operations = 2 * (seen * costs.image + prompts * costs.prompt(card)) if recipe.epochs else seen * costs.image
-        kernels = STEP_KERNELS * seen / recipe.batch_size if recipe.epochs else BATCH_KERNELS * seen / BATCH
-        decoded = float(seen)
         learner = registry.get(run.method).learner
+        replayed = cuda_graphs and learner.begin_epoch is Learner.begin_epoch
+        each = REPLAYED_LAUNCHES if replayed else STEP_KERNELS
+        kernels = each * seen / recipe.batch_size if recipe.epochs else BATCH_KERNELS * seen / BATCH
+        decoded = float(seen)
         passes = learner.image_passes(config)
         for target in run.targets:
             scored = suite.card(target.dataset)

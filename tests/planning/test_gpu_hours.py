@@ -9,6 +9,8 @@ from promptarena.benchmark.core.runs import RunSpec
 from promptarena.benchmark.planning.gpu_hours import (
     BATCH_KERNELS,
     LAUNCH_SECONDS,
+    REPLAYED_LAUNCHES,
+    STEP_KERNELS,
     SUSTAINED_TFLOPS,
     GpuTime,
     gpu_hours,
@@ -88,3 +90,11 @@ def test_every_missing_dataset_is_told_with_a_reason(tmp_path: Path) -> None:
 def test_what_the_package_holds_is_never_missing() -> None:
     mini = load_suite("mini")
     assert missing_data(mini, enumerate_runs(mini, {"zeroshot": False}).runs, None) == {}
+
+
+def test_steps_that_are_replayed_take_few_launches() -> None:
+    plain, drawing = (replace(runs(name, datasets=("dtd",))[0], targets=()) for name in ("maple", "coprompt"))
+    graphs, eager = (gpu_hours(SUITE, REGISTRY, [plain, drawing], cuda_graphs=each) for each in (True, False))
+    assert eager[plain].launches / graphs[plain].launches == pytest.approx(STEP_KERNELS / REPLAYED_LAUNCHES)
+    assert graphs[drawing] == eager[drawing]
+    assert (graphs[plain].products, graphs[plain].decoding) == (eager[plain].products, eager[plain].decoding)

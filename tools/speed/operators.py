@@ -153,8 +153,8 @@ def operators(methods: Sequence[str], report: Report) -> None:
         "values; launches with graphs: one, and the kernels that stay outside of the CUDA graph. On a GPU prompts are "
         "packed otherwise, which changes the counts by a few. Before the vectors of "
         "QuickGELU and the rounded copies of frozen weights were kept, and the optimisers took lists of parameters, "
-        "the kernels were, in fp32 and bf16: CoOp 611, 844; MaPLe 1209, 1601; PromptSRC 1176, 1536; RAda 255, "
-        "255; MMRL 1140, 1482; DeAR 610, 763.",
+        "the kernels were, in fp32 and bf16: CoOp 611, 844; MaPLe 1209, 1601; PromptSRC 1176, 1536; RAda 243, "
+        "243; MMRL 1110, 1452; DeAR 606, 759.",
     )
 
 

@@ -46,8 +46,9 @@ def show_plan(
         requested = enumerate_request(request, execution.suite, execution.plugins)
         if missing := lacking(requested, execution.data_root):
             if not as_json:
-                return print_preview(console, requested, missing, len(visible_gpus()))
-            document, failed = preview(requested, missing)
+                gpus, graphs = len(visible_gpus()), execution.cuda_graphs
+                return print_preview(console, requested, missing, gpus, cuda_graphs=graphs)
+            document, failed = preview(requested, missing, cuda_graphs=execution.cuda_graphs)
             _print_json(document)
             return failed
         planned = made_plan(request, execution, requested)

@@ -16,6 +16,7 @@ from promptarena.benchmark.planning.gpu_hours import (
     CORES,
     DECODED_PER_CORE,
     LAUNCH_SECONDS,
+    REPLAYED_LAUNCHES,
     STEP_KERNELS,
     SUSTAINED_TFLOPS,
     GpuTime,
@@ -46,10 +47,12 @@ def lacking(requested: RequestedRuns, data_root: Path | None) -> Lacking | None:
     return Lacking(data, weights) if data or weights is not None else None
 
 
-def preview(requested: RequestedRuns, missing: Lacking) -> tuple[dict[str, Any], tuple[str, ...]]:
+def preview(
+    requested: RequestedRuns, missing: Lacking, *, cuda_graphs: bool = True
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """What `print_preview` prints as one document for JSON, and the reasons why methods failed."""
     runs, failed = without_failing(requested.suite, requested.registry, requested.runs)
-    hours = gpu_hours(requested.suite, requested.registry, runs)
+    hours = gpu_hours(requested.suite, requested.registry, runs, cuda_graphs=cuda_graphs)
     fields = ("method", "label", "protocol", "dataset", "subset", "shots", "seed")
     reasons = (*map(str, requested.failed), *failed)
     document = {
@@ -72,10 +75,13 @@ def preview(requested: RequestedRuns, missing: Lacking) -> tuple[dict[str, Any],
     return document, reasons
 
 
-def print_preview(console: Console, requested: RequestedRuns, missing: Lacking, gpus: int = 0) -> tuple[str, ...]:
+def print_preview(
+    console: Console, requested: RequestedRuns, missing: Lacking, gpus: int = 0, *, cuda_graphs: bool = True
+) -> tuple[str, ...]:
     """What is missing and how to get it, then the runs by method and protocol with their estimated GPU hours.
 
-    `gpus` is the number of GPUs here. Returns the reasons why methods failed, whose runs are left out.
+    `gpus` is the number of GPUs here; `cuda_graphs` as for `gpu_hours`. Returns the reasons why methods failed, whose
+    runs are left out.
     """
     suite = requested.suite
     runs, failed = without_failing(suite, requested.registry, requested.runs)
@@ -86,7 +92,7 @@ def print_preview(console: Console, requested: RequestedRuns, missing: Lacking, 
         console.print(f"Missing weights: {missing.weights}")
     if missing.data:
         _print_missing_data(console, suite, missing.data)
-    hours = gpu_hours(suite, requested.registry, runs)
+    hours = gpu_hours(suite, requested.registry, runs, cuda_graphs=cuda_graphs)
     protocols = list(dict.fromkeys(run.protocol for run in runs))
     headings = [protocol_info(protocol).heading for protocol in protocols]
     table = terminal.table("would run", *headings, "matrix\nproducts", "launches", "decoding", "GPU\ntime")
@@ -102,9 +108,10 @@ def print_preview(console: Console, requested: RequestedRuns, missing: Lacking, 
         longest = max(hours[run].hours for run in runs)
         console.print(f"On the {gpus} GPUs here: at least {duration(3600 * max(total / gpus, longest))}.")
     console.print(
-        "Estimated for one GPU without CUDA graphs, nothing cached: "
-        f"{SUSTAINED_TFLOPS:.0f} TFLOP/s sustained in matrix products; {STEP_KERNELS} kernels a training step, "
-        f"launched in {1e6 * LAUNCH_SECONDS:.0f} µs each; {CORES} CPU cores that decode {DECODED_PER_CORE:.0f} images "
+        f"Estimated for one GPU with{'' if cuda_graphs else 'out'} CUDA graphs, nothing cached: "
+        f"{SUSTAINED_TFLOPS:.0f} TFLOP/s sustained in matrix products; "
+        f"{REPLAYED_LAUNCHES if cuda_graphs else STEP_KERNELS} launches a training step, "
+        f"in {1e6 * LAUNCH_SECONDS:.0f} µs each; {CORES} CPU cores that decode {DECODED_PER_CORE:.0f} images "
         "a second each. The three go on at the same time: a run takes "
         "the longest of them."
     )
