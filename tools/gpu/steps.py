@@ -19,8 +19,8 @@ from promptarena.benchmark.training.stacked_learners import Stacked
 from promptarena.benchmark.training.step_graphs import WARM_UP, CudaGraphs, Recorder, StepGraphs, Terms
 from tools.gpu.stage import Row, Setting, Stage
 from tools.speed.measure import flops
-from tools.speed.steps import ONE_TEMPLATE, Side, difference
-from tools.speed.world import METHODS, World, class_names
+from tools.speed.steps import Side, difference
+from tools.speed.world import METHODS, ONE_TEMPLATE, World, class_names
 
 BATCHES = (4, 32)
 CLASSES = (20, 100, 1000)
@@ -49,7 +49,7 @@ def side(setting: Setting, method: str, batch: int, classes: int, compile_backen
     """A learner in training on the device, with new pixels in every step."""
     device = _device(setting)
     on = backbone(setting.world, device, "bf16", compile_backend)
-    settings: dict[str, Any] = dict(ONE_TEMPLATE) if method == "promptsrc" else {}
+    settings = dict(ONE_TEMPLATE.get(method, {}))
     names = class_names(classes)
     learner = setting.world.learner(method, names, backbone=on, **settings).to(device)
     pixels, labels = _inputs(on, batch, classes)
@@ -128,7 +128,7 @@ def _together(setting: Setting, method: str, batch: int, classes: int) -> tuple[
     """Milliseconds of a step of SEEDS learners as one computation, as it stands and replayed."""
     device = _device(setting)
     on = backbone(setting.world, device, "bf16", "")
-    settings: dict[str, Any] = dict(ONE_TEMPLATE) if method == "promptsrc" else {}
+    settings = dict(ONE_TEMPLATE.get(method, {}))
     names = class_names(classes)
     learners = [
         setting.world.learner(method, names, backbone=on, seed=seed, **settings).to(device) for seed in range(SEEDS)

@@ -18,7 +18,7 @@ from tools.speed.runs import process_starts, runs
 from tools.speed.runs_table import Plan
 from tools.speed.seeds import seeds
 from tools.speed.steps import evaluate, floor, steps
-from tools.speed.world import METHODS, World
+from tools.speed.world import METHODS, NEWEST, World
 
 PARTS = ("steps", "evaluate", "text", "runs", "growth", "floor", "seeds")
 
@@ -32,7 +32,7 @@ def main() -> None:
     """Measure the chosen part, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=(*PARTS, "all"))
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, metavar="METHOD")
+    parser.add_argument("--methods", nargs="+", choices=(*METHODS, *NEWEST), metavar="METHOD")
     parser.add_argument("--classes", nargs="+", type=int, default=[20, 100], help="of steps, evaluate, text and floor")
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default: 3)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
@@ -45,6 +45,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="20 classes at most, one round, shorter runs")
     parser.add_argument("--out", type=Path, help="folder for tables in Markdown and CSV")
     chosen = parser.parse_args()
+    if chosen.part != "steps" and set(chosen.methods or ()) & set(NEWEST):
+        parser.error(f"of {', '.join(NEWEST)} only steps are measured")
     torch.set_num_threads(chosen.threads)
     classes = [min(20, *chosen.classes)] if chosen.quick else chosen.classes
     rounds = 1 if chosen.quick else chosen.rounds
@@ -53,11 +55,12 @@ def main() -> None:
     except UserError as error:
         parser.error(str(error))
     report = Report(chosen.out, f"{machine()}; {chosen.threads} thread(s), {world.ours.name}, float32, random weights.")
-    common = world, chosen.methods, classes, rounds, report
-    without = [name for name in chosen.methods if name != "mmrl"]
+    methods = chosen.methods or METHODS
+    common = world, methods, classes, rounds, report
+    without = [name for name in methods if name != "mmrl"]
     plan = Plan.quick() if chosen.quick else Plan()
     parts = {
-        "steps": lambda: steps(*common),
+        "steps": lambda: steps(world, chosen.methods or (*METHODS, *NEWEST), *common[2:]),
         "evaluate": lambda: evaluate(*common),
         "text": lambda: text(world, max(classes), rounds, report),
         "runs": lambda: runs(world, process_starts(world, chosen.model), without, plan, report),

@@ -1,14 +1,15 @@
 """The naive path: what the methods' published training code does, over the same weights and with the same learners.
 
 Texts have all 77 tokens; towers are run with the token axis first, through torch's multi-head attention with a mask, as
-OpenAI's CLIP does and all published code with it; every block of both towers is run in each step, the frozen ones
+OpenAI's CLIP does and all published code with it (where a method updates projections, four linear maps in its place);
+every block of both towers is run in each step, the frozen ones
 before the first learned token too (without gradients, because nothing there needs any); the last block computes all
 rows; the frozen teacher encodes each image again; and nothing is reused from one step to the next.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Unpack
 
 import torch
@@ -17,10 +18,12 @@ from torch import Tensor, nn
 
 from promptarena.benchmark.backbone.accelerations import PLAIN
 from promptarena.benchmark.backbone.clip import Backbone, Prompts
-from promptarena.benchmark.backbone.interventions import NONE, Interventions, Kinds
+from promptarena.benchmark.backbone.interventions import NONE, Inside, Interventions, Kinds, Projection
 from promptarena.benchmark.backbone.towers import Tower
 from promptarena.benchmark.plugins.learner import Learner
 from promptarena.methods.rada import HEADS, RAda, RationalAttention
+from promptarena.methods.skip_tuning import SkipTuning
+from promptarena.methods.two_stage import TwoStage
 
 
 class NaiveTower(Tower):
@@ -42,7 +45,7 @@ class NaiveTower(Tower):
         for index in range(start, self.depth if stop is None else stop):
             if index in interventions.edits:
                 x = interventions.edited(index, x.transpose(0, 1)).transpose(0, 1).contiguous()
-            x = self._published(self.blocks[index], x, interventions.bias.get(index))
+            x = self._published(self.blocks[index], x, interventions.bias.get(index), interventions.inside(index))
         return x.transpose(0, 1)
 
     def read(
@@ -59,23 +62,52 @@ class NaiveTower(Tower):
         batch, length, width = tokens.shape
         return tokens.gather(1, (rows % length).expand(batch, -1)[..., None].expand(-1, -1, width))
 
-    def _published(self, block: Any, x: Tensor, bias: Tensor | None) -> Tensor:
-        length, batch, width = x.shape
+    def _published(self, block: Any, x: Tensor, bias: Tensor | None, inside: Inside | None) -> Tensor:
+        attention = _attend if inside is None or not inside.updates else partial(_attend_updated, inside)
+        normed = block.ln_1(x)
+        x = x + attention(block.attn, normed, self._mask(x, bias))
+        between = block.ln_2(x)
+        out: Tensor = x + block.mlp(between)
+        for branch, rows in ((inside.beside_block, normed), (inside.beside_mlp, between)) if inside else ():
+            out = out + branch(rows) if branch else out
+        return out
+
+    def _mask(self, x: Tensor, bias: Tensor | None) -> Tensor | None:
+        """(L, L), or (B heads, L, L) with a bias of each head."""
+        length, batch, _ = x.shape
         mask = torch.full((length, length), float("-inf")).triu(1) if self.causal else None
         if bias is not None:
             whole = bias.expand(batch, self.heads, length, length).reshape(-1, length, length)
             mask = whole if mask is None else whole + mask
-        attention, normed = block.attn, block.ln_1(x)
-        mixed, _ = F.multi_head_attention_forward(
-            *(normed, normed, normed, width, self.heads),
-            *(attention.in_proj_weight, attention.in_proj_bias, None, None, False, 0.0),
-            *(attention.out_proj.weight, attention.out_proj.bias),
-            need_weights=False,
-            attn_mask=mask,
-        )
-        x = x + mixed
-        out: Tensor = x + block.mlp(block.ln_2(x))
-        return out
+        return mask
+
+
+def _attend(attention: Any, x: Tensor, mask: Tensor | None) -> Tensor:
+    """torch's multi-head attention of x (L, B, W)."""
+    mixed, _ = F.multi_head_attention_forward(
+        *(x, x, x, x.shape[-1], attention.num_heads),
+        *(attention.in_proj_weight, attention.in_proj_bias, None, None, False, 0.0),
+        *(attention.out_proj.weight, attention.out_proj.bias),
+        need_weights=False,
+        attn_mask=mask,
+    )
+    return mixed
+
+
+def _attend_updated(inside: Inside, attention: Any, x: Tensor, mask: Tensor | None) -> Tensor:
+    """The same by four linear maps, each with its update, as CLIP-LoRA's code has it. No method here updates an MLP."""
+    assert not {"fc", "proj"} & set(inside.updates)
+    rows = x.transpose(0, 1)
+    names: tuple[Projection, ...] = ("q", "k", "v")
+    maps = zip(names, attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3), strict=True)
+    q, k, v = (
+        inside.updated(name, rows, F.linear(rows, weight, bias))
+        .unflatten(-1, (attention.num_heads, -1))
+        .transpose(1, 2)
+        for name, weight, bias in maps
+    )
+    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)
+    return inside.updated("out", mixed, attention.out_proj(mixed)).transpose(0, 1)
 
 
 class NaiveBackbone(Backbone):
@@ -126,5 +158,32 @@ class NaiveRAda(RAda):
         self.attention = attention
 
 
-PUBLISHED: Mapping[str, type[Learner]] = {"rada": NaiveRAda}
-"""Learners whose own arithmetic is accelerated; all others differ in the backbone alone."""
+def _naive(tuned: Backbone, weights: nn.ParameterDict) -> NaiveBackbone:
+    """A partly trained model without any acceleration, over the same weights."""
+    naive = NaiveBackbone(tuned.model, tuned.name, tuned.digest, tuned.device, tuned.precision)
+    weights.requires_grad_(True)  # a backbone is frozen when it is made
+    return naive
+
+
+class NaiveSkipTuning(SkipTuning):
+    """Skip Tuning whose trained blocks run as released."""
+
+    def __init__(self, backbone: Backbone, config: Any, classes: Any, generator: torch.Generator) -> None:
+        super().__init__(backbone, config, classes, generator)
+        self.tuned = _naive(self.tuned, self.weights)
+
+
+class NaiveTwoStage(TwoStage):
+    """2SFS whose towers run as released."""
+
+    def __init__(self, backbone: Backbone, config: Any, classes: Any, generator: torch.Generator) -> None:
+        super().__init__(backbone, config, classes, generator)
+        self.tuned = _naive(self.tuned, self.weights)
+
+
+PUBLISHED: Mapping[str, type[Learner]] = {
+    "rada": NaiveRAda,
+    "skip-tuning": NaiveSkipTuning,
+    "two-stage": NaiveTwoStage,
+}
+"""Learners that have arithmetic or a trained model of their own; all others differ in the backbone alone."""

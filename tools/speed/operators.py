@@ -23,8 +23,7 @@ from promptarena.benchmark.training.loop import train
 from promptarena.benchmark.training.shots import Task
 from promptarena.benchmark.training.step_graphs import WARM_UP, Recorder, Terms
 from tools.speed.report import Report
-from tools.speed.steps import ONE_TEMPLATE
-from tools.speed.world import METHODS, World, class_names, examples, recipe_of
+from tools.speed.world import METHODS, ONE_TEMPLATE, World, class_names, examples, recipe_of
 
 BATCH, CLASSES = 4, 20
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
@@ -117,7 +116,7 @@ def _training(
 ) -> Counter[str]:
     ours, names = world.ours, class_names(CLASSES)
     backbone = Backbone(ours.model, ours.name, ours.digest, ours.device, precision)
-    settings: dict[str, Any] = dict(ONE_TEMPLATE) if method == "promptsrc" else {}
+    settings = dict(ONE_TEMPLATE.get(method, {}))
     recipe = recipe_of(method).model_copy(update={"batch_size": BATCH, "epochs": 1, "warmup_epochs": 0})
     shown = examples("operators", BATCH * steps, CLASSES)
     with tempfile.TemporaryDirectory() as folder, _Counted() as counted:

@@ -14,8 +14,8 @@ from promptarena.benchmark.training.given_inputs import together
 from promptarena.benchmark.training.stacked_learners import Stacked
 from tools.speed.measure import Ratio, interleaved, ratio
 from tools.speed.report import Report
-from tools.speed.steps import ONE_TEMPLATE, difference
-from tools.speed.world import STEP_BATCH, World, class_names, examples, recipe_of
+from tools.speed.steps import difference
+from tools.speed.world import ONE_TEMPLATE, STEP_BATCH, World, class_names, examples, recipe_of
 
 SEEDS = 3
 
@@ -27,7 +27,7 @@ class _Sides:
     """The same learners, images and labels, stepped in both ways; images repeat, as in the miniature."""
 
     def __init__(self, world: World, method: str, classes: int, batch: int, folder: Path) -> None:
-        names, settings = class_names(classes), ONE_TEMPLATE if method == "promptsrc" else {}
+        names, settings = class_names(classes), ONE_TEMPLATE.get(method, {})
         self.learners = [world.learner(method, names, seed=seed, **settings) for seed in range(SEEDS)]
         self.prompts = self.learners[0].training_prompts(names)
         drawn = [examples(f"seed {seed}", batch, classes) for seed in range(SEEDS)]

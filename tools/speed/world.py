@@ -23,8 +23,21 @@ from tools.speed.naive import PUBLISHED, NaiveBackbone
 
 TEMPLATE = "a photo of a {}."
 METHODS = ("coop", "maple", "promptsrc", "rada", "mmrl", "dear")
+NEWEST = (
+    *("mma", "dept-coop", "dept-kgcoop", "dept-maple", "dept-promptsrc", "mmrlpp"),
+    *("skip-tuning", "clip-lora", "atprompt-coop", "atprompt-maple", "two-stage", "coprompt"),
+)
+"""Methods whose steps alone are measured."""
 SETTINGS: Mapping[str, Mapping[str, Any]] = {"coop": {"ctx_init": "", "n_ctx": 16}, "dear": {"mask": "none"}}
 """CoOp with 16 vectors; DeAR without a role table, for drawn weights have none."""
+ONE_TEMPLATE: Mapping[str, Mapping[str, Any]] = {
+    "promptsrc": {"teacher_templates": (TEMPLATE,)},
+    "dept-promptsrc": {"teacher_templates": (TEMPLATE,)},
+    "coprompt": {"templates": (TEMPLATE,)},
+}
+"""A frozen teacher's texts are encoded once per training, not in a step."""
+WITHOUT_CHANCE: Mapping[str, Mapping[str, Any]] = {"clip-lora": {"dropout": 0.0}}
+"""Settings without which outcomes of a step could not be compared: masks are drawn for texts of different lengths."""
 
 STEP_BATCH: Mapping[str, int] = {"coop": 8, "rada": 8}
 """Images a step in `steps`; others take 4."""

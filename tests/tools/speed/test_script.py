@@ -13,6 +13,10 @@ import pytest
 import torch
 
 METHODS = ("coop", "maple", "promptsrc", "rada", "mmrl", "dear")
+NEWEST = (
+    *("mma", "dept-coop", "dept-kgcoop", "dept-maple", "dept-promptsrc", "mmrlpp"),
+    *("skip-tuning", "clip-lora", "atprompt-coop", "atprompt-maple", "two-stage", "coprompt"),
+)
 TINY = {
     "embed_dim": 32,
     "quick_gelu": True,
@@ -60,11 +64,12 @@ def test_every_method_is_compared_in_finite_ratios_and_computes_the_same(
 ) -> None:
     speed(monkeypatch, name, "--quick", "--model", tiny, "--classes", 3, "--out", tmp_path)
     printed = capsys.readouterr().err.splitlines()
-    assert [line.split()[0] for line in printed] == list(METHODS)
+    measured = [*METHODS, *NEWEST] if name == "steps" else list(METHODS)
+    assert [line.split()[0] for line in printed] == measured
     table = pd.read_csv(tmp_path / f"{name}.csv")
-    assert list(table["method"]) == list(METHODS)
+    assert list(table["method"]) == measured
     found = ratios(table)
-    assert len(found) == (2 if name == "seeds" else 4) * len(METHODS)
+    assert len(found) == (2 if name == "seeds" else 4) * len(measured)
     assert all(math.isfinite(value) and value > 0 for value in found)
     assert (table["difference"] < 1e-4).all()
 
@@ -90,10 +95,10 @@ def test_whole_runs_are_carried_out_and_add_up(world: Any, tmp_path: Path) -> No
     assert naive[2] == pytest.approx(2 * (naive[0] + naive[1]), abs=3)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*METHODS, *NEWEST])
 def test_the_naive_path_gives_the_same_logits_losses_and_gradients(method: str, world: Any, tmp_path: Path) -> None:
     steps = part("steps")
-    sides = steps.sides(world, method, 4, 3, tmp_path)
+    sides = steps.sides(world, method, 4, 3, tmp_path, **part("world").WITHOUT_CHANCE.get(method, {}))
     for side in sides.values():
         with torch.no_grad():
             for parameter in side.learner.parameters():
@@ -102,6 +107,23 @@ def test_the_naive_path_gives_the_same_logits_losses_and_gradients(method: str, 
     assert len(naive) > 2
     assert steps.difference(fresh, naive) < 1e-4
     assert steps.difference(repeated, naive) < 1e-4
+
+
+def test_parts_that_do_not_measure_a_method_say_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        speed(monkeypatch, "seeds", "--methods", "mma")
+    assert "only steps are measured" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["mma", "clip-lora", "skip-tuning", "two-stage"])
+def test_nothing_of_a_naive_step_is_accelerated(method: str, world: Any, tmp_path: Path) -> None:
+    learner = part("steps").sides(world, method, 3, 2, tmp_path)["naive"].learner
+    naive = part("naive").NaiveTower
+    for backbone in {learner.backbone, getattr(learner, "tuned", learner.backbone)}:
+        assert isinstance(backbone.text, naive)
+        assert isinstance(backbone.vision, naive)
 
 
 @pytest.mark.parametrize("method", ["coop", "mmrl"])
