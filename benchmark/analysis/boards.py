@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from promptarena.benchmark.analysis.beside import FAR, TEMPERATURE, BesideSubject
 from promptarena.benchmark.analysis.calibration import CALIBRATION
 from promptarena.benchmark.analysis.confusions import confusions_board
-from promptarena.benchmark.analysis.names import BOARDS, CONFUSIONS, PAIRED
+from promptarena.benchmark.analysis.names import BOARDS, CONFUSIONS, PAIRED, SEEDS
 from promptarena.benchmark.analysis.novelty import NOVELTY
 from promptarena.benchmark.analysis.paired import paired_board
 from promptarena.benchmark.analysis.per_class import PER_CLASS
-from promptarena.benchmark.analysis.seeds import SEEDS
+from promptarena.benchmark.analysis.seeds import seeds_board
 from promptarena.benchmark.analysis.selective import SELECTIVE
-from promptarena.benchmark.analysis.subjects import Answered, Figures, SeedsSubject, Subject
+from promptarena.benchmark.analysis.subjects import GROUPS, Answered, Subject, Values
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.predictions import Predictions
 from promptarena.benchmark.core.protocol_table import protocol_info
@@ -25,17 +26,15 @@ from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Ta
 Source = Callable[[str, Target], Sequence[Predictions]]
 """From a run's id and a target to the predictions of each reading; empty where none are kept."""
 
-SUBJECTS: Mapping[str, Subject | SeedsSubject] = {
-    subject.name: subject for subject in (CALIBRATION, PER_CLASS, SELECTIVE, NOVELTY, SEEDS)
+SUBJECTS: Mapping[str, Subject | BesideSubject] = {
+    subject.name: subject for subject in (CALIBRATION, TEMPERATURE, PER_CLASS, SELECTIVE, NOVELTY, FAR)
 }
-AGAINST: Mapping[str, Callable[[Answered, str], Board | None]] = {
+OF_SEVERAL: Mapping[str, Callable[[Answered, str], Board | None]] = {
     PAIRED: paired_board,
     CONFUSIONS: confusions_board,
+    SEEDS: seeds_board,
 }
-"""The boards that compare every method with one of them."""
-
-_GROUPS = {"base": "Base classes", "novel": "Novel classes", "all": "", "union": ""}
-"""The scored subsets and what stands above their columns."""
+"""The boards whose figures are of several runs; the text is the reference that methods are compared with."""
 
 
 def boards_of(query: BoardQuery, source: Source, names: Sequence[str], reference: str = "") -> tuple[Board, ...]:
@@ -53,43 +52,64 @@ def boards_of(query: BoardQuery, source: Source, names: Sequence[str], reference
     Raises:
         UserError: Predictions cannot be read, or as `query.board` does.
     """
-    if not names:
-        return ()
-    answered = _answered(query, source)
+    return boards_from(answered_of(query, source), names, reference) if names else ()
+
+
+def boards_from(answered: Answered, names: Sequence[str], reference: str = "") -> tuple[Board, ...]:
+    """`boards_of`, from predictions that are read."""
     made = []
     for name in BOARDS:
         if name in names and answered.by_place:
-            board = AGAINST[name](answered, reference) if name in AGAINST else _board(SUBJECTS[name], answered)
+            board = OF_SEVERAL[name](answered, reference) if name in OF_SEVERAL else _board(SUBJECTS[name], answered)
             made += [board] if board else []
     return tuple(made)
 
 
-def _answered(query: BoardQuery, source: Source) -> Answered:
-    """The predictions behind a leaderboard."""
+def answered_of(query: BoardQuery, source: Source, only: tuple[str, str] | None = None) -> Answered:
+    """Read the predictions behind a leaderboard.
+
+    Args:
+        query: As for `boards_of`.
+        source: Gives the predictions.
+        only: A dataset and the label of a method, where no others are needed.
+
+    Returns:
+        The predictions.
+
+    Raises:
+        UserError: As `boards_of`.
+    """
     info, frame, board = protocol_info(query.protocol), query.rows.frame, query.board
     shots = int(frame["shots"].max()) if info.by_shots and len(frame) else None
     if shots is not None:
         frame = frame[frame["shots"] == shots]
-    kept: dict[tuple[str, str, str], Sequence[Predictions]] = {}
+    if only is not None:
+        frame = frame[(frame["target_dataset"] == only[0]) & (frame["label"] == only[1])]
+    read: dict[tuple[str, Target], Sequence[Predictions]] = {}
     found: dict[tuple[str, str], dict[Label, dict[Seed, Predictions]]] = {}
+    beside: dict[tuple[str, str], dict[Label, dict[Seed, Predictions]]] = {}
     lacking: set[str] = set()
-    for row in frame[frame["target_subset"].isin(list(_GROUPS))].to_dict("records"):
-        place = (row["target_dataset"], row["target_subset"])
-        if (row["run_id"], *place) not in kept:
-            kept[row["run_id"], *place] = source(row["run_id"], Target(*place))
-        mine = [each for each in kept[row["run_id"], *place] if each.reading == query.rows.name(row).reading]
-        if mine:
-            found.setdefault(place, {}).setdefault(query.rows.name(row), {})[_seed(row["seed"])] = mine[0]
-        else:
-            lacking.add(row["run_id"])
+    for row in frame[frame["target_subset"].isin(list(GROUPS))].to_dict("records"):
+        run_id, name, seed = row["run_id"], query.rows.name(row), _seed(row["seed"])
+        own = Target(row["target_dataset"], row["target_subset"])
+        for target in (own, own.tempered, Target(own.dataset, "far")):
+            if (run_id, target) not in read:
+                read[run_id, target] = source(run_id, target)
+            for each in read[run_id, target]:
+                if each.reading == name.reading:
+                    kept = found if target == own else beside
+                    kept.setdefault((target.dataset, target.subset), {}).setdefault(name, {})[seed] = each
+        if not any(each.reading == name.reading for each in read[run_id, own]):
+            lacking.add(run_id)
     datasets = query.datasets
-    places = [(name, subset) for name, _ in datasets for subset in _GROUPS if (name, subset) in found]
+    places = [(name, subset) for name, _ in datasets for subset in GROUPS if (name, subset) in found]
     notes = [f"{len(lacking)} run{'s keep' if len(lacking) > 1 else ' keeps'} no predictions."] if lacking else []
     rows = [row.name for row in board.tables[0].rows]
     return Answered(
         board=board,
         datasets=tuple(datasets[1:] if info.is_transfer else datasets),
         by_place={place: found[place] for place in places},
+        beside=beside,
         names=tuple(rows),
         shots=shots,
         notes=tuple(notes),
@@ -104,31 +124,31 @@ def _seed(value: Any) -> Seed:
 
 @dataclass(frozen=True)
 class _Figures:
-    """The figures of a subject: by dataset and subset, method, and seed, one for each column."""
+    """The figures of a subject: by dataset and subset, method, and seed, one for each column; `lacking` says why a
+    method may have none."""
 
-    values: Mapping[tuple[str, str], Mapping[Label, Mapping[Seed, Figures]]]
+    values: Values
     seeds: Sequence[int]
+    lacking: str = ""
 
     def figure(self, place: tuple[str, str], name: Label, column: int) -> Aggregate:
         by_seed = self.values.get(place, {}).get(name, {})
         expected = frozenset({None}) if set(by_seed) == {None} or not self.seeds else frozenset[Seed](self.seeds)
         found = {seed: each[column] for seed, each in by_seed.items() if seed in expected}
         defined = {seed: value for seed, value in found.items() if value is not None}
-        return Aggregate(defined, expected, reason="not defined here" if found and not defined else None)
+        reason = ("not defined here" if found else self.lacking) if not defined else ""
+        return Aggregate(defined, expected, reason=reason or None)
 
 
-def _board(subject: Subject | SeedsSubject, answered: Answered) -> Board | None:
-    values = {
-        place: {name: found for name, by_seed in by_name.items() if (found := subject.figures(by_seed))}
-        for place, by_name in answered.by_place.items()
-    }
-    values = {place: by_name for place, by_name in values.items() if by_name}
+def _board(subject: Subject | BesideSubject, answered: Answered) -> Board | None:
+    values = subject.values(answered)
     if not values:
         return None
-    board, figures = answered.board, _Figures(values, answered.board.seeds)
-    subsets = [subset for subset in _GROUPS if any(place[1] == subset for place in values)]
+    lacking = f"keeps {subject.lacking}" if isinstance(subject, BesideSubject) else ""
+    board, figures = answered.board, _Figures(values, answered.board.seeds, lacking)
+    subsets = [subset for subset in GROUPS if any(place[1] == subset for place in values)]
     columns = tuple(
-        replace(column, key=f"{subset}_{column.key}" if _GROUPS[subset] else column.key, group=_grouped(subset, column))
+        replace(column, key=f"{subset}_{column.key}" if GROUPS[subset] else column.key, group=_grouped(subset, column))
         for subset in subsets
         for column in subject.columns
     )
@@ -152,16 +172,16 @@ def _board(subject: Subject | SeedsSubject, answered: Answered) -> Board | None:
     return replace(
         board,
         title=f"{board.title}: {subject.title}",
-        caption=f"{subject.caption} {answered.basis(spread=isinstance(subject, Subject))}",
+        caption=f"{subject.caption} {answered.basis()}",
         tables=tuple(tables),
-        notes=answered.notes,
+        notes=(*answered.notes, *subject.notes(answered)),
         part=subject.name,
     )
 
 
 def _grouped(subset: str, column: Column) -> str:
     """What stands above a column."""
-    return ": ".join(filter(None, (_GROUPS[subset], column.group)))
+    return ": ".join(filter(None, (GROUPS[subset], column.group)))
 
 
 def _table(

@@ -11,18 +11,23 @@ from promptarena.benchmark.leaderboard.model import Column
 BINS = 15
 
 
+def bins_of(sure: Floats, bins: int = BINS) -> npt.NDArray[np.int_]:
+    """(N,) the bin of each probability, from 0: bin k holds ]k / bins, (k + 1) / bins]."""
+    return np.asarray(np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1))
+
+
 def calibration_error(sure: Floats, right: npt.NDArray[np.bool_], bins: int = BINS) -> float:
     """The expected calibration error with bins of equal width (Guo et al., ICML 2017).
 
     Args:
         sure: (N,) the probability of each predicted class.
         right: (N,) whether it is the label.
-        bins: The number of bins: ](k - 1) / bins, k / bins].
+        bins: The number of bins of `bins_of`.
 
     Returns:
         The sum over bins of |right predictions - sum of probabilities| / N, from 0 to 1.
     """
-    place = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
+    place = bins_of(sure, bins)
     gaps = np.bincount(place, right.astype(float), bins) - np.bincount(place, sure, bins)
     return float(np.abs(gaps).sum() / len(sure))
 

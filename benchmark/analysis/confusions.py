@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from promptarena.benchmark.analysis import names
 from promptarena.benchmark.analysis.pairing import pairs_with, same_images, tables_of
-from promptarena.benchmark.analysis.subjects import Answered
+from promptarena.benchmark.analysis.subjects import GROUPS, Answered, Floats
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.predictions import Predictions
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column
@@ -99,6 +99,47 @@ def confusions_board(answered: Answered, reference: str = "") -> Board | None:
         notes=answered.notes,
         part=names.CONFUSIONS,
     )
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A confusion matrix.
+
+    Args:
+        classes: The C names of the classes.
+        shares: (C, C) the percentage of the images of a row's class that are predicted as a column's class, mean over
+            seeds; a class without images has zeros.
+    """
+
+    classes: tuple[str, ...]
+    shares: Floats
+
+
+def confusion_matrices(answered: Answered, dataset: str, method: str) -> dict[str, Matrix]:
+    """The confusion matrices of a method on a dataset.
+
+    Args:
+        answered: The predictions.
+        dataset: The card name of the dataset.
+        method: The label of the method.
+
+    Returns:
+        A matrix for each scored subset of the classes, by the heading of its panel; none without predictions.
+    """
+    found = {}
+    for subset, heading in GROUPS.items():
+        by_name = answered.by_place.get((dataset, subset), {})
+        seeds = [each for name, by_seed in by_name.items() if str(name) == method for each in by_seed.values()]
+        if seeds:
+            found[heading] = Matrix(seeds[0].classes, np.mean([confusion_shares(each) for each in seeds], axis=0))
+    return found
+
+
+def confusion_shares(found: Predictions) -> Floats:
+    """(C, C) the percentage of the images of a row's class that are predicted as a column's class."""
+    classes = len(found.classes)
+    counts = np.bincount(found.labels * classes + found.top[:, 0], minlength=classes**2).reshape(classes, classes)
+    return np.asarray(100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
 
 
 def _cell(found: Sequence[Confusion]) -> Cell:

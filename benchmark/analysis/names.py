@@ -5,14 +5,16 @@ from collections.abc import Iterable
 from promptarena.benchmark.core.errors import unknown
 
 CALIBRATION = "calibration"
+TEMPERATURE = "temperature"
 PER_CLASS = "per-class"
 SELECTIVE = "selective"
 OOD = "ood"
+FAR = "far-ood"
 PAIRED = "paired"
 CONFUSIONS = "confusions"
 SEEDS = "seeds"
 
-BOARDS = (CALIBRATION, PER_CLASS, SELECTIVE, OOD, PAIRED, CONFUSIONS, SEEDS)
+BOARDS = (CALIBRATION, TEMPERATURE, PER_CLASS, SELECTIVE, OOD, FAR, PAIRED, CONFUSIONS, SEEDS)
 """All of them, in the order in which they are shown."""
 
 

@@ -11,6 +11,15 @@ from promptarena.benchmark.leaderboard.model import Column
 SCORES = ("MCM", "Max logit", "Energy")
 
 
+def score_columns() -> tuple[Column, ...]:
+    """AUROC and FPR95 of each score."""
+    return tuple(
+        Column(f"{score.lower().replace(' ', '_')}_{figure.lower()}_pct", figure, group=score)
+        for score in SCORES
+        for figure in ("AUROC", "FPR95")
+    )
+
+
 def _measure(found: Predictions) -> tuple[float | None, ...]:
     assert found.halves is not None
     largest = found.halves.base_logit.astype(np.float64)
@@ -35,11 +44,7 @@ NOVELTY = Subject(
         "image scores "
         "higher; FPR95: novel images accepted when 95 % of the base images are."
     ),
-    columns=tuple(
-        Column(f"{score.lower().replace(' ', '_')}_{figure.lower()}_pct", figure, group=score)
-        for score in SCORES
-        for figure in ("AUROC", "FPR95")
-    ),
+    columns=score_columns(),
     measure=_measure,
     of_halves=True,
 )

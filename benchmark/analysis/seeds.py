@@ -1,17 +1,20 @@
 """The seeds of a method: how often do they agree, and how good are they together?"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from promptarena.benchmark.analysis import names
-from promptarena.benchmark.analysis.subjects import Figures, Floats, SeedsSubject
+from promptarena.benchmark.analysis.subjects import GROUPS, Answered, Floats
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.predictions import Predictions
-from promptarena.benchmark.leaderboard.model import Column
+from promptarena.benchmark.leaderboard.aggregate import Aggregate, Seed, average
+from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
 
 
 def agreement(found: Sequence[Predictions]) -> float:
@@ -65,7 +68,76 @@ def _rest(each: Predictions, kept: Floats, own: Floats) -> Floats:
     return np.asarray(np.clip(np.minimum(kept[:, -1], mass), 0.0, None))
 
 
-def _measure(found: Sequence[Predictions]) -> Figures:
+class _Together(NamedTuple):
+    """The seeds of a method for one target: figures in percent, `undecided` in images."""
+
+    accuracy: Aggregate
+    agreement: float
+    low: float
+    high: float
+    undecided: int
+
+
+def seeds_board(answered: Answered, _reference: str = "") -> Board | None:
+    """Show for every method the mean over its seeds and, as one further row, the ensemble of them.
+
+    Args:
+        answered: The predictions.
+
+    Returns:
+        A table of averages and one for each dataset; None if no method has several seeds. A method that lacks one of
+        the leaderboard's is left out.
+
+    Raises:
+        UserError: Seeds of a method have predictions for different images.
+    """
+    expected = set(answered.board.seeds)
+    found = {
+        (place, name): _together(list(by_seed.items()))
+        for place, by_name in answered.by_place.items()
+        for name, by_seed in by_name.items()
+        if len(by_seed) > 1 and set(by_seed) >= expected and all(map(len, by_seed.values()))
+    }
+    if not found:
+        return None
+    subsets = [subset for subset in GROUPS if any(place[1] == subset for place, _ in found)]
+    columns = tuple(
+        replace(column, key=f"{subset}_{column.key}" if GROUPS[subset] else column.key, group=GROUPS[subset])
+        for subset in subsets
+        for column in _COLUMNS
+    )
+
+    def table(key: str, title: str, datasets: Sequence[str], dataset: str = "") -> Table:
+        rows: list[Row] = []
+        for name in answered.names:
+            parts = [[found.get(((each, subset), name)) for each in datasets] for subset in subsets]
+            if any(part for each in parts for part in each):
+                rows.append(Row(name, tuple(cell for each in parts for cell in _mean_cells(each))))
+                words = ": ".join(filter(None, (name.reading, "ensemble")))
+                cells = tuple(cell for each in parts for cell in _ensemble_cells(each))
+                rows.append(Row(replace(name, reading=words), cells))
+        return Table(key, title, columns, tuple(rows), dataset=dataset)
+
+    names_of = [name for name, _ in answered.datasets]
+    over = f"Average over {len(names_of)} dataset{'s' * (len(names_of) > 1)}"
+    tables = [table(name, title, [name], name) for name, title in answered.datasets]
+    return replace(
+        answered.board,
+        title=f"{answered.board.title}: seeds together",
+        caption=(
+            "Agreement: images for which two seeds predict the same class, mean over pairs of seeds. Ensemble: the "
+            "class with the largest mean of the seeds' probabilities. Open: images that the kept probabilities do not "
+            "decide; where there are some, the accuracy of the ensemble lies between the two printed figures. "
+            f"{answered.basis()}"
+        ),
+        tables=(table("average", over, names_of), *tables),
+        notes=answered.notes,
+        part=names.SEEDS,
+    )
+
+
+def _together(by_seed: Sequence[tuple[Seed, Predictions]]) -> _Together:
+    found = [each for _, each in by_seed]
     first = found[0]
     for each in found[1:]:
         if not (np.array_equal(each.images, first.images) and each.classes == first.classes):
@@ -74,23 +146,45 @@ def _measure(found: Sequence[Predictions]) -> Figures:
                 "the method with --methods"
             )
     right, undecided = ensemble(found)
-    alone = fmean(float(each.right.mean()) for each in found)
-    return 100 * agreement(found), 100 * alone, 100 * float(right.mean()), 100 * float(undecided.mean())
+    low, most = 100 * float(right.mean()), 100 * float((right | undecided).mean())
+    alone = {seed: 100 * float(each.right.mean()) for seed, each in by_seed}
+    return _Together(Aggregate(alone, frozenset(alone)), 100 * agreement(found), low, most, int(undecided.sum()))
 
 
-SEEDS = SeedsSubject(
-    name=names.SEEDS,
-    title="seeds together",
-    caption=(
-        "Agreement: images for which two seeds predict the same class, mean over pairs of seeds. Alone: mean accuracy "
-        "of the seeds. Ensemble: images that the mean of their probabilities certainly gets right; Open: images that "
-        "the kept probabilities do not decide."
-    ),
-    columns=(
-        Column("agreement_pct", "Agreement"),
-        Column("alone_pct", "Alone"),
-        Column("ensemble_pct", "Ensemble"),
-        Column("undecided_pct", "Open"),
-    ),
-    measure=_measure,
+def _mean_cells(parts: Sequence[_Together | None]) -> tuple[Cell, Cell, Cell]:
+    """The cells of the seeds one by one."""
+    there = [part for part in parts if part]
+    if len(there) < len(parts):
+        return _lacking(parts), _lacking(parts), Cell()
+    accuracy = there[0].accuracy if len(there) == 1 else average([part.accuracy for part in there])
+    return accuracy.cell(), _whole(fmean(part.agreement for part in there), parts), Cell()
+
+
+def _ensemble_cells(parts: Sequence[_Together | None]) -> tuple[Cell, Cell, Cell]:
+    """The cells of the ensemble."""
+    there = [part for part in parts if part]
+    if len(there) < len(parts):
+        return _lacking(parts), Cell(), _lacking(parts)
+    low, high = fmean(part.low for part in there), fmean(part.high for part in there)
+    undecided = sum(part.undecided for part in there)
+    if undecided:
+        reason = f"between {low!r} and {high!r}: the kept probabilities leave {undecided} images open"
+        accuracy = Cell(note=f"{low:.2f} to {high:.2f}", reason=reason)
+    else:
+        accuracy = _whole(low, parts)
+    return accuracy, Cell(), _whole(float(undecided), parts)
+
+
+def _whole(value: float, parts: Sequence[_Together | None]) -> Cell:
+    return Cell(value, filled=len(parts), expected=len(parts), parts="datasets")
+
+
+def _lacking(parts: Sequence[_Together | None]) -> Cell:
+    return Cell(filled=sum(part is not None for part in parts), expected=len(parts), parts="datasets")
+
+
+_COLUMNS = (
+    Column("accuracy_pct", "Accuracy"),
+    Column("agreement_pct", "Agreement"),
+    Column("open_count", "Open", "count"),
 )

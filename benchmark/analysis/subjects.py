@@ -1,6 +1,6 @@
 """What a board of this room measures of predictions, and what several of them need."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,14 @@ from promptarena.benchmark.leaderboard.model import Board, Column
 
 Floats = npt.NDArray[np.float64]
 
+GROUPS = {"base": "Base classes", "novel": "Novel classes", "all": "", "union": ""}
+"""The scored subsets and what stands above their columns."""
 
 Figures = tuple[float | None, ...]
 """One for each column; None for one that is not defined, as for an AUROC of a single class."""
+
+Values = dict[tuple[str, str], dict[Label, dict[Seed, Figures]]]
+"""The figures of a board by (dataset, subset), method and seed."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,18 @@ class Subject:
     measure: Callable[[Predictions], Figures]
     of_halves: bool = False
 
+    def values(self, answered: "Answered") -> Values:
+        """The figures of all methods."""
+        made = {
+            place: {name: found for name, by_seed in by_name.items() if (found := self.figures(by_seed))}
+            for place, by_name in answered.by_place.items()
+        }
+        return {place: by_name for place, by_name in made.items() if by_name}
+
+    def notes(self, answered: "Answered") -> tuple[str, ...]:
+        """Lines on what is missing beside what `Answered` says."""
+        return ()
+
     def figures(self, by_seed: Mapping[Seed, Predictions]) -> dict[Seed, Figures]:
         """The figures of a method for one target, by seed."""
         return {
@@ -46,27 +63,6 @@ class Subject:
             for seed, found in by_seed.items()
             if len(found) and (found.halves is not None or not self.of_halves)
         }
-
-
-@dataclass(frozen=True)
-class SeedsSubject:
-    """A board whose figures are each computed from the predictions of all seeds of a method for one target.
-
-    Args:
-        name: As in `Subject`; so are `title`, `caption` and `columns`.
-        measure: From the predictions of each seed, at least two, for the same images, to the figures.
-    """
-
-    name: str
-    title: str
-    caption: str
-    columns: tuple[Column, ...]
-    measure: Callable[[Sequence[Predictions]], Figures]
-
-    def figures(self, by_seed: Mapping[Seed, Predictions]) -> dict[Seed, Figures]:
-        """The figures of a method for one target, without a seed of their own; none for a single seed."""
-        found = [each for each in by_seed.values() if len(each)]
-        return {None: self.measure(found)} if len(found) > 1 else {}
 
 
 def confidence(found: Predictions) -> Floats:
@@ -130,6 +126,7 @@ class Answered:
         board: The leaderboard.
         datasets: (card name, title) of the datasets that an average is taken over, in table order.
         by_place: By (dataset, subset), method and seed.
+        beside: The same for further predictions, which runs keep on request.
         names: The methods in the order of the leaderboard's rows.
         shots: In the few-shot protocol the training images per class; None otherwise.
         notes: Lines on what is missing.
@@ -138,17 +135,13 @@ class Answered:
     board: Board
     datasets: tuple[tuple[str, str], ...]
     by_place: Mapping[tuple[str, str], Mapping[Label, Mapping[Seed, Predictions]]]
+    beside: Mapping[tuple[str, str], Mapping[Label, Mapping[Seed, Predictions]]]
     names: tuple[Label, ...]
     shots: int | None
     notes: tuple[str, ...]
 
-    def basis(self, *, spread: bool = True) -> str:
-        """The sentences of a caption that say what the figures rest on.
-
-        Args:
-            spread: Whether each figure is a mean over seeds with its spread.
-        """
-        over = f"{'Mean ± sample standard deviation over seeds' if spread else 'Seeds'} "
-        over += f"{', '.join(map(str, self.board.seeds))}."
+    def basis(self) -> str:
+        """The sentences of a caption that say what the figures rest on."""
+        over = f"Mean ± sample standard deviation over seeds {', '.join(map(str, self.board.seeds))}."
         sentences = [over if self.board.seeds else "", f"At {counted_shots(self.shots)}." if self.shots else ""]
         return " ".join(filter(None, (*sentences, MINIATURE if self.board.miniature else "")))

@@ -12,7 +12,7 @@ from promptarena.benchmark.backbone.accelerations import Precision
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.data.images import EXTENSIONS
+from promptarena.benchmark.data.images import ALL_EXTENSIONS
 from promptarena.benchmark.plugins.learner import Learner
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.training.classifying import classify
@@ -85,6 +85,7 @@ class TrainedLearner:
         *,
         template: str | None = None,
         top: int = 1,
+        as_shown: bool = False,
     ) -> "pd.DataFrame":
         """Classify images.
 
@@ -93,6 +94,8 @@ class TrainedLearner:
             classes: The names of C classes; None: those it was trained on.
             template: The prompt template with `{}` for the class name; None: that of the training.
             top: How many classes to give for each image, the most probable first.
+            as_shown: Whether files are decoded as viewers show them: turned as EXIF says, 16 bits scaled to 8, on
+                white where they are transparent. Else they are decoded as in an evaluation.
 
         Returns:
             One row per image and rank: image (the file's path, or its number), rank (from 1), class, label (the
@@ -107,7 +110,7 @@ class TrainedLearner:
         named = self.classes
         if classes is not None or template is not None:
             named = Classes(tuple(classes or named.names), template or named.template, named.dataset)
-        found = classify(self.learner, [image for _, image in given], named, top)
+        found = classify(self.learner, [image for _, image in given], named, top, as_shown=as_shown)
         for reason in found.unread.values():
             raise UserError(reason)
         rows = [(given[each.image][0], each.rank, each.name, each.label, each.probability) for each in found.guesses]
@@ -190,17 +193,23 @@ def image_files(path: Path) -> list[Path]:
         path: A file or a folder.
 
     Returns:
-        The file; of a folder all images in it and below, in the order of their names.
+        The file; of a folder all images in it and below, in the order of their names: files with an ending of an
+        image.
 
     Raises:
         UserError: The folder holds no images.
     """
     if not path.is_dir():
         return [path]
-    inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS)
+    inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in ALL_EXTENSIONS)
     if not inside:
-        raise UserError(f"folder {path} holds no images ({', '.join(sorted(EXTENSIONS))})")
+        raise UserError(f"folder {path} holds no images ({', '.join(sorted(ALL_EXTENSIONS))})")
     return inside
+
+
+def other_files(path: Path) -> list[Path]:
+    """The files of a folder, and below it, that `image_files` leaves out; none for a file."""
+    return [file for file in path.rglob("*") if file.is_file() and file.suffix.lower() not in ALL_EXTENSIONS]
 
 
 def _listed(images: Picked | Iterable[Picked]) -> Iterable[tuple[str, Path | Image.Image]]:

@@ -148,29 +148,46 @@ class Results:
         return Leaderboard(distance_board(query, load_published(), barred=self._layout.barred))
 
     def plot(
-        self, name: str, protocol: str | None = None, reference: str = "", *, width: float | None = None
+        self,
+        name: str,
+        protocol: str | None = None,
+        reference: str = "",
+        *,
+        dataset: str = "",
+        method: str = "",
+        width: float | None = None,
     ) -> "Figure":
         """Draw a plot.
 
         Args:
             name: "bars", "dots", "cost", "critical-difference", "plane" (base against novel accuracy), "few-shot",
-                "average-curve" or "gains" (which needs a reference).
+                "average-curve" or "gains" (which needs a reference); from predictions "reliability", "risk-coverage" or
+                "confusion" (which needs a dataset of at most 100 classes and a method).
             protocol: As in `leaderboard`.
             reference: The method that "gains" compares the others with.
+            dataset: The dataset that a plot made from predictions shows; empty: the average over datasets.
+            method: The method of "confusion".
             width: The width in inches, such as 3.3 for one of two columns; None: that of a page.
 
         Returns:
             The figure.
 
         Raises:
-            UserError: The protocol has no such plot, or no results, or the width is none.
+            UserError: The protocol has no such plot, or no results, the width is none, or the runs keep no predictions.
         """
-        from promptarena.benchmark.plots.all_figures import every_figure
+        from promptarena.benchmark.report.confusions import confusion_of
+        from promptarena.benchmark.report.sections import OF_PREDICTIONS
 
-        query = self._section(protocol).query
-        drawn = every_figure(query, reference=reference, stems=[name], width=width)
+        section = self._section(protocol, reference)
+        if name == "confusion":
+            return confusion_of(section, self._predictions, dataset, method, width)
+        if dataset and dataset not in dict(section.query.datasets):
+            raise unknown("dataset with results", dataset, dict(section.query.datasets))
+        if name in OF_PREDICTIONS:
+            (section,) = self.sections(protocols=[section.protocol], boards=["calibration"])
+        drawn = section.drawn([name], dataset=dataset, width=width)
         if name not in drawn:
-            raise unknown("plot of these results", name, every_figure(query, reference=reference))
+            raise unknown("plot of these results", name, [*self._section(protocol, reference).drawn(), *OF_PREDICTIONS])
         return drawn[name]
 
     def report(

@@ -17,6 +17,13 @@ def predictions(
         list[str] | None, typer.Argument(help="Ids of finished runs, or their beginnings; none: all.")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")] = Path("predictions"),
+    temperature: Annotated[
+        bool, typer.Option("--temperature", help="Score with a temperature fitted on the training images, too.")
+    ] = False,
+    far: Annotated[bool, typer.Option("--far", help="Score images of the suite's other datasets, too.")] = False,
+    confusions: Annotated[
+        bool, typer.Option("--confusions", help="Draw a confusion matrix, too, for up to 100 classes.")
+    ] = False,
     suite: SuiteOption = "mini",
     device: Device = "auto",
     plugins: Plugins = None,
@@ -28,7 +35,15 @@ def predictions(
     from promptarena.benchmark.cli.commands.predictions import Scoring, write_predictions
 
     scoring = Scoring(suite, device, root, tuple(path.absolute() for path in plugins or ()))
-    return write_predictions(runs or (), out, RecordPlace(results.absolute(), tracking_uri), scoring)
+    return write_predictions(
+        runs or (),
+        out,
+        RecordPlace(results.absolute(), tracking_uri),
+        scoring,
+        temperature=temperature,
+        far=far,
+        confusions=confusions,
+    )
 
 
 def predict(
@@ -38,6 +53,10 @@ def predict(
         Path | None, typer.Option(help="A text file of class names, one a line (default: those of the training).")
     ] = None,
     dataset: Annotated[str, typer.Option(help="Take the class names and the template of this dataset.")] = "",
+    as_shown: Annotated[
+        bool,
+        typer.Option("--as-shown", help="Decode as viewers do: turned as EXIF says, 16 bits scaled, on white."),
+    ] = False,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show for each image.")] = 1,
     format: Annotated[Literal["table", "csv", "json", "parquet"], typer.Option(help="Format of the output.")] = "table",
     out: Annotated[Path | None, typer.Option(help="Write to this file instead.", show_default=False)] = None,
@@ -52,6 +71,6 @@ def predict(
     from promptarena.benchmark.cli.commands.predict import Prediction, print_predictions
 
     requested = Prediction(
-        run, tuple(images), classes, dataset, top, format, out, suite, device, root, tuple(plugins or ())
+        run, tuple(images), classes, dataset, top, format, out, suite, device, root, tuple(plugins or ()), as_shown
     )
     return print_predictions(requested, RecordPlace(results.absolute(), tracking_uri))

@@ -7,7 +7,7 @@ that of a class is exp(its logit - log-sum-exp). The sum of all squared probabil
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -67,6 +67,7 @@ class Predictions:
         log_sum_exp: (N,) float64, the natural logarithm of the sum of exp(logit) over the C classes.
         square_sum: (N,) float32, the sum over the C classes of their squared probabilities.
         halves: How base and novel classes compete, where that was measured.
+        temperature: What the learner's logits were divided by.
     """
 
     target: Target
@@ -81,6 +82,7 @@ class Predictions:
     log_sum_exp: npt.NDArray[np.float64]
     square_sum: Logits
     halves: Halves | None = None
+    temperature: float = 1.0
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -95,6 +97,20 @@ class Predictions:
         total = np.bincount(self.labels, minlength=len(self.classes))
         right = np.bincount(self.labels[self.right], minlength=len(self.classes))
         return tuple(right.tolist()), tuple(total.tolist())
+
+
+def joined(parts: Sequence[Predictions]) -> Predictions:
+    """The predictions of one learner for several sets of images among the same classes, one after the other.
+
+    Args:
+        parts: At least one, without `halves`.
+
+    Returns:
+        All of them, for the target of the first.
+    """
+    arrays = ("images", "labels", "top", "logits", "label_logit", "rank", "log_sum_exp", "square_sum")
+    whole: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays}
+    return replace(parts[0], **whole)
 
 
 def to_parquet(readings: Sequence[Predictions]) -> bytes:
@@ -131,12 +147,14 @@ def to_parquet(readings: Sequence[Predictions]) -> bytes:
         both = Halves.joined(halves)
         columns["base_logit"], columns["base_log_sum_exp"] = both.base_logit, both.base_log_sum_exp
         columns["half_rank"] = both.rank
-    about = {
+    about: dict[str, Any] = {
         "version": VERSION,
         "dataset": first.target.dataset,
         "subset": first.target.subset,
         "classes": list(first.classes),
     }
+    if any(each.temperature != 1 for each in readings):
+        about["temperatures"] = {each.reading: each.temperature for each in readings}
     table = pa.table(columns).replace_schema_metadata({ENTRY: json.dumps(about).encode()})
     # Each encoding is the smallest for its kind: keys share their beginnings, the bytes of a float's exponent repeat.
     floats = [name for name, column in zip(table.column_names, table.columns, strict=True) if _is_float(column.type)]
@@ -190,7 +208,7 @@ def _readings(table: Any, about: Mapping[str, Any]) -> list[Predictions]:
     dataset, subset, classes = about["dataset"], about["subset"], tuple(about["classes"])
     if subset not in get_args(Subset):
         raise ValueError(f"the subset {subset!r} is unknown")
-    width = min(TOP, len(classes))
+    width, temperatures = min(TOP, len(classes)), about.get("temperatures", {})
 
     def values(name: str, rows: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
         return np.asarray(table[name].to_numpy()[rows])
@@ -218,6 +236,7 @@ def _readings(table: Any, about: Mapping[str, Any]) -> list[Predictions]:
                 halves=Halves(values("base_logit", rows), values("base_log_sum_exp", rows), values("half_rank", rows))
                 if "half_rank" in table.column_names
                 else None,
+                temperature=float(temperatures.get(reading, 1.0)),
             )
         )
     return found

@@ -13,10 +13,33 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import Label, Overrides
 from promptarena.benchmark.core.protocol_table import Protocol
 
-Subset = Literal["base", "novel", "all", "union", "union-base", "union-novel", "union-auroc", "union-openworld-auc"]
+Subset = Literal[
+    "base",
+    "novel",
+    "all",
+    "union",
+    "union-base",
+    "union-novel",
+    "union-auroc",
+    "union-openworld-auc",
+    "base-tempered",
+    "novel-tempered",
+    "all-tempered",
+    "union-tempered",
+    "far",
+]
 """Which classes count. "base", "novel" and "all" are scored among themselves. "union" are all classes, scored by a
 learner of the base classes; the scores of the subsets after it follow from that: of the base images, of the novel
-images, and of the pairs of a base and a novel image (see `core/open_world.py`)."""
+images, and of the pairs of a base and a novel image (see `core/open_world.py`). The last ones name predictions that are
+kept on request and have no scores: those of a subset with a temperature fitted on the training images, and those for
+images of other datasets among the classes of the training."""
+
+_TEMPERED: "dict[Subset, Subset]" = {
+    "base": "base-tempered",
+    "novel": "novel-tempered",
+    "all": "all-tempered",
+    "union": "union-tempered",
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -33,6 +56,18 @@ class Target:
             return (self,)
         others: tuple[Subset, ...] = ("union-base", "union-novel", "union-auroc", "union-openworld-auc")
         return (self, *(Target(self.dataset, subset) for subset in others))
+
+    @property
+    def tempered(self) -> "Target":
+        """What the predictions with a fitted temperature are kept as; of a target whose images are scored."""
+        return Target(self.dataset, _TEMPERED[self.subset])
+
+    @property
+    def scored_as(self) -> "Target | None":
+        """The target whose scores the predictions for this one count; None if nothing is right or wrong there."""
+        if self.subset == "far":
+            return None
+        return next((Target(self.dataset, of) for of, kept in _TEMPERED.items() if kept == self.subset), self)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """From cards and a seed to the labelled images that a learner is trained and scored on."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from promptarena.benchmark.core.classes import Classes
-from promptarena.benchmark.core.keys import digest
+from promptarena.benchmark.core.keys import digest, generator
 from promptarena.benchmark.core.runs import Subset
 from promptarena.benchmark.core.subsets import subset_labels
 from promptarena.benchmark.data.cards import Card, SplitName
@@ -28,6 +28,10 @@ class DatasetImages:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def part(self, rows: np.ndarray) -> "DatasetImages":
+        """The images of these rows of this list, in their order."""
+        return DatasetImages(self._card, self._split, self._rows[rows])
 
     def key(self, index: int) -> str:
         """The identity of image `index` among all datasets."""
@@ -119,6 +123,28 @@ class Data:
             # The first and the last image are among them, so each half of the classes has one.
             rows = np.sort(by_class[np.arange(self._limit) * (len(split) - 1) // (self._limit - 1)])
         return Examples(DatasetImages(card, split, rows), split.labels[rows])
+
+    def others(self, card: Card, count: int, names: Collection[str]) -> DatasetImages:
+        """Some test images of a dataset that show none of the named classes.
+
+        Args:
+            card: The dataset.
+            count: The most images.
+            names: The names of classes, compared without regard to case; images of a class with such a name are left
+                out.
+
+        Returns:
+            A sample without replacement that depends on nothing but the dataset, `count` and `names`.
+
+        Raises:
+            UserError: The data is missing or does not fit the card.
+        """
+        test, split = self.test(card), self.split(card, "test")
+        known = {name.casefold() for name in names}
+        foreign = np.array([name.casefold() not in known for name in split.class_names], dtype=bool)
+        rows = np.flatnonzero(foreign[test.labels])
+        chosen = generator("far", card.name).permutation(len(rows))[:count]
+        return test.images.part(np.sort(rows[chosen]))
 
     def classes(self, card: Card, subset: Subset, name: SplitName) -> Classes:
         """The class names of `subset` in label order, with the dataset's template."""

@@ -21,7 +21,10 @@ from promptarena.benchmark.core.errors import UserError, first_line
 from promptarena.benchmark.core.files import require_regular
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-"""File name endings, in lower case, of images in a folder."""
+"""File name endings, in lower case, of images in a dataset's folder."""
+
+ALL_EXTENSIONS = EXTENSIONS | {".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".jpe", ".jfif"}
+"""Those of images in a folder that is classified: all that can be decoded."""
 
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000")
 """Allowed formats, whatever a file's name says. Pillow would pass others, such as EPS, to external programs."""
@@ -100,6 +103,59 @@ class RenderedImages:
         return ""
 
 
+_ORIENTATION = 0x0112
+"""EXIF's number of the entry that says how a viewer turns an image; 1: not at all."""
+
+
+def shown_otherwise(path: Path) -> str:
+    """How a viewer's image of a file differs from that of `decode`.
+
+    Args:
+        path: The file.
+
+    Returns:
+        "turned by EXIF", "16 bits a channel", or nothing, also where the file cannot be decoded.
+    """
+    try:
+        with Image.open(path, formats=_FORMATS) as stored:
+            if stored.getexif().get(_ORIENTATION, 1) in range(2, 9):
+                return "turned by EXIF"
+            return "16 bits a channel" if stored.mode.startswith("I") else ""
+    except _DAMAGED:
+        return ""
+
+
+def decode_as_shown(path: Path) -> Image.Image:
+    """Decode an image file as viewers show it: turned upright, 16 bits scaled to 8, on white where it is transparent.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The image in mode RGB; the first one of an animation.
+
+    Raises:
+        UserError: As `decode` does.
+    """
+    require_regular(path)
+    try:
+        with Image.open(path, formats=_FORMATS) as stored:
+            image = ImageOps.exif_transpose(stored)
+            if image.mode.startswith("I"):
+                deep = np.asarray(image).astype(np.float64).clip(0, 65535)
+                image = Image.fromarray((deep / 257).round().astype(np.uint8))
+            if image.has_transparency_data:
+                clear = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
+            return image.convert("RGB")
+    except _DAMAGED as error:
+        raise _undecodable(path, error) from error
+
+
+def _undecodable(path: Path, error: Exception) -> UserError:
+    return UserError(f"image {path} cannot be decoded ({first_line(error)}); replace the file")
+
+
 def decode(path: Path, upright: bool = False) -> Image.Image:
     """Decode an image file.
 
@@ -122,5 +178,4 @@ def decode(path: Path, upright: bool = False) -> Image.Image:
                 return image.convert("RGBA").convert("RGB")
             return image.convert("RGB")
     except _DAMAGED as error:
-        reason = first_line(error)
-        raise UserError(f"image {path} cannot be decoded ({reason}); replace the file") from error
+        raise _undecodable(path, error) from error

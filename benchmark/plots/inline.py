@@ -16,6 +16,19 @@ _THEMED = {INK: "--ink", "#000000": "--ink", SOFT: "--soft", GRID: "--line", GRO
 _OWNER = re.compile(r' id="of-([^"]*?)-\d+"')
 
 
+_MARKS = re.compile(r'<g([^>]*)>\n((?:<use [^>]*? style="[^"]*"/>\n)+)</g>')
+"""The marks of a curve, each with a style."""
+
+
+def _with_one_style(found: re.Match[str]) -> str:
+    """The marks with their common style once, at their group, from which they inherit it."""
+    styles = set(re.findall(r' (style="[^"]*")/>', found[2]))
+    if len(styles) != 1:
+        return found[0]
+    (style,) = styles
+    return f"<g{found[1]} {style}>\n{found[2].replace(f' {style}', '')}</g>"
+
+
 def owned(label: str, *artists: Any) -> None:
     """Say that artists show a method, so that a page can hide them with it.
 
@@ -59,6 +72,7 @@ def inline(figure: "Figure", name: str, places: Mapping[str, int]) -> str:
     text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)
     text = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d)\d+|\.0+(?=\s)", r"\1", path[0]).replace("\n", ""), text)
     text = re.sub(r"\n\s*", "\n", re.sub(r"<!--.*?-->", "", text))
+    text = _MARKS.sub(_with_one_style, text)
     return re.sub(
         r" font-family: 'DejaVu Sans';| transform=\"rotate\(-0 [^\"]*\"|; stroke-linecap: square", "", text
     ).replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)

@@ -63,6 +63,9 @@ def read_predictions(content: bytes, digest: str, name: str) -> tuple[Prediction
 def check_predictions(result: RunResult) -> None:
     """Check that the predictions of a run are those that its scores count.
 
+    With a fitted temperature two logits may become equal, so of such predictions only the images are counted. Of
+    images of other datasets nothing is.
+
     Args:
         result: What came out of the run.
 
@@ -76,7 +79,13 @@ def check_predictions(result: RunResult) -> None:
         except UserError as error:
             raise ValueError(str(error)) from error
         counted = {each.reading: each.counts() for each in found}
-        scored = {score.reading: (score.correct, score.total) for score in result.scores if score.target == target}
+        scored = {
+            score.reading: (score.correct, score.total) for score in result.scores if score.target == target.scored_as
+        }
         derived = {score for each in found if each.halves for score in union_scores(each)}
+        if target.scored_as != target:
+            derived = set()
+            counted = {reading: ((), total) for reading, (_, total) in counted.items()} if target.scored_as else {}
+            scored = {reading: ((), total) for reading, (_, total) in scored.items()}
         if counted != scored or any(each.target != target for each in found) or not derived <= set(result.scores):
             raise ValueError(f"{name} does not hold the predictions that the scores count")

@@ -4,13 +4,14 @@ import gzip
 import json
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
+from promptarena.benchmark.analysis.names import BOARDS
 from promptarena.benchmark.core.suite_layout import SuiteLayout, limit_of
 from promptarena.benchmark.leaderboard.formats.registry import find_format
 from promptarena.benchmark.leaderboard.formats.render import Format, render_all
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 TEMPLATE = "report.html.jinja"
 
+MOST_BYTES = 3_000_000
+"""A page that would be larger shows less of what is made from predictions."""
+MOST_CURVES = 8
+"""The most methods in a figure of the page that is made from predictions."""
 _DOWNLOADS: tuple[Format, ...] = ("csv", "json", "md", "latex")
 """The formats in which the page contains its tables."""
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
@@ -39,6 +44,10 @@ _FIGURES = {
     "dots": "Averages with 95 % intervals",
     "critical-difference": "Mean ranks; bars join methods that do not differ significantly",
     "cost": "Accuracy against parameters, training time and memory",
+    "reliability": "Accuracy over the mean probability of the predicted class, in 15 bins; on the dashed line both are "
+    "equal. Bins with less than 1 % of the images are left out; the first eight methods",
+    "risk-coverage": "Wrong answers if a method answers only where it is surest, over the share of answered images; "
+    "the first eight methods",
 }
 """The one-line captions of the figures on the page, in their order."""
 
@@ -103,34 +112,89 @@ def report_page(
     overview = overview_of(sections)
     called = called or layout.name
     places = {row.label: place for place, row in enumerate(overview.rows)}
-    archive = _archive(layout.name, boards) if boards else b""
-    return (
-        templates()
-        .get_template(TEMPLATE)
-        .render(
-            layout=layout,
-            title=title or f"Suite {layout.name}",
-            facts=_first_line(layout, sections, len(runs), len({row.plain for row in overview.rows})),
-            miniature=any(board.miniature for board in boards),
-            overview=overview,
-            chapters=[_chapter(section, places) for section in sections],
-            places=places,
-            notes=list(notes),
-            missing=any(section.board.notes for section in sections),
-            limited=limit_of(layout.name) is not None,
-            families=_families(overview.rows),
-            datasets=_datasets(layout, sections),
-            runs=len(runs),
-            shared=shared,
-            differing=differing,
-            splits=splits(runs),
-            lines=lines(runs),
-            commands=commands_of(layout, called, runs),
-            evidence=_packed(evidence_of(sections, overview, command_ends(called, runs))),
-            archive=b64encode(archive).decode(),
-            archive_size=len(archive),
+    evidence = _packed(evidence_of(sections, overview, command_ends(called, runs)))
+    whole = [_chapter(section, places) for section in sections]
+
+    def rendered(shown: _Shown) -> str:
+        chapters = [replace(chapter, further=shown.parts(chapter.further)) for chapter in whole]
+        kept = [board for board in boards if shown.whole(board)]
+        archive = _archive(layout.name, kept) if kept else b""
+        return (
+            templates()
+            .get_template(TEMPLATE)
+            .render(
+                layout=layout,
+                title=title or f"Suite {layout.name}",
+                facts=_first_line(layout, sections, len(runs), len({row.plain for row in overview.rows})),
+                miniature=any(board.miniature for board in boards),
+                overview=overview,
+                chapters=chapters,
+                places=places,
+                notes=[*notes, *([shown.note] if shown.note else [])],
+                missing=any(section.board.notes for section in sections),
+                limited=limit_of(layout.name) is not None,
+                families=_families(overview.rows),
+                datasets=_datasets(layout, sections),
+                runs=len(runs),
+                shared=shared,
+                differing=differing,
+                splits=splits(runs),
+                lines=lines(runs),
+                commands=commands_of(layout, called, runs),
+                evidence=evidence,
+                archive=b64encode(archive).decode(),
+                archive_size=len(archive),
+            )
         )
-    )
+
+    page = ""
+    for shown in _LEVELS:
+        page = rendered(shown)
+        if len(page.encode()) < MOST_BYTES:
+            break
+    return page
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What a page shows of boards made from predictions, which are the largest part of a page of many methods.
+
+    Args:
+        datasets: Whether it shows their tables of single datasets, and has them in its archive.
+        averages: Whether it shows their tables of averages.
+    """
+
+    datasets: bool
+    averages: bool
+
+    @property
+    def note(self) -> str:
+        """What the page says of it; nothing where all is shown."""
+        if self.datasets:
+            return ""
+        return (
+            f"Of boards made from predictions {'only averages are' if self.averages else 'nothing is'} shown, since "
+            f"the page would be larger than {MOST_BYTES // 1_000_000} MB: promptarena leaderboard --boards has all."
+        )
+
+    def whole(self, board: Board) -> bool:
+        """Whether all tables of a board are shown."""
+        return self.datasets or board.part not in BOARDS
+
+    def parts(self, further: Sequence[Part]) -> tuple[Part, ...]:
+        """The boards with the tables that are shown."""
+        shown = [part if self.whole(part.board) else self._average(part) for part in further]
+        return tuple(part for part in shown if part.sheets)
+
+    def _average(self, part: Part) -> Part:
+        return replace(part, sheets=tuple(it for it in part.sheets if self.averages and it.key == "average"))
+
+
+_LEVELS = (
+    _Shown(datasets=True, averages=True),
+    _Shown(datasets=False, averages=True),
+    _Shown(datasets=False, averages=False),
+)
 
 
 def templates() -> "Environment":
@@ -147,7 +211,7 @@ def templates() -> "Environment":
 
 
 def _chapter(section: Section, places: dict[str, int]) -> Chapter:
-    drawn = section.inline_figures(list(_FIGURES), places)
+    drawn = section.inline_figures(list(_FIGURES), places, MOST_CURVES)
     return Chapter(
         protocol=section.protocol,
         board=section.board,

@@ -3,12 +3,13 @@
 The commands `leaderboard`, `compare` and `report` all show these sections.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from promptarena.benchmark.analysis.boards import Source, boards_of
+from promptarena.benchmark.analysis.boards import Source, answered_of, boards_from
+from promptarena.benchmark.analysis.curves import Curves, curves_of
 from promptarena.benchmark.core.errors import unknown
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.predictions import Predictions
@@ -19,8 +20,9 @@ from promptarena.benchmark.leaderboard.build import ZERO_SHOT, BoardQuery
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.plots.all_figures import every_figure
+from promptarena.benchmark.plots.certainty import reliability, risk_coverage
 from promptarena.benchmark.plots.inline import inline
-from promptarena.benchmark.plots.style import Format, rendered
+from promptarena.benchmark.plots.style import PAGE, Format, rendered
 from promptarena.benchmark.plugins.families import expanded
 from promptarena.benchmark.published.board import distance_board
 from promptarena.benchmark.statistics.board import statistics_board
@@ -29,6 +31,10 @@ from promptarena.benchmark.statistics.scores import NoScoresError, Scores, read_
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
+
+OF_PREDICTIONS = ("reliability", "risk-coverage")
+"""The plots that are made from predictions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +46,14 @@ class Section:
         further: The boards derived from the leaderboard.
         analysis: The boards made from predictions.
         reference: The label of the method that the others are compared with; empty: none.
+        curves: The curves made from predictions; None where no board of predictions is requested.
     """
 
     query: BoardQuery
     further: tuple[Board, ...] = ()
     analysis: tuple[Board, ...] = ()
     reference: str = ""
+    curves: Curves | None = None
 
     @property
     def protocol(self) -> Protocol:
@@ -75,6 +83,51 @@ class Section:
         except NoScoresError:
             return None
 
+    def drawn(
+        self,
+        stems: Sequence[str] = (),
+        *,
+        dataset: str = "",
+        most: int | None = None,
+        width: float | None = None,
+    ) -> "dict[str, Figure]":
+        """Draw all plots that have something to show.
+
+        Args:
+            stems: The names of the plots to draw; empty: all.
+            dataset: The card name of the dataset that plots made from predictions show; empty: the average.
+            most: How many methods these show at most, the first ones of the leaderboard; None: all.
+            width: Their width in inches; None: that of a page.
+
+        Returns:
+            The plots by the name of their file without its ending.
+
+        Raises:
+            UserError: As `every_figure` does.
+        """
+        made = every_figure(self.query, reference=self.reference, stems=stems, width=width)
+        return made | self._certainty(stems, dataset, most, width or PAGE)
+
+    def _certainty(self, stems: Sequence[str], dataset: str, most: int | None, width: float) -> "dict[str, Figure]":
+        if self.curves is None:
+            return {}
+        count = len(self.curves.reliability) - 1
+        over = dict(self.query.datasets).get(dataset, f"average over {count} dataset{'s' * (count > 1)}")
+        made = {
+            "reliability": (reliability, self.curves.reliability, "reliability"),
+            "risk-coverage": (risk_coverage, self.curves.risk_coverage, "risk and coverage"),
+        }
+        return {
+            stem: draw(
+                {heading: dict(list(methods.items())[:most]) for heading, methods in panels[dataset].items()},
+                f"{self.board.title}: {words}, {over}",
+                miniature=self.board.miniature,
+                width=width,
+            )
+            for stem, (draw, panels, words) in made.items()
+            if (not stems or stem in stems) and panels.get(dataset)
+        }
+
     def figures(self, *formats: Format, width: float | None = None) -> dict[str, bytes]:
         """Draw the plots.
 
@@ -87,21 +140,22 @@ class Section:
         """
         return {
             f"{stem}.{format}": rendered(figure, format)
-            for stem, figure in every_figure(self.query, reference=self.reference, width=width).items()
+            for stem, figure in self.drawn(width=width).items()
             for format in formats
         }
 
-    def inline_figures(self, stems: Sequence[str], places: Mapping[str, int]) -> dict[str, str]:
+    def inline_figures(self, stems: Sequence[str], places: Mapping[str, int], most: int) -> dict[str, str]:
         """Draw figures as markup for the page, in which each method can be hidden.
 
         Args:
             stems: The names of the figures, without ending; those that the results do not allow are left out.
             places: The number by which the page knows each label.
+            most: As in `drawn`.
 
         Returns:
             The SVG elements by name.
         """
-        drawn = every_figure(self.query, reference=self.reference, stems=stems)
+        drawn = self.drawn(stems, most=most)
         return {stem: inline(figure, f"{self.protocol}-{stem}", places) for stem, figure in drawn.items()}
 
 
@@ -175,31 +229,31 @@ def sections_of(layout: SuiteLayout, results: Sequence[StoredResult], **selectio
             )
         )
     boards, predictions = selection.get("boards", ()), selection.get("predictions", _none)
-    return [
-        _section(layout, query, reference, published, lambda each, known: boards_of(each, predictions, boards, known))
-        for query in queries
-        if query.datasets
-    ]
+    made = [_section(layout, query, reference, published) for query in queries if query.datasets]
+    return [_analysed(section, boards, predictions) for section in made] if boards else made
 
 
 def _none(_run_id: str, _target: Target) -> Sequence[Predictions]:
     return ()
 
 
-def _section(
-    layout: SuiteLayout,
-    query: BoardQuery,
-    reference: str,
-    published: "pd.DataFrame | None",
-    analysed: Callable[[BoardQuery, str], tuple[Board, ...]],
-) -> Section:
+def _section(layout: SuiteLayout, query: BoardQuery, reference: str, published: "pd.DataFrame | None") -> Section:
     frame = query.frame
     scored = ((frame["protocol"] == query.protocol) & (frame["label"] == reference)).any()
     known = reference if scored else ""
     further = [statistics_board(query, reference=known)]
     if published is not None and protocol_info(query.protocol).published:
         further.append(distance_board(query, published, barred=layout.barred))
-    return Section(query, tuple(further), analysed(query, known), known)
+    return Section(query, tuple(further), reference=known)
+
+
+def _analysed(section: Section, boards: Sequence[str], predictions: Source) -> Section:
+    answered = answered_of(section.query, predictions)
+    return replace(
+        section,
+        analysis=boards_from(answered, boards, section.reference),
+        curves=curves_of(answered) if answered.by_place else None,
+    )
 
 
 def of_methods(methods: Sequence[str], results: Sequence[StoredResult]) -> list[StoredResult]:

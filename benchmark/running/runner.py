@@ -28,6 +28,7 @@ from promptarena.benchmark.plugins.learner import CannotTransferError, Learner
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.running.environment import environment
 from promptarena.benchmark.running.execution import CHECKPOINT, ExecutionConfig, training_folder
+from promptarena.benchmark.running.further import Further, Scorer
 from promptarena.benchmark.running.guard import Guard
 from promptarena.benchmark.running.kept_learners import LEARNER_FILE, KeptTraining, kept_training
 from promptarena.benchmark.running.peak_memory import PeakMemory
@@ -233,6 +234,18 @@ class Runner:
             self._score_targets(runs, outcomes)
         peak = memory.mib()
         return [self._result_or_error(run, outcome, peak) for run, outcome in zip(runs, outcomes, strict=True)]
+
+    def further(self, run: TrainedRun, chosen: Further) -> dict[Target, bytes]:
+        """The further predictions of a trained run, as `RunResult` has predictions.
+
+        Raises what the method raises, and SharedStateChangedError when it changed what all methods share.
+        """
+        scorer = Scorer(self._suite, self._data, self._cache)
+        with self._guard.around(run.planned):
+            return {
+                target: to_parquet(found)
+                for target, found in scorer.further(run.planned.spec, run.learner, run.task, chosen)
+            }
 
     def _score_targets(self, runs: Sequence[TrainedRun], outcomes: Sequence["Outcomes"]) -> None:
         for target in dict.fromkeys(target for run in runs for target in run.planned.spec.targets):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from promptarena.benchmark.core.classes import Classes
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.data.images import decode
+from promptarena.benchmark.data.images import decode, decode_as_shown, shown_otherwise
 from promptarena.benchmark.inputs.array_cache import ArrayCache, default_cache_folder
 from promptarena.benchmark.inputs.views import View
 from promptarena.benchmark.plugins.learner import Learner
@@ -29,10 +29,11 @@ class Guess(NamedTuple):
 
 class Classified(NamedTuple):
     """What came out: the guesses in the order of the images and ranks, and by place the reason for each image without
-    one."""
+    one, and how a viewer's image would differ."""
 
     guesses: list[Guess]
     unread: dict[int, str]
+    shown_otherwise: dict[int, str]
 
 
 class _Images:
@@ -59,6 +60,8 @@ def classify(
     classes: Classes,
     top: int,
     advance: Callable[[int], None] = lambda _: None,
+    *,
+    as_shown: bool = False,
 ) -> Classified:
     """Classify images as an evaluation does: decoded, prepared and batched in the same way.
 
@@ -68,6 +71,7 @@ def classify(
         classes: The C classes.
         top: How many classes of each image are given, at most C.
         advance: Called with the number of images after each batch.
+        as_shown: Whether files are decoded as viewers show them (see `decode_as_shown`), not as in an evaluation.
 
     Returns:
         The guesses; files that cannot be decoded are listed and do not disturb the others.
@@ -79,6 +83,7 @@ def classify(
         raise UserError("there are no classes to choose from; give at least one")
     guesses: list[Guess] = []
     unread: dict[int, str] = {}
+    otherwise: dict[int, str] = {}
     cache = ArrayCache(default_cache_folder())
     with torch.inference_mode(), learner.backbone.autocast():
         classifier = learner.classifier(learner.prompts(classes))
@@ -88,9 +93,12 @@ def classify(
             for place in places:
                 image = images[place]
                 try:
-                    read.append((place, decode(image) if isinstance(image, Path) else image.convert("RGB")))
+                    read.append((place, _decoded(image, as_shown=as_shown)))
                 except UserError as error:
                     unread[place] = str(error)
+                    continue
+                if isinstance(image, Path) and not as_shown and (how := shown_otherwise(image)):
+                    otherwise[place] = how
             if read:
                 view = View(_Images([image for _, image in read]), learner.backbone, cache)
                 shares = learner.logits(view.plain(range(len(read))), classifier).float().softmax(dim=-1)
@@ -99,4 +107,10 @@ def classify(
                     for rank, (value, label) in enumerate(zip(values, labels, strict=True), start=1):
                         guesses.append(Guess(place, rank, label, classes.names[label], value))
             advance(len(places))
-    return Classified(guesses, unread)
+    return Classified(guesses, unread, otherwise)
+
+
+def _decoded(image: Path | Image.Image, *, as_shown: bool) -> Image.Image:
+    if not isinstance(image, Path):
+        return image.convert("RGB")
+    return decode_as_shown(image) if as_shown else decode(image)

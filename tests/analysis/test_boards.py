@@ -30,13 +30,14 @@ def query() -> BoardQuery:
     return BoardQuery(frame_of(ROWS, "base-to-novel"), "base-to-novel", DATASETS)
 
 
+# Of further predictions there are none here; see `test_beside.py`.
 def source_of(query: BoardQuery, *, without: str = "") -> "object":
     """Gives predictions that are drawn for the run; none for the runs of one method."""
     runs = {row["run_id"]: row for row in query.frame.to_dict("records")}
 
     def source(run_id: str, target: Target) -> Sequence[Predictions]:
         row = runs[run_id]
-        if row["label"] == without:
+        if row["label"] == without or target.scored_as != target:
             return ()
         skill = 2.0 if row["label"] == "coop" else 3.0
         return [drawn(60, 6, seed=int(row["seed"]), skill=skill, dataset=target.dataset, subset=target.subset)]

@@ -2,13 +2,13 @@
 
 import pytest
 
-from promptarena.benchmark.analysis.boards import AGAINST, SUBJECTS
+from promptarena.benchmark.analysis.boards import OF_SEVERAL, SUBJECTS
 from promptarena.benchmark.analysis.names import BOARDS, check_boards
 from promptarena.benchmark.core.errors import UserError
 
 
 def test_every_name_is_a_board() -> None:
-    assert set(BOARDS) == {*SUBJECTS, *AGAINST}
+    assert set(BOARDS) == {*SUBJECTS, *OF_SEVERAL}
     check_boards(BOARDS)
 
 

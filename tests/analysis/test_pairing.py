@@ -22,6 +22,7 @@ ANSWERED = Answered(
         ("food", "base"): {ZERO: {None: ONE}, COOP: {2: OTHER, 1: ONE}, MAPLE: {2: ONE, 3: OTHER}},
         ("food", "novel"): {COOP: {1: ONE}},
     },
+    beside={},
     names=(ZERO, COOP, MAPLE),
     shots=None,
     notes=(),

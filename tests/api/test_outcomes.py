@@ -35,3 +35,19 @@ def test_results_are_loaded_from_a_folder_an_address_and_an_export(results: pa.R
     command = [sys.executable, "-m", "promptarena.benchmark.cli.main", "export", "--out", str(folder / "export")]
     subprocess.run([*command, "--results", str(place)], check=True, capture_output=True)
     assert pa.load_results(folder / "export").frame["correct"].sum() == loaded.frame["correct"].sum()
+
+
+def test_plots_from_predictions_are_of_the_average_of_a_dataset_or_of_a_method(results: pa.Results) -> None:
+    for name in ("reliability", "risk-coverage"):
+        average, alone = results.plot(name), results.plot(name, dataset="digits")
+        assert len(average.axes) == len(alone.axes) == 2
+        assert "average over 1 dataset" in average.get_suptitle()
+        with pytest.raises(pa.UserError, match=r"unknown dataset .*digit.*digits"):
+            results.plot(name, dataset="digit")
+    method = results.frame["label"].iloc[0]
+    matrices = results.plot("confusion", dataset="digits", method=method)
+    assert [axes.get_title() for axes in matrices.axes] == ["Base classes", "Novel classes"]
+    with pytest.raises(pa.UserError, match="dataset of a confusion matrix"):
+        results.plot("confusion", method=method)
+    with pytest.raises(pa.UserError, match="method of a confusion matrix"):
+        results.plot("confusion", dataset="digits", method="coop")

@@ -1,5 +1,6 @@
 """Predictions as a value and as a file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from drawn_predictions import drawn
 
 from promptarena.benchmark.core.errors import UserError
-from promptarena.benchmark.core.predictions import Predictions, from_parquet, to_parquet
+from promptarena.benchmark.core.predictions import Predictions, from_parquet, joined, to_parquet
 
 FIELDS = ("images", "labels", "top", "logits", "label_logit", "rank", "log_sum_exp", "square_sum")
 HALVES = ("base_logit", "base_log_sum_exp", "rank")
@@ -42,6 +43,22 @@ def test_halves_are_kept_too(tmp_path: Path) -> None:
     (read,) = from_parquet(path, "it")
     assert_same(written, read)
     assert read.halves is not None
+
+
+def test_temperatures_are_kept_by_reading_and_their_absence_changes_no_byte() -> None:
+    plain = [drawn(20, 6), drawn(20, 6, reading="other")]
+    written = [replace(plain[0], temperature=2.5), replace(plain[1], temperature=0.1)]
+    assert [each.temperature for each in from_parquet(to_parquet(written), "it")] == [2.5, 0.1]
+    assert [each.temperature for each in from_parquet(to_parquet(plain), "it")] == [1, 1]
+    assert b"temperature" not in to_parquet(plain)
+
+
+def test_sets_of_images_are_joined_in_their_order() -> None:
+    parts = [drawn(7, 6, seed=1), drawn(5, 6, seed=2)]
+    whole = joined(parts)
+    for name in FIELDS:
+        np.testing.assert_array_equal(getattr(whole, name), np.concatenate([getattr(each, name) for each in parts]))
+    assert len(whole) == 12
 
 
 def test_equal_predictions_are_equal_bytes() -> None:

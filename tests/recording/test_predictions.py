@@ -38,6 +38,18 @@ def test_others_are_refused(fault: str) -> None:
         check_predictions(replace(result, predictions={target: content}))
 
 
+def test_further_predictions_are_counted_as_far_as_they_can_be() -> None:
+    result = scored()
+    cooled = [replace(drawn(60, 6, reading=reading, seed=9), target=TARGET.tempered) for reading in READINGS]
+    far = [replace(drawn(9, 6, reading=reading), target=Target("food", "far")) for reading in READINGS]
+    more = {TARGET.tempered: to_parquet(cooled), Target("food", "far"): to_parquet(far)}
+    check_predictions(replace(result, predictions={**result.predictions, **more}))
+    fewer = to_parquet([replace(drawn(50, 6, reading=reading), target=TARGET.tempered) for reading in READINGS])
+    for target, content in ((TARGET.tempered, fewer), (TARGET.tempered, to_parquet(far))):
+        with pytest.raises(ValueError, match=r"predictions/food\.all-tempered\.parquet"):
+            check_predictions(replace(result, predictions={target: content}))
+
+
 @pytest.mark.parametrize("target", [Target("food", "base"), Target("things-v2", "all"), Target("sun_397", "novel")])
 def test_a_file_s_name_says_its_target(target: Target) -> None:
     assert target_of(file_name(target)) == target

@@ -13,6 +13,7 @@ from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.plots.average_curve import average_curve
 from promptarena.benchmark.plots.bars import bars, gains
 from promptarena.benchmark.plots.base_novel_plane import plane
+from promptarena.benchmark.plots.certainty import Drawn, reliability, risk_coverage
 from promptarena.benchmark.plots.cost import cost
 from promptarena.benchmark.plots.critical_difference import critical_difference
 from promptarena.benchmark.plots.curves import few_shot, learning
@@ -39,6 +40,21 @@ def learned(labels: list[str], epochs: int = 4) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(train_accuracy=0.5)
 
 
+CERTAIN = (reliability, risk_coverage)
+
+
+def certain(labels: list[str]) -> Drawn:
+    """Curves of base and novel classes."""
+    random = np.random.default_rng(3)
+    return {
+        heading: {
+            label: [(10.0 * place, float(y)) for place, y in enumerate(random.uniform(20, 90, 8), start=2)]
+            for label in labels
+        }
+        for heading in ("Base classes", "Novel classes")
+    }
+
+
 def _drawn_by(
     draw: Callable[..., Figure], protocol: str = "base-to-novel", also: Sequence[str] = (), **options: Any
 ) -> Callable[..., Figure]:
@@ -57,6 +73,8 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "critical": _drawn_by(critical_difference),
     "few-shot": _drawn_by(few_shot, "few-shot"),
     "average-curve": _drawn_by(average_curve, "few-shot"),
+    "reliability": lambda labels, **given: reliability(certain(labels), "Reliability", **given),
+    "risk-coverage": lambda labels, **given: risk_coverage(certain(labels), "Risk and coverage", **given),
     "learning": lambda labels, **given: learning(learned(labels), THREE, **given),
 }
 """Each figure of methods with these labels; further arguments are the figure's own, such as `width`."""

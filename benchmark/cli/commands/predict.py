@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,7 +18,7 @@ from promptarena.benchmark.data.data_manager import Data
 from promptarena.benchmark.planning.suites import Suite, load_suite
 from promptarena.benchmark.recording.place import RecordPlace
 from promptarena.benchmark.training.classifying import classify
-from promptarena.learners import image_files, load_learner
+from promptarena.learners import image_files, load_learner, other_files
 
 Rows = Sequence[tuple[str, int, str, int, float]]
 """The values of each row, in the order of `COLUMNS`."""
@@ -39,6 +40,7 @@ class Prediction:
     device: str = "auto"
     root: Path | None = None
     plugins: tuple[Path, ...] = ()
+    as_shown: bool = False
 
 
 def print_predictions(requested: Prediction, place: RecordPlace) -> int:
@@ -66,12 +68,38 @@ def print_predictions(requested: Prediction, place: RecordPlace) -> int:
         errors.print(f"promptarena: {line}")
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
         task = progress.add_task("images", total=len(paths))
-        found = classify(trained.learner, paths, classes, requested.top, lambda count: progress.advance(task, count))
+        found = classify(
+            trained.learner,
+            paths,
+            classes,
+            requested.top,
+            lambda count: progress.advance(task, count),
+            as_shown=requested.as_shown,
+        )
     rows = [(str(paths[each.image]), each.rank, each.name, each.label, each.probability) for each in found.guesses]
     _show(rows, requested)
-    for reason in found.unread.values():
-        errors.print(f"promptarena: {reason}")
+    for line in (*_left_out(requested.images), *found.unread.values(), *_otherwise(found.shown_otherwise.values())):
+        errors.print(f"promptarena: {line}")
     return 0 if found.guesses else 2
+
+
+def _left_out(paths: Sequence[Path]) -> list[str]:
+    """A line for each folder with files that have no ending of an image."""
+    lines = []
+    for path in paths:
+        if others := other_files(path):
+            endings = ", ".join(sorted({file.suffix.lower() or "no ending" for file in others})[:5])
+            lines.append(f"{path}: {len(others)} files are left out by their endings ({endings})")
+    return lines
+
+
+def _otherwise(found: Iterable[str]) -> list[str]:
+    """A line on images that viewers show in another way than an evaluation decodes them."""
+    counts = Counter(found)
+    if not counts:
+        return []
+    each = ", ".join(f"{count} {how}" for how, count in sorted(counts.items()))
+    return [f"viewers show {counts.total()} images otherwise than evaluations decode them ({each}): see --as-shown"]
 
 
 def _classes(requested: Prediction, suite: Suite, trained: Classes) -> Classes:

@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from promptarena.benchmark.analysis.confusions import confusion_shares
 from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.files import write_atomically
+from promptarena.benchmark.core.predictions import Predictions, from_parquet
 from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.planning.suites import load_suite
+from promptarena.benchmark.plots.confusion import MOST_CLASSES, confusion
+from promptarena.benchmark.plots.style import save
 from promptarena.benchmark.recording.predictions import file_name
 from promptarena.benchmark.recording.record import Record, RecordPlace
 
@@ -23,28 +27,58 @@ class Scoring:
     plugins: tuple[Path, ...] = ()
 
 
-def write_predictions(runs: Sequence[str], out: Path, place: RecordPlace, scoring: Scoring) -> int:
+def write_predictions(
+    runs: Sequence[str],
+    out: Path,
+    place: RecordPlace,
+    scoring: Scoring,
+    *,
+    temperature: bool = False,
+    far: bool = False,
+    confusions: bool = False,
+) -> int:
     """Write the predictions of finished runs to `out`, a folder for each run; those that keep none are scored first.
 
-    `runs` are ids of runs, or their beginnings; none: all of the suite. Returns the exit code: 2 if a run cannot be
-    scored again, which is printed.
+    `runs` are ids of runs, or their beginnings; none: all of the suite. `temperature` and `far` are as in `Further`;
+    what a run lacks of them is made from its kept learner and joins the record. With `confusions`, a confusion matrix
+    is drawn beside each file. Returns the exit code: 2 if a run cannot be scored again, which is printed.
     """
     suite = load_suite(scoring.suite)
     record = Record.open_existing(place)
     stored = record.results(suite.name)
     chosen = _chosen(runs, stored, suite.name)
     lacking = [result for result in chosen if result.scores and not result.predictions]
-    failed = _scored_again(lacking, place, scoring) if lacking else []
-    written = 0
+    scored = [result for result in chosen if result.scores] if temperature or far else lacking
+    failed = _scored_again(scored, place, scoring, temperature=temperature, far=far) if scored else []
+    written, undrawn = 0, 0
     for result in record.results(suite.name, [each.run_key for each in chosen]):
         for target in result.predictions:
             name = file_name(target)
-            write_atomically(out / result.run_id / Path(name).name, record.content(result.run_id, name))
+            content = record.content(result.run_id, name)
+            path = out / result.run_id / Path(name).name
+            write_atomically(path, content)
             written += 1
+            if confusions and not draw_confusions(result, from_parquet(content, name)[0], path):
+                undrawn += 1
     for line in failed:
         terminal.console(stderr=True).print(f"promptarena: {line}")
+    if undrawn:
+        terminal.console(stderr=True).print(
+            f"{undrawn} targets have more than {MOST_CLASSES} classes: no matrix drawn."
+        )
     terminal.console().print(f"{written} files of {len(chosen)} runs are in {out}.")
     return 2 if failed else 0
+
+
+def draw_confusions(result: StoredResult, found: Predictions, beside: Path) -> bool:
+    """Draw the confusion matrix of a run beside the file of its predictions; False where it has too many classes."""
+    if len(found.classes) > MOST_CLASSES:
+        return False
+    seed = "" if result.seed is None else f", seed {result.seed}"
+    text = f"{result.label}: {result.protocol}, {found.target.dataset} ({found.target.subset}){seed}"
+    figure = confusion({"": (found.classes, confusion_shares(found))}, text, miniature=result.miniature)
+    save(figure, beside.parent, f"{beside.stem}-confusion")
+    return True
 
 
 def _chosen(runs: Sequence[str], stored: Sequence[StoredResult], suite: str) -> list[StoredResult]:
@@ -58,11 +92,14 @@ def _chosen(runs: Sequence[str], stored: Sequence[StoredResult], suite: str) -> 
     return [result for result in stored if not runs or any(result.run_id.startswith(name) for name in runs)]
 
 
-def _scored_again(lacking: Sequence[StoredResult], place: RecordPlace, scoring: Scoring) -> list[str]:
-    """Add predictions to runs that keep none. Returns a line for each that cannot be scored again."""
+def _scored_again(
+    lacking: Sequence[StoredResult], place: RecordPlace, scoring: Scoring, *, temperature: bool, far: bool
+) -> list[str]:
+    """Add the predictions that runs lack. Returns a line for each that cannot be scored again."""
     from promptarena.benchmark.inputs.array_cache import default_cache_folder
     from promptarena.benchmark.running.execution import ExecutionConfig
-    from promptarena.benchmark.running.rescoring import add_predictions
+    from promptarena.benchmark.running.further import Further
+    from promptarena.benchmark.running.rescoring import add_further, add_predictions
     from promptarena.benchmark.running.runner import Runner
 
     console, record = terminal.console(), Record.open(place)
@@ -77,9 +114,12 @@ def _scored_again(lacking: Sequence[StoredResult], place: RecordPlace, scoring: 
     runner, failed = Runner(execution), []
     for number, result in enumerate(lacking, start=1):
         try:
-            add_predictions(record, result, runner, execution)
+            if not result.predictions:
+                add_predictions(record, result, runner, execution)
+            added = add_further(record, result, runner, execution, Further(temperature, far))
         except UserError as error:
             failed.append(str(error))
             continue
-        console.print(f"[{number}/{len(lacking)}] {result.label} {result.protocol} {result.dataset}: scored again")
+        if added or not result.predictions:
+            console.print(f"[{number}/{len(lacking)}] {result.label} {result.protocol} {result.dataset}: scored again")
     return failed
