@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptarena.benchmark.recording import names
+from promptarena.benchmark.recording.mlflow_view import MODEL_TYPE, DatasetRow, ModelRow
 from promptarena.benchmark.recording.readers import BUSY_SECONDS
 
 RUN_NAME = "mlflow.runName"
@@ -22,16 +23,6 @@ NOBODY = "unknown"
 
 Point = tuple[str, float, int, int]
 """A metric's name, value, time in milliseconds and step."""
-
-
-@dataclass(frozen=True)
-class DatasetRow:
-    """A dataset that runs were trained on, under MLflow's own names."""
-
-    name: str
-    digest: str
-    source_type: str
-    source: str
 
 
 @dataclass(frozen=True)
@@ -46,7 +37,10 @@ class FinishedRun:
     tags: Mapping[str, str]
     params: Mapping[str, str]
     points: Sequence[Point]
-    training: DatasetRow | None
+    datasets: Sequence[DatasetRow]
+    model: ModelRow
+    measured: Mapping[str, DatasetRow]
+    """The datasets that metrics of the model were measured on, by the metric's name."""
 
 
 @contextmanager
@@ -124,30 +118,87 @@ def insert(connection: sqlite3.Connection, experiment: str, runs: Sequence[Finis
             [(run_id, *row) for run_id, rows in every for row in rows],
         )
     _insert_inputs(connection, experiment, runs)
+    _insert_models(connection, experiment, runs)
 
 
 def _insert_inputs(connection: sqlite3.Connection, experiment: str, runs: Sequence[FinishedRun]) -> None:
     query = "SELECT name, digest, dataset_uuid FROM datasets WHERE experiment_id = ?"
     known = {(name, digest): found for name, digest, found in connection.execute(query, (int(experiment),))}
-    for run in runs:
-        if (used := run.training) is None:
-            continue
-        if (used.name, used.digest) not in known:
-            known[used.name, used.digest] = uuid.uuid4().hex
-            connection.execute(
-                "INSERT INTO datasets (dataset_uuid, experiment_id, name, digest, dataset_source_type, dataset_source) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (known[used.name, used.digest], int(experiment), used.name, used.digest, used.source_type, used.source),
+    used = {(each.name, each.digest): each for run in runs for each in run.datasets}
+    new = {key: uuid.uuid4().hex for key in used if key not in known}
+    connection.executemany(
+        "INSERT INTO datasets (dataset_uuid, experiment_id, name, digest, dataset_source_type, dataset_source) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        [(made, int(experiment), *key, used[key].source_type, used[key].source) for key, made in new.items()],
+    )
+    known |= new
+    edges = [(uuid.uuid4().hex, run.run_id, each) for run in runs for each in run.datasets]
+    connection.executemany(
+        "INSERT INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id) "
+        "VALUES (?, 'DATASET', ?, 'RUN', ?)",
+        [(edge, known[each.name, each.digest], run_id) for edge, run_id, each in edges],
+    )
+    connection.executemany(
+        "INSERT INTO input_tags (input_uuid, name, value) VALUES (?, 'mlflow.data.context', ?)",
+        [(edge, each.context) for edge, _, each in edges],
+    )
+
+
+def _insert_models(connection: sqlite3.Connection, experiment: str, runs: Sequence[FinishedRun]) -> None:
+    """Add the learner of each run as a logged model that is ready."""
+    location, number = artifact_location(connection, experiment), int(experiment)
+    models = [(f"m-{uuid.uuid4().hex}", run) for run in runs]
+    connection.executemany(
+        "INSERT INTO logged_models (model_id, experiment_id, name, artifact_location, creation_timestamp_ms, "
+        "last_updated_timestamp_ms, status, lifecycle_stage, model_type, source_run_id) "
+        "VALUES (?, ?, ?, ?, ?, ?, 2, 'active', ?, ?)",
+        [
+            (
+                made,
+                number,
+                run.model.name,
+                f"{location}/models/{made}/artifacts",
+                run.ended,
+                run.ended,
+                MODEL_TYPE,
+                run.run_id,
             )
-        edge = uuid.uuid4().hex
-        connection.execute(
-            "INSERT INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id) "
-            "VALUES (?, 'DATASET', ?, 'RUN', ?)",
-            (edge, known[used.name, used.digest], run.run_id),
+            for made, run in models
+        ],
+    )
+    for kind, values in (
+        ("param", [(made, run.model.params) for made, run in models]),
+        ("tag", [(made, run.model.tags) for made, run in models]),
+    ):
+        connection.executemany(
+            f"INSERT INTO logged_model_{kind}s (model_id, experiment_id, {kind}_key, {kind}_value) VALUES (?, ?, ?, ?)",
+            [(made, number, key, value) for made, texts in values for key, value in texts.items()],
         )
-        connection.execute(
-            "INSERT INTO input_tags (input_uuid, name, value) VALUES (?, 'mlflow.data.context', 'training')", (edge,)
-        )
+    connection.executemany(
+        "INSERT INTO logged_model_metrics (model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, "
+        "experiment_id, run_id, dataset_name, dataset_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                made,
+                key,
+                time,
+                step,
+                _stored(value)[0],
+                number,
+                run.run_id,
+                run.measured[key].name,
+                run.measured[key].digest,
+            )
+            for made, run in models
+            for key, value, time, step in run.points
+            if key in run.measured
+        ],
+    )
+    connection.executemany(
+        "INSERT INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id, step) "
+        "VALUES (?, 'RUN_OUTPUT', ?, 'MODEL_OUTPUT', ?, 0)",
+        [(uuid.uuid4().hex, run.run_id, made) for made, run in models],
+    )
 
 
 def _stored(value: float) -> tuple[float, bool]:

@@ -152,9 +152,11 @@ class Record:
         """See `RunWriter.log_epochs`."""
         self._runs.log_epochs(run_id, rows)
 
-    def finish(self, run_id: str, result: RunResult, finished_at: datetime | None = None) -> None:
+    def finish(
+        self, run_id: str, result: RunResult, finished_at: datetime | None = None, planned: PlannedRun | None = None
+    ) -> None:
         """See `RunWriter.finish`."""
-        self._runs.finish(run_id, result, finished_at)
+        self._runs.finish(run_id, result, finished_at, planned)
 
     def add_predictions(self, run_id: str, predictions: Mapping[Target, bytes]) -> None:
         """See `RunWriter.add_predictions`."""

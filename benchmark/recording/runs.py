@@ -3,7 +3,6 @@
 A run is RUNNING from `begin` on; all it produced is written before it becomes FINISHED, and only FINISHED runs count.
 """
 
-import json
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -15,8 +14,8 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun, RunResult, Target
 from promptarena.benchmark.recording import names
 from promptarena.benchmark.recording.access import StoreAccess, json_of, milliseconds
-from promptarena.benchmark.recording.bulk import DatasetRow
 from promptarena.benchmark.recording.index import RecordedRun, RunIndex
+from promptarena.benchmark.recording.mlflow_view import begin_model, end_model, log_datasets, measured_on
 from promptarena.benchmark.recording.owner import Owner
 from promptarena.benchmark.recording.predictions import check_predictions, prediction_files, prediction_tags
 from promptarena.benchmark.recording.readers import Run
@@ -33,8 +32,6 @@ from promptarena.benchmark.recording.schema import (
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-DATASET_DIGEST_CHARACTERS = 36
 
 
 class ParentRuns(NamedTuple):
@@ -131,7 +128,7 @@ class RunWriter:
                     imported.started_at if imported else None,
                 )
             self._access.log(run_id, params=params, tags=tags)
-            self._log_split(run_id, planned)
+            log_datasets(self._client, run_id, planned)
             self._access.log_files(run_id, plan_file(planned))
         self._curve_steps = {known: steps for known, steps in self._curve_steps.items() if known[0] != run_id}
         return run_id
@@ -174,13 +171,16 @@ class RunWriter:
         for metric in metrics:
             self._curve_steps[run_id, metric.key].add(metric.step)
 
-    def finish(self, run_id: str, result: RunResult, finished_at: datetime | None = None) -> None:
+    def finish(
+        self, run_id: str, result: RunResult, finished_at: datetime | None = None, planned: PlannedRun | None = None
+    ) -> None:
         """Store everything that a run produced, then mark it FINISHED.
 
         Args:
             run_id: The run's id.
             result: What came out.
             finished_at: When it ended, for an imported run; None: now.
+            planned: The run; with it, its learner is a logged model of MLflow's, too.
 
         Raises:
             ValueError: Scores or costs make no sense (no images, more right than seen, NaN), or the predictions are not
@@ -195,10 +195,19 @@ class RunWriter:
         now = milliseconds()
         with self._access.explained("record the result"):
             self._log_files(run_id, result)
-            metrics = [Metric(name, value, now, 0) for name, value in metrics_of(result).items()]
+            model_id = self._model(run_id, planned) if planned else None
+            measured = measured_on(planned, result) if planned else {}
+            metrics = [
+                Metric(name, value, now, 0, model_id, measured[name].name, measured[name].digest)
+                if name in measured
+                else Metric(name, value, now, 0)
+                for name, value in metrics_of(result).items()
+            ]
             digests = {name: sha256(content).hexdigest() for name, content in sorted(result.files.items())}
             tags = {**unscored_tags(result), **prediction_tags(result.predictions), **names.FILES.of(digests)}
             self._access.log(run_id, metrics=metrics, tags=tags)
+            if model_id:
+                end_model(self._client, run_id, model_id)
             self._client.set_terminated(run_id, "FINISHED", milliseconds(finished_at))
 
     def add_predictions(self, run_id: str, predictions: Mapping[Target, bytes]) -> None:
@@ -287,13 +296,8 @@ class RunWriter:
             self._curve_steps[run_id, metric] = {point.step for point in history}
         return self._curve_steps[run_id, metric]
 
-    def _log_split(self, run_id: str, planned: PlannedRun) -> None:
-        """Name the training split as the run's input; the caller holds the lock, MLflow's dataset rows being unique."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        if split := training_split(planned):
-            dataset = Dataset(split.name, split.digest, split.source_type, split.source)
-            self._client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    def _model(self, run_id: str, planned: PlannedRun) -> str:
+        return begin_model(self._client, self._access.experiment(planned.spec.suite), run_id, planned)
 
     def _log_files(self, run_id: str, result: RunResult) -> None:
         written = result_documents(result)
@@ -331,12 +335,3 @@ def result_documents(result: RunResult) -> dict[str, bytes]:
     scores = [asdict(score) for score in result.scores]
     documents = {names.ENVIRONMENT_FILE: dict(result.environment), names.SCORES_FILE: scores}
     return {name: json_of(document).encode() for name, document in documents.items()}
-
-
-def training_split(planned: PlannedRun) -> DatasetRow | None:
-    """The few-shot split that a run is trained on, as a dataset of MLflow's; None where its plan names none."""
-    split, spec = planned.provenance.get("train_split"), planned.spec
-    if not isinstance(split, str):
-        return None
-    source = {"subset": spec.subset, "shots": spec.shots, "seed": spec.seed, "sha256": split}
-    return DatasetRow(spec.dataset, split[:DATASET_DIGEST_CHARACTERS], "promptarena", json.dumps(source))

@@ -239,15 +239,22 @@ def metrics_of(result: RunResult) -> dict[str, float]:
         MLflow's own charts.
     """
     metrics: dict[str, float] = {}
-    for score in result.scores:
-        reading = f"/{score.reading}" if score.reading else ""
+    for name, score in headline_scores(result).items():
         metrics[names.CORRECT.of(score.target, score.reading)] = sum(score.correct)
         metrics[names.TOTAL.of(score.target, score.reading)] = sum(score.total)
+        metrics[name] = 100 * sum(score.correct) / sum(score.total)
+    return metrics | names.cost_metrics(result.cost)
+
+
+def headline_scores(result: RunResult) -> dict[str, Score]:
+    """The scores of a result by the names that their percentages have as metrics."""
+    found = {}
+    for score in result.scores:
+        reading = f"/{score.reading}" if score.reading else ""
         alone = len({other.target for other in result.scores if other.target.subset == score.target.subset}) == 1
         headline = _HEADLINES.get(score.target.subset, f"accuracy_{score.target.subset}")
-        headline += "" if alone else f"/{score.target.dataset}"
-        metrics[headline + reading] = 100 * sum(score.correct) / sum(score.total)
-    return metrics | names.cost_metrics(result.cost)
+        found[headline + ("" if alone else f"/{score.target.dataset}") + reading] = score
+    return found
 
 
 def stored_result(run: Run) -> StoredResult:

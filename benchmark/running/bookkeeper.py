@@ -151,7 +151,7 @@ class Bookkeeper:
 
     def _finish(self, run: PlannedRun, result: RunResult) -> None:
         try:
-            recorded = self._if_there(lambda: self._record.finish(self._ids[run.key], result))
+            recorded = self._if_there(lambda: self._record.finish(self._ids[run.key], result, planned=run))
         except ValueError as refused:  # what the method produced makes no sense
             self._fail(run, RunFailedError(message_of(refused), "", users_fault=False))
             return

@@ -10,7 +10,6 @@ import pytest
 from mlflow import MlflowClient
 
 from promptarena.benchmark.recording.bulk import (
-    DatasetRow,
     FinishedRun,
     artifact_location,
     begun,
@@ -19,7 +18,9 @@ from promptarena.benchmark.recording.bulk import (
     transaction,
 )
 from promptarena.benchmark.recording.database import create
+from promptarena.benchmark.recording.mlflow_view import DatasetRow, ModelRow
 
+DATASET = DatasetRow("dtd", "abc", "promptarena", "{}", "training")
 RUN = FinishedRun(
     run_id="a" * 32,
     name="coop",
@@ -29,7 +30,9 @@ RUN = FinishedRun(
     tags={"run_key": "key 1", "level": "run"},
     params={"epochs": "5"},
     points=[("loss", 2.0, 7, 1), ("loss", math.nan, 7, 3), ("loss", 1.0, 9, 2), ("peak", math.inf, 7, 0)],
-    training=DatasetRow("dtd", "abc", "promptarena", "{}"),
+    datasets=[DATASET, replace(DATASET, name="dtd/base", context="evaluation")],
+    model=ModelRow("coop", {"seed": "1"}, {"suite": "s"}),
+    measured={"peak": DATASET},
 )
 
 
@@ -55,10 +58,21 @@ def test_mlflow_reads_what_was_written(file: Path) -> None:
     assert math.isnan(run.data.metrics["loss"]), "the value of the last step"
     assert run.data.metrics["peak"] > 1e308
     assert len(client(file).get_metric_history(RUN.run_id, "loss")) == 3
-    used = [client(file).get_run(run_id).inputs.dataset_inputs[0].dataset for run_id in ("a" * 32, "b" * 32)]
-    assert used[0].name == used[1].name == "dtd"
+    for run_id in ("a" * 32, "b" * 32):
+        used = client(file).get_run(run_id).inputs.dataset_inputs
+        assert {(each.dataset.name, each.tags[0].value) for each in used} == {
+            ("dtd", "training"),
+            ("dtd/base", "evaluation"),
+        }
     with sqlite3.connect(file) as database:
-        assert database.execute("SELECT count(*) FROM datasets").fetchone() == (1,)
+        assert database.execute("SELECT count(*) FROM datasets").fetchone() == (2,)
+    models = {each.source_run_id: each for each in client(file).search_logged_models(["1"])}
+    assert set(models) == {"a" * 32, "b" * 32}
+    model = models["a" * 32]
+    assert (model.name, model.status, model.model_type) == ("coop", "READY", "prompt learner")
+    assert (model.params, model.tags["suite"]) == ({"seed": "1"}, "s")
+    assert [(each.key, each.dataset_name) for each in model.metrics or ()] == [("peak", "dtd")]
+    assert [each.model_id for each in run.outputs.model_outputs] == [model.model_id]
 
 
 def test_nothing_is_written_where_one_run_cannot_be(file: Path) -> None:

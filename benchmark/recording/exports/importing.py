@@ -25,6 +25,7 @@ from promptarena.benchmark.recording.bulk import (
 )
 from promptarena.benchmark.recording.exports.exported_run import ExportedRun
 from promptarena.benchmark.recording.exports.folder import Export
+from promptarena.benchmark.recording.mlflow_view import datasets_of, measured_on, model_of
 from promptarena.benchmark.recording.owner import Owner
 from promptarena.benchmark.recording.predictions import check_predictions, target_of
 from promptarena.benchmark.recording.readers import local_folder
@@ -34,9 +35,14 @@ from promptarena.benchmark.recording.runs import (
     first_tags,
     plan_file,
     result_documents,
-    training_split,
 )
-from promptarena.benchmark.recording.schema import TAG_CHARACTERS, metrics_of, params_of, run_name, unscored_tags
+from promptarena.benchmark.recording.schema import (
+    TAG_CHARACTERS,
+    metrics_of,
+    params_of,
+    run_name,
+    unscored_tags,
+)
 
 
 @dataclass(frozen=True)
@@ -151,7 +157,7 @@ def _import_one(record: Record, run: ExportedRun, files: Files, parents: Mapping
     except RunTakenError:
         return 0
     kept = {name: file.read() for name, file in files.items() if target_of(name) is None}
-    record.finish(run_id, _with_predictions(run.result(kept), files), run.finished_at)
+    record.finish(run_id, _with_predictions(run.result(kept), files), run.finished_at, run.planned())
     return 1
 
 
@@ -196,5 +202,7 @@ def _row(run: ExportedRun, files: Files, run_id: str, artifact_uri: str, parents
         tags={name: text[:TAG_CHARACTERS] for name, text in tags.items()},
         params=params_of(planned),
         points=[*curves, *((name, value, now, 0) for name, value in metrics_of(result).items())],
-        training=training_split(planned),
+        datasets=datasets_of(planned),
+        model=model_of(planned),
+        measured=measured_on(planned, result),
     )
