@@ -61,7 +61,8 @@ def training_split(planned: PlannedRun) -> DatasetRow | None:
 
 def test_sets(planned: PlannedRun) -> dict[Target, DatasetRow]:
     """The test images of a run's targets, by what has scores; those that the plan gives no digest are left out."""
-    digests, found = planned.provenance.get("targets"), {}
+    digests = planned.provenance.get("targets")
+    found: dict[Target, DatasetRow] = {}
     for target in planned.spec.targets:
         name = f"{target.dataset}/{target.subset}"
         digest = digests.get(name) if isinstance(digests, Mapping) else None

@@ -1,9 +1,14 @@
 """How a process carries out runs: plain values that need no torch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from promptarena.benchmark.backbone.accelerations import Precision
+from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun
 from promptarena.benchmark.planning.suites import Suite, load_suite
 
@@ -45,3 +50,19 @@ class ExecutionConfig:
 def training_folder(results: Path, planned: PlannedRun) -> Path:
     """The folder of a training's checkpoint, which is kept until every run that shares it is recorded."""
     return results / "checkpoints" / planned.train_key
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Lock the training in this folder, so that only one process works on it. Raises UserError when it cannot be
+    written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock")
+        lock.acquire()
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror}; choose another --results") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -5,14 +5,13 @@ Runs are trained one by one and may then be scored together, so that each test s
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.backbone.loading import load_backbone
@@ -27,7 +26,7 @@ from promptarena.benchmark.inputs.array_cache import ArrayCache, local_cache_fol
 from promptarena.benchmark.plugins.learner import CannotTransferError, Learner
 from promptarena.benchmark.plugins.registry import load_registry
 from promptarena.benchmark.running.environment import environment
-from promptarena.benchmark.running.execution import CHECKPOINT, ExecutionConfig, training_folder
+from promptarena.benchmark.running.execution import CHECKPOINT, ExecutionConfig, locked, training_folder
 from promptarena.benchmark.running.further import Further, Scorer
 from promptarena.benchmark.running.guard import Guard
 from promptarena.benchmark.running.kept_learners import LEARNER_FILE, KeptTraining, kept_training
@@ -104,7 +103,7 @@ class Runner:
         recipe, memory = Recipe(**planned.recipe), PeakMemory(self._backbone.device)
         folder = training_folder(self._execution.results, planned)
         checkpoint = folder / CHECKPOINT
-        with _locked(folder), self._guard.around(planned, [checkpoint]):
+        with locked(folder), self._guard.around(planned, [checkpoint]):
             learner, task = self._prepared(planned)
             if kept := _handed_over(folder):
                 self._load(learner, folder)
@@ -179,7 +178,7 @@ class Runner:
         folders = [training_folder(self._execution.results, run) for run in runs]
         with ExitStack() as locks:
             for folder in sorted(folders):  # always in the same order, so that two processes cannot wait for each other
-                locks.enter_context(_locked(folder))
+                locks.enter_context(locked(folder))
             checkpoints = [folder / CHECKPOINT for folder in folders]
             locks.enter_context(self._guard.around(runs[0], checkpoints))
             members = [
@@ -326,22 +325,6 @@ Outcomes = dict[Target, Evaluated | Exception]
 def _error(outcomes: Outcomes) -> Exception | None:
     errors = (outcome for outcome in outcomes.values() if isinstance(outcome, Exception))
     return next((error for error in errors if not isinstance(error, CannotTransferError)), None)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lock the training in this folder, so that only one process works on it. Raises UserError when it cannot be
-    written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock")
-        lock.acquire()
-    except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror}; choose another --results") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _handed_over(folder: Path) -> KeptTraining | None:
