@@ -5,6 +5,7 @@ What is written as a synopsis ([SUITE], NAME, |, …) is checked for its command
 
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,14 +52,14 @@ def lines() -> Iterator[Line]:
 
 
 BEYOND = {
-    r"yard\.toml": "needs a suite of one's own",
-    r"heads diagnose": "takes minutes",
-    r"taskres": "needs the example package; its own tests run it",
-    r"promptarena ui": "serves until it is stopped",
+    r"taskres": "needs the example package; CI installs it and runs its tests, which check both methods",
+    r"promptarena ui": "serves until it is stopped; tests/end_to_end/test_ui_in_chromium.py starts it and looks",
     r"datasets prepare|--root /data": "downloads",
     r"--launcher": "needs a cluster; tests/running/clusters has real ones",
 }
 """Why commands of the other pages are not run, by a pattern that finds them."""
+SMALLER = {"compare": ("--plan",), "heads diagnose": ("--max-images", "40")}
+"""What is added to commands that would take long."""
 COMMANDS = [line for line in dict.fromkeys(lines()) if line.command.startswith("promptarena ")]
 OTHERS = [
     line
@@ -97,6 +98,13 @@ def test_it_is_understood(line: Line, tmp_path: Path, monkeypatch: pytest.Monkey
         pass
 
 
+def own_toml() -> dict[str, str]:
+    """The cards and suites on the page for own images, by the name that each gives itself."""
+    text = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```toml\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    return {found[1]: block for block in blocks if (found := re.search(r'^name = "(.+)"', block, re.MULTILINE))}
+
+
 def birds(folder: Path) -> None:
     """Four classes of eight images."""
     for number, bird in enumerate(("blue_jay", "grey_heron", "magpie", "wren")):
@@ -123,6 +131,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     succeed("compare", *small, "--seeds", "1", "2", "--set", "coop.recipe.epochs=2", cwd=folder)
     succeed("methods", "new", "tilt", cwd=folder)
     succeed("datasets", "new", "birds", cwd=folder)
+    shutil.copytree(folder / "birds", folder / "pictures")
+    (folder / "yard.toml").write_text(own_toml()["yard"], encoding="utf-8")
     (folder / "before").mkdir()
     return folder
 
@@ -137,7 +147,8 @@ def test_commands_of_other_pages_run_and_comparisons_are_planned(
     if words[1:2] == ["new"]:  # it writes what is there already
         for written in (*folder.glob("*tilt*.py"), *folder.glob("birds*.toml")):
             written.rename(folder / "before" / written.name)
-    ended = call(*words, *(["--plan"] if words[0] == "compare" and "--plan" not in words else []))
+    more = next((more for start, more in SMALLER.items() if " ".join(words).startswith(start)), ())
+    ended = call(*words, *(word for word in more if word not in words))
     for written in (folder / "before").iterdir():
         written.rename(folder / written.name)
     assert ended.code == 0, ended.err
@@ -158,9 +169,7 @@ def test_toml_on_the_page_for_own_images_is_right(tmp_path: Path) -> None:
     from promptarena.benchmark.data.cards import load_card
     from promptarena.benchmark.planning.suites import load_suite
 
-    text = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```toml\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    named = {found[1]: block for block in blocks if (found := re.search(r'^name = "(.+)"', block, re.MULTILINE))}
+    named = own_toml()
     for other in ("butterflies", "trees"):
         named[other] = named["birds"].replace('"birds"', f'"{other}"', 1)
     for name, block in named.items():
