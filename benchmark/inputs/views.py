@@ -239,6 +239,10 @@ class View:
         """B rows as a batch that computes everything from the pixels and caches nothing on the disk."""
         return PixelBatch(self.pixels(rows), self.backbone)
 
+    def uncached(self, rows: Sequence[int]) -> PixelBatch:
+        """As `plain`, for images without an identity: nothing is read from the cache, either."""
+        return PixelBatch(self.normalised(self._decoded(rows)), self.backbone)
+
     def batch(self, rows: Sequence[int], decoded: Callable[[], np.ndarray] | None = None) -> "ViewBatch":
         """B rows as a lazy batch.
 

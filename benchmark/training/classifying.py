@@ -101,7 +101,7 @@ def classify(
                     otherwise[place] = how
             if read:
                 view = View(_Images([image for _, image in read]), learner.backbone, cache)
-                shares = learner.logits(view.plain(range(len(read))), classifier).float().softmax(dim=-1)
+                shares = learner.logits(view.uncached(range(len(read))), classifier).float().softmax(dim=-1)
                 best = shares.topk(min(top, len(classes)), dim=-1)
                 for (place, _), values, labels in zip(read, best.values.tolist(), best.indices.tolist(), strict=True):
                     for rank, (value, label) in enumerate(zip(values, labels, strict=True), start=1):

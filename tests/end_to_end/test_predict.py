@@ -10,6 +10,7 @@ import pytest
 import torch
 from e2e_inside import call, complaint
 from e2e_world import COLOURS, make_world
+from odd_pictures import KINDS, noise
 
 from promptarena.benchmark.backbone.loading import load_backbone
 from promptarena.benchmark.core.runs import Target
@@ -79,6 +80,47 @@ def test_odd_files_are_listed_and_the_others_are_classified(arena: tuple[Path, P
     ]
     only_bad = call("predict", file, tmp_path / "text.jpg", "--suite", path)
     assert only_bad.code == 2
+
+
+def test_images_of_other_commands_and_batches_have_no_part_in_it(arena: tuple[Path, Path], tmp_path: Path) -> None:
+    """As many images as before, but others: what is kept of images must not be theirs."""
+    path, file = arena
+    test = path.parent / "pictures" / "noisy" / "test"
+    one, other = (frame(file, test / colour / "0.png", "--suite", path, "--top", "4") for colour in ("red", "blue"))
+    assert one["probability"].tolist() != other["probability"].tolist()
+    many, colours = tmp_path / "many", sorted(COLOURS)
+    many.mkdir()
+    for number in range(220):
+        colour = colours[number // 110]
+        (many / f"{number:03d}.png").write_bytes((test / colour / "1.png").read_bytes())
+    found = frame(file, many, "--suite", path)
+    alone = [frame(file, test / colour / "1.png", "--suite", path) for colour in colours[:2]]
+    for number, probability in enumerate(found["probability"]):
+        assert probability == pytest.approx(alone[number // 110]["probability"][0], abs=1e-5)
+    assert abs(alone[0]["probability"][0] - alone[1]["probability"][0]) > 1e-4
+
+
+def test_a_folder_of_every_kind_of_image_is_classified_and_what_is_odd_is_said(
+    arena: tuple[Path, Path], tmp_path: Path
+) -> None:
+    path, file = arena
+    for number, (kind, make) in enumerate(KINDS.items()):
+        ending = {"animated": "gif", "TIFF": "tif"}.get(kind, "jpg")
+        (tmp_path / f"{number:02d}.{ending}").write_bytes(make(noise((200, 30, 30), (90, 60), number)))
+    (tmp_path / "broken.gif").write_bytes(b"GIF89a")
+    (tmp_path / "notes.txt").write_text("no image")
+    ended = call("predict", file, tmp_path, "--suite", path, "--format", "csv")
+    assert ended.code == 0
+    assert len(pd.read_csv(io.StringIO(ended.out))) == len(KINDS)
+    said = " ".join(ended.err.split())
+    assert "1 files are left out by their endings (.txt)" in said
+    assert "broken.gif cannot be decoded" in said
+    assert "viewers show 2 images otherwise" in said
+    assert "1 turned by EXIF" in said
+    shown = call("predict", file, tmp_path, "--suite", path, "--as-shown", "--format", "csv")
+    assert shown.code == 0
+    assert "viewers show" not in shown.err
+    assert shown.out != ended.out
 
 
 def test_other_class_names_come_from_a_file_or_a_dataset(arena: tuple[Path, Path], tmp_path: Path) -> None:
