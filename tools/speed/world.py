@@ -28,8 +28,14 @@ NEWEST = (
     *("skip-tuning", "clip-lora", "atprompt-coop", "atprompt-maple", "two-stage", "coprompt"),
 )
 """Methods whose steps alone are measured."""
-SETTINGS: Mapping[str, Mapping[str, Any]] = {"coop": {"ctx_init": "", "n_ctx": 16}, "dear": {"mask": "none"}}
-"""CoOp with 16 vectors; DeAR without a role table, for drawn weights have none."""
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "coop": {"ctx_init": "", "n_ctx": 16},
+    "dear": {"mask": "none"},
+    "dept-kgcoop": {"ctx_init": "", "n_ctx": 4},
+}
+"""CoOp with 16 vectors; DeAR without a role table, for drawn weights have none; KgCoOp's context drawn, for with the
+teacher's words its distance to the teacher is zero at first, and a relative difference says nothing.
+"""
 ONE_TEMPLATE: Mapping[str, Mapping[str, Any]] = {
     "promptsrc": {"teacher_templates": (TEMPLATE,)},
     "dept-promptsrc": {"teacher_templates": (TEMPLATE,)},
