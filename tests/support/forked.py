@@ -3,20 +3,40 @@
 `python forked.py` is that parent. It reads a line of JSON for each command and answers with the command's process id.
 """
 
+import gc
 import json
 import os
 import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2e_command import Ended, environment
+SECONDS = 1800
 
-SECONDS = 300
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def table_text(self) -> str:
+        """What it printed from the first leaderboard on."""
+        start = min(self.out.index(title) for title in ("Base-to-novel", "Cross-dataset") if title in self.out)
+        return self.out[start:]
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process's environment without what would redirect the record or colour the output."""
+    names = ("MLFLOW_TRACKING_URI", "PROMPTARENA_DATA", "COLUMNS", "FORCE_COLOR", "PYTHONPATH")
+    return {name: value for name, value in os.environ.items() if name not in names} | changes
 
 
 @dataclass
@@ -65,16 +85,19 @@ class Parent:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._count = 0
+        self._lock = threading.Lock()
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=folder,
-            env=environment(PYTHONPATH=str(Path(__file__).parent)),
+            env=environment(),
         )
 
-    def start(self, *words: object, cwd: Path, limit: int | None = None, out: Path | None = None) -> Command:
+    def start(
+        self, *words: object, cwd: Path, limit: int | None = None, out: Path | None = None, **variables: str
+    ) -> Command:
         """Begin a command.
 
         Args:
@@ -82,19 +105,24 @@ class Parent:
             cwd: Its working directory.
             limit: The largest file, in bytes, that it may write: beyond it writing fails as on a full disk.
             out: Its standard output; None: a file of its own.
+            variables: What its environment has beside this process's.
         """
-        self._count += 1
-        output, err = out or self._folder / f"{self._count}.out", self._folder / f"{self._count}.err"
-        asked = {"words": [*map(str, words)], "cwd": str(cwd), "limit": limit, "out": str(output), "err": str(err)}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{json.dumps(asked)}\n")
-        self._process.stdin.flush()
-        return Command(int(self._process.stdout.readline()), Path(os.devnull) if out else output, err)
+        with self._lock:
+            self._count += 1
+            output, err = out or self._folder / f"{self._count}.out", self._folder / f"{self._count}.err"
+            asked = {"words": [*map(str, words)], "cwd": str(cwd), "limit": limit, "out": str(output), "err": str(err)}
+            self._process.stdin.write(f"{json.dumps(asked | {'environment': environment(**variables)})}\n")
+            self._process.stdin.flush()
+            pid = int(self._process.stdout.readline())
+        return Command(pid, Path(os.devnull) if out else output, err)
 
-    def run(self, *words: object, cwd: Path, limit: int | None = None, out: Path | None = None) -> Ended:
+    def run(
+        self, *words: object, cwd: Path, limit: int | None = None, out: Path | None = None, **variables: str
+    ) -> Ended:
         """Run a command to its end."""
-        return self.start(*words, cwd=cwd, limit=limit, out=out).wait()
+        return self.start(*words, cwd=cwd, limit=limit, out=out, **variables).wait()
 
     def close(self) -> None:
         """End the parent."""
@@ -103,13 +131,16 @@ class Parent:
 
 
 def _serve() -> None:
-    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  (takes seconds, and the commands import it late)
+    # The commands import late what takes seconds.
+    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
+    import promptarena.benchmark.api.comparing
     import promptarena.benchmark.cli.commands.compare
     import promptarena.benchmark.cli.commands.export
     import promptarena.benchmark.cli.commands.leaderboard
     import promptarena.benchmark.cli.commands.report  # noqa: F401
 
+    gc.freeze()  # what was imported is never searched for garbage, so its pages stay shared with the commands
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those that watch a command are collected by the system
     for line in sys.stdin:
         asked = json.loads(line)
@@ -135,6 +166,9 @@ def _watch(asked: dict[str, Any]) -> None:
 def _run(asked: dict[str, Any]) -> None:
     from promptarena.benchmark.cli.main import main
 
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, path in ((1, asked["out"]), (2, asked["err"])):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
