@@ -15,7 +15,7 @@ from promptarena.benchmark.core.labels import Label, counted_shots
 from promptarena.benchmark.core.protocol_table import METRICS, Metric, Protocol, ProtocolInfo, protocol_info
 from promptarena.benchmark.leaderboard.aggregate import Aggregate, MethodScores, Place, Seed, average, harmonic
 from promptarena.benchmark.leaderboard.below_zeroshot import below_zeroshot, trained_places
-from promptarena.benchmark.leaderboard.captions import beyond, caption, missing_notes, title_of
+from promptarena.benchmark.leaderboard.captions import beyond, caption, missing_notes, title_of, unlisted
 from promptarena.benchmark.leaderboard.marks import marked
 from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table
 from promptarena.benchmark.leaderboard.selection import ProtocolRows, Titled, protocol_rows
@@ -59,6 +59,7 @@ class BoardQuery:
         reference: The label of the method whose row comes first; the others follow from the best to the worst, and
             incomplete ones come last.
         beyond: Titles of further datasets of the suite, which a note names.
+        unlisted: Names of datasets with results that are not the suite's, which a note names.
     """
 
     frame: "pd.DataFrame"
@@ -69,6 +70,7 @@ class BoardQuery:
     shots: Sequence[int] = FEW_SHOTS
     reference: str = ZERO_SHOT
     beyond: Sequence[str] = ()
+    unlisted: Sequence[str] = ()
 
     @cached_property
     def rows(self) -> ProtocolRows:
@@ -128,6 +130,7 @@ def leaderboard(query: BoardQuery) -> Board:
         tables=(*tables, _cost_table(ours, methods)),
         notes=(
             *beyond(query.beyond),
+            *unlisted(query.unlisted),
             *rows.notes,
             *missing_notes(methods, _places(info, datasets, columns)),
             *worse,

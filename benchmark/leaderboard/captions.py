@@ -90,11 +90,18 @@ def missing_notes(methods: Iterable[MethodScores], places: Sequence[tuple[Place,
 
 def beyond(titles: Sequence[str]) -> list[str]:
     """A line on the datasets that a board leaves out because they have no runs; empty when there are none."""
-    if not titles:
-        return []
-    few = titles if len(titles) <= _NAMED + 1 else [*titles[:_NAMED], f"{len(titles) - _NAMED} more"]
-    listed = " and ".join([", ".join(few[:-1]), few[-1]]) if len(few) > 1 else few[0]
-    return [f"The suite also has {listed}, without runs here."]
+    return [f"The suite also has {_listed(titles)}, without runs here."] if titles else []
+
+
+def unlisted(names: Sequence[str]) -> list[str]:
+    """A line on the datasets that have runs but are not the suite's; empty when there are none."""
+    these = "this dataset" if len(names) == 1 else "these datasets"
+    return [f"Runs on {_listed(names)} are left out: the suite does not have {these}."] if names else []
+
+
+def _listed(names: Sequence[str]) -> str:
+    few = names if len(names) <= _NAMED + 1 else [*names[:_NAMED], f"{len(names) - _NAMED} more"]
+    return " and ".join([", ".join(few[:-1]), few[-1]]) if len(few) > 1 else few[0]
 
 
 def _shots(shots: Sequence[int]) -> str:

@@ -215,6 +215,7 @@ def sections_of(layout: SuiteLayout, results: Sequence[StoredResult], **selectio
     for protocol in protocols or [protocol for protocol in PROTOCOLS if (frame["protocol"] == protocol).any()]:
         scored = [hole["target_dataset"] for hole in frame.attrs["holes"] if hole["protocol"] == protocol]
         scored += frame.loc[frame["protocol"] == protocol, "target_dataset"].unique().tolist()
+        whole = layout.columns(protocol)
         shown = layout.columns(protocol, selection.get("datasets", ()) or scored)
         queries.append(
             BoardQuery(
@@ -225,7 +226,8 @@ def sections_of(layout: SuiteLayout, results: Sequence[StoredResult], **selectio
                 seeds,
                 few,
                 reference or ZERO_SHOT,
-                [title for name, title in layout.columns(protocol) if (name, title) not in shown],
+                [title for name, title in whole if (name, title) not in shown],
+                sorted({*scored} - {name for name, _ in whole}),
             )
         )
     boards, predictions = selection.get("boards", ()), selection.get("predictions", _none)

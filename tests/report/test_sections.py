@@ -13,6 +13,7 @@ from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.leaderboard.build import BoardQuery, leaderboard
 from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.report.recorded import page_of
+from promptarena.benchmark.report.sections import sections_of
 
 
 def test_a_method_whose_runs_may_not_be_mixed_is_left_out_and_named() -> None:
@@ -40,6 +41,15 @@ def test_a_protocol_that_mixes_backbones_is_refused_and_the_others_are_shown() -
     assert "backbone" in missing(soup)
     assert soup.find(id="domain-generalization")
     assert not soup.find(id="cross-dataset")
+
+
+def test_runs_on_datasets_that_the_suite_does_not_have_are_named() -> None:
+    runs = results_of(OUTLINE, ["coop"], protocols=["cross-dataset"])
+    *kept, lost = OUTLINE.targets
+    (section,) = sections_of(OUTLINE.model_copy(update={"targets": (*kept,)}), runs)
+    assert section.board.notes[0] == f"Runs on {lost} are left out: the suite does not have this dataset."
+    (section,) = sections_of(OUTLINE, runs)
+    assert not [note for note in section.board.notes if "left out" in note]
 
 
 @pytest.mark.parametrize(
