@@ -19,6 +19,7 @@ INTERFACE = {
     "plugins.edits",
     "plugins.learner",
     "plugins.logistic",
+    "plugins.role_masks",
     "plugins.templates",
 }
 each = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
