@@ -45,8 +45,9 @@ def test_a_finished_run_comes_back_as_it_was(record: Record, suite: str, tmp_pat
     assert run.data.metrics["accuracy_base"] == 50.0
     assert run.data.metrics["accuracy_novel"] == 25.0
     assert run.data.metrics["accuracy_novel/class feature"] == 50.0
-    (used,) = run.inputs.dataset_inputs
-    assert digest("split", 1).startswith(used.dataset.digest)
+    used = {each.tags[0].value: each.dataset for each in run.inputs.dataset_inputs}
+    assert used.keys() == {"training", "evaluation"}
+    assert digest("split", 1).startswith(used["training"].digest)
     assert record.artifact(run_id, "learned.safetensors", tmp_path).read_bytes() == b"\x00\x01"
     scores = json.loads(record.artifact(run_id, "scores.json", tmp_path).read_text())
     place = {"dataset": "dtd", "subset": "base"}
@@ -72,7 +73,7 @@ def test_an_interrupted_run_goes_on_without_repeating_its_curves(record: Record,
     for name in ("loss", "lr"):
         history = later.access.client.get_metric_history(run_id, f"curves/{name}")
         assert [(point.step, point.value) for point in history] == [(row["epoch"], row[name]) for row in rows]
-    assert len(later.access.client.get_run(run_id).inputs.dataset_inputs) == 1
+    assert len(later.access.client.get_run(run_id).inputs.dataset_inputs) == 2
     assert len(later.results(suite)) == 1
 
 

@@ -27,7 +27,7 @@ class Away:
         self.calls, self.told = calls, list[str]()
 
     def __getattr__(self, name: str) -> Any:
-        def told(*_: Any) -> str:
+        def told(*_: Any, **__: Any) -> str:
             if self.calls > 0:
                 self.calls -= 1
                 raise StoreAwayError("cannot record: Connection refused")
