@@ -170,7 +170,7 @@ def refusal(cluster: Machines, suite: Path, folder: Path, *before: str, **variab
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(e2e_command, "COMMAND", (e2e_command.COMMAND[0], "-c", command))
         options = ("--launcher", "ray", "--ray-address", cluster.address)
-        ended = run("compare", suite, *RUNS, *options, cwd=folder, **variables)
+        ended = end(start("compare", suite, *RUNS, *options, cwd=folder, **variables))
     assert ended.code == 2, ended.out + ended.err
     assert not list(folder.rglob("*.safetensors")), "nothing ran"
     (line,) = ended.err.splitlines()
