@@ -218,6 +218,18 @@ def test_an_import_into_its_own_record_leaves_it_as_it_is(folder: Path, tmp_path
         assert list(database.iterdump()) == before
 
 
+def test_runs_that_another_import_recorded_meanwhile_are_left(folder: Path, tmp_path: Path) -> None:
+    record, export = Record.open(RecordPlace(tmp_path / "record")), read_export(folder)
+    comparison, files = record.comparison("small", "0" * 64, "begun"), files_of([export])
+    runs = [(run, files.get((run.run_key, run.run_id), {})) for run in export.runs]
+    named = {run.spec.label: run.planned().spec.name for run, _ in runs}
+    parents = {
+        label: command.ParentRuns(comparison, record.method_run(comparison, name)) for label, name in named.items()
+    }
+    assert [importing.import_runs(record, runs, parents) for _ in range(2)] == [4, 0]
+    assert len(runs_of(tmp_path / "record", "run")) == 4
+
+
 def test_an_import_that_an_older_version_began_is_taken_up(folder: Path, tmp_path: Path) -> None:
     results = RecordPlace(tmp_path / "record")
     record = Record.open(results)
