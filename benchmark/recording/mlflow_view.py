@@ -97,7 +97,7 @@ def model_of(planned: PlannedRun) -> ModelRow:
 
 
 def measured_on(planned: PlannedRun, result: RunResult) -> dict[str, DatasetRow]:
-    """The test images behind the metrics of a run's learner, by the metric's name. Of further readings there are none.
+    """The test images that a run's metrics were measured on, by the metric's name; none for further readings.
 
     Args:
         planned: The run.

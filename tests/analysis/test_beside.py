@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawn_predictions import drawn, of_logits
+from drawn_predictions import drawn, ece_by_loop, of_logits
 from score_frames import frame_of
 from sklearn.metrics import roc_auc_score
 
@@ -17,16 +17,6 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.predictions import Predictions, joined
 from promptarena.benchmark.core.runs import Target
 from promptarena.benchmark.leaderboard.build import BoardQuery
-
-
-def ece_by_loop(sure: np.ndarray, right: np.ndarray, bins: int) -> float:
-    total = 0.0
-    for place in range(bins):
-        inside = (sure > place / bins) & (sure <= (place + 1) / bins)
-        if inside.any():
-            total += inside.sum() / len(sure) * abs(right[inside].mean() - sure[inside].mean())
-    return total
-
 
 DATASETS = [("birds", "Birds"), ("cars", "Cars")]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawn_predictions import drawn, of_logits
+from drawn_predictions import drawn, ece_by_loop, of_logits
 from scipy.special import log_softmax, softmax
 
 from promptarena.benchmark.analysis.calibration import (
@@ -18,15 +18,6 @@ from promptarena.benchmark.analysis.calibration import (
 from promptarena.benchmark.analysis.subjects import confidence
 
 RANDOM = np.random.default_rng(0)
-
-
-def ece_by_loop(sure: np.ndarray, right: np.ndarray, bins: int) -> float:
-    total = 0.0
-    for place in range(bins):
-        inside = (sure > place / bins) & (sure <= (place + 1) / bins)
-        if inside.any():
-            total += inside.sum() / len(sure) * abs(right[inside].mean() - sure[inside].mean())
-    return total
 
 
 @pytest.mark.parametrize("images", [1, 14, 500])

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import e2e_record
@@ -103,10 +104,15 @@ def test_the_server_ends_with_its_terminal_and_its_address_is_no_argument(suite:
     assert below
     assert not [word for child in below for word in child.cmdline() if "Zq7vXw2Kt9" in word]
     process.send_signal(signal.SIGHUP)
+    try:
+        assert_gone(below)  # first: the command's output ends with the last of them
+    finally:
+        for child in below:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
     ended = end(process)
     assert ended.code == 128 + signal.SIGHUP
     assert "Zq7vXw2Kt9" not in ended.out + ended.err
-    assert_gone(below)
 
 
 def test_a_command_under_nohup_goes_on_when_its_terminal_closes(suite: Path, tmp_path: Path) -> None:

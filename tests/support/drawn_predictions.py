@@ -68,3 +68,13 @@ def drawn(
     logits = random.normal(20, 2, (images, classes))
     logits[np.arange(images), labels] += skill
     return of_logits(logits, labels, base=base, dataset=dataset, subset=subset, reading=reading)
+
+
+def ece_by_loop(sure: np.ndarray, right: np.ndarray, bins: int) -> float:
+    """The expected calibration error of probabilities (N,) and of whether each prediction is right (N,), in 0 .. 1."""
+    total = 0.0
+    for place in range(bins):
+        inside = (sure > place / bins) & (sure <= (place + 1) / bins)
+        if inside.any():
+            total += inside.sum() / len(sure) * abs(right[inside].mean() - sure[inside].mean())
+    return total

@@ -35,7 +35,7 @@ class Ended:
 
 def environment(**changes: str) -> dict[str, str]:
     """This process's environment without what would redirect the record or colour the output."""
-    names = ("MLFLOW_TRACKING_URI", "PROMPTARENA_DATA", "COLUMNS", "FORCE_COLOR", "PYTHONPATH")
+    names = ("MLFLOW_TRACKING_URI", "PROMPTARENA_DATA", "COLUMNS", "FORCE_COLOR")
     return {name: value for name, value in os.environ.items() if name not in names} | changes
 
 

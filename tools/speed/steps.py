@@ -117,10 +117,10 @@ def steps(world: World, methods: Sequence[str], classes: Sequence[int], rounds: 
         off = _difference_of_first(measured)
         if method in WITHOUT_CHANCE:
             with tempfile.TemporaryDirectory() as folder:
-                alike = sides(world, method, count, batch, Path(folder), **WITHOUT_CHANCE[method])
-                for side in alike.values():
+                certain = sides(world, method, count, batch, Path(folder), **WITHOUT_CHANCE[method])
+                for side in certain.values():
                     side.step()
-                off = _difference_of_first(alike)
+                off = _difference_of_first(certain)
         rows.append([method, str(count), str(batch), *_times(timed), f"{off:.0e}"])
         console(stderr=True).print(" ".join(rows[-1]))
     report.show(
