@@ -37,26 +37,17 @@ OF_SEVERAL: Mapping[str, Callable[[Answered, str], Board | None]] = {
 """The boards whose figures are of several runs; the text is the reference that methods are compared with."""
 
 
-def boards_of(query: BoardQuery, source: Source, names: Sequence[str], reference: str = "") -> tuple[Board, ...]:
+def boards_from(answered: Answered, names: Sequence[str], reference: str = "") -> tuple[Board, ...]:
     """Make boards from the predictions of the runs of a leaderboard.
 
     Args:
-        query: The leaderboard. Few-shot is shown at the largest of its numbers of shots that was scored.
-        source: Gives the predictions.
+        answered: The predictions.
         names: The requested boards.
         reference: The label of the method that others are paired with; empty: the first one of the leaderboard.
 
     Returns:
         The boards that have something to show.
-
-    Raises:
-        UserError: Predictions cannot be read, or as `query.board` does.
     """
-    return boards_from(answered_of(query, source), names, reference) if names else ()
-
-
-def boards_from(answered: Answered, names: Sequence[str], reference: str = "") -> tuple[Board, ...]:
-    """`boards_of`, from predictions that are read."""
     made = []
     for name in BOARDS:
         if name in names and answered.by_place:
@@ -69,7 +60,7 @@ def answered_of(query: BoardQuery, source: Source, only: tuple[str, str] | None 
     """Read the predictions behind a leaderboard.
 
     Args:
-        query: As for `boards_of`.
+        query: The leaderboard. Few-shot is shown at the largest of its numbers of shots that was scored.
         source: Gives the predictions.
         only: A dataset and the label of a method, where no others are needed.
 
@@ -77,7 +68,7 @@ def answered_of(query: BoardQuery, source: Source, only: tuple[str, str] | None 
         The predictions.
 
     Raises:
-        UserError: As `boards_of`.
+        UserError: Predictions cannot be read, or as `query.board` does.
     """
     info, frame, board = protocol_info(query.protocol), query.rows.frame, query.board
     shots = int(frame["shots"].max()) if info.by_shots and len(frame) else None

@@ -325,6 +325,12 @@ class Results:
             )
         return sections
 
+    def left_out(self, protocols: Sequence[str] = (), methods: Sequence[str] = ()) -> list[str]:
+        """A line on each of these protocols with runs of these methods whose datasets have all left the suite."""
+        from promptarena.benchmark.report.sections import left_out
+
+        return left_out(self._layout, self._stored, protocols, methods)
+
     def _section(self, protocol: str | None, reference: str = "") -> "Section":
         sections = {section.protocol: section for section in self._all(reference)}
         if not sections:

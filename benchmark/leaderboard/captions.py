@@ -99,6 +99,17 @@ def unlisted(names: Sequence[str]) -> list[str]:
     return [f"Runs on {_listed(names)} are left out: the suite does not have {these}."] if names else []
 
 
+def without_datasets(protocol: str, names: Sequence[str]) -> str:
+    """The line on a protocol that is left out because the suite has none of the datasets that its runs are scored on.
+
+    Args:
+        protocol: The protocol's name.
+        names: The datasets of its runs that the suite does not have.
+    """
+    these = "dataset" if len(names) == 1 else "datasets"
+    return f"{protocol}: left out: the suite does not have the {these} of its runs: {_listed(names)}"
+
+
 def _listed(names: Sequence[str]) -> str:
     few = names if len(names) <= _NAMED + 1 else [*names[:_NAMED], f"{len(names) - _NAMED} more"]
     return " and ".join([", ".join(few[:-1]), few[-1]]) if len(few) > 1 else few[0]

@@ -1,9 +1,11 @@
 """Keep boards and plots in the record."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from promptarena.benchmark.analysis.boards import boards_of
+from promptarena.benchmark.analysis.boards import answered_of, boards_from
+from promptarena.benchmark.analysis.curves import curves_of
 from promptarena.benchmark.analysis.names import BOARDS
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.leaderboard.formats.registry import file_endings
@@ -11,7 +13,7 @@ from promptarena.benchmark.leaderboard.formats.render import render
 from promptarena.benchmark.plots.style import Format
 from promptarena.benchmark.recording.kept_predictions import KeptPredictions
 from promptarena.benchmark.recording.record import Record
-from promptarena.benchmark.report.sections import Section
+from promptarena.benchmark.report.sections import OF_PREDICTIONS, Section
 
 FIGURE_FORMATS: tuple[Format, ...] = ("png", "svg")
 """The formats of the plots that are kept in the record."""
@@ -50,7 +52,7 @@ def keep_sections(record: Record, comparison_id: str, sections: Sequence[Section
 
 
 def keep_boards(record: Record, comparison_id: str, sections: Sequence[Section], predictions: KeptPredictions) -> None:
-    """Make all boards from predictions and keep them as tables of a comparison, in all file formats.
+    """Make all boards and plots from predictions and keep them with a comparison's, in all file formats.
 
     Args:
         record: The record.
@@ -61,11 +63,17 @@ def keep_boards(record: Record, comparison_id: str, sections: Sequence[Section],
     Raises:
         UserError: Predictions are damaged, or the store fails.
     """
-    tables: dict[str, bytes | Path] = {
-        f"{board.protocol}-{board.part}.{ending}": render(board, format).encode()
-        for section in sections
-        for board in boards_of(section.query, predictions, BOARDS, section.reference)
-        for format, ending in file_endings().items()
-    }
+    tables: dict[str, bytes | Path] = {}
+    figures: dict[str, bytes | Path] = {}
+    for section in sections:
+        answered = answered_of(section.query, predictions)
+        if not answered.by_place:
+            continue
+        for board in boards_from(answered, BOARDS, section.reference):
+            name = f"{board.protocol}-{board.part}"
+            tables |= {f"{name}.{ending}": render(board, format).encode() for format, ending in file_endings().items()}
+        drawn = replace(section, curves=curves_of(answered)).figures(*FIGURE_FORMATS, stems=OF_PREDICTIONS)
+        figures |= {f"{section.protocol}/{name}": content for name, content in drawn.items()}
     with record.access.explained("record the boards"):
         record.access.log_files(comparison_id, tables, "tables")
+        record.access.log_files(comparison_id, figures, "figures")

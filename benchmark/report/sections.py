@@ -17,6 +17,7 @@ from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol, proto
 from promptarena.benchmark.core.runs import StoredResult, Target
 from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.leaderboard.build import ZERO_SHOT, BoardQuery
+from promptarena.benchmark.leaderboard.captions import without_datasets
 from promptarena.benchmark.leaderboard.frame import tidy
 from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.plots.all_figures import every_figure
@@ -128,11 +129,12 @@ class Section:
             if (not stems or stem in stems) and panels.get(dataset)
         }
 
-    def figures(self, *formats: Format, width: float | None = None) -> dict[str, bytes]:
+    def figures(self, *formats: Format, stems: Sequence[str] = (), width: float | None = None) -> dict[str, bytes]:
         """Draw the plots.
 
         Args:
             formats: The formats of the files.
+            stems: As in `drawn`.
             width: Their width in inches; None: that of a page.
 
         Returns:
@@ -140,7 +142,7 @@ class Section:
         """
         return {
             f"{stem}.{format}": rendered(figure, format)
-            for stem, figure in self.drawn(width=width).items()
+            for stem, figure in self.drawn(stems, width=width).items()
             for format in formats
         }
 
@@ -172,7 +174,7 @@ class Selection(TypedDict, total=False):
         published: Published figures; each leaderboard is followed by a board of distances to them. Default: none.
         reference: The label of a method that the others are compared with, in the protocols in which it has results.
         boards: The boards to make from predictions (see `BOARDS`); default: none.
-        predictions: Gives the predictions, as for `boards_of`.
+        predictions: Gives the predictions, as for `answered_of`.
     """
 
     protocols: Sequence[Protocol]
@@ -196,7 +198,8 @@ def sections_of(layout: SuiteLayout, results: Sequence[StoredResult], **selectio
         selection: See `Selection`.
 
     Returns:
-        The sections, in the order of the protocols. A protocol for which the suite has no dataset has none.
+        The sections, in the order of the protocols. A protocol for which the suite has no dataset has none, and
+        `left_out` names it.
 
     Raises:
         UserError: A method has no results, or runs must not be mixed (see `unmixed`).
@@ -233,6 +236,37 @@ def sections_of(layout: SuiteLayout, results: Sequence[StoredResult], **selectio
     boards, predictions = selection.get("boards", ()), selection.get("predictions", _none)
     made = [_section(layout, query, reference, published) for query in queries if query.datasets]
     return [_analysed(section, boards, predictions) for section in made] if boards else made
+
+
+def left_out(
+    layout: SuiteLayout,
+    results: Sequence[StoredResult],
+    protocols: Sequence[str] = (),
+    methods: Sequence[str] = (),
+) -> list[str]:
+    """A line on each protocol that has results but no section, since their datasets have left the suite.
+
+    Args:
+        layout: The suite's datasets.
+        results: Recorded results of this suite.
+        protocols: The requested protocols; empty: all.
+        methods: As in `Selection`.
+
+    Returns:
+        The lines, in the order of the protocols.
+
+    Raises:
+        UserError: A method has no results.
+    """
+    scored: dict[Protocol, set[str]] = {}
+    for result in of_methods(methods, results) if methods and results else results:
+        scored.setdefault(result.protocol, set()).update(score.target.dataset for score in result.scores)
+    return [
+        without_datasets(protocol, sorted(scored[protocol] - {name for name, _ in layout.columns(protocol)}))
+        for protocol in PROTOCOLS
+        if protocol in scored and protocol in (protocols or PROTOCOLS)
+        if scored[protocol] and not layout.columns(protocol, sorted(scored[protocol]))
+    ]
 
 
 def _none(_run_id: str, _target: Target) -> Sequence[Predictions]:

@@ -9,7 +9,7 @@ from promptarena.benchmark.core.protocol_table import PROTOCOLS, Protocol
 from promptarena.benchmark.core.runs import StoredResult
 from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.leaderboard.frame import tidy
-from promptarena.benchmark.report.sections import Section, sections_of
+from promptarena.benchmark.report.sections import Section, left_out, sections_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +68,7 @@ def sound_sections(
             except UserError as error:
                 reasons.append(str(error))
         refused += [f"{protocol}: left out: {reason}" for reason in reasons]
+    refused += left_out(layout, results, protocols)
     return [section for section in made if section.board.tables[0].rows], refused
 
 

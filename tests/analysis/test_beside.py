@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from analysed import boards_of
 from drawn_predictions import drawn, ece_by_loop, of_logits
 from score_frames import frame_of
 from sklearn.metrics import roc_auc_score
 
 from promptarena.benchmark.analysis.beside import FAR, TEMPERATURE
-from promptarena.benchmark.analysis.boards import boards_of
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.predictions import Predictions, joined
 from promptarena.benchmark.core.runs import Target

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 
 import pytest
+from analysed import boards_of
 from drawn_predictions import drawn
 from score_frames import frame_of
 
-from promptarena.benchmark.analysis.boards import SUBJECTS, boards_of
+from promptarena.benchmark.analysis.boards import SUBJECTS
 from promptarena.benchmark.analysis.names import BOARDS
 from promptarena.benchmark.core.predictions import Predictions
 from promptarena.benchmark.core.runs import Target

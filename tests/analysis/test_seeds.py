@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from analysed import boards_of
 from drawn_predictions import drawn, of_logits
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 from score_frames import frame_of
 
-from promptarena.benchmark.analysis.boards import boards_of
 from promptarena.benchmark.analysis.seeds import agreement, ensemble
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.predictions import Predictions

@@ -56,6 +56,15 @@ def test_every_run_keeps_a_file_for_each_target(arena: tuple[Path, Path]) -> Non
             assert frame["image"].is_unique
 
 
+def test_the_comparison_keeps_boards_and_figures_made_from_them(arena: tuple[Path, Path]) -> None:
+    _, results = arena
+    (comparison,) = e2e_record.runs(results, "comparison")
+    kept = e2e_record.artifacts(results, comparison, "figures/base-to-novel")
+    stems = ("reliability", "risk-coverage")
+    assert {f"figures/base-to-novel/{stem}.{end}" for stem in stems for end in ("png", "svg")} <= kept
+    assert "tables/base-to-novel-calibration.csv" in e2e_record.artifacts(results, comparison, "tables")
+
+
 def test_they_travel_with_exports(arena: tuple[Path, Path], export: Path, tmp_path: Path) -> None:
     suite, results = arena
     assert call("import", export, "--results", tmp_path / "results").code == 0

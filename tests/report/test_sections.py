@@ -13,7 +13,7 @@ from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.leaderboard.build import BoardQuery, leaderboard
 from promptarena.benchmark.leaderboard.model import Board
 from promptarena.benchmark.report.recorded import page_of
-from promptarena.benchmark.report.sections import sections_of
+from promptarena.benchmark.report.sections import left_out, sections_of
 
 
 def test_a_method_whose_runs_may_not_be_mixed_is_left_out_and_named() -> None:
@@ -50,6 +50,17 @@ def test_runs_on_datasets_that_the_suite_does_not_have_are_named() -> None:
     assert section.board.notes[0] == f"Runs on {lost} are left out: the suite does not have this dataset."
     (section,) = sections_of(OUTLINE, runs)
     assert not [note for note in section.board.notes if "left out" in note]
+
+
+def test_a_protocol_whose_datasets_have_all_left_the_suite_is_named() -> None:
+    runs = results_of(OUTLINE, ["coop"], protocols=["cross-dataset", "domain-generalization"])
+    suite = OUTLINE.model_copy(update={"variants": ()})
+    assert [section.protocol for section in sections_of(suite, runs)] == ["cross-dataset"]
+    line = "domain-generalization: left out: the suite does not have the datasets of its runs: d0, d1 and d2"
+    assert left_out(suite, runs) == [line]
+    assert left_out(suite, runs, ["cross-dataset"]) == left_out(OUTLINE, runs) == []
+    assert left_out(suite, runs, methods=["coop"]) == [line]
+    assert line in missing(page_with(runs, suite))
 
 
 @pytest.mark.parametrize(

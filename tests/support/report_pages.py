@@ -10,6 +10,7 @@ from bs4 import BeautifulSoup, Tag
 from report_runs import NASTY, document_of, layout_of
 
 from promptarena.benchmark.core.runs import StoredResult
+from promptarena.benchmark.core.suite_layout import SuiteLayout
 from promptarena.benchmark.report.recorded import page_of
 
 OUTLINE = layout_of()
@@ -20,8 +21,8 @@ def parsed(html: str) -> BeautifulSoup:
     return BeautifulSoup(html, "html.parser")
 
 
-def page_with(results: Sequence[StoredResult], **chosen: Any) -> BeautifulSoup:
-    return parsed(page_of(OUTLINE, results, list(map(document_of, results)), **chosen))
+def page_with(results: Sequence[StoredResult], layout: SuiteLayout = OUTLINE, **chosen: Any) -> BeautifulSoup:
+    return parsed(page_of(layout, results, list(map(document_of, results)), **chosen))
 
 
 def table(soup: Tag, caption: str) -> Tag:

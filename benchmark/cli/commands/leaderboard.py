@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptarena.benchmark.analysis.names import check_boards
+from promptarena.benchmark.cli.commands import terminal
 from promptarena.benchmark.cli.commands.board_output import check_protocols, format_of, print_boards
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.leaderboard.formats.render import Format
@@ -59,6 +60,8 @@ def _show(request: LeaderboardRequest, found: Results, advice: str) -> None:
         reference=request.reference,
         boards=request.boards,
     )
+    for line in found.left_out(request.protocols, request.methods):
+        terminal.console(stderr=True).print(f"promptarena: {line}")
     if not sections:
         under = f" under {' or '.join(request.protocols)}" if request.protocols else ""
         raise UserError(f"{found.nothing}{under} in {found.where}{advice}")
