@@ -1,16 +1,18 @@
 """How fast training and evaluation are, compared with a naive path that does what the methods' published code does.
 
-    python -m tools.speed steps|evaluate|text|runs|growth|floor|seeds|all [--quick] [--out results/speed]
+    python -m tools.speed steps|evaluate|text|runs|growth|floor|seeds|all [--quick] [--check] [--out results/speed]
 
 Random ViT-B/16 weights, ImageNet's class names, random images; no download. See tools/README.md.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import torch
 
 from promptarena.benchmark.core.errors import UserError
+from tools.speed.check import COMMITTED, check, committed_tables
 from tools.speed.growth import growth, text
 from tools.speed.measure import machine
 from tools.speed.report import Report
@@ -44,9 +46,22 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="20 classes at most, one round, shorter runs")
     parser.add_argument("--out", type=Path, help="folder for tables in Markdown and CSV")
+    parser.add_argument(
+        "--check",
+        nargs="?",
+        type=Path,
+        const=COMMITTED,
+        metavar="FOLDER",
+        help="end with 1 if a ratio is more than 15 %% below that in the tables of FOLDER (default: results/speed)",
+    )
     chosen = parser.parse_args()
     if chosen.part != "steps" and set(chosen.methods or ()) & set(NEWEST):
         parser.error(f"of {', '.join(NEWEST)} only steps are measured")
+    if chosen.check and chosen.part in ("floor", "seeds"):
+        parser.error(f"--check: {chosen.part} is not measured against the naive path")
+    if chosen.check and chosen.quick and chosen.part in ("runs", "all"):
+        parser.error("--check: shortened runs have other ratios; leave out --quick")
+    committed = committed_tables(chosen.check) if chosen.check else {}
     torch.set_num_threads(chosen.threads)
     classes = [min(20, *chosen.classes)] if chosen.quick else chosen.classes
     rounds = 1 if chosen.quick else chosen.rounds
@@ -70,6 +85,14 @@ def main() -> None:
     }
     for name in PARTS if chosen.part == "all" else [chosen.part]:
         parts[name]()
+    if chosen.check:
+        checked = check(report.shown, committed)
+        for line in checked.fallen:
+            print(line)
+        if not checked.compared:
+            parser.error(f"--check: no row of {chosen.check} has the same work, model and threads")
+        print(f"{checked.compared} ratios compared, {len(checked.fallen)} fell by more than 15 %")
+        sys.exit(1 if checked.fallen else 0)
 
 
 if __name__ == "__main__":

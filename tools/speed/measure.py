@@ -32,7 +32,8 @@ class Ratio(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        return f"{self.median:.1f}x ({self.low:.1f}-{self.high:.1f})"
+        digits = 1 if self.median >= 10 else 2
+        return f"{self.median:.{digits}f}x ({self.low:.{digits}f}-{self.high:.{digits}f})"
 
 
 @dataclass

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from promptarena.benchmark.cli.commands.terminal import add, console, table
+from tools.speed.check import Table
 
 
 class Report:
@@ -14,9 +15,12 @@ class Report:
     def __init__(self, out: Path | None, about: str) -> None:
         self._out = out
         self._about = about
+        self.shown: dict[str, Table] = {}
+        """The tables so far, by name."""
 
     def show(self, name: str, title: str, headers: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> None:
         """One table: `name` of the files, title, cells, and a note on how it was measured."""
+        self.shown[name] = Table(title, list(headers), [list(row) for row in rows], self._about)
         drawn = table(*headers)
         for row in rows:
             add(drawn, *row)

@@ -160,7 +160,7 @@ def test_an_unknown_architecture_is_a_mistake_in_one_line(
 def test_a_ratio_is_of_paired_rounds() -> None:
     found = part("measure").ratio([2.0, 40.0, 6.0], [1.0, 10.0, 2.0])
     assert found == (3.0, 2.5, 3.5)
-    assert str(found) == "3.0x (2.5-3.5)"
+    assert str(found) == "3.00x (2.50-3.50)"
 
 
 def test_floors_count_every_matrix_product() -> None:
