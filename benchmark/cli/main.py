@@ -243,6 +243,9 @@ def export_runs(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go; only new runs are added.")],
     suite: SuiteArgument = "mini",
     with_learners: Annotated[bool, typer.Option("--with-learners", help="Also the trained tensors.")] = False,
+    no_predictions: Annotated[
+        bool, typer.Option("--no-predictions", help="The scores only, not what was predicted for each image.")
+    ] = False,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; verify what is in the folder.")] = False,
     learner: Annotated[
         str, typer.Option(metavar="RUN", help="Only the learner of this run, with a card for the Hugging Face Hub.")
@@ -255,8 +258,10 @@ def export_runs(
     from promptarena.benchmark.cli.commands.export import check_export, export_record
 
     if learner:
-        if check or with_learners:
-            raise UserError("--learner writes one learner and its card; leave out --check and --with-learners")
+        if check or with_learners or no_predictions:
+            raise UserError(
+                "--learner writes one learner and its card; leave out --check, --with-learners and --no-predictions"
+            )
         from promptarena.sharing import export_learner
 
         path = export_learner(
@@ -267,7 +272,8 @@ def export_runs(
     if check:
         check_export(out)
         return
-    export_record(suite, out, RecordPlace(results.absolute(), tracking_uri), with_learners=with_learners)
+    place = RecordPlace(results.absolute(), tracking_uri)
+    export_record(suite, out, place, with_learners=with_learners, predictions=not no_predictions)
 
 
 @app.command("import")

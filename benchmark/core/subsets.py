@@ -2,6 +2,9 @@
 
 from promptarena.benchmark.core.runs import Subset
 
+SCORED: tuple[Subset, ...] = ("base", "novel", "all", "union")
+"""The subsets whose images are scored, and which a run can therefore have as targets."""
+
 
 def base_classes(classes: int) -> range:
     """The labels of the base half: the first ceil(classes / 2)."""
@@ -17,7 +20,7 @@ def subset_labels(subset: Subset, classes: int) -> range:
     """The labels of a subset.
 
     Args:
-        subset: A subset whose images are scored: "base", "novel", "all" or "union".
+        subset: One of `SCORED`.
         classes: The number of classes of the dataset.
 
     Returns:

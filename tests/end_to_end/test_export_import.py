@@ -14,11 +14,12 @@ from e2e_world import make_world
 
 from promptarena.benchmark.cli.commands.export import export_record, import_exports
 from promptarena.benchmark.cli.commands.leaderboard import LeaderboardRequest, leaderboard_of_exports
+from promptarena.benchmark.core.protocol_table import PROTOCOLS
 from promptarena.benchmark.leaderboard.formats.render import Format
 from promptarena.benchmark.recording.place import RecordPlace
 
 FORMATS: tuple[Format, ...] = ("md", "csv", "json", "latex", "html")
-WORDS = ("--methods", "zeroshot", "linear-probe", "coop", "--protocols", "base-to-novel", "cross-dataset")
+WORDS = ("--methods", "zeroshot", "linear-probe", "coop", "--protocols", *PROTOCOLS)
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +126,9 @@ def test_a_laptop_and_a_cluster_make_one_leaderboard(
     imported = recorded(suite, tmp_path / "merged", "md")
     assert imported.rstrip() == from_exports("small", "md", tmp_path / "t.md", export, cluster / "export").rstrip()
     assert "seeds 1, 2, 3" in imported
+    words = (*WORDS[: WORDS.index("--protocols")], "--protocols", "base-to-novel", "cross-dataset")
     again = run(
-        "compare", suite, *WORDS, "--seeds", "1", "2", "3", "--plan", "--results", tmp_path / "merged", cwd=tmp_path
+        "compare", suite, *words, "--seeds", "1", "2", "3", "--plan", "--results", tmp_path / "merged", cwd=tmp_path
     )
     assert "3 to run" in again.out, again.out
 
@@ -137,3 +139,16 @@ def test_an_imported_record_needs_nothing_more(arena: tuple[Path, Path], export:
     again = run("compare", suite, *WORDS, "--seeds", "1", "2", cwd=tmp_path)
     assert again.code == 0, again.err
     assert " 0 to run" in again.out
+
+
+def test_scores_without_predictions_make_the_same_tables_and_need_no_more_runs(
+    arena: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, suite = arena
+    assert run("export", suite, "--no-predictions", "--out", tmp_path / "scores", cwd=folder).code == 0
+    assert not (tmp_path / "scores" / "files").exists()
+    theirs = recorded(suite, folder / "results", "csv")
+    assert from_exports(suite, "csv", tmp_path / "t.csv", tmp_path / "scores").rstrip() == theirs.rstrip()
+    import_exports([tmp_path / "scores"], RecordPlace(tmp_path / "results"))
+    again = run("compare", suite, *WORDS, "--seeds", "1", "2", "--no-predictions", cwd=tmp_path)
+    assert " 0 to run" in again.out, again.out

@@ -45,10 +45,13 @@ ALWAYS_LEFT = LEARNER_FILES
 """What every run of earlier versions left, also one that trains nothing."""
 
 
-def export_record(suite_name: str, out: Path, place: RecordPlace, *, with_learners: bool = False) -> None:
+def export_record(
+    suite_name: str, out: Path, place: RecordPlace, *, with_learners: bool = False, predictions: bool = True
+) -> None:
     """Write those finished runs of a suite that the folder `out` lacks to it, and print how many.
 
-    `with_learners` adds the trained tensors and the few-shot splits. Raises UserError when nothing is recorded, when
+    `with_learners` adds the trained tensors and the few-shot splits, `predictions` what was predicted for each image.
+    Raises UserError when nothing is recorded, when
     the folder holds another suite, or when tensors or a split are missing or damaged.
     """
     suite = load_suite(suite_name)
@@ -56,12 +59,18 @@ def export_record(suite_name: str, out: Path, place: RecordPlace, *, with_learne
     stored = record.results(suite.name)
     if not stored:
         raise UserError(f"nothing is recorded for suite {suite.name} in {record.shown}; run: promptarena compare")
-    new = write_export(suite, record, stored, out, with_learners=with_learners)
+    new = write_export(suite, record, stored, out, with_learners=with_learners, predictions=predictions)
     terminal.console().print(f"{len(stored)} runs of suite {suite.name} are in {out}, {new} of them new.")
 
 
 def write_export(
-    suite: Suite, record: Record, stored: Sequence[StoredResult], out: Path, *, with_learners: bool
+    suite: Suite,
+    record: Record,
+    stored: Sequence[StoredResult],
+    out: Path,
+    *,
+    with_learners: bool,
+    predictions: bool = True,
 ) -> int:
     """Write these runs to the folder `out` if it lacks them or has older or damaged ones. Returns their number.
 
@@ -82,7 +91,11 @@ def write_export(
                 write_run(out, there)
                 new += 1
             if there.run_id == (result.imported_from or result.run_id):
-                _add_files(record, result, out, Path(folder), with_learners=with_learners)
+                names = _predictions(result, out) if predictions else []
+                if with_learners:
+                    names += record.artifacts(result.run_id) & set(LEARNER_FILES)
+                for name in names:
+                    write_file(out, result.run_key, name, record.artifact(result.run_id, name, Path(folder)))
     write_manifest(out, layout_of(suite))
     return new
 
@@ -100,17 +113,10 @@ def _there(out: Path, result: StoredResult) -> ExportedRun | None:
     return run if run.finished_at > result.finished_at else None
 
 
-def _add_files(record: Record, result: StoredResult, out: Path, folder: Path, *, with_learners: bool) -> None:
-    """Add the predictions of a run that `out` lacks and, `with_learners`, the files of its learner.
-
-    They pass through `folder`, which is for temporary files.
-    """
-    names: list[FileName] = [file_name(target) for target in result.predictions]
-    names = [name for name in names if not has_file(out, result.run_key, name)]
-    if with_learners:
-        names += record.artifacts(result.run_id) & set(LEARNER_FILES)
-    for name in names:
-        write_file(out, result.run_key, name, record.artifact(result.run_id, name, folder))
+def _predictions(result: StoredResult, out: Path) -> list[FileName]:
+    """The files of a run's predictions that `out` lacks."""
+    names = (file_name(target) for target in result.predictions)
+    return [name for name in names if not has_file(out, result.run_key, name)]
 
 
 def _check_files(record: Record, result: StoredResult) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from promptarena.benchmark.core.labels import RECORDABLE
+from promptarena.benchmark.core.subsets import SCORED
 from promptarena.benchmark.core.suite_layout import Name
 
 MOST = 2**53
@@ -127,7 +128,8 @@ def check_provenance(provenance: Mapping[str, Any]) -> None:
         first = error.errors(include_url=False)[0]
         raise ValueError(f"provenance.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     for target in known.targets:
-        if not re.fullmatch(r"[a-z0-9_-]+/(base|novel|all)", target):
+        dataset, _, subset = target.partition("/")
+        if not re.fullmatch(r"[a-z0-9_-]+", dataset) or subset not in SCORED:
             raise ValueError(f"provenance.targets: {target[:60]!r} is no dataset/subset")
 
 
