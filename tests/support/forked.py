@@ -1,10 +1,12 @@
 """Runs `promptarena` in processes that are forked from one that has imported everything: a second becomes an instant.
 
 `python forked.py` is that parent. It reads a line of JSON for each command and answers with the command's process id.
+The workers of a command are forked, too: from multiprocessing's server, which is forked before the command has threads.
 """
 
 import gc
 import json
+import multiprocessing
 import os
 import resource
 import signal
@@ -12,11 +14,31 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing import forkserver, util
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 SECONDS = 1800
+IMPORTED_LATE = (
+    "matplotlib.pyplot",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "open_clip",
+    "promptarena.benchmark.api.comparing",
+    "promptarena.benchmark.cli.commands.compare",
+    "promptarena.benchmark.cli.commands.export",
+    "promptarena.benchmark.cli.commands.leaderboard",
+    "promptarena.benchmark.cli.commands.report",
+    "promptarena.benchmark.cli.main",
+    "promptarena.benchmark.data.miniature.options",
+    "promptarena.benchmark.running.local_pool",
+    "promptarena.benchmark.running.serving",
+    "scipy.stats",
+    "sklearn.datasets",
+)
+"""What takes seconds to import; commands and workers import it where they need it."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +114,7 @@ class Parent:
             stdout=subprocess.PIPE,
             text=True,
             cwd=folder,
-            env=environment(),
+            env=environment(**dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")),
         )
 
     def start(
@@ -131,15 +153,8 @@ class Parent:
 
 
 def _serve() -> None:
-    # The commands import late what takes seconds.
-    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
-
-    import promptarena.benchmark.api.comparing
-    import promptarena.benchmark.cli.commands.compare
-    import promptarena.benchmark.cli.commands.export
-    import promptarena.benchmark.cli.commands.leaderboard
-    import promptarena.benchmark.cli.commands.report  # noqa: F401
-
+    for name in IMPORTED_LATE:
+        import_module(name)
     gc.freeze()  # what was imported is never searched for garbage, so its pages stay shared with the commands
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those that watch a command are collected by the system
     for line in sys.stdin:
@@ -176,6 +191,7 @@ def _run(asked: dict[str, Any]) -> None:
     if asked["limit"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (asked["limit"], asked["limit"]))
     sys.argv = ["promptarena", *asked["words"]]
+    _fork_workers()
     code = 1
     try:
         main()
@@ -188,6 +204,30 @@ def _run(asked: dict[str, Any]) -> None:
     finally:
         sys.stderr.flush()
         os._exit(code)
+
+
+def _fork_workers() -> None:
+    """Let the processes that this one spawns be forks of it as it is now."""
+    util.spawnv_passfds = _fork_python
+    forkserver.set_forkserver_preload([])
+    forkserver.ensure_running()
+    contexts = multiprocessing.get_context
+    multiprocessing.get_context = lambda method=None: contexts("forkserver" if method == "spawn" else method)
+
+
+def _fork_python(path: str, words: Sequence[str], passed: Sequence[int]) -> int:
+    """`python -c TEXT` in a fork of this process, which has all its open files."""
+    pid = os.fork()
+    if not pid:
+        _execute(words[-1])
+    return pid
+
+
+def _execute(text: str) -> NoReturn:
+    try:
+        exec(text, {"__name__": "__main__"})
+    finally:
+        os._exit(0)
 
 
 if __name__ == "__main__":
