@@ -205,38 +205,40 @@ def from_parquet(content: bytes | Path, name: str) -> tuple[Predictions, ...]:
 
 
 def _readings(table: Any, about: Mapping[str, Any]) -> list[Predictions]:
-    dataset, subset, classes = about["dataset"], about["subset"], tuple(about["classes"])
-    if subset not in get_args(Subset):
-        raise ValueError(f"the subset {subset!r} is unknown")
-    width, temperatures = min(TOP, len(classes)), about.get("temperatures", {})
+    import pyarrow.compute as pc
 
-    def values(name: str, rows: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
-        return np.asarray(table[name].to_numpy()[rows])
+    if about["subset"] not in get_args(Subset):
+        raise ValueError(f"the subset {about['subset']!r} is unknown")
+    readings = table["reading"].unique().to_pylist()
+    if len(readings) == 1:  # that of most learners: nothing is copied
+        return [_reading(table, readings[0], about)]
+    return [_reading(table.filter(pc.field("reading") == reading), reading, about) for reading in readings]
 
-    def stacked(name: str, rows: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
-        return np.stack([values(f"{name}_{place + 1}", rows) for place in range(width)], axis=1)
 
-    of_reading = table["reading"].to_numpy()
-    found = []
-    for reading in dict.fromkeys(of_reading.tolist()):
-        rows = np.flatnonzero(of_reading == reading)
-        found.append(
-            Predictions(
-                target=Target(dataset, subset),
-                reading=reading,
-                classes=classes,
-                images=values("image", rows).astype(np.str_),
-                labels=values("label", rows),
-                top=stacked("class", rows),
-                logits=stacked("logit", rows),
-                label_logit=values("label_logit", rows),
-                rank=values("rank", rows),
-                log_sum_exp=values("log_sum_exp", rows),
-                square_sum=values("square_sum", rows),
-                halves=Halves(values("base_logit", rows), values("base_log_sum_exp", rows), values("half_rank", rows))
-                if "half_rank" in table.column_names
-                else None,
-                temperature=float(temperatures.get(reading, 1.0)),
-            )
-        )
-    return found
+def _reading(table: Any, reading: str, about: Mapping[str, Any]) -> Predictions:
+    """The predictions of a reading, whose rows are those of the table."""
+    classes = tuple(about["classes"])
+
+    def values(name: str) -> npt.NDArray[Any]:
+        return np.asarray(table[name].to_numpy())
+
+    def largest(name: str) -> npt.NDArray[Any]:
+        return np.stack([values(f"{name}_{place + 1}") for place in range(min(TOP, len(classes)))], axis=1)
+
+    return Predictions(
+        target=Target(about["dataset"], about["subset"]),
+        reading=reading,
+        classes=classes,
+        images=values("image").astype(np.str_),
+        labels=values("label"),
+        top=largest("class"),
+        logits=largest("logit"),
+        label_logit=values("label_logit"),
+        rank=values("rank"),
+        log_sum_exp=values("log_sum_exp"),
+        square_sum=values("square_sum"),
+        halves=Halves(values("base_logit"), values("base_log_sum_exp"), values("half_rank"))
+        if "half_rank" in table.column_names
+        else None,
+        temperature=float(about.get("temperatures", {}).get(reading, 1.0)),
+    )

@@ -5,7 +5,6 @@ A run is RUNNING from `begin` on; all it produced is written before it becomes F
 
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,6 +25,7 @@ from promptarena.benchmark.recording.schema import (
     params_of,
     plan_document,
     run_name,
+    scores_document,
     tags_of,
     unscored_tags,
 )
@@ -332,6 +332,6 @@ def plan_file(planned: PlannedRun) -> dict[str, bytes]:
 
 def result_documents(result: RunResult) -> dict[str, bytes]:
     """The artifacts that hold what came out of a run, by name; its files and predictions are others."""
-    scores = [asdict(score) for score in result.scores]
+    scores = scores_document(result.scores)
     documents = {names.ENVIRONMENT_FILE: dict(result.environment), names.SCORES_FILE: scores}
     return {name: json_of(document).encode() for name, document in documents.items()}

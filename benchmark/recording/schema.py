@@ -119,6 +119,12 @@ def planned_run(document: Mapping[str, Any]) -> PlannedRun:
     return _PLAN.validate_python(document, strict=False)
 
 
+def scores_document(scores: tuple[Score, ...]) -> list[dict[str, Any]]:
+    """Scores as plain values for JSON: a row per target and reading."""
+    # `asdict` would copy every count by itself, of thousands of classes.
+    return list(_SCORES.dump_python(scores))
+
+
 def scores_of(document: Iterable[Mapping[str, Any]]) -> tuple[Score, ...]:
     """Read the scores of a run.
 
