@@ -49,6 +49,8 @@ def enumerate_request(request: Request, suite: str, plugins: Sequence[Path] = ()
         UserError: an unknown name, a bad setting, or a file that cannot be used.
     """
     loaded, registry = load_suite(suite), load_registry(plugins)
+    for name in loaded.training.own_lr_multipliers:
+        registry.get(name)  # a name that is misspelled would change nothing
     ablations: dict[str, Mapping[str, Mapping[str, Any]]] = {}
     failed = []
     for name in _chosen_methods(request, loaded, registry, plugins):

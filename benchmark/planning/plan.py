@@ -206,7 +206,7 @@ def resolve(spec: RunSpec, suite: Suite, registry: Registry, images: int) -> tup
     protocol = protocol_info(spec.protocol).training
     config, recipe = preset_of(method, suite.task(protocol, spec.dataset, spec.shots))
     with asking(spec.method, "its settings", users=True):
-        config, recipe = _overridden(spec, config, adapted(recipe, images, **suite.training.model_dump()))
+        config, recipe = _overridden(spec, config, adapted(recipe, images, **suite.training.changes(spec.method)))
     requested = recipe.epochs if f"{RECIPE_PREFIX}epochs" in dict(spec.overrides) else None
     recipe = in_epochs(recipe, images, max_epochs=requested)
     if 0 < recipe.epochs <= recipe.warmup_epochs and recipe.lr != recipe.warmup_lr:

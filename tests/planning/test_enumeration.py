@@ -19,3 +19,10 @@ def test_the_runs_of_a_request(suite: str) -> None:
 def test_an_unknown_suite_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError):
         enumerate_request(Request(), str(tmp_path / "none.toml"))
+
+
+def test_a_misspelled_method_in_the_suite_is_refused(suite: str) -> None:
+    with Path(suite).open("a") as file:
+        file.write("\n[training.own_lr_multipliers]\ncop = 2.0\n")
+    with pytest.raises(UserError, match="unknown method 'cop'"):
+        enumerate_request(Request(), suite)

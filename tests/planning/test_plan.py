@@ -174,6 +174,15 @@ def test_recipes_are_scaled_by_the_suite_and_then_set_by_the_user(planner: Plann
     assert changed.config == planned.config
 
 
+def test_a_suite_scales_the_recipe_of_a_single_method_and_leaves_the_others(planner: Planner, tmp_path: Path) -> None:
+    other = replace(SPEC, method="maple")
+    shared = replace(planner, suite=worlds.suite(tmp_path / "shared", training="lr_multiplier = 10.0"))
+    training = "lr_multiplier = 10.0\nown_lr_multipliers = { coop = 2.0 }"
+    own = replace(planner, suite=worlds.suite(tmp_path / "own", training=training))
+    assert own.plan(SPEC).recipe["lr"] == pytest.approx(0.004)
+    assert keys(own.plan(other)) == keys(shared.plan(other))
+
+
 def test_settings_are_parsed_by_method_and_name() -> None:
     settings = ["coop.n_ctx=8", "coop.recipe.lr = 0.1", "maple.ctx_init=a=b", "coop.ctx_init="]
     assert parse_overrides(settings, ["coop", "maple"]) == {
