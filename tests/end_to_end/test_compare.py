@@ -10,8 +10,9 @@ from itertools import product
 from pathlib import Path
 
 import e2e_record
+import psutil
 import pytest
-from e2e_command import Ended, succeed
+from e2e_command import Ended, succeed, wait_until
 from e2e_inside import call
 from e2e_world import PROTOCOLS, make_world
 
@@ -44,6 +45,13 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Arena:
     planned = succeed("compare", suite, "--plan", cwd=folder)
     assert not e2e_record.runs(folder / "results")
     return Arena(suite, folder, planned, succeed("compare", suite, "--workers", 2, cwd=folder))
+
+
+def test_no_process_is_left(arena: Arena) -> None:
+    def inside() -> list[psutil.Process]:
+        return [each for each in psutil.process_iter(["cwd"]) if each.info["cwd"] == str(arena.folder)]
+
+    wait_until(lambda: not inside(), seconds=20)
 
 
 def test_a_plan_before_any_run_counts_runs_and_guesses_no_times(arena: Arena) -> None:

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing import forkserver, util
@@ -216,9 +217,15 @@ def _fork_workers() -> None:
 
 
 def _fork_python(path: str, words: Sequence[str], passed: Sequence[int]) -> int:
-    """`python -c TEXT` in a fork of this process, which has all its open files."""
+    """`python -c TEXT` in a fork of this process, with the open files that are passed to it.
+
+    The others are closed: the server ends when nobody else has its pipe open any more.
+    """
     pid = os.fork()
     if not pid:
+        for number in {int(each) for each in os.listdir("/dev/fd")} - {0, 1, 2, *passed}:
+            with suppress(OSError):  # the listing's own
+                os.close(number)
         _execute(words[-1])
     return pid
 
