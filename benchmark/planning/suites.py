@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
@@ -16,6 +16,7 @@ from promptarena.benchmark.core.protocol_table import DEFAULT_PROTOCOL, Protocol
 from promptarena.benchmark.core.recipe import TrainingTask
 from promptarena.benchmark.core.suite_layout import SuiteLayout, limit_of, limited_name
 from promptarena.benchmark.data.cards import Card, SplitName, load_card, names_a_file
+from promptarena.benchmark.planning.training_defaults import TrainingDefaults
 
 _SUITES = DATASETS / "suites"
 EMBEDDED = "mini"
@@ -68,42 +69,6 @@ class BackboneSource(BaseModel):
 
 DEFAULT_METHODS = ("zeroshot", "linear-probe", "coop", "maple", "promptsrc", "rada", "dear")
 """What is compared when neither the user nor the suite names methods."""
-
-
-class TrainingDefaults(BaseModel):
-    """What a suite changes in every method's recipe.
-
-    `lr_multiplier` multiplies the learning rates of SGD: published rates are tuned for CLIP's logit scale of 100, and
-    gradients shrink with the scale. `adaptive_lr_multiplier` multiplies those of Adam and AdamW, which divide by the
-    size of the gradients. `own_lr_multipliers` are those of single methods, by name, in place of both: not every
-    gradient passes through the logit scale. All else is the same for all methods. `max_epochs` is the most epochs, `max_steps` the most optimiser steps of a training; at least
-    one epoch remains after the warm-up, cut short if necessary. None changes nothing.
-    `augment` = false switches off random crops and flips; frozen features are then the same in every epoch.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    lr_multiplier: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    adaptive_lr_multiplier: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    own_lr_multipliers: dict[Text, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
-    max_epochs: Annotated[int, Field(ge=1, strict=True)] | None = None
-    max_steps: Annotated[int, Field(ge=1, strict=True)] | None = None
-    augment: bool = True
-
-    def changes(self, method: str) -> dict[str, Any]:
-        """What changes in a method's recipe.
-
-        Args:
-            method: The method's name.
-
-        Returns:
-            The arguments of `adapted`.
-        """
-        changes = self.model_dump(exclude={"own_lr_multipliers"})
-        if method in self.own_lr_multipliers:
-            own = self.own_lr_multipliers[method]
-            changes |= {"lr_multiplier": own, "adaptive_lr_multiplier": own}
-        return changes
 
 
 class Suite(BaseModel):

@@ -51,7 +51,9 @@ def base_validation_accuracy(trial: Trial) -> float:
     with tempfile.TemporaryDirectory() as folder:
         train(
             learner,
-            adapted(recipe, len(drawn.labels), **suite.training.changes(method) | dict.fromkeys(MULTIPLIERS, multiplier)),
+            adapted(
+                recipe, len(drawn.labels), **suite.training.changes(method) | dict.fromkeys(MULTIPLIERS, multiplier)
+            ),
             Task(classes, drawn, val, SEED),
             cache=cache,
             checkpoint=Path(folder) / "checkpoint.safetensors",
