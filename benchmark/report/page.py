@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shlex
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from promptarena.benchmark.report.matrix import View, views_of
 from promptarena.benchmark.report.overview import OverviewRow, overview_of, thin
 from promptarena.benchmark.report.page_tables import Sheet, sheets
 from promptarena.benchmark.report.provenance import Run, facts, lines, splits
-from promptarena.benchmark.report.sections import Section
+from promptarena.benchmark.report.sections import OF_PREDICTIONS, Section
 from promptarena.benchmark.report.verdict import Verdict, reference_label, verdict_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 TEMPLATE = "report.html.jinja"
 
 MOST_BYTES = 3_000_000
-"""A page that would be larger shows less of what is made from predictions."""
+"""A page that would be larger shows less (see `_LEVELS`)."""
 MOST_CURVES = 8
 """The most methods in a figure of the page that is made from predictions."""
 _DOWNLOADS: tuple[Format, ...] = ("csv", "json", "md", "latex")
@@ -54,8 +55,9 @@ _FIGURES = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure as SVG markup, with its caption."""
+    """A figure by its name, as SVG markup, with its caption."""
 
+    stem: str
     svg: str
     caption: str
 
@@ -70,13 +72,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Chapter:
-    """A protocol on the page: what its results say, its matrices, the boards derived from it, and the figures."""
+    """A protocol on the page: what its results say, its matrices, the boards derived from it and from predictions, and
+    the figures."""
 
     protocol: str
     board: Board
     verdict: Verdict
     views: tuple[View, ...]
     further: tuple[Part, ...]
+    analysis: tuple[Part, ...]
     reference: str
     drawings: tuple[Drawing, ...]
 
@@ -111,14 +115,13 @@ def report_page(
     boards = [board for section in sections for board in section.boards]
     overview = overview_of(sections)
     called = called or layout.name
+    parts = [name for name in BOARDS if any(board.part == name for board in boards)]
     places = {row.label: place for place, row in enumerate(overview.rows)}
     evidence = _packed(evidence_of(sections, overview, command_ends(called, runs)))
     whole = [_chapter(section, places) for section in sections]
 
-    def rendered(shown: _Shown) -> str:
-        chapters = [replace(chapter, further=shown.parts(chapter.further)) for chapter in whole]
-        kept = [board for board in boards if shown.whole(board)]
-        archive = _archive(layout.name, kept) if kept else b""
+    def rendered(shown: _Shown, archive: bytes) -> str:
+        chapters = [shown.of(chapter) for chapter in whole]
         return (
             templates()
             .get_template(TEMPLATE)
@@ -130,7 +133,7 @@ def report_page(
                 overview=overview,
                 chapters=chapters,
                 places=places,
-                notes=[*notes, *([shown.note] if shown.note else [])],
+                notes=[*notes, *filter(None, [shown.note(called, parts)])],
                 missing=any(section.board.notes for section in sections),
                 limited=limit_of(layout.name) is not None,
                 families=_families(overview.rows),
@@ -149,7 +152,11 @@ def report_page(
 
     page = ""
     for shown in _LEVELS:
-        page = rendered(shown)
+        page = rendered(shown, b"")
+        kept = [board for board in boards if shown.whole(board)]
+        # The archive of many methods takes seconds: it is made only for a page that it may fit into.
+        if shown.archive and kept and len(page.encode()) < MOST_BYTES:
+            page = rendered(shown, _archive(layout.name, kept))
         if len(page.encode()) < MOST_BYTES:
             break
     return page
@@ -157,44 +164,90 @@ def report_page(
 
 @dataclass(frozen=True)
 class _Shown:
-    """What a page shows of boards made from predictions, which are the largest part of a page of many methods.
+    """What a page shows, and what it leaves out so that it is no larger than `MOST_BYTES`.
 
     Args:
-        datasets: Whether it shows their tables of single datasets, and has them in its archive.
-        averages: Whether it shows their tables of averages.
+        left_out: What it leaves out, in words; empty: nothing.
+        command: What the command that shows it has after `promptarena`; SUITE stands for the suite, BOARDS for
+            the boards made from predictions that it has.
+        datasets: Whether it shows tables of single datasets made from predictions, and has them in its archive.
+        archive: Whether it has its tables as an archive.
+        averages: Whether it shows tables of averages made from predictions.
+        certainty: Whether it shows figures made from predictions.
+        figures: Whether it shows other figures.
     """
 
-    datasets: bool
-    averages: bool
+    left_out: str = ""
+    command: str = ""
+    datasets: bool = False
+    archive: bool = False
+    averages: bool = False
+    certainty: bool = False
+    figures: bool = False
 
-    @property
-    def note(self) -> str:
+    def note(self, called: str, parts: Sequence[str]) -> str:
         """What the page says of it; nothing where all is shown."""
-        if self.datasets:
+        if not self.left_out:
             return ""
+        command = self.command.replace("SUITE", shlex.quote(called)).replace("BOARDS", " ".join(parts))
         return (
-            f"Of boards made from predictions {'only averages are' if self.averages else 'nothing is'} shown, since "
-            f"the page would be larger than {MOST_BYTES // 1_000_000} MB: promptarena leaderboard --boards has all."
+            f"Left out, since the page would be larger than {MOST_BYTES // 1_000_000} MB: {self.left_out}; "
+            f"all of it: promptarena {command}"
         )
 
     def whole(self, board: Board) -> bool:
         """Whether all tables of a board are shown."""
         return self.datasets or board.part not in BOARDS
 
-    def parts(self, further: Sequence[Part]) -> tuple[Part, ...]:
-        """The boards with the tables that are shown."""
-        shown = [part if self.whole(part.board) else self._average(part) for part in further]
-        return tuple(part for part in shown if part.sheets)
+    def of(self, chapter: Chapter) -> Chapter:
+        """The chapter with the tables and figures that are shown."""
+        parts = [part if self.whole(part.board) else self._average(part) for part in chapter.analysis]
+        return replace(
+            chapter,
+            analysis=tuple(part for part in parts if part.sheets),
+            drawings=tuple(
+                drawing
+                for drawing in chapter.drawings
+                if (self.certainty if drawing.stem in OF_PREDICTIONS else self.figures)
+            ),
+        )
 
     def _average(self, part: Part) -> Part:
         return replace(part, sheets=tuple(it for it in part.sheets if self.averages and it.key == "average"))
 
 
+_PUBLISH = "report SUITE --publish FOLDER"
 _LEVELS = (
-    _Shown(datasets=True, averages=True),
-    _Shown(datasets=False, averages=True),
-    _Shown(datasets=False, averages=False),
+    _Shown(datasets=True, archive=True, averages=True, certainty=True, figures=True),
+    _Shown(
+        "tables of single datasets made from predictions",
+        "leaderboard SUITE --boards BOARDS",
+        archive=True,
+        averages=True,
+        certainty=True,
+        figures=True,
+    ),
+    _Shown(
+        "tables of single datasets made from predictions, and the archive of all tables",
+        "leaderboard SUITE --boards BOARDS",
+        averages=True,
+        certainty=True,
+        figures=True,
+    ),
+    _Shown(
+        "tables made from predictions, and the archive of all tables",
+        "leaderboard SUITE --boards BOARDS",
+        certainty=True,
+        figures=True,
+    ),
+    _Shown(
+        "tables and figures made from predictions, and the archive of all tables",
+        _PUBLISH,
+        figures=True,
+    ),
+    _Shown("tables made from predictions, all figures, and the archive of all tables", _PUBLISH),
 )
+"""What pages show, from all to the least; the first one that is small enough is taken, else the last."""
 
 
 def templates() -> "Environment":
@@ -217,10 +270,15 @@ def _chapter(section: Section, places: dict[str, int]) -> Chapter:
         board=section.board,
         verdict=verdict_of(section),
         views=tuple(views_of(section)),
-        further=tuple(Part(board, tuple(sheets(board))) for board in (*section.further, *section.analysis)),
+        further=_parts(section.further),
+        analysis=_parts(section.analysis),
         reference=reference_label(section),
-        drawings=tuple(Drawing(drawn[stem], _FIGURES[stem]) for stem in _FIGURES if stem in drawn),
+        drawings=tuple(Drawing(stem, drawn[stem], _FIGURES[stem]) for stem in _FIGURES if stem in drawn),
     )
+
+
+def _parts(boards: Sequence[Board]) -> tuple[Part, ...]:
+    return tuple(Part(board, tuple(sheets(board))) for board in boards)
 
 
 def _first_line(layout: SuiteLayout, sections: Sequence[Section], runs: int, methods: int) -> list[str]:

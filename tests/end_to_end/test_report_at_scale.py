@@ -4,18 +4,22 @@ are those of the statistics.
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from drawn_predictions import drawn
 from report_browser import CHROMIUM, DRIVER, choose, fresh, narrow, opened_browser, prefers
 from report_runs import NASTY, document_of, layout_of, results_of
 
 from promptarena.benchmark.core.keys import digest
+from promptarena.benchmark.core.predictions import Predictions
 from promptarena.benchmark.core.protocol_table import PROTOCOLS
+from promptarena.benchmark.core.runs import Target
 from promptarena.benchmark.plugins.families import FAMILIES
 from promptarena.benchmark.report.recorded import page_of
 from promptarena.benchmark.report.sections import Section, sections_of
@@ -53,6 +57,29 @@ def forty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def predicted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of forty methods on fifteen datasets whose runs all keep predictions."""
+    layout = layout_of(15)
+    results = [replace(run, run_id=digest(run.run_id)[:32]) for run in results_of(layout, FORTY, seeds=(1, 2))]
+    runs = {run.run_id: run for run in results}
+
+    @cache
+    def of_method(label: str, target: Target, base: int | None) -> Predictions:
+        # Equal for all seeds, since drawing them would take longer than the page.
+        place = FORTY.index(label)
+        kept = drawn(24, 6, seed=place, skill=1 + place / 20, base=base)
+        return replace(kept, target=target)
+
+    def kept(run_id: str, target: Target) -> Sequence[Predictions]:
+        run = runs[run_id]
+        return [of_method(run.label, target, 3 if run.protocol == "open-world" else None)]
+
+    path = tmp_path_factory.mktemp("predicted") / "report.html"
+    path.write_text(page_of(layout, results, list(map(document_of, results)), predictions=kept), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
 def fewer(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The pages of 7 and of 26 methods, the latter with settings in their names."""
     settings = [f"{method}(n_ctx=16, init=a photo of a, depth={place})" for place, method in enumerate(FORTY[:26])]
@@ -64,12 +91,25 @@ def test_forty_methods_on_fifteen_datasets_fit_into_three_megabytes(forty: Path)
     assert forty.stat().st_size < MOST_BYTES
 
 
+def test_with_boards_from_predictions_too_and_what_is_left_out_is_named(predicted: Path) -> None:
+    html = predicted.read_text(encoding="utf-8")
+    assert len(html.encode()) < MOST_BYTES
+    said = re.findall(r"Left out, since the page would be larger than 3 MB: ([^<]*)", html)
+    assert len(said) == 1
+    assert "made from predictions" in said[0]
+    assert "promptarena leaderboard s --boards calibration " in said[0]
+    for protocol in PROTOCOLS:  # figures are still shown
+        assert f"{protocol}-reliability" in html
+
+
 class TestInChromium:
     pytestmark = chromium
 
     @pytest.mark.parametrize("width", [390, 1000, 1400])
-    def test_many_methods_are_not_a_wall(self, browser: Any, forty: Path, fewer: list[Path], width: int) -> None:
-        for path in (forty, *fewer):
+    def test_many_methods_are_not_a_wall(
+        self, browser: Any, forty: Path, predicted: Path, fewer: list[Path], width: int
+    ) -> None:
+        for path in (forty, predicted, *fewer):
             narrow(fresh(browser, path.as_uri()), width)
             assert browser.execute_script("return document.documentElement.scrollHeight") <= MOST_PIXELS
             assert browser.execute_script("return document.documentElement.scrollWidth") <= width
