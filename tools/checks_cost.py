@@ -2,7 +2,7 @@
 
 One comparison is run in a copy of the code whose checks are timed, in an empty results folder with an empty cache and
 one worker. Printed is each check's share of the time that the processes computed, and of the time that passed. One run
-suffices: whatever else the machine does makes the checks and the rest slower alike.
+suffices: whatever else the machine does slows the checks by the same factor as the rest.
 """
 
 import json

@@ -51,8 +51,8 @@ def export_record(
     """Write those finished runs of a suite that the folder `out` lacks to it, and print how many.
 
     `with_learners` adds the trained tensors and the few-shot splits, `predictions` what was predicted for each image.
-    Raises UserError when nothing is recorded, when
-    the folder holds another suite, or when tensors or a split are missing or damaged.
+    Raises UserError when nothing is recorded, when the folder holds another suite, or when tensors or a split are
+    missing or damaged.
     """
     suite = load_suite(suite_name)
     record = Record.open_existing(place)
