@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from promptarena.benchmark.analysis.beside import FAR, TEMPERATURE, BesideSubject
 from promptarena.benchmark.analysis.calibration import CALIBRATION
 from promptarena.benchmark.analysis.confusions import confusions_board
@@ -65,7 +68,7 @@ def answered_of(query: BoardQuery, source: Source, only: tuple[str, str] | None 
         only: A dataset and the label of a method, where no others are needed.
 
     Returns:
-        The predictions.
+        The predictions, 80 bytes for each image and run and the names of each target's images once.
 
     Raises:
         UserError: Predictions cannot be read, or as `query.board` does.
@@ -77,6 +80,7 @@ def answered_of(query: BoardQuery, source: Source, only: tuple[str, str] | None 
     if only is not None:
         frame = frame[(frame["target_dataset"] == only[0]) & (frame["label"] == only[1])]
     read: dict[tuple[str, Target], Sequence[Predictions]] = {}
+    images: dict[Target, npt.NDArray[np.str_]] = {}
     found: dict[tuple[str, str], dict[Label, dict[Seed, Predictions]]] = {}
     beside: dict[tuple[str, str], dict[Label, dict[Seed, Predictions]]] = {}
     lacking: set[str] = set()
@@ -85,7 +89,7 @@ def answered_of(query: BoardQuery, source: Source, only: tuple[str, str] | None 
         own = Target(row["target_dataset"], row["target_subset"])
         for target in (own, own.tempered, Target(own.dataset, "far")):
             if (run_id, target) not in read:
-                read[run_id, target] = source(run_id, target)
+                read[run_id, target] = [_with_shared(images, each) for each in source(run_id, target)]
             for each in read[run_id, target]:
                 if each.reading == name.reading:
                     kept = found if target == own else beside
@@ -105,6 +109,12 @@ def answered_of(query: BoardQuery, source: Source, only: tuple[str, str] | None 
         shots=shots,
         notes=tuple(notes),
     )
+
+
+def _with_shared(images: dict[Target, npt.NDArray[np.str_]], found: Predictions) -> Predictions:
+    """The same predictions; the names of the images, most of their bytes, are one array for all runs of a target."""
+    known = images.setdefault(found.target, found.images)
+    return replace(found, images=known) if np.array_equal(known, found.images) else found
 
 
 def _seed(value: Any) -> Seed:

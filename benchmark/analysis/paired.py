@@ -1,6 +1,7 @@
 """Two methods on the same images: which ones does a method repair, which does it break, and can that be chance?"""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from promptarena.benchmark.analysis import names
 from promptarena.benchmark.analysis.pairing import pairs_with, same_images, tables_of
@@ -29,7 +30,7 @@ class Discordant:
     repaired: int
     broken: int
 
-    @property
+    @cached_property
     def p(self) -> float:
         """The two-sided exact binomial test that both are equally many (McNemar's exact test); 1 without images."""
         from scipy.stats import binomtest

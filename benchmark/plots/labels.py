@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptarena.benchmark.plots.style import INK, SOFT, text_width
 
@@ -72,30 +72,53 @@ def name_points(
         across, up = np.cos(tries[:, 1]), np.sin(tries[:, 1])
         left = spots[label][0] + across * tries[:, 0] + (across - 1) / 2 * width
         bottom = spots[label][1] + up * tries[:, 0] + (up - 1) / 2 * height
-        # Last, anywhere within the axes: in a crowd there may be no room near the point.
-        columns = np.linspace(frame[0], max(frame[0], frame[2] - width), _ANYWHERE)
-        rows = np.arange(frame[1], max(frame[1], frame[3] - height) + 1, height / 2)
-        grid = np.array(list(product(columns, rows)))
-        corners = np.concatenate([np.stack([left, bottom], axis=1), grid])
-        boxes = np.concatenate([corners, corners + np.array([width, height])], axis=1)
-        away = np.hypot(*(grid + np.array([width / 2, height / 2]) - np.array(spots[label])).T)
-        far = np.concatenate([tries[:, 0], away + _DISTANCES[-1]])
-        outside = (boxes[:, :2] < frame[:2]).any(axis=1) | (boxes[:, 2:] > frame[2:]).any(axis=1)
-        costs = _OUTSIDE * outside + _FAR * far + _COVERED * _overlap(boxes, np.array(marks + placed))
-        best = int(np.argmin(costs + _CROSSED * _overlap(boxes, soft)))
-        box = boxes[best].tolist()
+        found = _best(np.stack([left, bottom], axis=1), tries[:, 0], (width, height), frame, marks + placed, soft)
+        if found.cost > _FAR * _DISTANCES[-1]:
+            # Anywhere within the axes: in a crowd there may be no room near the point.
+            columns = np.linspace(frame[0], max(frame[0], frame[2] - width), _ANYWHERE)
+            rows = np.arange(frame[1], max(frame[1], frame[3] - height) + 1, height / 2)
+            grid = np.array(list(product(columns, rows)))
+            far = _DISTANCES[-1] + np.hypot(*(grid + np.array([width / 2, height / 2]) - np.array(spots[label])).T)
+            found = min(
+                found, _best(grid, far, (width, height), frame, marks + placed, soft), key=lambda each: each.cost
+            )
+        box = found.box
         placed.append((box[0] - _GAP, box[1] - _GAP / 2, box[2] + _GAP, box[3] + _GAP / 2))
-        drawn[label] = _drawn(axes, points[label], names[label], size, box, float(far[best]), spots[label])
+        drawn[label] = _drawn(axes, points[label], names[label], size, box, found.far, spots[label])
     return drawn
+
+
+class _Place(NamedTuple):
+    """A place for a name, its distance from the point, and what counts against it."""
+
+    box: Box
+    far: float
+    cost: float
+
+
+def _best(
+    corners: Any, far: Any, extent: tuple[float, float], frame: Sequence[float], taken: Sequence[Box], soft: Any
+) -> _Place:
+    """The best of N places by their lower left corners (N, 2) and distances (N,)."""
+    import numpy as np
+
+    boxes = np.concatenate([corners, corners + np.array(extent)], axis=1)
+    outside = (boxes[:, :2] < frame[:2]).any(axis=1) | (boxes[:, 2:] > frame[2:]).any(axis=1)
+    costs = _OUTSIDE * outside + _FAR * far + _COVERED * _overlap(boxes, np.array(taken))
+    costs += _CROSSED * _overlap(boxes, soft)
+    best = int(np.argmin(costs))
+    return _Place(tuple(boxes[best].tolist()), float(far[best]), float(costs[best]))
 
 
 def _overlap(boxes: Any, others: Any) -> Any:
     """The area that each box shares with the others, in square points."""
     import numpy as np
 
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    return np.prod(np.clip(high - low, 0, None), axis=2).sum(axis=1)
+    wide, high = (
+        np.minimum(boxes[:, None, side + 2], others[:, side + 2]) - np.maximum(boxes[:, None, side], others[:, side])
+        for side in (0, 1)
+    )
+    return (np.maximum(wide, 0) * np.maximum(high, 0)).sum(axis=1)
 
 
 def _line(line: Any, scale: float) -> list[float]:

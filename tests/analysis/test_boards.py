@@ -1,15 +1,18 @@
 """From predictions to boards: means over seeds and datasets, and what is missing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean, stdev
 
+import numpy as np
 import pytest
 from analysed import boards_of
 from drawn_predictions import drawn
 from score_frames import frame_of
 
-from promptarena.benchmark.analysis.boards import SUBJECTS
+from promptarena.benchmark.analysis.boards import SUBJECTS, answered_of
 from promptarena.benchmark.analysis.names import BOARDS
+from promptarena.benchmark.analysis.subjects import Answered
 from promptarena.benchmark.core.predictions import Predictions
 from promptarena.benchmark.core.runs import Target
 from promptarena.benchmark.leaderboard.build import BoardQuery
@@ -99,3 +102,36 @@ def test_runs_without_predictions_are_counted(query: BoardQuery) -> None:
 
 def test_without_any_predictions_there_is_no_board(query: BoardQuery) -> None:
     assert boards_of(query, lambda _run, _target: (), BOARDS) == ()
+
+
+def _runs(answered: Answered) -> list[Predictions]:
+    by_names = answered.by_place.values()
+    return [found for by_name in by_names for by_seed in by_name.values() for found in by_seed.values()]
+
+
+def test_an_image_of_a_run_takes_80_bytes_and_its_name_is_kept_once(query: BoardQuery) -> None:
+    answered = answered_of(query, source_of(query))  # type: ignore[arg-type]
+    runs = _runs(answered)
+    arrays = {
+        id(array): array
+        for run in runs
+        for part in (vars(run), vars(run.halves) if run.halves else {})
+        for array in part.values()
+        if isinstance(array, np.ndarray)
+    }
+    names = {run.target: run.images.nbytes for run in runs}
+    assert len(runs) == len(names) * len(SEEDS) * 2
+    of_runs = sum(array.nbytes for array in arrays.values()) - sum(names.values())
+    assert of_runs <= 80 * sum(map(len, runs))
+
+
+def test_other_images_of_a_run_are_kept_as_they_are(query: BoardQuery) -> None:
+    source = source_of(query)
+
+    def shifted(run_id: str, target: Target) -> Sequence[Predictions]:
+        found = source(run_id, target)  # type: ignore[operator]
+        return [replace(each, images=each.images[::-1]) if run_id.endswith("1") else each for each in found]
+
+    kept = {tuple(each.images) for each in _runs(answered_of(query, shifted))}
+    original = {tuple(each.images) for each in _runs(answered_of(query, source))}  # type: ignore[arg-type]
+    assert original < kept

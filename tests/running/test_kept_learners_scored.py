@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ from e2e_world import make_world
 from in_process import compared
 from mlflow.entities import Run
 from sklearn.metrics import roc_auc_score
+
+from promptarena.benchmark.core.keys import file_digest
+from promptarena.benchmark.recording import names
+from promptarena.benchmark.training.trained_learner import Learned
 
 UNION = "predictions/noisy.union.parquet"
 
@@ -95,7 +100,7 @@ def test_open_world_figures_follow_from_the_predictions(later: Path) -> None:
         assert found == pytest.approx({name: 100 * value for name, value in expected.items()}, abs=1e-9)
 
 
-@pytest.mark.parametrize("fault", ["missing", "damaged"])
+@pytest.mark.parametrize("fault", ["missing", "damaged", "of another training"])
 def test_a_learner_that_cannot_be_used_is_trained_again_and_it_says_so(
     fault: str, arena: tuple[Path, Path], later: Path, tmp_path: Path
 ) -> None:
@@ -103,13 +108,20 @@ def test_a_learner_that_cannot_be_used_is_trained_again_and_it_says_so(
     results = tmp_path / "results"
     shutil.copytree(before, results)
     for path in (results / "artifacts").rglob("learned.safetensors"):
-        if fault == "missing":
-            path.unlink()
-        else:
-            path.write_bytes(path.read_bytes()[:-1] + b"?")
+        match fault:
+            case "missing":
+                path.unlink()
+            case "damaged":
+                path.write_bytes(path.read_bytes()[:-1] + b"?")
+            case _:
+                learned = Learned.load(path)
+                other = replace(learned, origin=learned.origin.model_copy(update={"source": "0" * 64}))
+                path.write_bytes(other.content())
+                (tag,) = names.FILES.of({path.name: file_digest(path)}).items()
+                e2e_record.client(results).set_tag(path.parents[1].name, *tag)
     _, reporter = compared(suite, results, "open-world", methods=("coop",))
     (reason,) = reporter.again
-    assert {"missing": "No such file", "damaged": "is damaged: it does not have its digest"}[fault] in reason
+    assert {"missing": "No such file", "damaged": "is damaged: it does not have its digest"}.get(fault, fault) in reason
     run = of_protocol(results, "open-world")["coop"]
     assert int(environment(results, run)["training_steps"]) > 0
     assert run.data.metrics["auroc"] == of_protocol(later, "open-world")["coop"].data.metrics["auroc"]

@@ -12,7 +12,7 @@ from promptarena.benchmark.leaderboard.formats.cell_text import figure_and_sprea
 from promptarena.benchmark.leaderboard.formats.column_split import parts
 from promptarena.benchmark.leaderboard.formats.latex_text import breakable, escaped
 from promptarena.benchmark.leaderboard.formats.registry import TableFormat
-from promptarena.benchmark.leaderboard.model import Board, Cell, Row, Table, Unit
+from promptarena.benchmark.leaderboard.model import Board, Cell, Column, Row, Table, Unit
 
 # All in points, estimated for \scriptsize (tables) and \footnotesize (notes) in an article of 10 points: the width of
 # the text, the widest table that is not divided, the mean width of a letter, and the space between two columns.
@@ -121,7 +121,8 @@ def _block(table: Table) -> _Block:
     text = _tabular(table)
     if width > 0.9 * LINE:
         text = f"\\resizebox{{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}}{{!}}{{%\n{text}}}"
-    rows = sum(math.ceil(len(row.label) * LETTER / LABEL_WIDTH) if _long(table) else 1 for row in table.rows)
+    long = _long(table)
+    rows = sum(math.ceil(len(row.label) * LETTER / LABEL_WIDTH) if long else 1 for row in table.rows)
     return _Block(text, rows + HEAD + any(column.group for column in table.columns), min(width, LINE))
 
 
@@ -147,8 +148,9 @@ def _long(table: Table) -> bool:
 def _tabular(table: Table) -> str:
     width = len(table.columns) + 1
     titles = " & ".join(["Method", *(escaped(column.title) for column in table.columns)])
-    first = f"p{{{LABEL_WIDTH:.0f}pt}}" if _long(table) else "l"
-    rows = "".join(_row(row, table) for row in table.rows)
+    long = _long(table)
+    first = f"p{{{LABEL_WIDTH:.0f}pt}}" if long else "l"
+    rows = "".join(_row(row, table.columns, long) for row in table.rows)
     return (
         f"\\begin{{tabular}}[t]{{{first}{'r' * len(table.columns)}}}\n\\toprule\n"
         f"\\multicolumn{{{width}}}{{c}}{{{escaped(table.title)}}} \\\\\n{_groups(table)}\\midrule\n"
@@ -156,9 +158,9 @@ def _tabular(table: Table) -> str:
     )
 
 
-def _row(row: Row, table: Table) -> str:
-    label = f"\\raggedright {breakable(row.label)}" if _long(table) else escaped(row.label)
-    cells = (_cell(cell, column.unit) for cell, column in zip(row.cells, table.columns, strict=True))
+def _row(row: Row, columns: Sequence[Column], long: bool) -> str:
+    label = f"\\raggedright {breakable(row.label)}" if long else escaped(row.label)
+    cells = (_cell(cell, column.unit) for cell, column in zip(row.cells, columns, strict=True))
     return " & ".join([label, *cells]) + " \\\\\n"
 
 

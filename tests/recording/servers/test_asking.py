@@ -1,5 +1,6 @@
-"""Tracking servers behind TLS whose certificate is signed by an authority of the user's own."""
+"""Tracking servers behind TLS whose certificate is signed by an authority of the user's own, and silent ones."""
 
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -9,13 +10,16 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from promptarena.benchmark.core.errors import UserError
+from promptarena.benchmark.recording.address import StoreAddress
 from promptarena.benchmark.recording.record import Record, RecordPlace
+from promptarena.benchmark.recording.servers import asking
 
 VARIABLES = ("MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_INSECURE_TLS", "REQUESTS_CA_BUNDLE")
 
@@ -91,3 +95,12 @@ def test_an_authority_of_ones_own_is_named_by_mlflows_variable(
         Record.open(place)
     monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(authority))
     assert Record.open(place).shown == address
+
+
+def test_a_server_that_takes_requests_and_answers_none_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "ANSWER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        # It hangs up after some seconds, so that a request without a limit of time ends, too: with another error.
+        threading.Timer(5, silent.close).start()
+        with pytest.raises(requests.Timeout):
+            asking.ask_server(StoreAddress(f"http://127.0.0.1:{silent.getsockname()[1]}"))
