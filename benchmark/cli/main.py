@@ -171,6 +171,13 @@ def compare(
         Literal["auto", "off"],
         typer.Option(help="auto: on a GPU, a training step is recorded once and then started as one launch."),
     ] = "auto",
+    augment_on_device: Annotated[
+        bool,
+        typer.Option(
+            "--augment-on-device",
+            help="Resize random crops on the device, not by Pillow; such runs are labelled, for their pixels differ.",
+        ),
+    ] = False,
     no_predictions: Annotated[
         bool, typer.Option("--no-predictions", help="Keep the scores only, not what is predicted for each image.")
     ] = False,
@@ -196,6 +203,7 @@ def compare(
         shots=shots or (),
         settings=settings or (),
         ablations=ablations or (),
+        augment_on_device=augment_on_device,
     )
     request.check_names(load_suite(suite), plugins or ())  # before the imports below, which take seconds
     if format != "text" and not plan:

@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from promptarena.benchmark.core.protocol_table import Protocol
 
+ON_DEVICE = "crop-on-device"
+"""The augmentation whose crops are resized on the run's device."""
+
 LATER = ("drop_last", "factors_in_warmup", "one_class", "iterations", "final_lr", "augmentation")
 """Settings that were added when runs had already been recorded."""
 
@@ -50,8 +53,10 @@ class Recipe(BaseModel):
         None, gt=0, description="largest L2 norm of all gradients together; None: no limit"
     )
     augment: bool = Field(True, description="random augmentation; off: the test transform")
-    augmentation: Literal["crop", "randaugment"] = Field(
-        "crop", description="what augments: crop and flip, or RandAugment of the whole image, resized to a square"
+    augmentation: Literal["crop", "randaugment", "crop-on-device"] = Field(
+        "crop",
+        description="what augments: crop and flip, RandAugment of the whole image, resized to a square, or crop and "
+        "flip with crops that the run's device resizes, whose pixels differ a little",
     )
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="share of the area that a random crop keeps")
 

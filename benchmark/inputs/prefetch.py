@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from promptarena.benchmark.inputs.reading import reading_threads
-from promptarena.benchmark.inputs.views import View, ViewBatch
+from promptarena.benchmark.inputs.views import Decoded, View, ViewBatch
 
 AHEAD = 2
 """How many batches are read ahead."""
@@ -34,7 +34,7 @@ def read_ahead(view: View, steps: Sequence[Sequence[int]], threads: int | None =
         yield from (view.batch(rows) for rows in steps)
         return
     with ThreadPoolExecutor(count) as pool:
-        reading: deque[list[Future[np.ndarray]]] = deque()
+        reading: deque[list[Future[Decoded]]] = deque()
         for step, rows in enumerate(steps):
             batch = view.batch(rows, partial(_joined, reading.popleft()) if reading else None)
             yield batch
@@ -43,5 +43,8 @@ def read_ahead(view: View, steps: Sequence[Sequence[int]], threads: int | None =
                     reading.append([pool.submit(view.decoded, [row]) for row in following])
 
 
-def _joined(read: Sequence[Future[np.ndarray]]) -> np.ndarray:
-    return np.concatenate([image.result() for image in read])
+def _joined(read: Sequence[Future[Decoded]]) -> Decoded:
+    images = [image.result() for image in read]
+    if isinstance(images[0], list):
+        return [crop for each in images for crop in each]
+    return np.concatenate(images)

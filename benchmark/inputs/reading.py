@@ -3,9 +3,11 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
-import numpy as np
 import torch
+
+Read = TypeVar("Read")
 
 MOST_THREADS = 8
 """The most reading threads of a run."""
@@ -23,7 +25,7 @@ def reading_threads(device: torch.device) -> int:
     return 0 if device.type == "cpu" else min(MOST_THREADS, os.cpu_count() or 1)
 
 
-def read_images(read: Callable[[int], np.ndarray], rows: Sequence[int], threads: int) -> list[np.ndarray]:
+def read_images(read: Callable[[int], Read], rows: Sequence[int], threads: int) -> list[Read]:
     """Read images, in their order.
 
     Args:

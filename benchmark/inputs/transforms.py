@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from promptarena.benchmark.core.keys import generator
+from promptarena.benchmark.core.recipe import ON_DEVICE
 
 TRANSFORM_VERSION = 1
 """Increased by hand whenever a transform gives other pixels: it is part of the keys of runs and of cached features."""
@@ -51,8 +52,7 @@ def training_view(
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms import functional as tvf
 
-    top, left, height, width = _crop_box(image.width, image.height, crop_scale, random)
-    box = top, left, height, width
+    box = _crop_box(image.width, image.height, crop_scale, random)
     crop: Image.Image = tvf.resized_crop(image, *box, [size, size], InterpolationMode.BICUBIC)
     return crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if random.random() < 0.5 else crop
 
@@ -103,6 +103,19 @@ def _crop_box(
     return (height - h) // 2, (width - w) // 2, h, w
 
 
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """A part of a decoded image.
+
+    Args:
+        pixels: (h, w, 3) uint8.
+        mirrored: Whether it is shown mirrored, left and right exchanged.
+    """
+
+    pixels: np.ndarray
+    mirrored: bool
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """A random augmentation: that of `seed` in `epoch`; a crop keeps a share within `crop_scale` of an image's area.
@@ -113,6 +126,11 @@ class Augmentation:
     crop_scale: tuple[float, float]
     kind: str = "crop"
     number: int = 1
+
+    @property
+    def on_device(self) -> bool:
+        """Whether its crops are resized where the run computes."""
+        return self.kind == ON_DEVICE
 
     @property
     def drawn(self) -> list[float | str]:
@@ -131,7 +149,21 @@ class Augmentation:
         Returns:
             An RGB image of `size` x `size` pixels.
         """
-        random = generator("augment", self.seed, key, self.epoch, *([] if self.number == 1 else [self.number]))
         if self.kind == "randaugment":
-            return rand_augmented(image, size, random)
-        return training_view(image, size, self.crop_scale, random)
+            return rand_augmented(image, size, self._random(key))
+        return training_view(image, size, self.crop_scale, self._random(key))
+
+    def crop(self, image: Image.Image, key: str) -> Crop:
+        """The part of the image that `view` shows, before it is resized; of the kinds that crop.
+
+        Args:
+            image: An RGB image.
+            key: As for `view`.
+        """
+        random = self._random(key)
+        top, left, height, width = _crop_box(image.width, image.height, self.crop_scale, random)
+        pixels = np.asarray(image)[top : top + height, left : left + width].copy()
+        return Crop(pixels, mirrored=random.random() < 0.5)
+
+    def _random(self, key: str) -> np.random.Generator:
+        return generator("augment", self.seed, key, self.epoch, *([] if self.number == 1 else [self.number]))

@@ -23,10 +23,11 @@ from torch import Tensor
 from promptarena.benchmark.backbone.clip import Backbone
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.inputs.array_cache import ArrayCache, computed
+from promptarena.benchmark.inputs.device_crops import resized
 from promptarena.benchmark.inputs.out_of_memory import in_halves
 from promptarena.benchmark.inputs.pixel_batch import Kept, PixelBatch
 from promptarena.benchmark.inputs.reading import read_images, reading_threads
-from promptarena.benchmark.inputs.transforms import TRANSFORM_VERSION, Augmentation, test_view
+from promptarena.benchmark.inputs.transforms import TRANSFORM_VERSION, Augmentation, Crop, test_view
 from promptarena.benchmark.inputs.work_clock import WorkClock
 
 LARGEST_CACHED_MIB = 1024
@@ -35,6 +36,10 @@ computed in batches of another size, which may change their last bits."""
 
 LARGEST_PICTURES_MIB = 2048
 """The transformed images of a view under the test transform are cached up to this size."""
+
+
+Decoded = np.ndarray | list[Crop]
+"""B images before normalisation: (B, H, H, 3) uint8, or crops that the device resizes."""
 
 
 class ImageList(Protocol):
@@ -105,8 +110,8 @@ class View:
             return self
         return View(self.images, self.backbone, self._cache, replace(self._augmentation, number=2), self.clock)
 
-    def decoded(self, rows: Sequence[int]) -> np.ndarray:
-        """The transformed images before normalisation.
+    def decoded(self, rows: Sequence[int]) -> Decoded:
+        """The transformed images before normalisation; crops that the device resizes are not resized yet.
 
         Under the test transform all images of the view are decoded once and cached, up to LARGEST_PICTURES_MIB.
 
@@ -114,9 +119,11 @@ class View:
             rows: The positions of B images.
 
         Returns:
-            (B, H, H, 3) uint8.
+            (B, H, H, 3) uint8, or B crops.
         """
         size = self.backbone.image_size
+        if self._augmentation and self._augmentation.on_device:
+            return read_images(lambda row: self._crop(int(row)), rows, reading_threads(self.backbone.device))
         if self._augmentation is None and len(self) * 3 * size * size <= LARGEST_PICTURES_MIB << 20:
             key = digest(self.images.digest, self.images.stamp, size, TRANSFORM_VERSION)
             every = self._cache.get(key, len(self), self._decoded, sound=self.backbone.intact)
@@ -130,14 +137,19 @@ class View:
         return np.stack(decoded) if decoded else np.empty((0, size, size, 3), dtype=np.uint8)
 
     def _image(self, row: int) -> Image.Image:
-        size, augmentation = self.backbone.image_size, self._augmentation
-        if augmentation is None:
+        size = self.backbone.image_size
+        if self._augmentation is None:
             return test_view(self.images.image(row), size)
+        return self._augmentation.view(self._training_image(row), self.images.key(row), size)
+
+    def _crop(self, row: int) -> Crop:
+        assert self._augmentation is not None
+        return self._augmentation.crop(self._training_image(row), self.images.key(row))
+
+    def _training_image(self, row: int) -> Image.Image:
         if reading_threads(self.backbone.device):
-            image = self._cache.decoded.image(self._files, row, self.images.image)
-        else:  # steps on a CPU take far longer than decoding, and many workers share the memory
-            image = self.images.image(row)
-        return augmentation.view(image, self.images.key(row), size)
+            return self._cache.decoded.image(self._files, row, self.images.image)
+        return self.images.image(row)  # steps on a CPU take far longer than decoding, and many workers share the memory
 
     def pixels(self, rows: Sequence[int]) -> Tensor:
         """The transformed images, normalised with the backbone's mean and standard deviation.
@@ -150,19 +162,22 @@ class View:
         """
         return self.normalised(self.decoded(rows))
 
-    def normalised(self, decoded: np.ndarray) -> Tensor:
+    def normalised(self, decoded: Decoded) -> Tensor:
         """Normalise transformed images on the backbone's device, without waiting for a GPU.
 
         Args:
-            decoded: (B, H, H, 3) uint8.
+            decoded: (B, H, H, 3) uint8, or B crops.
 
         Returns:
             (B, 3, H, H) float32 on the backbone's device.
         """
-        # Bytes are sent and converted on the device: a quarter of the data of float32.
-        bytes_ = self._sent(decoded).permute(0, 3, 1, 2)
         mean, std = self.backbone.colours
-        return (bytes_.float().div(255) - mean).div(std).contiguous()
+        if isinstance(decoded, np.ndarray):
+            # Bytes are sent and converted on the device: a quarter of the data of float32.
+            values = self._sent(decoded).permute(0, 3, 1, 2).float()
+        else:
+            values = resized(decoded, self.backbone.image_size, self._sent)
+        return (values.div(255) - mean).div(std).contiguous()
 
     def features(self, rows: Sequence[int]) -> Tensor:
         """Frozen features; those of the whole view are computed and cached at the first call.
@@ -243,13 +258,12 @@ class View:
         """As `plain`, for images without an identity: nothing is read from the cache, either."""
         return PixelBatch(self.normalised(self._decoded(rows)), self.backbone)
 
-    def batch(self, rows: Sequence[int], decoded: Callable[[], np.ndarray] | None = None) -> "ViewBatch":
+    def batch(self, rows: Sequence[int], decoded: Callable[[], Decoded] | None = None) -> "ViewBatch":
         """B rows as a lazy batch.
 
         Args:
             rows: The positions of B images.
-            decoded: Returns the transformed images (B, H, H, 3) uint8, if they are being read already; None reads
-                them at first use.
+            decoded: Returns what `View.decoded` does, if it is being read already; None reads it at first use.
 
         Returns:
             The batch.
@@ -268,7 +282,7 @@ class ViewBatch:
     `pixels_read` says whether the pixels were used.
     """
 
-    def __init__(self, view: View, rows: Sequence[int], decoded: Callable[[], np.ndarray]) -> None:
+    def __init__(self, view: View, rows: Sequence[int], decoded: Callable[[], Decoded]) -> None:
         self._view = view
         self._rows = rows
         self._read = decoded

@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from promptarena.benchmark.core.errors import UserError, unknown
+from promptarena.benchmark.core.protocol_table import protocol_info
+from promptarena.benchmark.core.recipe import ON_DEVICE
 from promptarena.benchmark.core.runs import RunSpec
-from promptarena.benchmark.planning.plan import parse_overrides
+from promptarena.benchmark.planning.plan import RECIPE_PREFIX, parse_overrides
 from promptarena.benchmark.planning.protocols import enumerate_runs
 from promptarena.benchmark.planning.request import Request
 from promptarena.benchmark.planning.suites import Suite, load_suite
-from promptarena.benchmark.plugins.asking import MethodFailedError, ablations_of, asking
+from promptarena.benchmark.plugins.asking import MethodFailedError, ablations_of, asking, preset_of
 from promptarena.benchmark.plugins.cards import ALL
 from promptarena.benchmark.plugins.families import GROUPS, expanded
 from promptarena.benchmark.plugins.registry import Registry, load_registry
@@ -70,7 +72,10 @@ def enumerate_request(request: Request, suite: str, plugins: Sequence[Path] = ()
         overrides=parse_overrides(request.settings, names),
         variants=_ablated(request.ablations, ablations, failed),
     )
-    return RequestedRuns(loaded, registry, enumerated.runs, enumerated.notes, named, tuple(failed))
+    runs = enumerated.runs
+    if request.augment_on_device:
+        runs = _cropped_on_device(runs, loaded, registry)
+    return RequestedRuns(loaded, registry, runs, enumerated.notes, named, tuple(failed))
 
 
 def _chosen_methods(request: Request, suite: Suite, registry: Registry, plugins: Sequence[Path]) -> list[str]:
@@ -79,6 +84,30 @@ def _chosen_methods(request: Request, suite: Suite, registry: Registry, plugins:
     given = {str(path) for path in plugins}
     of_files = [method.name for method in registry.methods.values() if method.origin in given]
     return expanded(request.methods, registry.methods) or list(dict.fromkeys((*suite.methods, *of_files)))
+
+
+def _cropped_on_device(runs: Sequence[RunSpec], suite: Suite, registry: Registry) -> tuple[RunSpec, ...]:
+    """The runs with the setting in those that train on random crops. Raises UserError where none does."""
+    name = f"{RECIPE_PREFIX}augmentation"
+    changed = tuple(
+        replace(run, overrides=tuple(sorted({name: ON_DEVICE, **dict(run.overrides)}.items())))
+        if _crops(run, suite, registry)
+        else run
+        for run in runs
+    )
+    if changed == tuple(runs):
+        methods = ", ".join(dict.fromkeys(run.method for run in runs))
+        raise UserError(f"--augment-on-device: {methods} train on no random crops in suite {suite.name}")
+    return changed
+
+
+def _crops(run: RunSpec, suite: Suite, registry: Registry) -> bool:
+    task = suite.task(protocol_info(run.protocol).training, run.dataset, run.shots)
+    try:
+        _, recipe = preset_of(registry.get(run.method), task)
+    except MethodFailedError:  # planning the run gives the reason
+        return False
+    return suite.training.augment and recipe.augment and recipe.augmentation == "crop"
 
 
 def _ablated(

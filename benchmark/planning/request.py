@@ -16,7 +16,8 @@ class Request:
     """What the user requests to compare.
 
     An empty sequence stands for the suite's default; of `methods`, also for those of the plugin files. The method "all"
-    stands for every method there is, the ablation "all" for every ablation that a method declares.
+    stands for every method there is, the ablation "all" for every ablation that a method declares. `augment_on_device`
+    changes the setting recipe.augmentation of the methods that are trained on random crops.
     """
 
     methods: Sequence[str] = ()
@@ -26,6 +27,7 @@ class Request:
     shots: Sequence[int] = ()
     settings: Sequence[str] = ()
     ablations: Sequence[str] = ()
+    augment_on_device: bool = False
 
     def check_names(self, suite: Suite, plugins: Sequence[Path] = ()) -> None:
         """Check the names that are known without importing any method.

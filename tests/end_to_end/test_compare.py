@@ -186,6 +186,16 @@ def test_a_leaderboard_of_some_datasets(arena: Arena) -> None:
     assert (unknown.code, "did you mean noisy" in unknown.err) == (2, True)
 
 
+def test_crops_of_the_device_are_runs_of_their_own(arena: Arena, tmp_path: Path) -> None:
+    words = ("compare", arena.suite, "--methods", "coop", "--protocols", "base-to-novel", "--results", tmp_path)
+    ended = succeed(*words, "--augment-on-device", cwd=tmp_path)
+    label = "coop(recipe.augmentation=crop-on-device)"
+    assert label in "".join(ended.out.split())
+    (run,) = e2e_record.runs(tmp_path)
+    assert run.data.params["recipe.augmentation"] == "crop-on-device"
+    assert "1 to run" in succeed(*words, "--plan", cwd=tmp_path).out  # Pillow's crops are another run
+
+
 def test_the_record_goes_where_the_user_says(arena: Arena, tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'shared.db'}"
     command = ("compare", arena.suite, "--methods", "zeroshot", "--protocols", "base-to-novel")

@@ -26,3 +26,28 @@ def test_a_misspelled_method_in_the_suite_is_refused(suite: str) -> None:
         file.write("\n[training.own_lr_multipliers]\ncop = 2.0\n")
     with pytest.raises(UserError, match="unknown method 'cop'"):
         enumerate_request(Request(), suite)
+
+
+def test_crops_on_the_device_are_a_setting_that_labels_show(suite: str) -> None:
+    request = Request(methods=("zeroshot", "coop"), protocols=("base-to-novel",), seeds=(1,), augment_on_device=True)
+    with Path(suite).open("a") as file:
+        file.write("\n[training]\naugment = true\n") if "[training]" not in Path(suite).read_text() else None
+    found = enumerate_request(request, suite)
+    assert [run.label for run in found.runs] == ["zeroshot", "coop(recipe.augmentation=crop-on-device)"]
+
+
+def test_the_users_own_setting_stays(suite: str) -> None:
+    setting = "coop.recipe.augmentation=randaugment"
+    request = Request(methods=("coop", "maple"), seeds=(1,), settings=(setting,), augment_on_device=True)
+    runs = enumerate_request(request, suite).runs
+    assert {run.label for run in runs} == {
+        "coop(recipe.augmentation=randaugment)",
+        "maple(recipe.augmentation=crop-on-device)",
+    }
+
+
+def test_crops_on_the_device_where_nothing_is_cropped_are_refused(suite: str) -> None:
+    with pytest.raises(UserError, match="--augment-on-device: zeroshot train on no random crops"):
+        enumerate_request(Request(methods=("zeroshot",), augment_on_device=True), suite)
+    with pytest.raises(UserError, match="in suite mini"):
+        enumerate_request(Request(methods=("coop",), augment_on_device=True), "mini")

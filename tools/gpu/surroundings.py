@@ -12,10 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import psutil
 import torch
 
-from promptarena.benchmark.inputs.transforms import Augmentation
+from promptarena.benchmark.inputs.device_crops import resized
+from promptarena.benchmark.inputs.transforms import Augmentation, Crop
 from tools.gpu.stage import Row, Setting, Stage
 from tools.speed.world import TrainingImages
 
@@ -23,6 +25,7 @@ DECODED = 400
 """Images that are decoded to find a rate."""
 
 SIZE = 224
+BATCH = 32
 METHODS = ("zeroshot", "coop", "kgcoop", "maple", "promptsrc")
 DATASETS = ("things", "household")
 SEEDS = (1, 2, 3)
@@ -56,21 +59,31 @@ FACTS = ("device", "device memory", "capability", "CUDA of torch", "torch", "Pyt
 
 
 def decoding(setting: Setting, row: Row) -> Row:
-    """Images a second that threads decode and crop at random."""
-    threads = int(row[0])
+    """Images a second that threads decode and crop at random, and Pillow or the device resizes."""
+    threads, device = int(row[0]), setting.device
     count = 16 if setting.quick else DECODED
-    images, crop = (
-        TrainingImages([f"decoded/{number}" for number in range(16)]),
-        Augmentation(1, 1, (0.08, 1.0), "crop"),
-    )
+    images = TrainingImages([f"decoded/{number}" for number in range(16)])
+    drawn = Augmentation(1, 1, (0.08, 1.0))
     images.image(0)
 
-    def decode(number: int) -> None:
-        crop.view(images.image(number % 16), str(number), SIZE)
+    def view(number: int) -> None:
+        drawn.view(images.image(number % 16), str(number), SIZE)
+
+    def crop(number: int) -> Crop:
+        return drawn.crop(images.image(number % 16), str(number))
+
+    def sent(pixels: np.ndarray) -> torch.Tensor:
+        on_host = torch.from_numpy(pixels)
+        return (on_host.pin_memory() if device and device.type == "cuda" else on_host).to(device, non_blocking=True)
 
     started = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(decode, range(count)))
+        if row[1] == "Pillow":
+            list(pool.map(view, range(count)))
+        else:
+            for start in range(0, count, BATCH):
+                resized(list(pool.map(crop, range(start, min(start + BATCH, count)))), SIZE, sent)
+            setting.synchronize()
     rate = count / (time.perf_counter() - started)
     return f"{rate:.0f}", f"{rate / min(threads, os.cpu_count() or 1):.0f}"
 
@@ -132,11 +145,11 @@ ENVIRONMENT = Stage("environment", "The machine", ("fact",), ("value",), [(name,
 DECODING = Stage(
     "decoding",
     "Decoding and cropping images",
-    ("threads",),
+    ("threads", "resized by"),
     ("images/s", "images/s and thread"),
-    [(str(count),) for count in (1, 4, 8, 16)],
+    [(str(count), by) for by in ("Pillow", "the device") for count in (1, 4, 8, 16)],
     decoding,
-    f"JPEG files of 500 x 375 in memory, random crops of {SIZE} x {SIZE} by Pillow.",
+    f"JPEG files of 500 x 375 in memory, random crops of {SIZE} x {SIZE}. By the device: `--augment-on-device`.",
 )
 COMPARISON = Stage(
     "comparison",
