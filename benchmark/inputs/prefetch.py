@@ -45,6 +45,5 @@ def read_ahead(view: View, steps: Sequence[Sequence[int]], threads: int | None =
 
 def _joined(read: Sequence[Future[Decoded]]) -> Decoded:
     images = [image.result() for image in read]
-    if isinstance(images[0], list):
-        return [crop for each in images for crop in each]
-    return np.concatenate(images)
+    crops = [crop for each in images if isinstance(each, list) for crop in each]
+    return crops or np.concatenate([each for each in images if isinstance(each, np.ndarray)])
