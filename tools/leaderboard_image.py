@@ -1,4 +1,4 @@
-"""Makes docs/images/leaderboard.png: the first table of a report, as a browser shows it.
+"""Makes docs/images/leaderboard.png: the first table of a report without costs, as a browser shows it.
 
     python -m tools.leaderboard_image [REPORT.html] [--methods NAME ...]
 
@@ -17,10 +17,10 @@ SHOWN = (
     "zeroshot",
     "linear-probe",
     "coop",
-    "cocoop",
     "kgcoop",
     "maple",
     "promptsrc",
+    "coprompt",
     "mmrl",
     "rada",
     "dear",
@@ -36,9 +36,9 @@ def main() -> None:
     chosen = parser.parse_args()
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=760,1000"):
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1500,1000"):
         options.add_argument(argument)
-    options.add_argument("--force-device-scale-factor=2")
+    options.add_argument("--force-device-scale-factor=1.5")
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver") or ""))
     try:
         driver.get(chosen.report.resolve().as_uri())
@@ -52,6 +52,14 @@ ALONE = """
 const table = document.getElementById("all"), frame = document.createElement("div");
 for (const row of [...table.tBodies[0].rows]) if (!arguments[0].includes(row.cells[0].textContent.trim())) row.remove();
 for (const cell of table.querySelectorAll("td")) cell.classList.remove("best", "second"); // of all rows
+const groups = [...table.tHead.rows[0].cells], cost = groups.pop();
+const shown = groups.reduce((columns, cell) => columns + cell.colSpan, 0);
+cost.remove();
+for (const row of [...table.rows].slice(1)) {
+  const columns = row.parentNode === table.tHead ? shown - 1 : shown; // the name's heading spans both rows
+  for (const cell of [...row.cells].slice(columns)) cell.remove();
+}
+table.caption.textContent = table.caption.textContent.replace(", and the cost of a run", "");
 frame.style.padding = "12px";
 frame.style.width = "max-content";
 frame.append(table);
