@@ -8,9 +8,6 @@ from promptarena.benchmark.leaderboard.formats.cell_values import figure
 from promptarena.benchmark.leaderboard.formats.registry import TableFormat
 from promptarena.benchmark.leaderboard.model import Board
 
-_ROW = 4
-"""The depth of a table's row in a document; a row is one line."""
-
 
 def document(board: Board) -> dict[str, Any]:
     """The board as plain values for JSON: its fields, and its tables with their figures by column key."""
@@ -48,25 +45,17 @@ def document(board: Board) -> dict[str, Any]:
     }
 
 
+def json_text(value: Any) -> str:
+    """A document, or a list of documents, as JSON text. Raises ValueError for NaN and infinite numbers."""
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def _one(board: Board) -> str:
-    return _laid_out(document(board), _ROW) + "\n"
+    return json_text(document(board))
 
 
 def _list(boards: Sequence[Board]) -> str:
-    return _laid_out([document(board) for board in boards], _ROW + 1) + "\n"
-
-
-def _laid_out(value: Any, depth: int, line: str = "\n") -> str:
-    """JSON text with a line for each value down to a depth; json's own indentation is ten times slower."""
-    if not (depth and value and isinstance(value, dict | list)):
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    deeper = f"{line} "
-    if isinstance(value, dict):
-        parts = [f"{json.dumps(name)}: {_laid_out(each, depth - 1, deeper)}" for name, each in value.items()]
-    else:
-        parts = [_laid_out(each, depth - 1, deeper) for each in value]
-    opening, closing = "{}" if isinstance(value, dict) else "[]"
-    return f"{opening}{deeper}{f',{deeper}'.join(parts)}{line}{closing}"
+    return json_text([document(board) for board in boards])
 
 
 FORMAT = TableFormat(name="json", ending="json", place=6, render=_list, render_one=_one)
