@@ -1,4 +1,4 @@
-"""Random crops that are resized where a run computes, not by Pillow: a GPU is faster, and gives other bits."""
+"""Random crops that are resized on the run's device, not by Pillow; their pixels differ a little."""
 
 from collections.abc import Callable, Sequence
 

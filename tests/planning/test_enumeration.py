@@ -30,8 +30,6 @@ def test_a_misspelled_method_in_the_suite_is_refused(suite: str) -> None:
 
 def test_crops_on_the_device_are_a_setting_that_labels_show(suite: str) -> None:
     request = Request(methods=("zeroshot", "coop"), protocols=("base-to-novel",), seeds=(1,), augment_on_device=True)
-    with Path(suite).open("a") as file:
-        file.write("\n[training]\naugment = true\n") if "[training]" not in Path(suite).read_text() else None
     found = enumerate_request(request, suite)
     assert [run.label for run in found.runs] == ["zeroshot", "coop(recipe.augmentation=crop-on-device)"]
 
