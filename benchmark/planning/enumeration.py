@@ -97,7 +97,9 @@ def _cropped_on_device(runs: Sequence[RunSpec], suite: Suite, registry: Registry
     )
     if changed == tuple(runs):
         methods = ", ".join(dict.fromkeys(run.method for run in runs))
-        raise UserError(f"--augment-on-device: no method trains on random crops in suite {suite.name} ({methods}); leave it out")
+        raise UserError(
+            f"--augment-on-device: no method trains on random crops in suite {suite.name} ({methods}); leave it out"
+        )
     return changed
 
 
