@@ -37,6 +37,8 @@ _COSTS = (
     Column("peak_memory_mib", "Peak memory MiB", "MiB"),
 )
 
+_READ = ["method", "overrides", "reading", "shots", "seed", "target_dataset", "target_subset", "correct", "total"]
+
 MEASURABLE = 0.01
 """Seconds per run. Shorter times are clock noise: they count as zero and give no images per second."""
 
@@ -142,7 +144,7 @@ def leaderboard(query: BoardQuery) -> Board:
 def _methods(rows: ProtocolRows, expected: Sequence[int], names: Sequence[Label], few: bool) -> list[MethodScores]:
     scores: dict[Label, dict[Place, dict[Seed, tuple[int, int]]]] = {name: {} for name in names}
     reasons: dict[Label, dict[Place, str]] = {}
-    for row in rows.frame.to_dict("records"):
+    for row in rows.frame[_READ].to_dict("records"):
         place = Place(row["target_dataset"], row["target_subset"], row["shots"] if few else 0)
         by_seed = scores.setdefault(rows.name(row), {}).setdefault(place, {})
         by_seed[_seed(row["seed"])] = (int(row["correct"]), int(row["total"]))

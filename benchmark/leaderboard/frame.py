@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from promptarena.benchmark.core.errors import UserError
@@ -46,6 +47,13 @@ DTYPES = {
 CELL = ("suite", "backbone", "protocol", "label", "dataset", "shots", "seed", "own_split")
 
 
+class _Attribute(list[dict[str, Any]]):
+    """A list that pandas does not copy for each column and row that is taken out of the frame, which it does deeply."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Attribute":
+        return self
+
+
 def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
     """Put results into the tidy frame.
 
@@ -73,7 +81,7 @@ def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
     # everywhere.
     oldest_first = sorted(alike, key=lambda result: (result.finished_at, result.run_id))
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    missing: list[dict[str, Any]] = []
+    missing = _Attribute()
     rivals: dict[tuple[str, str], set[str]] = {}
     for result in oldest_first:
         for row in _rows(result):
@@ -85,7 +93,7 @@ def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
         missing.extend(_missing_targets(result))
     frame = pd.DataFrame(list(rows.values()), columns=list(DTYPES)).astype(DTYPES)
     kept = set(frame["run_id"])
-    frame.attrs["notes"] = [
+    notes = [
         *mixing_notes,
         *(
             {"protocol": protocol, "text": f"{where}: {len(runs)} runs of different settings or code; newest shown"}
@@ -98,7 +106,7 @@ def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
         ),
         *_fewer_shots(run for run in oldest_first if run.run_id in kept),
     ]
-    frame.attrs["holes"] = missing
+    frame.attrs |= {"notes": _Attribute(notes), "holes": missing}
     return frame
 
 
@@ -127,8 +135,12 @@ def name_of(row: Mapping[Any, Any], shots: int | None = None) -> Label:
     """What `name_columns` wrote, with a number of shots."""
     # A frame that was written as CSV has NaN in place of an empty text.
     reading = row["reading"] if isinstance(row["reading"], str) else ""
-    overrides = tuple((name, value) for name, value in json.loads(row["overrides"]))
-    return Label(row["method"], overrides, reading, shots)
+    return Label(row["method"], _overrides(row["overrides"]), reading, shots)
+
+
+@cache
+def _overrides(text: str) -> tuple[tuple[str, Any], ...]:
+    return tuple((name, value) for name, value in json.loads(text))
 
 
 def _rows(result: StoredResult) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Bars per dataset with intervals: accuracies, and differences from a reference."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.labels import counted_shots
@@ -39,6 +39,8 @@ _BAR = 0.15
 _TITLE = 0.14
 """Height of a line of a panel's title, in inches."""
 _INK = INK
+_INSIDE: dict[str, Any] = {"fontsize": 6.5, "in_layout": False, "annotation_clip": False}
+"""The numbers lie within their panel. Asking each where it ends, and whether it is inside, took a third of the time."""
 
 
 class _Bar(NamedTuple):
@@ -181,8 +183,11 @@ def _drawn(
             zip(panels(figure, len(shown), across), shown.items(), strict=True)
         ):
             _panel(axes, values, order, numbers=accuracies)
-            axes.set_title("\n".join(headings[key]))
-            axes.set_yticks(range(len(order)), [names[label] for label in order] if place % across == 0 else [])
+            axes.set_title("\n".join(headings[key]), y=1.0)
+            if place % across == 0:
+                axes.set_yticks(range(len(order)), [names[label] for label in order])
+            else:
+                axes.set_yticks([])
             axes.set_xlim(low, high)
         figure.supxlabel(unit, fontsize=8)
     return figure
@@ -210,5 +215,5 @@ def _panel(axes: "Axes", values: Mapping[str, _Bar], order: Sequence[str], *, nu
     texts = {place: f"{values[label].value:.1f}" if label in values else "–" for place, label in enumerate(order)}
     for place, text in texts.items():
         if numbers or text == "–":
-            axes.annotate(text, (0, place), (3, 0), textcoords="offset points", va="center", color=_INK, fontsize=6.5)
+            axes.annotate(text, (0, place), (3, 0), textcoords="offset points", va="center", color=_INK, **_INSIDE)
     axes.axvline(0, color=_INK, linewidth=0.7)

@@ -11,6 +11,8 @@ from promptarena.benchmark.leaderboard.aggregate import Seed
 from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.leaderboard.selection import protocol_rows
 
+_READ = ["label", "seed", "target_dataset", "target_subset", "value"]
+
 
 class NoScoresError(UserError):
     """Results are missing: there is nothing to compare, to rank or to plot."""
@@ -107,13 +109,13 @@ def read_scores(
     ours = ours.sort_values("shots", kind="stable")
     named = dict(zip(ours["plain_label"], ours["label"], strict=True)) if picked.marked else {}
     chosen = metric or info.headline
-    rows = ours.to_dict("records")
+    methods = ours.drop_duplicates("label").to_dict("records")
     return Scores(
         protocol=protocol,
         metric=chosen,
         datasets=tuple(datasets),
-        cells=_cells(rows, METRICS[chosen].subsets),
-        readings=frozenset(row["label"] for row in rows if picked.name(row).reading),
+        cells=_cells(ours[_READ].to_dict("records"), METRICS[chosen].subsets),
+        readings=frozenset(row["label"] for row in methods if picked.name(row).reading),
         named=named,
         shots=at,
         miniature=bool(ours["miniature"].any()),
