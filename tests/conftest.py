@@ -5,9 +5,15 @@ from collections.abc import Callable
 
 import hypothesis
 import pytest
+from new_records import copy_new_records
 
 hypothesis.settings.register_profile("no clock", deadline=None)  # a busy machine is not a fault
 hypothesis.settings.load_profile("no clock")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _copied_records(tmp_path_factory: pytest.TempPathFactory) -> None:
+    copy_new_records(tmp_path_factory.mktemp("first-record"))
 
 
 @pytest.fixture

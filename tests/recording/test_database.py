@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from new_records import MADE
 from record_runs import begin, plan, result
 
 from promptarena.benchmark.core.errors import UserError
@@ -31,6 +32,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _own_record(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(database, "create", MADE)
 
 
 def artifacts_below(folder: Path, record: Record) -> list[str]:

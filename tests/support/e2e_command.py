@@ -23,7 +23,7 @@ SECONDS = 1800
 def _parent() -> Parent:
     folder = tempfile.TemporaryDirectory(prefix="commands")
     atexit.register(folder.cleanup)
-    return Parent(Path(folder.name))
+    return Parent(Path(folder.name), copied=True)
 
 
 def start(*arguments: str | Path, cwd: Path, **variables: str) -> subprocess.Popen[str]:

@@ -22,7 +22,10 @@ from multiprocessing import forkserver, util
 from pathlib import Path
 from typing import Any, NoReturn
 
+from new_records import copy_new_records
+
 SECONDS = 1800
+COPIED = "--copied-records"
 IMPORTED_LATE = (
     "matplotlib.pyplot",
     "mlflow.store.tracking.sqlalchemy_store",
@@ -103,14 +106,19 @@ def _text(path: Path) -> str:
 
 
 class Parent:
-    """The process that commands are forked from."""
+    """The process that commands are forked from.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: For what it writes.
+        copied: Whether records that the commands make are copies of one that was made before.
+    """
+
+    def __init__(self, folder: Path, *, copied: bool = False) -> None:
         self._folder = folder
         self._count = 0
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
-            [sys.executable, __file__],
+            [sys.executable, __file__, *[COPIED] * copied],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -156,6 +164,8 @@ class Parent:
 def _serve() -> None:
     for name in IMPORTED_LATE:
         import_module(name)
+    if COPIED in sys.argv:
+        copy_new_records(Path.cwd())()
     gc.freeze()  # what was imported is never searched for garbage, so its pages stay shared with the commands
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those that watch a command are collected by the system
     for line in sys.stdin:
