@@ -11,6 +11,7 @@ AGAINST_NAIVE: Mapping[str, Sequence[str]] = {
     "evaluate": ("method", "classes", "images"),
     "text": ("contexts", "cumulative"),
     "growth_classes": ("method", "classes"),
+    "growth_images": ("training images",),
     "runs": ("method", "epochs x steps"),
 }
 """Tables with ratios against the naive path, and the headers that say what a row is about."""
