@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from promptarena.benchmark.plots.style import GRID, GROUP, INK, SOFT, make_drawable
+from promptarena.benchmark.plots.style import GRID, GROUP, INK, SOFT, finish
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +53,7 @@ def inline(figure: "Figure", name: str, places: Mapping[str, int]) -> str:
     """
     import matplotlib
 
-    make_drawable(figure)
+    finish(figure)
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "promptarena", "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Creator": None, "Date": None})

@@ -34,6 +34,20 @@ def make_drawable(figure: "Figure") -> None:
             text.set_text(drawable(spelt))
 
 
+def finish(figure: "Figure") -> None:
+    """Make a plot ready to be written: its characters drawable, and its axes placed, once for all formats.
+
+    Left to itself, matplotlib would place them again for each file, and for that draw the whole plot once more.
+    """
+    make_drawable(figure)
+    if engine := figure.get_layout_engine():
+        dpi = figure.dpi
+        figure.set_dpi(_DPI)  # at fewer dots per inch text is measured narrower than it will be
+        engine.execute(figure)
+        figure.set_dpi(dpi)
+        figure.set_layout_engine(None)
+
+
 @cache
 def _known() -> frozenset[int]:
     from matplotlib.font_manager import findfont
@@ -184,7 +198,7 @@ def rendered(figure: "Figure", format: Format) -> bytes:
     """
     import matplotlib
 
-    make_drawable(figure)
+    finish(figure)
     buffer = io.BytesIO()
     # Without a fixed salt the ids in an SVG are random. Type 42 embeds TrueType fonts, so that text in a PDF stays
     # text.

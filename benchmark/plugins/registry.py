@@ -14,6 +14,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 from promptarena.benchmark.backbone.shared_state import SharedState
 from promptarena.benchmark.core.errors import UserError, message_of, one_line, unknown
@@ -96,13 +97,12 @@ def load_registry(plugins: Sequence[Path] = ()) -> Registry:
     """
     methods: dict[str, Method] = {}
     broken: list[Broken] = []
-    points = importlib.metadata.entry_points(group=GROUP)
     # Built-in methods come first, so that no other package can take the name of one.
-    for point in sorted(points, key=lambda point: not _is_ours(point)):
-        distribution = f"{point.dist.name} {point.dist.version}" if point.dist else ""
+    for point, package in sorted(_points(), key=lambda found: found[1].name != OURS):
+        distribution = f"{package.name} {package.version}" if package.name else ""
         origin = distribution or point.value
         try:
-            with nullcontext() if _is_ours(point) else _importing():
+            with nullcontext() if package.name == OURS else _importing():
                 loaded = point.load()
             method = _method(point.name, loaded, origin, distribution)
         except (Exception, SystemExit) as error:  # importing a plugin runs its code, which may raise anything
@@ -124,8 +124,22 @@ def _by_year(method: Method) -> tuple[int, str]:
     return method.learner.about.year, "" if not method.learner.seeded else method.name
 
 
-def _is_ours(point: importlib.metadata.EntryPoint) -> bool:
-    return point.dist is not None and point.dist.name == OURS
+class _Package(NamedTuple):
+    """What an entry point belongs to; empty if it does not say so."""
+
+    name: str
+    version: str
+
+
+def _points() -> list[tuple[importlib.metadata.EntryPoint, _Package]]:
+    """The entry points, each with its package, whose name and version are read from its files once, not for each."""
+    packages = {id(None): _Package("", "")}
+    found = []
+    for point in importlib.metadata.entry_points(group=GROUP):
+        if point.dist is not None and id(point.dist) not in packages:
+            packages[id(point.dist)] = _Package(point.dist.name, point.dist.version)
+        found.append((point, packages[id(point.dist)]))
+    return found
 
 
 def _method(name: str, learner: object, origin: str, distribution: str = "") -> Method:

@@ -10,10 +10,11 @@ import ast
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from promptarena.benchmark.core.keys import digest
 from promptarena.benchmark.plugins.learner import Config, Learner
@@ -50,15 +51,29 @@ def method_digest(learner: type[Learner]) -> str:
     while waiting:
         name = next(iter(waiting))
         del waiting[name]
-        tree = ast.parse(files[name].read_bytes())
-        own_digest = code_digest(tree)
-        digests[name] = SAME_FIGURES.get(own_digest, own_digest)
-        for helper in _helpers(tree, name):
+        source = _read(files[name].read_bytes())
+        digests[name] = SAME_FIGURES.get(source.digest, source.digest)
+        for helper in _helpers(source.imports, name):
             # Imports may be cyclic, so a module that was digested is not queued again.
             if helper not in digests:
                 waiting[helper] = None
                 files.setdefault(helper, Path(inspect.getfile(sys.modules[helper])))
     return digest(*sorted(digests.values()))
+
+
+class _Source(NamedTuple):
+    """What a file's text says: the digest of its code, and its imports."""
+
+    digest: str
+    imports: tuple[ast.Import | ast.ImportFrom, ...]
+
+
+@cache
+def _read(text: bytes) -> _Source:
+    """Methods share files, and a process asks for the methods many times; a changed file has another text."""
+    tree = ast.parse(text)
+    imports = tuple(node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom))
+    return _Source(code_digest(tree), imports)
 
 
 def code_digest(code: str | ast.Module) -> str:
@@ -131,7 +146,7 @@ def _imported_names(tree: ast.Module) -> dict[str, str]:
     return names
 
 
-def _helpers(tree: ast.Module, name: str) -> Iterator[str]:
+def _helpers(imports: Iterable[ast.Import | ast.ImportFrom], name: str) -> Iterator[str]:
     """The loaded modules of the package from which the module `name` imports more than learners and configurations.
 
     Imports of learners need no digest here: a base class is covered already, and an unrelated learner decides nothing.
@@ -139,10 +154,10 @@ def _helpers(tree: ast.Module, name: str) -> Iterator[str]:
     """
     package = OUR_METHODS if name.startswith(f"{OUR_METHODS}.") else name.split(".")[0]
     imported: list[str] = []
-    for node in ast.walk(tree):
+    for node in imports:
         if isinstance(node, ast.Import):
             imported += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = "." * node.level + (node.module or "")
             base = importlib.util.resolve_name(base, name.rpartition(".")[0]) if node.level else base
             values = {alias.name: getattr(sys.modules.get(base), alias.name, None) for alias in node.names}

@@ -34,6 +34,8 @@ def copy_new_records(folder: Path) -> Callable[[], Path]:
     def create(file: Path, artifacts: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = file.with_name(f"{file.name}{database.UNFINISHED}")
+        for left in file.parent.glob(f"{unfinished.name}*"):  # sqlite would undo the copy by a journal that was left
+            left.unlink()
         shutil.copyfile(first(), unfinished)
         with closing(sqlite3.connect(unfinished)) as connection, connection:
             old, new = (folder / "artifacts").as_uri(), artifacts.as_uri()
