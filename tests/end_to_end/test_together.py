@@ -17,7 +17,7 @@ from pathlib import Path
 import e2e_record
 import psutil
 import pytest
-from e2e_command import assert_gone, end, environment, run, start, succeed, wait_until
+from e2e_command import assert_gone, end, environment, run, start, start_forked, succeed, wait_until
 from e2e_world import make_world
 
 WORDS = ("--methods", "coop", "zeroshot", "--protocols", "base-to-novel", "cross-dataset", "--workers", "1")
@@ -36,8 +36,8 @@ def keys(results: Path) -> Counter[str]:
 def shared(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which three identical commands ran at once, and made the record at once."""
     folder = tmp_path_factory.mktemp("shared")
-    commands = [start("compare", suite, *WORDS, cwd=folder) for _ in range(3)]
-    for ended in map(end, commands):
+    commands = [start_forked("compare", suite, *WORDS, cwd=folder) for _ in range(3)]
+    for ended in [command.wait() for command in commands]:
         assert ended.code == 0, ended.err
         assert ended.err == ""
     return folder
@@ -54,8 +54,8 @@ def test_identical_commands_at_once_record_each_run_once(suite: Path, shared: Pa
 
 def test_imports_at_once_record_each_run_once(suite: Path, shared: Path, tmp_path: Path) -> None:
     succeed("export", suite, "--out", tmp_path / "export", cwd=shared)
-    commands = [start("import", tmp_path / "export", cwd=tmp_path) for _ in range(3)]
-    for ended in map(end, commands):
+    commands = [start_forked("import", tmp_path / "export", cwd=tmp_path) for _ in range(3)]
+    for ended in [command.wait() for command in commands]:
         assert ended.code == 0, ended.err
     assert set(keys(tmp_path / "results").values()) == {1}
     assert keys(tmp_path / "results").keys() == keys(shared / "results").keys()
