@@ -106,7 +106,7 @@ def cost(query: BoardQuery, *, width: float = PAGE) -> "Figure":
             if place % across:
                 axes.tick_params(labelleft=False)
             else:
-                axes.set_ylabel(f"Average {METRICS[metric].words} in %")
+                axes.set_ylabel(f"Average {METRICS[metric].words} in %", labelpad=3)
             lines: list[Artist] = []
             if reference in averages:
                 dashed: Any = {"color": SOFT, "linewidth": 0.7, "linestyle": (0, (4, 2)), "zorder": 0}

@@ -42,7 +42,7 @@ def finish(figure: "Figure") -> None:
     make_drawable(figure)
     if engine := figure.get_layout_engine():
         dpi = figure.dpi
-        figure.set_dpi(_DPI)  # at fewer dots per inch text is measured narrower than it will be
+        figure.set_dpi(DPI)  # at fewer dots per inch text is measured narrower than it will be
         engine.execute(figure)
         figure.set_dpi(dpi)
         figure.set_layout_engine(None)
@@ -73,7 +73,7 @@ SMALL = 7.5
 """Font size of ticks and legends, in points."""
 _WIDE = 5.0
 """From this width on, in inches, a figure is laid out for a page, below it for a column."""
-_DPI = 200
+DPI = 200
 """Resolution of PNG files."""
 _TITLE_LETTER = 0.066
 """Mean width of a letter of the title, in inches."""
@@ -203,7 +203,7 @@ def rendered(figure: "Figure", format: Format) -> bytes:
     # Without a fixed salt the ids in an SVG are random. Type 42 embeds TrueType fonts, so that text in a PDF stays
     # text.
     with matplotlib.rc_context({"svg.hashsalt": "promptarena", "pdf.fonttype": 42}):
-        figure.savefig(buffer, format=format, dpi=_DPI, metadata=_METADATA[format], transparent=format != "png")
+        figure.savefig(buffer, format=format, dpi=DPI, metadata=_METADATA[format], transparent=format != "png")
     return buffer.getvalue()
 
 

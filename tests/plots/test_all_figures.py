@@ -43,9 +43,9 @@ def test_characters_without_a_picture_are_shown_by_their_numbers(name: str) -> N
 @pytest.mark.parametrize("labels", [["coop", "maple"], [f"method number {place} of forty" for place in range(40)]])
 def test_texts_stay_on_the_page_names_do_not_overlap_and_no_type_is_tiny(name: str, labels: list[str]) -> None:
     figure = FIGURES[name](labels)
+    names, seen = [], drawn(figure)
     page = figure.bbox.padded(2)
-    names = []
-    for text in drawn(figure):
+    for text in seen:
         box = text.get_window_extent()
         assert page.fully_contains(box.x0, box.y0), text
         assert page.fully_contains(box.x1, box.y1), text
@@ -69,8 +69,8 @@ def test_a_figure_is_as_wide_as_requested_and_no_text_covers_another(
 ) -> None:
     figure = FIGURES[name](labels, width=width)
     assert figure.get_figwidth() == width
-    page = figure.bbox.padded(1)
     seen = [(text, text.get_window_extent()) for text in drawn(figure)]
+    page = figure.bbox.padded(1)
     for text, box in seen:
         assert page.fully_contains(box.x0, box.y0), text
         assert page.fully_contains(box.x1, box.y1), text

@@ -25,8 +25,9 @@ def test_every_method_has_its_curve_in_its_own_look(draw: object, width: float) 
             (line,) = [line for line in axes.lines if np.array_equal(line.get_xydata(), points)]
             look = looks(LABELS)[label]
             assert (line.get_color(), line.get_marker()) == (look.colour, look.marker)
+    seen = drawn(figure)
     page = figure.bbox.padded(2)
-    for text in drawn(figure):
+    for text in seen:
         box = text.get_window_extent()
         assert page.fully_contains(box.x0, box.y0), text
         assert page.fully_contains(box.x1, box.y1), text

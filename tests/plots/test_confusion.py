@@ -22,8 +22,8 @@ def matrix(classes: int) -> tuple[list[str], np.ndarray]:
 def test_shares_are_shades_and_names_are_apart(width: float, classes: int) -> None:
     halves = {"Base classes": matrix(classes), "Novel classes": matrix(classes - 1)}
     figure = confusion(halves, "Title", width=width)
-    page = figure.bbox.padded(2)
     seen = drawn(figure)
+    page = figure.bbox.padded(2)
     for text in seen:
         box = text.get_window_extent()
         assert page.fully_contains(box.x0, box.y0), text

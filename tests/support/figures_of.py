@@ -18,6 +18,7 @@ from promptarena.benchmark.plots.cost import cost
 from promptarena.benchmark.plots.critical_difference import critical_difference
 from promptarena.benchmark.plots.curves import few_shot, learning
 from promptarena.benchmark.plots.dots import dots
+from promptarena.benchmark.plots.style import DPI, finish
 
 NASTY = [r"$x^2_{i}$", r"$unclosed^", "_under", r"\alpha{ & 100%", "zeroshot", "#~^"]
 THREE = DATASETS[:3]
@@ -85,7 +86,9 @@ def texts(figure: Figure) -> list[str]:
 
 
 def drawn(figure: Figure) -> list[Text]:
-    """The texts that can be seen, after laying the figure out."""
+    """The texts that can be seen, where they are in a PNG of the figure."""
+    finish(figure)
+    figure.set_dpi(DPI)
     figure.draw_without_rendering()
     unseen = {
         label
