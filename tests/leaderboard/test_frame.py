@@ -121,3 +121,8 @@ def test_tables_need_neither_torch_nor_mlflow() -> None:
         "print(sorted({'torch', 'mlflow', 'promptarena.benchmark.running.runner'} & set(sys.modules)))\n"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_what_was_left_out_is_not_copied_with_each_column() -> None:
+    frame = tidy([RESULT])
+    assert all(frame["label"].attrs[name] is frame.attrs[name] for name in ("notes", "holes"))

@@ -100,6 +100,13 @@ def test_the_same_figure_is_the_same_files(name: str, tmp_path: Path) -> None:
     assert first[2].read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.parametrize("name", ["bars", "few-shot"])
+def test_a_file_does_not_depend_on_those_written_before(name: str) -> None:
+    figure = FIGURES[name](NASTY)
+    rendered(figure, "png")
+    assert rendered(figure, "svg") == rendered(FIGURES[name](NASTY), "svg")
+
+
 def test_miniature_figures_say_so() -> None:
     frame = named(labels=["coop", "maple"], miniature=True)
     few = named("few-shot", ["coop", "maple"], miniature=True)

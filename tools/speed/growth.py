@@ -101,14 +101,14 @@ def _images(world: World, counts: Sequence[int], report: Report) -> None:
     for count in counts:
         timed = {name: Timed() for name in ("naive", "first", "next")}
         with tempfile.TemporaryDirectory() as folder:
-            caches = {True: Path(folder) / "naive", False: Path(folder) / "ours"}
             for name, run in timed.items():
                 naive, seed = name == "naive", int(name == "next")
                 shown = examples("growth", count, len(names))
                 shown.images.image(0)  # draws all of them, which is not part of a training
                 task = Task(names, shown, examples("val", 0, len(names)), seed)
                 learner = world.learner("rada", names, naive=naive, seed=seed)
-                once(partial(_train, learner, task, caches[naive], epochs=1 if naive else EPOCHS), run)
+                cache = Path(folder) / ("naive" if naive else "ours")
+                once(partial(_train, learner, task, cache, epochs=1 if naive else EPOCHS), run)
         naive_seconds, first, following = (run.cpu_seconds for run in timed.values())
         naive_seconds *= EPOCHS
         times = [f"{naive_seconds:.2f}", f"{first:.2f}", f"{naive_seconds / first:.1f}x", f"{following:.2f}"]
