@@ -187,3 +187,12 @@ def test_a_short_call_is_repeated_and_its_first_time_left_out(monkeypatch: pytes
     measure.once(work, timed, at_least=25.0)
     measure.once(work, timed)
     assert timed.wall == [2.0, 40.0, 50.0]
+
+
+def test_growth_with_images_has_finite_ratios(world: Any, tmp_path: Path) -> None:
+    part("growth")._images(world, (8, 16), part("report").Report(tmp_path, "a machine"))
+    table = pd.read_csv(tmp_path / "growth_images.csv")
+    assert list(table["training images"]) == [8, 16]
+    assert (table["naive CPU s"] > 0).all()
+    assert all(math.isfinite(value) and value > 0 for value in ratios(table))
+    assert len(ratios(table)) == 2
