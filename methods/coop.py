@@ -25,7 +25,7 @@ class CoOpConfig(Config):
         None, ge=1, description="M, learned context vectors; none: the words of ctx_init, else 16"
     )
     class_token_position: Literal["end", "middle", "front"] = Field(
-        "end", description="where the class name stands: behind, amid or before the context"
+        "end", description="where the class name stands: after, in the middle of or before the context"
     )
     class_specific: bool = Field(False, description="a drawn context for each class (CSC); cannot transfer")
 

@@ -33,7 +33,7 @@ class DeARConfig(Config):
     mask: Mask = Field(
         "roles",
         description="which heads are masked: by the role table; none; only its generalization heads, the others being "
-        "mixed; all, as generalization heads; or all of a layer alike, as most of its heads",
+        "mixed; all, as generalization heads; or all heads of a layer in the same way, as most of them",
     )
     roles: str = Field("", description="file of the role table; empty: the one shipped for the backbone")
     mask_direction: Literal["both", "one_way"] = assumed(
@@ -51,7 +51,7 @@ class DeARConfig(Config):
         "clip", description="initial W_attr: CLIP's image projection, or drawn from N(0, 1 / W_vision)"
     )
     fusion_start: float = assumed(
-        2.4567, ge=0, le=20, description="initial w_cls, the other w being 0; 2.4567: alpha_cls = 0.70; 0: all alike"
+        2.4567, ge=0, le=20, description="initial w_cls, the other w being 0; 2.4567: alpha_cls = 0.70; 0: all equal"
     )
     reg_weight: float = assumed(1.0, ge=0, description="lambda_reg, weight of the cosine losses")
     fusion_weight: float = assumed(0.1, ge=0, description="lambda_fusion, weight of -log alpha_cls")

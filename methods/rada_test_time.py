@@ -76,19 +76,28 @@ class RAdaTestTime(RAda):
         """V: the image tower encodes every view of a test image."""
         return config.views
 
+    def classifier(self, prompts: Any) -> tuple[Tensor, bool]:
+        """The class features t (C, D), and whether a test starts from M = 1, which holds for O = 0."""
+        # Training reads no value back from the device, so only a test looks at O.
+        untrained = not self.training and not any(parameter.any() for parameter in self.attention.o.parameters())
+        return super().classifier(prompts), untrained
+
     def logits(self, images: Images, classifier: Any) -> Tensor:
         """(B, C): each image with its own mask; in training mode RAda's logits."""
+        t, untrained = classifier
         if self.training:
-            return super().logits(images, classifier)
+            return super().logits(images, t)
         with torch.inference_mode(False), torch.enable_grad():
-            t = classifier.clone()
-            return torch.stack([self._adapted(pixels, t) for pixels in images.pixels.clone()])
+            t = t.clone()
+            return torch.stack([self._adapted(pixels, t, untrained) for pixels in images.pixels.clone()])
 
-    def _adapted(self, pixels: Tensor, t: Tensor) -> Tensor:
+    def _adapted(self, pixels: Tensor, t: Tensor, untrained: bool) -> Tensor:
         """(C,): the logits of one image (3, H, H) after the step."""
         with torch.no_grad():
             z = F.normalize(self.backbone.encode_image(self.views(pixels)).float(), dim=-1)
-            uncertain = entropy(F.log_softmax(self.similarity(z, t), dim=-1))
+            # Attention over all views to learn that M = 1 would be half of the time of an image with 100 classes.
+            logits = rational_logits(t.new_ones(()), z, t, self.backbone.scale) if untrained else self.similarity(z, t)
+            uncertain = entropy(F.log_softmax(logits, dim=-1))
         kept = z[uncertain.argsort()[: max(1, int(self.config.keep * self.config.views))]]
         attention, s = copy.deepcopy(self.attention), self.backbone.scale
         optimizer = torch.optim.AdamW(attention.parameters(), lr=self.config.lr, weight_decay=0)

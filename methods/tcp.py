@@ -46,7 +46,7 @@ LAYOUTS = {
 class TCPConfig(Config):
     """Prompts of TCP."""
 
-    layer: int = Field(8, ge=1, description="block, counted from 0, in front of which the class-aware tokens step in")
+    layer: int = Field(8, ge=1, description="block, counted from 0, before which the class-aware tokens replace others")
     weight: float = Field(8.0, ge=0, description="omega, of the distance to the textual prior")
 
 

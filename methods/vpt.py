@@ -18,7 +18,7 @@ class VPTConfig(Config):
 
     n_ctx: int = Field(8, ge=1, description="p, prompt tokens of each prompted layer")
     prompt_depth: int = Field(12, ge=1, description="prompted layers, counting the input as the first; 1: shallow")
-    ctx_init: str = Field("a photo of a", description="fixed words in front of the class name")
+    ctx_init: str = Field("a photo of a", description="fixed words before the class name")
 
 
 class VPT(Learner):

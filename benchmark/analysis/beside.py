@@ -1,7 +1,7 @@
 """Boards of what is predicted beside the scores: with a fitted temperature, and for images of other datasets."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
@@ -16,6 +16,7 @@ from promptarena.benchmark.analysis.subjects import (
     Values,
     auroc,
     confidence,
+    counted,
     false_positives,
     percent,
 )
@@ -61,13 +62,13 @@ class BesideSubject:
     def notes(self, answered: Answered) -> tuple[str, ...]:
         """A line on the runs without the other predictions."""
         lacking = {
-            (place[0], name, seed)
+            (place[0], replace(name, reading=""), seed)
             for place, by_name in answered.by_place.items()
             for name, by_seed in by_name.items()
             for seed, kept in by_seed.items()
             if self.kept_as(kept.target) and self._other(answered, kept, name, seed) is None
         }
-        return (f"{len(lacking)} run{'s keep' if len(lacking) > 1 else ' keeps'} {self.lacking}",) if lacking else ()
+        return (f"{counted(name for _, name, _ in lacking)} {self.lacking}",) if lacking else ()
 
     def _other(self, answered: Answered, kept: Predictions, name: Label, seed: Seed) -> Predictions | None:
         target = self.kept_as(kept.target)
@@ -140,7 +141,7 @@ FAR = BesideSubject(
     name=names.FAR,
     title="other datasets as out-of-distribution images",
     caption=(
-        f"Images of the suite's other datasets are to be told from the dataset's test images; candidates are the "
+        f"Images of the suite's other datasets are to be separated from the dataset's test images; candidates are the "
         "classes of the training. At most 100 test images of each other dataset, the same for all runs, without those "
         f"of a class with one of the candidates' names. Scores as in the board ood: {', '.join(SCORES)}. AUROC and "
         "FPR95: means over the other datasets."

@@ -17,7 +17,7 @@ from promptarena.benchmark.analysis.paired import paired_board
 from promptarena.benchmark.analysis.per_class import PER_CLASS
 from promptarena.benchmark.analysis.seeds import seeds_board
 from promptarena.benchmark.analysis.selective import SELECTIVE
-from promptarena.benchmark.analysis.subjects import GROUPS, Answered, Subject, Values
+from promptarena.benchmark.analysis.subjects import GROUPS, Answered, Subject, Values, counted
 from promptarena.benchmark.core.labels import Label
 from promptarena.benchmark.core.predictions import Predictions
 from promptarena.benchmark.core.protocol_table import protocol_info
@@ -83,7 +83,7 @@ def answered_of(query: BoardQuery, source: Source, only: tuple[str, str] | None 
     images: dict[Target, npt.NDArray[np.str_]] = {}
     found: dict[tuple[str, str], dict[Label, dict[Seed, Predictions]]] = {}
     beside: dict[tuple[str, str], dict[Label, dict[Seed, Predictions]]] = {}
-    lacking: set[str] = set()
+    lacking: dict[str, Label] = {}
     for row in frame[frame["target_subset"].isin(list(GROUPS))].to_dict("records"):
         run_id, name, seed = row["run_id"], query.rows.name(row), _seed(row["seed"])
         own = Target(row["target_dataset"], row["target_subset"])
@@ -95,10 +95,10 @@ def answered_of(query: BoardQuery, source: Source, only: tuple[str, str] | None 
                     kept = found if target == own else beside
                     kept.setdefault((target.dataset, target.subset), {}).setdefault(name, {})[seed] = each
         if not any(each.reading == name.reading for each in read[run_id, own]):
-            lacking.add(run_id)
+            lacking[run_id] = replace(name, reading="")
     datasets = query.datasets
     places = [(name, subset) for name, _ in datasets for subset in GROUPS if (name, subset) in found]
-    notes = [f"{len(lacking)} run{'s keep' if len(lacking) > 1 else ' keeps'} no predictions."] if lacking else []
+    notes = [f"{counted(lacking.values())} no predictions."] if lacking else []
     rows = [row.name for row in board.tables[0].rows]
     return Answered(
         board=board,

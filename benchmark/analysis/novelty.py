@@ -36,7 +36,7 @@ NOVELTY = Subject(
     name=names.OOD,
     title="novel classes as out-of-distribution images",
     caption=(
-        "Candidates are the base classes alone; images of novel classes are to be told from those of base "
+        "Candidates are the base classes alone; images of novel classes are to be separated from those of base "
         "classes. MCM: the "
         "largest probability of a base class (Ming et al., NeurIPS 2022, with the learner's own logit scale as "
         "temperature); "

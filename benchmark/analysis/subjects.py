@@ -1,6 +1,6 @@
 """What a board of this room measures of predictions, and what several of them need."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from promptarena.benchmark.core.labels import Label, counted_shots
 from promptarena.benchmark.core.predictions import Predictions
 from promptarena.benchmark.leaderboard.aggregate import Seed
 from promptarena.benchmark.leaderboard.captions import MINIATURE
+from promptarena.benchmark.leaderboard.comparable import listed
 from promptarena.benchmark.leaderboard.model import Board, Column
 
 Floats = npt.NDArray[np.float64]
@@ -22,6 +23,20 @@ Figures = tuple[float | None, ...]
 
 Values = dict[tuple[str, str], dict[Label, dict[Seed, Figures]]]
 """The figures of a board by (dataset, subset), method and seed."""
+
+
+def counted(runs: Iterable[Label]) -> str:
+    """How a note on runs begins.
+
+    Args:
+        runs: The label of each run.
+
+    >>> counted([Label("maple"), Label("coop"), Label("coop")])
+    '3 runs of coop, maple keep'
+    """
+    every = list(runs)
+    methods = listed(sorted({str(run) for run in every}))
+    return f"{len(every)} run{'s' * (len(every) > 1)} of {methods} keep{'s' * (len(every) == 1)}"
 
 
 @dataclass(frozen=True)

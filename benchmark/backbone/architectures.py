@@ -36,11 +36,11 @@ _MEANING = {
     ("text_cfg", "hf_model_name"): "its text encoder is {} of transformers",
     ("text_cfg", "hf_tokenizer_name"): "its texts need the tokenizer {}",
     ("text_cfg", "embed_cls"): "its texts end in a class token",
-    ("text_cfg", "no_causal_mask"): "its text tokens see those behind them",
+    ("text_cfg", "no_causal_mask"): "its text tokens see those after them",
     ("text_cfg", "pool_type"): "its text feature is not read at the largest token id (pool_type {})",
     ("", "init_logit_bias"): "its scores have a bias (trained with a sigmoid loss)",
 }
-"""What another value than the default means. Where one of these is told, fields that go with it are not."""
+"""What another value than the default means. Where one of these is named, fields that go with it are not."""
 
 _INSTEAD = "use a CLIP of OpenAI's layout, such as ViT-B-16-quickgelu, ViT-L-14 or RN50-quickgelu"
 _Positive = Annotated[float, Field(gt=0)]
@@ -88,7 +88,7 @@ class Architecture:
 
     @property
     def other_activation(self) -> str:
-        """What to use instead when the other of GELU and QuickGELU is wanted."""
+        """What to use instead when the other of GELU and QuickGELU is needed."""
         if isinstance(self.source, Path):
             return f'"quick_gelu": {"false" if self.quick_gelu else "true"} in that file'
         return self.source.removesuffix("-quickgelu") if self.quick_gelu else f"{self.source}-quickgelu"

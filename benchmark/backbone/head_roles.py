@@ -40,7 +40,7 @@ class Settings(_Value):
     """How heads are diagnosed. Only the number of concepts is published; the other defaults are assumed."""
 
     texts_per_head: int = Field(20, ge=1, description="N, texts chosen per head; a head has at most its width")
-    concepts: int = Field(12, ge=2, description="clusters wanted")
+    concepts: int = Field(12, ge=2, description="number of clusters")
     reduced_dims: int = Field(10, ge=0, description="principal components that are clustered; 0: the whole vectors")
     attribute_up_to: Share = Field(0.50, description="largest normalised entropy of an attribute head")
     generalization_from: Share = Field(0.75, description="smallest normalised entropy of a generalization head")
@@ -197,7 +197,7 @@ class RoleTable(_Value):
         """What a user should know before training with the table, one line each."""
         lines = []
         if len(self.concepts) != self.settings.concepts:
-            lines.append(f"{len(self.concepts)} concepts were found, {self.settings.concepts} were wanted")
+            lines.append(f"{len(self.concepts)} concepts were found, {self.settings.concepts} were requested")
         if self.rule == "quantiles":
             lines.append("the entropy thresholds left a role nearly empty, so quantiles of the entropy decided")
         without = [attribute for attribute in self.attributes if not self.serving(attribute)]

@@ -24,6 +24,9 @@ def predictions(
     confusions: Annotated[
         bool, typer.Option("--confusions", help="Draw a confusion matrix, too, for up to 100 classes.")
     ] = False,
+    protocols: Annotated[list[str] | None, typer.Option(help="Only these protocols.", show_default=False)] = None,
+    methods: Annotated[list[str] | None, typer.Option(help="Only these methods.", show_default=False)] = None,
+    datasets: Annotated[list[str] | None, typer.Option(help="Only runs on these datasets.", show_default=False)] = None,
     suite: SuiteOption = "mini",
     device: Device = "auto",
     plugins: Plugins = None,
@@ -32,11 +35,11 @@ def predictions(
     tracking_uri: TrackingUri = None,
 ) -> int:
     """Write what finished runs predicted for each test image; runs that did not keep it are scored again first."""
-    from promptarena.benchmark.cli.commands.predictions import Scoring, write_predictions
+    from promptarena.benchmark.cli.commands.predictions import Choice, Scoring, write_predictions
 
     scoring = Scoring(suite, device, root, tuple(path.absolute() for path in plugins or ()))
     return write_predictions(
-        runs or (),
+        Choice(runs or (), protocols or (), methods or (), datasets or ()),
         out,
         RecordPlace(results.absolute(), tracking_uri),
         scoring,

@@ -197,17 +197,17 @@ def global_randomness(subject: Subject) -> str:
 
 def another_seed(subject: Subject) -> str:
     """Another seed gives other numbers exactly when the method says `seeded`."""
-    alike = subject.trained(seed=2).same_as(subject.trained())
+    same = subject.trained(seed=2).same_as(subject.trained())
     if subject.type.seeded:
-        require(not alike, "`seeded` is true, but two seeds give the same tensors and logits")
+        require(not same, "`seeded` is true, but two seeds give the same tensors and logits")
     else:
-        require(alike, "`seeded` is false, but two seeds differ")
+        require(same, "`seeded` is false, but two seeds differ")
     return ""
 
 
 def resuming(subject: Subject) -> str:
     """A training that is interrupted after its first epoch and resumed ends like one that was not interrupted."""
-    resumed = subject.train_anew(stop_behind=1 if subject.recipe.epochs else 0)
+    resumed = subject.train_anew(stop_after=1 if subject.recipe.epochs else 0)
     differing = [
         name for name, tensor in resumed.state.items() if not torch.equal(tensor, subject.trained().state[name])
     ]

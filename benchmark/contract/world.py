@@ -162,19 +162,19 @@ class Subject:
             self._trained[seed, ambient] = self.train_anew(seed, ambient)
         return self._trained[seed, ambient]
 
-    def train_anew(self, seed: int = 1, ambient: int = 1, stop_behind: int | None = None) -> Trained:
-        """As `trained`, but trained at each call; if interrupted after epoch `stop_behind`, a new learner resumes
+    def train_anew(self, seed: int = 1, ambient: int = 1, stop_after: int | None = None) -> Trained:
+        """As `trained`, but trained at each call; if interrupted after epoch `stop_after`, a new learner resumes
         from the checkpoint."""
         with tempfile.TemporaryDirectory() as folder, global_randomness(ambient):
             checkpoint = Path(folder) / "checkpoint.safetensors"
-            if stop_behind is not None:
+            if stop_after is not None:
                 with suppress(_StoppedError):
-                    self._train(seed, checkpoint, stop_behind)
+                    self._train(seed, checkpoint, stop_after)
             return Trained(self, self._train(seed, checkpoint))
 
-    def _train(self, seed: int, checkpoint: Path, stop_behind: int | None = None) -> Learner:
+    def _train(self, seed: int, checkpoint: Path, stop_after: int | None = None) -> Learner:
         def on_epoch(curve: Mapping[str, float]) -> None:
-            if curve["epoch"] == stop_behind:
+            if curve["epoch"] == stop_after:
                 raise _StoppedError
 
         learner = self.build(seed)

@@ -161,10 +161,10 @@ def learning_rate(recipe: Recipe, epoch: int, step: int = 0, steps: int = 1) -> 
     elif epoch <= recipe.warmup_epochs:
         return recipe.warmup_lr
     else:
-        behind = epoch - 1 - recipe.warmup_epochs
-        share = behind / recipe.epochs
+        elapsed = epoch - 1 - recipe.warmup_epochs
+        share = elapsed / recipe.epochs
         if recipe.schedule == "by step":
-            share = (behind + step / steps) / (recipe.epochs - recipe.warmup_epochs)
+            share = (elapsed + step / steps) / (recipe.epochs - recipe.warmup_epochs)
     return recipe.final_lr + 0.5 * (recipe.lr - recipe.final_lr) * (1 + math.cos(math.pi * share))
 
 

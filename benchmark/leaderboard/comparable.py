@@ -17,7 +17,7 @@ SHOWN = 3
 """How many runs, fields or conflicts a message lists."""
 ADVICE = (
     "choose methods with --methods, delete the runs that should not count in MLflow, or run the comparison again "
-    "so that all are alike"
+    "so that all have the same settings"
 )
 
 Fields = tuple[tuple[str, str], ...]
@@ -173,7 +173,7 @@ def _where(groups: Mapping[Fields, Sequence[StoredResult]]) -> str:
     runs = [run for group in groups.values() for run in group]
     labels = list(dict.fromkeys(run.label for run in runs))
     datasets = list(dict.fromkeys(run.dataset for run in runs))
-    return f"{_listed(labels)} on {_listed(datasets)} ({runs[0].protocol})"
+    return f"{listed(labels)} on {listed(datasets)} ({runs[0].protocol})"
 
 
 def _differences(groups: Mapping[Fields, Sequence[StoredResult]]) -> str:
@@ -190,14 +190,15 @@ def _differences(groups: Mapping[Fields, Sequence[StoredResult]]) -> str:
 
 def _runs(results: Sequence[StoredResult]) -> str:
     ordered = sorted(results, key=lambda run: (run.label, run.dataset, run.seed or 0, run.run_id))
-    return _listed([f"{run.label} {run.dataset}{_seed(run)} (run {run.run_id[:8]})" for run in ordered])
+    return listed([f"{run.label} {run.dataset}{_seed(run)} (run {run.run_id[:8]})" for run in ordered])
 
 
 def _seed(run: StoredResult) -> str:
     return "" if run.seed is None else f" seed {run.seed}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 

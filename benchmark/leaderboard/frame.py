@@ -76,10 +76,10 @@ def tidy(results: Iterable[StoredResult]) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    alike, mixing_notes = unmixed(results)
+    comparable, mixing_notes = unmixed(results)
     # Later runs overwrite earlier ones below. The run's id decides between equal times, so the same run is kept
     # everywhere.
-    oldest_first = sorted(alike, key=lambda result: (result.finished_at, result.run_id))
+    oldest_first = sorted(comparable, key=lambda result: (result.finished_at, result.run_id))
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     missing = _Attribute()
     rivals: dict[tuple[str, str], set[str]] = {}

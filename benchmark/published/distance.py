@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from promptarena.benchmark.core.labels import Label
@@ -186,11 +186,16 @@ class _Judge:
     query: BoardQuery
     barred: str
 
+    @cached_property
+    def _without_seeds(self) -> frozenset[str]:
+        """The printed names of the methods whose runs have no seed."""
+        frame = self.query.frame
+        seeds = frame[frame["protocol"] == self.query.protocol].groupby("label")["seed"].count()
+        return frozenset(seeds.index[seeds == 0])
+
     def distance(self, place: _Place, ours: Cell, theirs: Published | None) -> Distance:
         """A figure beside the published one, with its verdict."""
-        frame = self.query.frame
-        mine = frame[(frame["protocol"] == self.query.protocol) & (frame["label"] == str(place.name))]
-        deterministic = not mine.empty and bool(mine["seed"].isna().all())
+        deterministic = str(place.name) in self._without_seeds
         shown = None if self.query.board.miniature else theirs
         judged = partial(Distance, *place, ours, published=shown)
         unlike = self._unlike(place, theirs, deterministic)

@@ -157,15 +157,15 @@ def _preferred(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 def _differences(frame: "pd.DataFrame") -> Sequence[str]:
     """For each row the different numbers that other sources print for the same figure."""
-    told: dict[Any, str] = dict.fromkeys(frame.index, "")
+    notes: dict[Any, str] = dict.fromkeys(frame.index, "")
     exact = frame[frame["kind"].isin(("own paper", "quoted", "secondary"))]
-    for _, same in exact.groupby(_CELL, dropna=False, sort=False):
-        if same["value"].nunique() > 1:
-            for here, row in same.iterrows():
-                others = same[same["value"] != row["value"]]
-                printed = dict.fromkeys(zip(others["text"], others["source"], strict=True))
-                told[here] = "; ".join(f"{source} prints {text}" for text, source in printed)
-    return [told[here] for here in frame.index]
+    disputed = exact[exact.groupby(_CELL, dropna=False)["value"].transform("nunique") > 1]
+    for _, same in disputed.groupby(_CELL, dropna=False, sort=False):
+        for here, row in same.iterrows():
+            others = same[same["value"] != row["value"]]
+            printed = dict.fromkeys(zip(others["text"], others["source"], strict=True))
+            notes[here] = "; ".join(f"{source} prints {text}" for text, source in printed)
+    return [notes[here] for here in frame.index]
 
 
 def _shots(value: Any) -> int | None:

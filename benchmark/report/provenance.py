@@ -90,8 +90,8 @@ def facts(runs: Sequence[Run]) -> tuple[list[Fact], list[Fact]]:
     """The facts that all runs share, and those in which they differ, by field."""
     values: dict[str, dict[str, list[str]]] = {}
     for run in runs:
-        told = [pair for pair in part(run, "provenance").items() if pair[0] not in _PER_SPLIT + _PER_METHOD]
-        named = [(_NAMES.get(name, name), value) for name, value in told]
+        shown = [pair for pair in part(run, "provenance").items() if pair[0] not in _PER_SPLIT + _PER_METHOD]
+        named = [(_NAMES.get(name, name), value) for name, value in shown]
         environment = {name: value for name, value in part(run, "environment").items() if name not in _PER_RUN}
         for name, value in (*named, *environment.items()):
             values.setdefault(name.replace("_", " "), {}).setdefault(_text(value), []).append(label_of(run))

@@ -40,8 +40,8 @@ class Schedule:
         groups: dict[tuple[str, ...], Group] = {}
         for training in trainings.values():
             spec = training[0].spec
-            alike = (spec.label, spec.protocol, spec.dataset, spec.subset, str(spec.shots))
-            groups.setdefault(alike, []).append(training)
+            group = (spec.label, spec.protocol, spec.dataset, spec.subset, str(spec.shots))
+            groups.setdefault(group, []).append(training)
         self._groups = list(groups.values())
 
     def __bool__(self) -> bool:

@@ -118,10 +118,10 @@ def train_together(
             member.on_epoch(curve)
         standing.append(_Standing(member, drawn, state))
     errors: dict[int, NotFiniteError] = {}
-    alike: dict[tuple[int, int], list[int]] = {}
+    by_epoch: dict[tuple[int, int], list[int]] = {}
     for number, each in enumerate(standing):
-        alike.setdefault((each.state.epoch, len(each.member.task.train.labels)), []).append(number)
-    for numbers in alike.values():
+        by_epoch.setdefault((each.state.epoch, len(each.member.task.train.labels)), []).append(number)
+    for numbers in by_epoch.values():
         left = numbers
         while left:
             failed = _to_the_end([standing[number] for number in left], recipe, recorder)

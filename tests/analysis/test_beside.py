@@ -131,13 +131,15 @@ class TestBoards:
         }
 
     @pytest.mark.parametrize("name", ["temperature", "far-ood"])
-    def test_what_is_missing_is_said_in_the_cell_and_counted_in_a_note(self, query: BoardQuery, name: str) -> None:
+    def test_what_is_missing_is_said_in_the_cell_and_counted_by_method_in_a_note(
+        self, query: BoardQuery, name: str
+    ) -> None:
         (board,) = boards_of(query, self.source(query, ("coop", 1), ("maple", 1), ("maple", 2)), [name])
         assert [row.label for row in board.tables[1].rows] == ["zeroshot", "coop"]
         partly = board.tables[1].rows[1].cells[0]
         assert (partly.filled, partly.expected, partly.full) == (1, 2, False)
         assert len(board.notes) == 1
-        assert board.notes[0].startswith("6 runs keep no predictions")
+        assert board.notes[0].startswith("6 runs of coop, maple keep no predictions")
         assert "promptarena predictions --" in board.notes[0]
 
     @pytest.mark.parametrize("name", ["temperature", "far-ood"])

@@ -97,7 +97,7 @@ def test_every_board_is_written_in_every_format(query: BoardQuery) -> None:
 def test_runs_without_predictions_are_counted(query: BoardQuery) -> None:
     (board,) = boards_of(query, source_of(query, without="maple"), ["calibration"])  # type: ignore[arg-type]
     assert [row.label for row in board.tables[0].rows] == ["coop"]
-    assert board.notes == ("6 runs keep no predictions.",)
+    assert board.notes == ("6 runs of maple keep no predictions.",)
 
 
 def test_without_any_predictions_there_is_no_board(query: BoardQuery) -> None:

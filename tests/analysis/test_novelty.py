@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 from promptarena.benchmark.analysis.novelty import NOVELTY
 
 
-def test_novel_classes_are_told_by_the_base_classes_alone() -> None:
+def test_novel_classes_are_detected_by_the_base_classes_alone() -> None:
     random = np.random.default_rng(3)
     labels = np.arange(90) % 9
     logits = random.normal(20, 2, (90, 9)).astype(np.float32)

@@ -23,9 +23,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "backbones.md"
 
 
 def refusal(architecture: str | Path) -> str:
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as refused:
         backbone_of_shapes(architecture)
-    return str(told.value)
+    return str(refused.value)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -56,15 +56,15 @@ def test_every_architecture_of_open_clip_is_built_or_refused_in_one_line(name: s
     [
         (
             "ViT-B-16-SigLIP",
-            ("timm's vit_base_patch16_siglip_224", "text tokens see those behind", "scores have a bias"),
+            ("timm's vit_base_patch16_siglip_224", "text tokens see those after", "scores have a bias"),
         ),
         ("EVA02-B-16", ("image encoder is timm's eva02_base_patch16_clip_224",)),
         ("convnext_base", ("image encoder is timm's convnext_base",)),
         ("roberta-ViT-B-32", ("text encoder is roberta-base of transformers", "need the tokenizer roberta-base")),
         ("coca_ViT-B-32", ("a caption decoder (CoCa)", "texts end in a class token")),
-        ("ViT-L-14-CLIPA", ("text tokens see those behind them", "(pool_type last)")),
+        ("ViT-L-14-CLIPA", ("text tokens see those after them", "(pool_type last)")),
         ("ViT-H-14-worldwide", ("need the tokenizer facebook/xlm-v-base", "(pool_type eos)")),
-        ("MobileCLIP-S1", ("image encoder is timm's fastvit_mci1", "text tokens see those behind them")),
+        ("MobileCLIP-S1", ("image encoder is timm's fastvit_mci1", "text tokens see those after them")),
     ],
 )
 def test_a_refusal_says_what_is_different(name: str, differences: tuple[str, ...]) -> None:
@@ -82,14 +82,14 @@ def complaint(architecture: str, tag: str) -> str:
 
 @pytest.mark.parametrize(("architecture", "tag"), open_clip.list_pretrained(), ids="-".join)
 def test_every_pretrained_tag_is_usable_or_refused_before_a_download(architecture: str, tag: str) -> None:
-    told = complaint(architecture, tag)
-    assert "\n" not in told
-    if other := re.search(r"GELU but .*; use (.*)$", told):
+    line = complaint(architecture, tag)
+    assert "\n" not in line
+    if other := re.search(r"GELU but .*; use (.*)$", line):
         assert complaint(other[1], tag) == ""
 
 
 @pytest.mark.parametrize("architecture", ["RN50", "ViT-B-32", "ViT-L-14-336"])
-def test_every_openai_tag_is_told_its_activation(architecture: str) -> None:
+def test_every_openai_tag_is_given_its_activation(architecture: str) -> None:
     with pytest.raises(UserError, match=f"computes GELU; use {architecture}-quickgelu$"):
         missing_weights(architecture, "openai")
     missing_weights(f"{architecture}-quickgelu", "openai")
@@ -145,10 +145,10 @@ def changed(part: str, **values: Any) -> dict[str, Any]:
     ],
 )
 def test_a_wrong_configuration_is_a_users_error(tmp_path: Path, content: Any, message: str) -> None:
-    told = refusal(written(tmp_path, content))
-    assert message in told
-    assert "own.json" in told
-    assert "\n" not in told
+    line = refusal(written(tmp_path, content))
+    assert message in line
+    assert "own.json" in line
+    assert "\n" not in line
 
 
 def test_a_square_picture_may_be_written_with_both_sides(tmp_path: Path) -> None:

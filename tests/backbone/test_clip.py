@@ -48,7 +48,7 @@ def test_untouched_it_is_open_clips_own_model(name: str) -> None:
         assert float(backbone.scale) == pytest.approx(float(clip.logit_scale.exp()))
 
 
-def test_text_is_cut_behind_the_last_end_without_changing_it() -> None:
+def test_text_is_cut_after_the_last_end_without_changing_it() -> None:
     backbone = tiny.backbone()
     cut = backbone.tokenize(TEXTS)
     whole = SimpleTokenizer(context_length=backbone.context_length)(TEXTS)
@@ -57,7 +57,7 @@ def test_text_is_cut_behind_the_last_end_without_changing_it() -> None:
     assert close(backbone.encode_text(backbone.embed(cut)), backbone.encode_text(backbone.embed(whole)), 1e-6)
 
 
-def test_what_stands_behind_the_end_of_text_is_never_read() -> None:
+def test_what_stands_after_the_end_of_text_is_never_read() -> None:
     backbone = tiny.backbone()
     prompts = backbone.embed(backbone.tokenize(TEXTS))
     disturbed = prompts.embeddings.clone().requires_grad_()

@@ -1,4 +1,4 @@
-"""Compiled blocks give the figures of plain ones up to rounding, are told apart from them, and fail in one line."""
+"""Compiled blocks give the figures of plain ones up to rounding, are labelled, and fail in one line."""
 
 from collections.abc import Sequence
 from pathlib import Path

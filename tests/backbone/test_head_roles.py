@@ -19,7 +19,7 @@ from promptarena.benchmark.backbone.head_roles import (
 from promptarena.benchmark.core.errors import UserError
 
 
-def test_one_concept_has_no_entropy_and_twelve_alike_have_the_most() -> None:
+def test_one_concept_has_no_entropy_and_twelve_equal_ones_have_the_most() -> None:
     assert concept_entropy(distribution([3] * 20, 12)) == 0
     assert concept_entropy(distribution(range(12), 12)) == pytest.approx(math.log2(12))
     assert concept_entropy([0.5, 0.25, 0.25, 0]) == 1.5
@@ -101,7 +101,7 @@ def test_a_table_that_contradicts_itself_is_refused(change: dict[str, Any], comp
     ("name", "value", "complaint"),
     [("rule", "dice", "field 'rule'"), ("rool", "x", "unknown field 'rool'"), ("depth", 0, "field 'depth'")],
 )
-def test_a_damaged_file_is_told_in_one_line(tmp_path: Path, name: str, value: Any, complaint: str) -> None:
+def test_a_damaged_file_is_reported_in_one_line(tmp_path: Path, name: str, value: Any, complaint: str) -> None:
     path = tmp_path / "roles.json"
     path.write_text(json.dumps(json.loads(table().text()) | {name: value}))
     with pytest.raises(UserError, match=complaint) as caught:
@@ -127,7 +127,7 @@ def test_warnings_say_what_is_missing() -> None:
     )
     lines = table(rule="quantiles", settings=Settings()).warnings()
     assert len(lines) == 3
-    assert "3 concepts were found, 12 were wanted" in lines[0]
+    assert "3 concepts were found, 12 were requested" in lines[0]
 
 
 def test_attributes_are_those_that_heads_and_concepts_may_serve() -> None:

@@ -58,7 +58,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ViT-B-17", "openai", "unknown architecture 'ViT-B-17'; did you mean .*ViT-B-16"),
         ("ViT-B-16-quickgelu", "openia", "unknown pretrained tag of ViT-B-16-quickgelu 'openia'; did you mean openai"),
         ("ViT-B-16-SigLIP", "webli", "its image encoder is timm's vit_base_patch16_siglip_224; its texts need"),
-        ("ViT-L-14-CLIPA", "datacomp1b", "its text tokens see those behind them"),
+        ("ViT-L-14-CLIPA", "datacomp1b", "its text tokens see those after them"),
         ("ViT-H-14-quickgelu", "dfn5b", "resized by squash"),
     ],
 )

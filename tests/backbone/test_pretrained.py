@@ -67,9 +67,9 @@ def test_a_tag_loads_from_the_hubs_cache_without_a_network(hub: Hub, vit: World,
 
 def test_without_the_file_one_line_says_what_to_fetch_and_where_to_put_it(hub: Hub) -> None:
     place = hub.folder / "models--timm--vit_base_patch16_clip_224.openai"
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as refused:
         load_backbone(*TAG)
-    message = str(told.value)
+    message = str(refused.value)
     assert f"'openai' of ViT-B-16-quickgelu ({REPOSITORY})" in message
     assert f"HF_HUB_OFFLINE is set and {place} does not hold them" in message
     assert "name a local file as `weights` in the suite's [backbone]" in message

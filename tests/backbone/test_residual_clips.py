@@ -79,9 +79,9 @@ def test_a_method_that_leaves_the_image_encoder_as_it_is_takes_a_step(
 
 @pytest.mark.parametrize("name", sorted(NEED_TOKENS))
 def test_a_method_that_needs_image_tokens_says_so_in_one_line(name: str, subject: Callable[[str], Subject]) -> None:
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as refused:
         subject(name).build()
-    assert str(told.value) == (
+    assert str(refused.value) == (
         "backbone tiny: its image encoder has no token sequence to edit; use a CLIP ViT, or a method that leaves the "
         "image encoder as it is, such as coop"
     )

@@ -39,7 +39,7 @@ def test_any_type_of_number_becomes_float32(
     assert backbone.digest == digest_of(files["tiny.json"], tmp_path / "state.pt") == weights_digest(state)
 
 
-def test_torchscript_is_told_from_a_plain_file_and_read_whole(files: Files, halved: dict[str, Tensor]) -> None:
+def test_torchscript_is_distinguished_from_a_plain_file_and_read_whole(files: Files, halved: dict[str, Tensor]) -> None:
     assert is_torchscript(files["openai.pt"])
     assert not is_torchscript(files["state.pt"])
     read = read_torchscript(files["openai.pt"])

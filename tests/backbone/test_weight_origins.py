@@ -54,12 +54,12 @@ def test_known_weights_need_quick_gelu_even_when_the_file_does_not_say_so(
 
 
 @pytest.mark.parametrize("find", [identify, load_backbone])
-def test_weights_of_another_architecture_are_told_in_a_short_line(
+def test_weights_of_another_architecture_are_reported_in_a_short_line(
     world: Callable[[str], World], vit: World, find: Callable[[Path, Path], object]
 ) -> None:
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as refused:
         find(vit.config, world("RN50-quickgelu").archive)
-    message = str(told.value)
+    message = str(refused.value)
     assert "RN50-quickgelu.pt (local file RN50-quickgelu.pt) do not fit architecture" in message
     assert "it lacks visual.class_embedding, " in message
     assert re.search(r"it has besides visual\..* and \d+ more", message)

@@ -11,7 +11,7 @@ from promptarena.benchmark.plugins.learner import Config
 from promptarena.benchmark.plugins.registry import Method
 
 
-def test_an_exception_of_the_method_is_told_in_a_line_and_the_other_rules_go_on(world: World) -> None:
+def test_an_exception_of_the_method_is_reported_in_a_line_and_the_other_rules_go_on(world: World) -> None:
     class Raises(Toy):
         """It cannot score."""
 

@@ -80,7 +80,7 @@ def test_later_settings_are_written_only_when_they_differ_from_their_default(nam
     assert name in other.model_dump(mode="json")
 
 
-def test_factors_may_act_behind_the_warm_up_only() -> None:
+def test_factors_may_act_after_the_warm_up_only() -> None:
     weights = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
     optimizer = torch.optim.SGD([{"params": [weights[0]], "factor": 1.0}, {"params": [weights[1]], "factor": 6.5}])
     recipe = RECIPE.model_copy(update={"warmup_epochs": 1, "factors_in_warmup": False, "one_class": True})

@@ -1,4 +1,4 @@
-"""Cards: what a right one holds, and what a wrong one is told."""
+"""Cards: what a right one holds, and how a wrong one is refused."""
 
 from pathlib import Path
 
@@ -87,7 +87,7 @@ def test_names_and_counts_may_be_left_to_the_data(tmp_path: Path) -> None:
         ('title = "Birds"', "title = Birds", "is not valid TOML: Invalid value (at line 3, column 9)"),
     ],
 )
-def test_a_mistake_is_told_in_one_line_with_the_file(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_a_mistake_is_reported_in_one_line_with_the_file(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in GOOD
     path = write(tmp_path, GOOD.replace(old, new))
     with pytest.raises(UserError) as error:

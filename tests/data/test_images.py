@@ -108,11 +108,11 @@ def test_damaged_bytes_decode_or_raise_a_user_error(tmp_path: Path, kind: str, d
     try:
         mode = decode(tmp_path / "hurt").mode
     except UserError as error:
-        told = str(error)
+        line = str(error)
     else:
-        told = f"hurt is {mode}"
-    assert "hurt" in told
-    assert "\n" not in told
+        line = f"hurt is {mode}"
+    assert "hurt" in line
+    assert "\n" not in line
 
 
 def test_file_images_are_addressed_by_position(tmp_path: Path) -> None:

@@ -198,10 +198,10 @@ def test_a_name_that_is_no_text_is_refused(place: Path, name: bytes) -> None:
 
 
 def test_names_are_ordered_by_their_characters_on_every_disk(place: Path) -> None:
-    wanted = ["10.jpg", "9.jpg", "A.jpg", "B.jpg", "a.jpg", "Ä.jpg", "ä.jpg"]
+    expected = ["10.jpg", "9.jpg", "A.jpg", "B.jpg", "a.jpg", "Ä.jpg", "ä.jpg"]
     for name in ("ä.jpg", "a.jpg", "10.jpg", "B.jpg", "Ä.jpg", "9.jpg", "A.jpg"):
         (place / name).write_bytes(PLAIN)
-    assert names(place) == wanted
+    assert names(place) == expected
 
 
 def test_links_are_followed(place: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_folder_that_may_not_be_read_is_named(place: Path) -> None:
         place.chmod(stat.S_IRWXU)
 
 
-def test_a_folder_called_otherwise_is_told_not_divided(place: Path) -> None:
+def test_a_folder_called_otherwise_is_reported_not_divided(place: Path) -> None:
     path = place.parents[2] / "odd.toml"
     (path.parent / "classes.txt").write_text("heron\theron\njay\tblue jay\n")
     path.write_text('class_file = "classes.txt"' + CARD.replace('test = "test"', 'test = "images"'))

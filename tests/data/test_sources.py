@@ -135,7 +135,7 @@ def test_a_wrong_value_of_a_source_is_refused_in_one_line(fields: dict[str, Any]
     assert message in str(error.value)
 
 
-def test_two_sources_cannot_call_different_files_alike() -> None:
+def test_two_sources_cannot_call_different_files_by_one_name() -> None:
     sources = TypeAdapter(Sources)
     first, same = source(title="A"), source(title="B")
     assert sources.validate_python((first, same)) == (first, same)

@@ -53,7 +53,7 @@ def test_a_split_is_listed_with_labels_and_names(make_card: MakeCard) -> None:
     assert split.class_names == ("heron", "jay")
 
 
-def test_a_wrong_number_of_images_is_told(make_card: MakeCard) -> None:
+def test_a_wrong_number_of_images_is_reported(make_card: MakeCard) -> None:
     with pytest.raises(UserError, match=r"found 4 train images, but .*birds\.toml counts 5; complete the files"):
         load_split(make_card("[counts]\ntrain = 5"), "train")
 

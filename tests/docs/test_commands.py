@@ -42,9 +42,10 @@ class Line(NamedTuple):
 
 
 def lines() -> Iterator[Line]:
-    """The indented lines that begin with a command, without prompt and explanation."""
+    """The indented lines that begin with a command, without prompt and explanation; a line that ends in \\ goes on."""
     for page in PAGES:
-        text = re.sub(r"^( *)```\w+\n.*?^\1```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        text = re.sub(r"\\\n +", "", page.read_text(encoding="utf-8"))
+        text = re.sub(r"^( *)```\w+\n.*?^\1```", "", text, flags=re.MULTILINE | re.DOTALL)
         for line in re.findall(r"^    +(?:\$ )?((?:promptarena|pip|python) .+)", text, flags=re.MULTILINE):
             for command in re.split(r" {2,}", line)[0].split("&&"):
                 if command.strip():

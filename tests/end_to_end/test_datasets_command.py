@@ -6,7 +6,7 @@ import pytest
 from e2e_command import run, succeed
 
 
-def test_what_needs_an_agreement_is_told_with_the_place_to_put_it(tmp_path: Path) -> None:
+def test_what_needs_an_agreement_is_reported_with_the_place_to_put_it(tmp_path: Path) -> None:
     ended = run("datasets", "prepare", "imagenet", "--root", tmp_path, cwd=tmp_path)
     assert ended.code == 2
     assert "imagenet: not prepared" in ended.out

@@ -65,7 +65,7 @@ def snapshot(root: Path) -> dict[str, tuple[int, str]]:
     }
 
 
-def told(ended: Ended) -> dict[str, list[str]]:
+def verified(ended: Ended) -> dict[str, list[str]]:
     """What `datasets verify` says of each dataset, its state first, without the splits' digests."""
     assert ended.err == ""
     without_digests = re.sub(r" [0-9a-f]{12}(?=[,)])", "", ended.out)
@@ -91,13 +91,13 @@ def test_all_are_whole_and_left_alone(world: Fifteen, tmp_path: Path) -> None:
         name: ", ".join(f"{len(rows)} {split}" for split, rows in written.rows.items())
         for name, written in world.datasets.items()
     }
-    assert told(ended) == {name: [f"whole ({counted[name]})"] for name in ALL}
-    assert list(told(ended)) == list(ALL)
+    assert verified(ended) == {name: [f"whole ({counted[name]})"] for name in ALL}
+    assert list(verified(ended)) == list(ALL)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_each_damage_is_told_with_dataset_file_and_reason_and_hides_no_other(copy: Path) -> None:
+def test_each_damage_is_reported_with_dataset_file_and_reason_and_hides_no_other(copy: Path) -> None:
     cut = sorted((copy / "food-101" / "images" / "waffles").iterdir())[0]
     cut.write_bytes(cut.read_bytes()[:70])
     gone = sorted((copy / "ucf101" / "UCF-101-midframes" / "Yo_Yo").iterdir())[0]
@@ -116,7 +116,7 @@ def test_each_damage_is_told_with_dataset_file_and_reason_and_hides_no_other(cop
     (copy / "imagenet-rendition" / "imagenet-r").rename(copy / "imagenet-rendition" / "r")
 
     ended = call("datasets", "verify", "--suite", copy / f"{SUITE}.toml")
-    blocks = told(ended)
+    blocks = verified(ended)
     expected = {
         "food101": [str(cut), "cannot be decoded"],
         "ucf101": ["'ucf101'", "images are not in", repr(f"Yo_Yo/{gone.name}")],
@@ -143,7 +143,7 @@ def test_each_damage_is_told_with_dataset_file_and_reason_and_hides_no_other(cop
 
 def test_the_published_cards_refuse_what_is_not_the_published_data(world: Fifteen) -> None:
     ended = call("datasets", "verify", "--suite", "clip-15", "--root", world.root)
-    blocks = told(ended)
+    blocks = verified(ended)
     assert (ended.code, list(blocks)) == (2, list(ALL))
     for name, (state, *problems) in blocks.items():
         options = load_card(name).options
@@ -210,14 +210,14 @@ def test_every_method_runs_under_every_protocol_with_both_seeds(arena: Arena) ->
     assert {run.info.status for run in runs} == {"FINISHED"}
     seeds = {method: ("none",) if method == "zeroshot" else ("1", "2") for method in METHODS}
     trained = dict.fromkeys(("base-to-novel", "few-shot"), ELEVEN)
-    wanted = [
+    expected = [
         (method, protocol, dataset, seed)
         for method, protocol in product(METHODS, PROTOCOLS)
         for dataset in trained.get(protocol, ("imagenet",))
         for seed in seeds[method]
     ]
     ran = [tuple(run.data.tags[name] for name in ("method", "protocol", "dataset", "seed")) for run in runs]
-    assert sorted(ran) == sorted(wanted)
+    assert sorted(ran) == sorted(expected)
 
 
 @pytest.mark.slow
@@ -266,8 +266,8 @@ def test_the_tables_are_in_the_fields_order(arena: Arena) -> None:
     for protocol in ("base-to-novel", "few-shot"):
         assert list(dict.fromkeys(tables[protocol])) == ["average", *ELEVEN, "cost", "ranks"]
     for protocol, datasets in (("cross-dataset", ELEVEN), ("domain-generalization", ("imagenet", *VARIANTS))):
-        wanted = [*(f"{name}_pct" for name in datasets), "average_pct"]
-        assert list(dict.fromkeys(columns[protocol]))[: len(wanted)] == wanted
+        expected = [*(f"{name}_pct" for name in datasets), "average_pct"]
+        assert list(dict.fromkeys(columns[protocol]))[: len(expected)] == expected
     titles = [load_card(name).title for name in ELEVEN]
     page = arena.boards("md")
     first = page[: page.index("Cross-dataset")]

@@ -42,7 +42,7 @@ def begin(suite: Path, folder: Path) -> subprocess.Popen[str]:
     return process
 
 
-def assert_ends_alike(suite: Path, folder: Path, undisturbed: dict[str, Any]) -> None:
+def assert_same_figures(suite: Path, folder: Path, undisturbed: dict[str, Any]) -> None:
     succeed("compare", suite, *ARGUMENTS, cwd=folder)
     found = e2e_record.figures(folder / "results")
     assert found.keys() == undisturbed.keys()
@@ -58,7 +58,7 @@ def test_killed_at_random_moments(suite: Path, undisturbed: dict[str, Any], tmp_
         process = begin(suite, tmp_path)
         time.sleep(moments.uniform(0.0, 0.8))
         kill(process)
-    assert_ends_alike(suite, tmp_path, undisturbed)
+    assert_same_figures(suite, tmp_path, undisturbed)
 
 
 def test_stopped_by_signals(suite: Path, undisturbed: dict[str, Any], tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_stopped_by_signals(suite: Path, undisturbed: dict[str, Any], tmp_path: 
         assert ended.code == 128 + number
         assert ended.err == "promptarena: stopped; the same command goes on from here\n"
         assert_gone(below)
-    assert_ends_alike(suite, tmp_path, undisturbed)
+    assert_same_figures(suite, tmp_path, undisturbed)
 
 
 def test_a_killed_worker_takes_down_its_own_run_only(suite: Path, undisturbed: dict[str, Any], tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_killed_worker_takes_down_its_own_run_only(suite: Path, undisturbed: d
     statuses = [run.info.status for run in e2e_record.runs(tmp_path / "results")]
     assert sorted(set(statuses)) == ["FAILED", "FINISHED"]
     assert statuses.count("FAILED") == 1
-    assert_ends_alike(suite, tmp_path, undisturbed)
+    assert_same_figures(suite, tmp_path, undisturbed)
 
 
 def test_a_truncated_checkpoint_is_named(suite: Path, tmp_path: Path) -> None:

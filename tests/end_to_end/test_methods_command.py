@@ -120,7 +120,7 @@ def test_a_check_that_passes(here: Path) -> None:
         (("new", "images", "--vision"), "needs the name Images for something else"),
     ],
 )
-def test_mistakes_are_told_in_a_line(words: tuple[str, ...], expected: str, here: Path) -> None:
+def test_mistakes_are_reported_in_a_line(words: tuple[str, ...], expected: str, here: Path) -> None:
     assert expected in complaint("methods", *words)
     assert not list(here.iterdir())
 

@@ -142,8 +142,8 @@ class TestInChromium:
         script = Path(AXE.submodule_search_locations[0]) / "axe.min.js"
         page.execute_script(script.read_text(encoding="utf-8"))
         found = page.execute_async_script("const done = arguments[0]; axe.run(document).then(done);")
-        told = [(each["id"], each["nodes"][0]["html"][:200]) for each in found["violations"]]
-        assert told == []
+        violations = [(each["id"], each["nodes"][0]["html"][:200]) for each in found["violations"]]
+        assert violations == []
         assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
 
     def test_the_comparison_of_two_methods_is_that_of_the_statistics(self, browser: Any, tmp_path: Path) -> None:

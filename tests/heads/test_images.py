@@ -31,7 +31,7 @@ def test_spaced_rows_are_distinct_and_reach_over_all() -> None:
     assert spaced(3, 9) == [0, 1, 2]
 
 
-def test_lists_behind_each_other_keep_their_pictures() -> None:
+def test_lists_after_each_other_keep_their_pictures() -> None:
     lists = [tiny.Drawings(["a", "b"]), tiny.Drawings(["c"]), tiny.Drawings(["d", "e"])]
     together = Together(lists)  # type: ignore[arg-type]
     assert [together.key(row) for row in range(len(together))] == ["a", "b", "c", "d", "e"]

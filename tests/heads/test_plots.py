@@ -6,7 +6,7 @@ from promptarena.benchmark.backbone.head_roles import Concept
 from promptarena.benchmark.heads.plots import colours, figures
 
 
-def test_figures_show_every_head_and_come_out_alike() -> None:
+def test_figures_show_every_head_and_are_the_same_each_time() -> None:
     drawn = figures(table())
     assert sorted(drawn) == ["concepts.png", "concepts.svg", "role_map.png", "role_map.svg"]
     assert drawn["role_map.png"].startswith(b"\x89PNG")

@@ -99,7 +99,7 @@ def test_the_same_pictures_give_the_same_files(tmp_path: Path) -> None:
     assert files["retrieval.svg"].count(b"<image") == 1 + 2 * 3
 
 
-def test_what_is_missing_is_told_in_one_line(tmp_path: Path) -> None:
+def test_what_is_missing_is_reported_in_one_line(tmp_path: Path) -> None:
     query, *_ = make_pictures(tmp_path / "pictures", 3)
     (tmp_path / "alone").mkdir()
     with pytest.raises(UserError, match=r"no\w*: no such folder"):

@@ -245,7 +245,7 @@ def _blocked(folder: Path) -> Path:
     return folder / "file" / "cache"
 
 
-def test_a_folder_that_cannot_be_made_is_told_once_and_done_without(
+def test_a_folder_that_cannot_be_made_is_reported_once_and_done_without(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache = ArrayCache(_blocked(tmp_path))
@@ -257,7 +257,7 @@ def test_a_folder_that_cannot_be_made_is_told_once_and_done_without(
     assert cache.get(KEYS[0], 1, refuse).tolist() == [0, 1]
 
 
-def test_a_full_disk_is_told_once_and_leaves_nothing_behind(
+def test_a_full_disk_is_reported_once_and_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: object, **__: object) -> None:

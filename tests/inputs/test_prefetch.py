@@ -62,7 +62,7 @@ def test_it_begins_when_pixels_are_first_asked_for(view: Watched) -> None:
             assert torch.equal(batch.pixels, view.pixels(STEPS[step]))
 
 
-def test_an_unreadable_picture_is_told_to_the_one_who_asks_for_it(view: Watched, tmp_path: Path) -> None:
+def test_an_unreadable_picture_is_reported_to_the_one_who_asks_for_it(view: Watched, tmp_path: Path) -> None:
     def broken(rows: Sequence[int]) -> np.ndarray:
         if 4 in rows:
             raise UserError("picture 4 cannot be decoded")

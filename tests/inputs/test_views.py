@@ -133,7 +133,7 @@ def test_an_empty_list_has_empty_features(tmp_path: Path) -> None:
     assert empty.pixels([]).shape == (0, 3, 16, 16)
 
 
-def test_features_are_computed_again_when_a_picture_behind_its_key_changed(tmp_path: Path) -> None:
+def test_features_are_computed_again_when_a_picture_after_its_key_changed(tmp_path: Path) -> None:
     backbone, cache = tiny.backbone(), tiny.cache(tmp_path)
     before, after, same = tiny.Drawings(KEYS), tiny.Drawings(KEYS), tiny.Drawings(KEYS)
     after.stamp = same.stamp = "replaced"

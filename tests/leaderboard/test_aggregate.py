@@ -102,7 +102,7 @@ def test_costs_are_means_over_runs_each_counted_once() -> None:
     assert cell(board, "cost", "zeroshot", "train_images_per_second").value is None
 
 
-def test_no_speed_is_told_of_what_takes_no_time() -> None:
+def test_no_speed_is_reported_of_what_takes_no_time() -> None:
     runs = [
         result
         for label, cost in (("slow", Cost(0, 0.02, 1, 0.02, 1, 1.0)), ("still", Cost(0, 0.0001, 0, 0.0001, 1000, 1.0)))

@@ -142,7 +142,7 @@ def test_methods_trained_on_different_draws_of_one_seed_are_not_compared() -> No
     assert "provenance.train_split" in refusal(run("zeroshot", None), run("coop", 0, provenance__train_split="x"))
 
 
-def test_own_splits_are_told_apart_from_published_ones() -> None:
+def test_own_splits_are_reported_apart_from_published_ones() -> None:
     runs = [run(), run(own=True, day=1), run("maple", own=True)]
     assert unmixed(runs) == (runs, [])
 

@@ -102,7 +102,7 @@ def test_other_classes_are_scored_by_the_same_adapter() -> None:
     torch.testing.assert_close(logits(learner, mixed)[:, [3, 1]], logits(learner)[:, [0, 2]])
 
 
-def test_mistakes_are_told() -> None:
+def test_mistakes_are_reported() -> None:
     with pytest.raises(UserError, match="reduction 21 leaves no hidden unit of 20 features"):
         adapter(reduction=21)
     with pytest.raises(ValidationError):

@@ -55,7 +55,7 @@ def test_each_position_is_the_prompt_written_by_hand(position: str, template: st
     assert close(logits(learner), zeroshot(template))
 
 
-def test_an_odd_context_is_split_behind_its_smaller_half() -> None:
+def test_an_odd_context_is_split_after_its_smaller_half() -> None:
     learner = coop(ctx_init="one big photo", class_token_position="middle")
     assert close(logits(learner), zeroshot("one {} big photo."))
 

@@ -102,7 +102,7 @@ def test_deep_text_prompts_that_repeat_what_they_replace_change_nothing() -> Non
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_text_prompts_take_the_rows_behind_the_start_token(depth: int) -> None:
+def test_text_prompts_take_the_rows_after_the_start_token(depth: int) -> None:
     learner, backbone = ivlp(n_ctx_text=4, prompt_depth_text=depth), tiny.backbone()
     with torch.no_grad():
         for prompt in learner.text_prompts:

@@ -116,7 +116,7 @@ def test_vision_prompts_have_no_order() -> None:
     assert not close(text(permuted), text(learner), 1e-3)
 
 
-def test_vision_prompts_are_projections_appended_behind_the_patches() -> None:
+def test_vision_prompts_are_projections_appended_after_the_patches() -> None:
     """The vision branch spelled out: first through the input's layer norm, then in place of the last rows."""
     learner, backbone = maple(n_ctx=2), tiny.backbone()
     with torch.no_grad():

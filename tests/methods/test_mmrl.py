@@ -53,7 +53,7 @@ def aligned(learner: MMRL, which: str, layer: int) -> Tensor:
 
 @pytest.fixture
 def parted() -> MMRL:
-    """The aligners of its layers differ, as behind a first step."""
+    """The aligners of its layers differ, as after a first step."""
     learner = mmrl()
     drawn = torch.Generator().manual_seed(5)
     with torch.no_grad():
@@ -62,7 +62,7 @@ def parted() -> MMRL:
     return learner
 
 
-def test_image_tokens_enter_behind_the_class_token_and_are_overwritten_later(parted: MMRL) -> None:
+def test_image_tokens_enter_after_the_class_token_and_are_overwritten_later(parted: MMRL) -> None:
     with torch.no_grad():
         tokens = BACKBONE.image_tokens(IMAGES.pixels, stop=1)
         tokens = torch.cat([tokens[:, :1], aligned(parted, "f_v", 0).expand(4, -1, -1), tokens[:, 1:]], dim=1)
@@ -81,7 +81,7 @@ def test_image_tokens_enter_behind_the_class_token_and_are_overwritten_later(par
         assert close(parted.image_features(IMAGES), f_c)
 
 
-def test_text_tokens_enter_behind_the_start_and_move_the_end_of_text_back(parted: MMRL) -> None:
+def test_text_tokens_enter_after_the_start_and_move_the_end_of_text_back(parted: MMRL) -> None:
     found = parted.text_features(parted.prompts(CLASSES)).detach()
     for name, row in zip(CLASSES.names, found, strict=True):
         with torch.no_grad():

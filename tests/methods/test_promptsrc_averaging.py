@@ -61,7 +61,7 @@ def test_prompts_that_stand_still_are_their_own_average() -> None:
 
 
 def run(learner: Any, folder: Path, epochs: int = 3, stop_after: int = 0) -> list[Tensor]:
-    """Train with the harness's loop; the parameters behind it. It breaks off behind epoch `stop_after`."""
+    """Train with the harness's loop; the parameters after it. It breaks off after epoch `stop_after`."""
 
     def on_epoch(curve: Mapping[str, float]) -> None:
         if curve["epoch"] == stop_after:
@@ -80,7 +80,7 @@ def run(learner: Any, folder: Path, epochs: int = 3, stop_after: int = 0) -> lis
 
 
 class _Spied(PromptSRC):
-    """Keeps the live prompts behind each epoch."""
+    """Keeps the live prompts after each epoch."""
 
     def end_epoch(self, epoch: int, recipe: Recipe) -> None:
         if epoch == 1:

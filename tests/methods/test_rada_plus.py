@@ -151,7 +151,7 @@ def test_the_average_of_promptsrc_leaves_the_attention_as_trained() -> None:
     assert changed == {name for name in before if not name.startswith("attention.")}
 
 
-def test_an_adapter_whose_last_layer_starts_at_zero_behind_a_relu_never_learns() -> None:
+def test_an_adapter_whose_last_layer_starts_at_zero_after_a_relu_never_learns() -> None:
     gradients = []
     for zeroed in (True, False):
         learner = moved(RAdaCLIPAdapter, CLIPAdapter)

@@ -42,7 +42,7 @@ def naively_adapted(learner: RAdaTestTime) -> Tensor:
     return torch.stack(found)
 
 
-def test_an_image_is_scored_behind_one_step_on_its_own_entropy() -> None:
+def test_an_image_is_scored_after_one_step_on_its_own_entropy() -> None:
     learner = adapting()
     assert close(logits(learner), naively_adapted(learner), 1e-3)
     assert not close(logits(learner), logits(plain()), 1e-2)
@@ -126,3 +126,25 @@ def test_the_defaults_are_those_of_test_time_prompt_tuning() -> None:
     assert recipe.model_copy(update={"epochs": 10}) == RAda.preset(tiny.training_task())[1]
     with pytest.raises(ValidationError, match="views"):
         RAdaTestTimeConfig(views=1)
+
+
+def test_without_training_the_mask_is_not_computed_for_views_and_the_bits_stay() -> None:
+    learner = adapting()
+    t, untrained = learner.classifier(learner.prompts(CLASSES))
+    seen: list[int] = []
+    learner.attention.register_forward_pre_hook(lambda _module, inputs: seen.append(len(inputs[0])))
+    found = learner.logits(IMAGES, (t, untrained))
+    assert untrained
+    assert set(seen) == {3, 1}  # the views that are kept, and the image after the step
+    assert torch.equal(found, learner.logits(IMAGES, (t, False)))
+    assert 6 in seen
+
+
+def test_a_trained_mask_is_computed_for_every_view() -> None:
+    learner = adapting()
+    with torch.no_grad():
+        learner.attention.o.bias[0] = 0.1
+    seen: list[int] = []
+    learner.attention.register_forward_pre_hook(lambda _module, inputs: seen.append(len(inputs[0])))
+    logits(learner)
+    assert 6 in seen

@@ -1,4 +1,4 @@
-"""TCP: each class makes its own tokens from its zero-shot feature, in front of one block of the text encoder."""
+"""TCP: each class makes its own tokens from its zero-shot feature, before one block of the text encoder."""
 
 from typing import Any
 

@@ -58,7 +58,7 @@ def test_text_is_encoded_once_and_never_in_a_step(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_prompts_stand_behind_the_patches_and_go_on_beyond_their_depth(depth: int) -> None:
+def test_prompts_stand_after_the_patches_and_go_on_beyond_their_depth(depth: int) -> None:
     learner, backbone = vpt(prompt_depth=depth), tiny.backbone()
     with torch.no_grad():
         for prompt in learner.vision_prompts:

@@ -79,7 +79,7 @@ def test_a_run_takes_the_longest_of_its_three_kinds_of_work() -> None:
     assert (one + other).bound == "launches"
 
 
-def test_every_missing_dataset_is_told_with_a_reason(tmp_path: Path) -> None:
+def test_every_missing_dataset_is_listed_with_a_reason(tmp_path: Path) -> None:
     missing = missing_data(SUITE, runs("zeroshot", protocol="domain-generalization"), tmp_path)
     assert list(missing) == ["imagenet", "imagenetv2", "imagenet-sketch", "imagenet-a", "imagenet-r"]
     assert missing["imagenet-a"].startswith(

@@ -217,7 +217,7 @@ def test_a_setting_of_an_unknown_method_is_refused() -> None:
         ((("recipe.optimizer", "lion"),), r"--set coop\.recipe\.optimizer=lion: .*'sgd'"),
     ],
 )
-def test_a_wrong_setting_is_told_in_one_line(
+def test_a_wrong_setting_is_reported_in_one_line(
     planner: Planner, overrides: tuple[tuple[str, str], ...], message: str
 ) -> None:
     with pytest.raises(UserError, match=message) as caught:

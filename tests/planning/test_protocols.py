@@ -86,7 +86,7 @@ def test_the_filter_keeps_the_source_of_a_transfer_protocol() -> None:
     assert runs[0].targets == (Target("things", "all"), Target("cars", "all"))
 
 
-def test_a_protocol_without_a_wanted_target_is_left_out_with_a_note() -> None:
+def test_a_protocol_without_a_requested_target_is_left_out_with_a_note() -> None:
     runs, notes = enumerate_runs(SUITE, {"coop": True}, datasets=["birds"])
     assert {run.protocol for run in runs} == {"base-to-novel", "cross-dataset"}
     assert notes == ("domain-generalization is left out: none of birds is a dataset it scores",)
@@ -115,7 +115,7 @@ def test_overrides_go_to_their_method_sorted() -> None:
         ({"shots": [0]}, "shots must be at least 1, got 0"),
     ],
 )
-def test_mistakes_are_told(arguments: dict[str, object], message: str) -> None:
+def test_mistakes_are_reported(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match="^" + message.replace("?", r"\?")):
         enumerate_runs(SUITE, METHODS, **arguments)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Suites: defaults, how cards are found, and what a wrong suite is told."""
+"""Suites: defaults, how cards are found, and the message for a wrong one."""
 
 from pathlib import Path
 
@@ -113,7 +113,7 @@ def test_two_cards_of_one_name_are_refused(yard: Path) -> None:
         ('name = "yard"', 'name = "garden"', "field 'name' is 'garden', but the file is called 'yard'"),
     ],
 )
-def test_a_mistake_is_told_in_one_line_with_the_file(yard: Path, old: str, new: str, message: str) -> None:
+def test_a_mistake_is_reported_in_one_line_with_the_file(yard: Path, old: str, new: str, message: str) -> None:
     assert old in GOOD
     path = write(yard, GOOD.replace(old, new))
     with pytest.raises(UserError) as error:

@@ -6,7 +6,7 @@ from promptarena.benchmark.leaderboard.build import BoardQuery
 from promptarena.benchmark.plots.critical_difference import critical_difference
 
 
-def test_the_diagram_puts_methods_at_their_ranks_and_joins_what_cannot_be_told_apart() -> None:
+def test_the_diagram_puts_methods_at_their_ranks_and_joins_what_do_not_differ_significantly() -> None:
     rows = [
         (label, name, 1, {"all": float(value) + 0.01 * place})
         for place, (name, _) in enumerate(DATASETS)

@@ -10,7 +10,7 @@ from promptarena.benchmark.plots.style import HUES, rendered
 
 
 @pytest.mark.parametrize("name", ["plane", "dots", "critical", "bars"])
-def test_nothing_is_dark_and_nothing_lies_behind(name: str) -> None:
+def test_nothing_is_dark_and_nothing_has_a_background(name: str) -> None:
     content = rendered(FIGURES[name](["zeroshot", "coop", "maple"]), "svg")
     made = dark_svg(content)
     assert ElementTree.fromstring(made).get("fill") == "#e6e8eb"

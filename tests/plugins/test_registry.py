@@ -44,7 +44,7 @@ class Point:
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Adds entry points of another package, in front of the installed ones."""
+    """Adds entry points of another package, before the installed ones."""
     real = importlib.metadata.entry_points
 
     def add(**points: Any) -> None:

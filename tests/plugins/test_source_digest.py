@@ -145,8 +145,8 @@ def test_every_rewritten_module_is_one_of_now() -> None:
 
 
 def test_a_rewritten_module_counts_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    learner = load_registry(()).get("coop").learner
-    code = code_digest((METHODS / "coop.py").read_text(encoding="utf-8"))
+    learner = load_registry(()).get("kgcoop").learner
+    code = code_digest((METHODS / "kgcoop.py").read_text(encoding="utf-8"))
     before = method_digest(learner)
     monkeypatch.setitem(SAME_FIGURES, code, "another")
     moved = method_digest(learner)

@@ -99,7 +99,7 @@ def test_one_seed_leaves_no_verdict_but_a_distance(publish: Any) -> None:
     assert found.points == pytest.approx(-1.0)
 
 
-def test_runs_with_several_numbers_of_shots_are_told_apart(publish: Any) -> None:
+def test_runs_with_several_numbers_of_shots_are_kept_apart(publish: Any) -> None:
     table = publish(("coop", "dtd", "base", 81.0))
     runs = [
         result("coop", seed, sides(80 + seed / 10), 10 * seed + shots, shots=shots)

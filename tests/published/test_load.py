@@ -34,7 +34,7 @@ def source_rows() -> Iterator[dict[str, str]]:
             yield from csv.DictReader(stream)
 
 
-def told(row: dict[str, str]) -> tuple[str, ...]:
+def as_ours(row: dict[str, str]) -> tuple[str, ...]:
     """A row of the tables as ours must have it: protocol, name, dataset, metric, shots, number, backbone, source."""
     average = re.fullmatch("Average_([0-9]+)shot", row["dataset"])
     dataset, shots = (AVERAGE, average[1]) if average else (row["dataset"], "16")
@@ -79,7 +79,7 @@ def test_every_figure_of_the_tables_is_here_once_and_no_other(published: pd.Data
         )
         for row in published.to_dict("records")
     )
-    theirs = Counter(told(row) for row in source_rows())
+    theirs = Counter(as_ours(row) for row in source_rows())
     assert len(theirs) > 2000
     assert ours == theirs
 
@@ -160,7 +160,7 @@ def test_re_runs_bounds_and_summaries_never_stand_for_a_paper(published: pd.Data
 """What a check by hand found."""
 
 
-def test_sources_that_print_different_numbers_are_told_apart(published: pd.DataFrame) -> None:
+def test_sources_that_print_different_numbers_are_kept_apart(published: pd.DataFrame) -> None:
     dtd = lookup(published, "cross-dataset")["coop", "dtd", "accuracy", 16]
     assert (dtd.text, dtd.kind) == ("41.92", "quoted")
     assert "DiscoVL paper Table 2 prints 41.90" in dtd.caution

@@ -64,6 +64,6 @@ def test_a_methods_figures_are_shown_with_kind_flag_and_source(capsys: pytest.Ca
     assert re.search(r"^imagenet +all +68.3 +quoted", capsys.readouterr().out, re.MULTILINE)
 
 
-def test_an_unknown_method_is_told_with_near_names() -> None:
+def test_an_unknown_method_is_reported_with_near_names() -> None:
     with pytest.raises(UserError, match="unknown method with published figures 'mapel'; did you mean maple"):
         print_published("mapel")

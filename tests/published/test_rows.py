@@ -34,14 +34,14 @@ from promptarena.benchmark.published.load import load_published
         ({"source": "A", "value": "80.01"}, "line 3: the same figure of the same source"),
     ],
 )
-def test_a_wrong_row_is_told_with_file_and_line(tmp_path: Path, change: dict[str, str], message: str) -> None:
+def test_a_wrong_row_is_reported_with_file_and_line(tmp_path: Path, change: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         loaded(tmp_path, {}, {"source": "B"} | change)
     assert str(caught.value).startswith(str(tmp_path / "figures.csv"))
     assert "\n" not in str(caught.value)
 
 
-def test_wrong_columns_ragged_lines_and_empty_folders_are_told(tmp_path: Path) -> None:
+def test_wrong_columns_ragged_lines_and_empty_folders_are_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no published figures"):
         load_published(tmp_path)
     path = tmp_path / "figures.csv"

@@ -15,9 +15,9 @@ from promptarena.benchmark.recording.faults import cause_of, explained
 
 
 def line(error: Exception) -> str:
-    with pytest.raises(UserError) as told, explained("read the record"):
+    with pytest.raises(UserError) as refused, explained("read the record"):
         raise error
-    text = str(told.value)
+    text = str(refused.value)
     assert len(text.splitlines()) == 1
     return text
 

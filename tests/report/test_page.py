@@ -46,7 +46,7 @@ def test_equal_arguments_give_an_equal_page() -> None:
     assert page(**chosen) == page(**chosen)
 
 
-def test_the_comparison_is_told_in_sentences(soup: BeautifulSoup) -> None:
+def test_the_comparison_is_reported_in_sentences(soup: BeautifulSoup) -> None:
     text = soup.find(id="base-to-novel")
     assert text
     assert re.search(r"3 datasets x 3 seeds", text.get_text())
@@ -54,7 +54,7 @@ def test_the_comparison_is_told_in_sentences(soup: BeautifulSoup) -> None:
     assert "is best with" in verdicts.get_text()
 
 
-def test_holes_duplicates_and_one_seed_are_told() -> None:
+def test_holes_duplicates_and_one_seed_are_reported() -> None:
     runs = results_of(OUTLINE, ["coop", "maple"], (1,), ["base-to-novel"])
     runs = [replace(run, duplicates=2) if run.label == "maple" else run for run in runs]
     runs = [run for run in runs if (run.label, run.dataset) != ("coop", "d1")]

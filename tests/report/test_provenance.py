@@ -6,7 +6,7 @@ from report_runs import document_of, results_of
 from promptarena.benchmark.report.provenance import facts, lines, splits
 
 
-def test_what_all_runs_share_is_told_from_what_differs() -> None:
+def test_what_all_runs_share_is_separated_from_what_differs() -> None:
     runs = results_of(OUTLINE, ["coop", "maple"], (1,), ["cross-dataset"])
     shared, differing = facts([document_of(run, precision="bf16" if run.label == "maple" else "fp32") for run in runs])
     assert ("torch", "2.6.0") in [(fact.name, fact.value) for fact in shared]

@@ -24,17 +24,17 @@ class Away:
     """A record that does not answer for a number of calls, and then keeps what it is given."""
 
     def __init__(self, calls: int) -> None:
-        self.calls, self.told = calls, list[str]()
+        self.calls, self.done = calls, list[str]()
 
     def __getattr__(self, name: str) -> Any:
-        def told(*_: Any, **__: Any) -> str:
+        def called(*_: Any, **__: Any) -> str:
             if self.calls > 0:
                 self.calls -= 1
                 raise StoreAwayError("cannot record: Connection refused")
-            self.told.append(name)
+            self.done.append(name)
             return "id"
 
-        return told
+        return called
 
 
 class Shown:
@@ -74,7 +74,7 @@ def test_a_server_that_is_away_for_a_while_costs_nothing(
     found, shown = keeper(record, tmp_path)
     assert found.claim(RUNS[0])
     live(found, RUNS[0])
-    assert record.told == ["begin", "log_epochs", "finish", "release"]
+    assert record.done == ["begin", "log_epochs", "finish", "release"]
     assert pauses == [1, 2, 4, 8]
     assert len(caplog.records) == 1
     assert found.waiting is None

@@ -138,3 +138,41 @@ def test_a_suite_without_other_classes_says_so(arena: Arena, tmp_path: Path) -> 
     ended = predicted(suite, tmp_path / "results", "--far")
     assert ended.code == 2
     assert "no other dataset of the suite has images of other classes" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "methods"),
+    [
+        ((), {"zeroshot", "coop"}),
+        (("--methods", "coop", "--protocols", "base-to-novel", "--datasets", "noisy"), {"coop"}),
+        (("--protocols", "base-to-novel", "few-shot"), {"zeroshot", "coop"}),
+    ],
+)
+def test_runs_are_chosen_by_protocol_method_and_dataset(
+    arena: Arena, tmp_path: Path, options: tuple[str, ...], methods: set[str]
+) -> None:
+    suite, results, _ = arena
+    found = call("predictions", "--suite", suite, "--results", results, "--out", tmp_path, *options)
+    assert found.code == 0, found.err
+    assert {folder.name for folder in tmp_path.iterdir()} == {stored_of(results)[name].run_id for name in methods}
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (("--protocols", "few-shot"), "no finished run has all of this at once"),
+        (("--datasets", "plain"), "no finished run has all of this at once"),
+        (("--protocols", "few-shots"), "few-shot"),
+        (("--methods", "maple"), "recorded method"),
+        (("--datasets", "noise"), "noisy"),
+    ],
+)
+def test_a_choice_that_meets_no_run_is_one_line(
+    arena: Arena, tmp_path: Path, options: tuple[str, ...], line: str
+) -> None:
+    suite, results, _ = arena
+    refused = call("predictions", "--suite", suite, "--results", results, "--out", tmp_path / "none", *options)
+    assert refused.code == 2
+    assert line in refused.err
+    assert len(refused.err.strip().splitlines()) == 1
+    assert not (tmp_path / "none").exists()

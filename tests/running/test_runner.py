@@ -1,4 +1,4 @@
-"""One process that trains and scores runs: what is finished is not trained again, and what fails is told apart."""
+"""One process that trains and scores runs: what is finished is not trained again, and failures are reported."""
 
 from dataclasses import replace
 from pathlib import Path

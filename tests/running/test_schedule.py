@@ -17,13 +17,13 @@ def drawn(schedule: Schedule) -> list[list[PlannedRun]]:
     return taken
 
 
-def alike(runs: list[PlannedRun], size: float = 1.0) -> dict[str, float]:
+def equal_costs(runs: list[PlannedRun], size: float = 1.0) -> dict[str, float]:
     return {each.key: size for each in runs}
 
 
 def test_one_worker_is_given_the_seeds_of_a_method_on_a_dataset_together() -> None:
     runs = [run(method, seed, dataset=name) for seed in (1, 2, 3) for method in ("a", "b") for name in ("food", "cars")]
-    for group in drawn(Schedule(runs, alike(runs), 1)):
+    for group in drawn(Schedule(runs, equal_costs(runs), 1)):
         assert len({(each.spec.method, each.spec.dataset) for each in group}) == 1
         assert sorted(each.spec.seed or 0 for each in group) == [1, 2, 3]
 
@@ -35,7 +35,7 @@ def test_runs_that_share_a_training_are_given_to_one_worker_in_order() -> None:
         for seed in (1, 2, 3)
     ]
     for workers in (1, 2, 5):
-        for group in drawn(Schedule(runs, alike(runs), workers)):
+        for group in drawn(Schedule(runs, equal_costs(runs), workers)):
             counts = Counter(each.train_key for each in group)
             assert set(counts.values()) == {2}
             for training in counts:
@@ -51,8 +51,8 @@ def test_the_longest_group_is_given_out_first() -> None:
 
 def test_one_group_is_divided_among_the_workers() -> None:
     runs = [run("a", seed) for seed in range(4)]
-    assert [len(group) for group in drawn(Schedule(runs, alike(runs), 2))] == [2, 1, 1]
-    assert [len(group) for group in drawn(Schedule(runs, alike(runs), 4))] == [1, 1, 1, 1]
+    assert [len(group) for group in drawn(Schedule(runs, equal_costs(runs), 2))] == [2, 1, 1]
+    assert [len(group) for group in drawn(Schedule(runs, equal_costs(runs), 4))] == [1, 1, 1, 1]
 
 
 @given(
@@ -77,7 +77,7 @@ def test_all_runs_are_given_out_once_and_none_is_more_than_a_workers_share(
 
 def test_what_comes_back_is_given_out_again_together_or_alone() -> None:
     runs = [run("a", seed) for seed in range(3)]
-    schedule = Schedule(runs, alike(runs), 1)
+    schedule = Schedule(runs, equal_costs(runs), 1)
     taken = schedule.take()
     schedule.put_back(taken[1:], alone=False)
     again = schedule.take()

@@ -121,7 +121,7 @@ class TestPairs:
         with pytest.raises(NoScoresError, match="coop and maple share no dataset and seed with accuracy at 16 shots"):
             compare(scores, "coop", "maple")
 
-    def test_told_apart_needs_both_the_interval_and_the_test(self) -> None:
+    def test_significance_needs_both_the_interval_and_the_test(self) -> None:
         clear = compare(scores_of(shifted([(1.0, 2.0, 3.0)] * 6)), "a", "b")
         assert clear.significant
         few = compare(scores_of(shifted([(1.0, 2.0, 3.0)] * 5)), "a", "b")

@@ -62,7 +62,7 @@ def scores_of(values: Array, protocol: Protocol = "few-shot") -> Scores:
 
 
 def significant(random: np.random.Generator, trials: int, datasets: int, seeds: int, spread: float) -> float:
-    """How often two equal methods are told apart."""
+    """How often two equal methods differ significantly."""
     drawn = 70 + differences(random, trials, datasets, seeds, spread, 0.0)
     return sum(
         compare(scores_of(np.stack([one, np.full_like(one, 70.0)])), "m0", "m1").significant for one in drawn
@@ -70,7 +70,7 @@ def significant(random: np.random.Generator, trials: int, datasets: int, seeds: 
 
 
 def families_wrong(random: np.random.Generator, trials: int, methods: int, datasets: int, luck: float = 0.0) -> float:
-    """How often any two of equal methods are told apart by a ranking; with `luck`, in transfer."""
+    """How often any two of equal methods differ significantly in a ranking; with `luck`, in transfer."""
     wrong = 0
     for _ in range(trials):
         own = 70 + random.normal(size=(methods, datasets, 1)) + 3 * random.normal(size=(1, datasets, 1))
@@ -134,7 +134,7 @@ def test_wilcoxon_is_wrong_at_most_one_time_of_20(datasets: int) -> None:
     assert near(float((p_values <= 0.05).mean()), 3000, 0.03, 0.05)
 
 
-def test_equal_methods_are_seldom_told_apart() -> None:
+def test_equal_methods_are_seldom_significantly_different() -> None:
     assert near(significant(np.random.default_rng(1), 150, 11, 3, 3.0), 150, 0.0, 0.05)
 
 
@@ -143,7 +143,7 @@ def test_equal_methods_are_seldom_told_apart() -> None:
     ("datasets", "seeds", "spread", "low", "high"),
     [(11, 3, 0.0, 0.0, 0.02), (11, 3, 3.0, 0.03, 0.05), (11, 1, 1.0, 0.03, 0.05), (1, 3, 0.0, 0.05, 0.05)],
 )
-def test_equal_methods_are_told_apart_as_rarely_as_documented(
+def test_equal_methods_are_significantly_different_as_rarely_as_documented(
     datasets: int, seeds: int, spread: float, low: float, high: float
 ) -> None:
     assert near(significant(np.random.default_rng(2), 300, datasets, seeds, spread), 300, low, high)
@@ -151,7 +151,9 @@ def test_equal_methods_are_told_apart_as_rarely_as_documented(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("methods", "datasets"), [(3, 11), (10, 11), (40, 11), (5, 4)])
-def test_families_of_equal_methods_are_told_apart_at_most_one_time_of_20(methods: int, datasets: int) -> None:
+def test_families_of_equal_methods_are_significantly_different_at_most_one_time_of_20(
+    methods: int, datasets: int
+) -> None:
     trials = 100 if methods < 20 else 20
     assert near(families_wrong(np.random.default_rng(3), trials, methods, datasets), trials, 0.0, 0.05)
 

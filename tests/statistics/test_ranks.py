@@ -28,7 +28,7 @@ class TestRanks:
         assert [(each.label, each.rank) for each in ranking.methods] == [("b", 1.75), ("a", 2.0), ("c", 2.25)]
 
     @pytest.mark.parametrize("seed", range(8))
-    def test_groups_and_loose_pairs_are_just_the_pairs_not_told_apart(self, seed: int) -> None:
+    def test_groups_and_loose_pairs_are_just_the_pairs_not_significantly_different(self, seed: int) -> None:
         random = np.random.default_rng(seed)
         skills = random.normal(0, 3, 8)
         rows: list[Row] = [
@@ -63,7 +63,7 @@ class TestRanks:
             assert pair.difference == pytest.approx(plain.average)
             assert pair.low == pytest.approx(plain.low)
 
-    def test_a_pair_whose_interval_holds_zero_is_not_told_apart(self) -> None:
+    def test_a_pair_whose_interval_holds_zero_is_not_significantly_different(self) -> None:
         rows: list[Row] = [
             (label, name, 1, {"all": 50 + (0.1 * place if place < 10 else 40) * (label == "b") + 9 * (label == "c")})
             for place, (name, _) in enumerate(DATASETS, 1)
@@ -106,7 +106,7 @@ class TestRanks:
             assert pair.significant == (ranks[pair.second] - ranks[pair.first] >= ranking.critical_difference)
         assert not ranking.loose
 
-    def test_without_friedmans_consent_no_pair_is_told_apart(self) -> None:
+    def test_without_friedmans_consent_no_pair_is_significantly_different(self) -> None:
         scores = random_scores(0, 6)
         ranking = rank(scores)
         assert ranking.friedman is not None

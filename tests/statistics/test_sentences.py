@@ -42,7 +42,7 @@ def test_a_comparison_states_points_interval_sample_and_p() -> None:
     assert re.fullmatch(pattern, said)
 
 
-def test_methods_that_differ_everywhere_are_told_apart() -> None:
+def test_methods_that_differ_everywhere_are_significantly_different() -> None:
     said = two([[-1.0, -1.1, -0.9]] * 11)
     assert said.startswith("maple is below coop by 1.00 points accuracy at 16 shots (95 % interval -1.")
     assert said.endswith("11 datasets x 3 seeds; Wilcoxon p < 0.001): they differ significantly.")

@@ -32,6 +32,14 @@ class TestSignificance:
         tied = np.round(rows[0])
         assert wilcoxon(tied[None])[0] == pytest.approx(stats.wilcoxon(tied).pvalue)
 
+    @pytest.mark.parametrize("size", [14, 15, 50, 51])
+    def test_rows_of_all_kinds_at_once_have_the_bits_that_each_has_alone(self, size: int) -> None:
+        plain, tied, zeros = np.random.default_rng(size).normal(0.3, 1, (3, 4, size))
+        tied[:, 1], zeros[:, 2] = -tied[:, 0], 0
+        rows = np.concatenate([plain, tied, zeros, np.zeros((1, size)), plain[::-1]]).round(9)
+        alone = [stats.wilcoxon(row).pvalue if row.any() else 1.0 for row in rows]
+        assert wilcoxon(rows).tolist() == alone
+
     def test_equal_scores_have_p_1(self) -> None:
         assert wilcoxon(np.zeros((1, 11)))[0] == 1.0
         assert wilcoxon(np.zeros((1, 20)))[0] == 1.0

@@ -176,7 +176,7 @@ class SaysSeeded(Toy):
 
 
 class CountsEpochs(Toy):
-    """What it does behind an epoch depends on a plain attribute."""
+    """What it does after an epoch depends on a plain attribute."""
 
     epochs = 0
 

@@ -1,4 +1,4 @@
-"""A web server on this machine that fails as told: dropped connections, errors, refused ranges, changed files."""
+"""A web server on this machine that fails as requested: dropped connections, errors, refused ranges, changed files."""
 
 import hashlib
 import re

@@ -105,7 +105,7 @@ def test_pictures_too_many_to_be_kept_are_decoded_once_for_all(
     assert decoded[0] == decoded[1] > 0
 
 
-def test_who_raises_is_told_so_and_the_others_are_scored(tmp_path: Path) -> None:
+def test_a_reading_that_raises_is_reported_and_the_others_are_scored(tmp_path: Path) -> None:
     class Untransferable(CoOp):
         def prompts(self, classes: Classes) -> Any:
             raise CannotTransferError("no such classes")

@@ -80,7 +80,7 @@ def test_a_learner_in_use_as_it_was_trained_has_no_changes_to_tell(tmp_path: Pat
     assert learned.origin.classes == tiny.task().classes
 
 
-def test_another_source_or_precision_is_told_and_does_not_keep_from_loading(tmp_path: Path) -> None:
+def test_another_source_or_precision_is_reported_and_does_not_keep_from_loading(tmp_path: Path) -> None:
     learned = Learned.load(altered(kept("coop", tmp_path), source="0" * 64))
     reduced = tiny.backbone(precision="bf16")
     changed, precision = learned.changes(reduced, REGISTRY)
@@ -103,7 +103,7 @@ class Reading(tiny.Linear):
         return {"table": Path(config.file)}
 
 
-def test_another_content_of_a_file_that_was_read_is_told(tmp_path: Path) -> None:
+def test_another_content_of_a_file_that_was_read_is_reported(tmp_path: Path) -> None:
     table, path = tmp_path / "table.txt", tmp_path / "learned.safetensors"
     table.write_text("one")
     classes = tiny.task().classes

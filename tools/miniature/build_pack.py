@@ -49,11 +49,11 @@ def rasterise(text: str) -> npt.NDArray[np.uint8]:
     return np.asarray(square.resize((SPRITE, SPRITE), Image.Resampling.BOX))
 
 
-def render_style(modules: Path, style: str, icons_wanted: list[str]) -> npt.NDArray[np.uint8]:
+def render_style(modules: Path, style: str, icon_names: list[str]) -> npt.NDArray[np.uint8]:
     """All sprites of a style, uint8 (n, 64, 64, 4)."""
     path = modules / "@iconify-json" / style / "icons.json"
     icons = json.loads(path.read_text(encoding="utf-8"))
-    return np.stack([rasterise(svg(icons, name)) for name in icons_wanted])
+    return np.stack([rasterise(svg(icons, name)) for name in icon_names])
 
 
 def save_colour(path: Path, sprites: npt.NDArray[np.uint8]) -> None:

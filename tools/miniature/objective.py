@@ -122,14 +122,14 @@ def measure(images: Tensor, texts: Tensor, scale: Tensor, table: Tensor, targets
     to_image = -(logits.T.log_softmax(1) * F.one_hot(owner, len(texts)).T).sum(1).mean() / VIEWS
     contrastive = (to_text + to_image) / 2
     units = F.normalize(table, dim=-1)
-    named, told = TABLE_SCALE * images @ units.T, TABLE_SCALE * texts @ units.T
+    image_classes, text_classes = TABLE_SCALE * images @ units.T, TABLE_SCALE * texts @ units.T
     shown = targets.repeat_interleave(VIEWS)
-    naming = F.cross_entropy(named, shown, label_smoothing=SMOOTHING)
-    telling = F.cross_entropy(told, targets, label_smoothing=SMOOTHING)
+    image_loss = F.cross_entropy(image_classes, shown, label_smoothing=SMOOTHING)
+    text_loss = F.cross_entropy(text_classes, targets, label_smoothing=SMOOTHING)
     return Loss(
-        total=contrastive + IMAGE_WEIGHT * naming + TEXT_WEIGHT * telling,
+        total=contrastive + IMAGE_WEIGHT * image_loss + TEXT_WEIGHT * text_loss,
         contrastive=contrastive.item(),
         caption_top1=(logits.argmax(1) == owner).float().mean().item(),
-        image_top1=(named.argmax(1) == shown).float().mean().item(),
-        text_top1=(told.argmax(1) == targets).float().mean().item(),
+        image_top1=(image_classes.argmax(1) == shown).float().mean().item(),
+        text_top1=(text_classes.argmax(1) == targets).float().mean().item(),
     )

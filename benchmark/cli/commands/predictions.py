@@ -6,6 +6,7 @@ from pathlib import Path
 
 from promptarena.benchmark.analysis.confusions import confusion_shares
 from promptarena.benchmark.cli.commands import terminal
+from promptarena.benchmark.cli.commands.board_output import check_protocols
 from promptarena.benchmark.core.errors import UserError, unknown
 from promptarena.benchmark.core.files import write_atomically
 from promptarena.benchmark.core.predictions import Predictions, from_parquet
@@ -15,6 +16,7 @@ from promptarena.benchmark.plots.confusion import MOST_CLASSES, confusion
 from promptarena.benchmark.plots.style import save
 from promptarena.benchmark.recording.predictions import file_name
 from promptarena.benchmark.recording.record import Record, RecordPlace
+from promptarena.benchmark.report.sections import of_methods
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,19 @@ class Scoring:
     plugins: tuple[Path, ...] = ()
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which finished runs of a suite are meant: all that agree with every list that is not empty. `runs` are ids of
+    runs, or their beginnings; `methods` are names, labels or families."""
+
+    runs: Sequence[str] = ()
+    protocols: Sequence[str] = ()
+    methods: Sequence[str] = ()
+    datasets: Sequence[str] = ()
+
+
 def write_predictions(
-    runs: Sequence[str],
+    choice: Choice,
     out: Path,
     place: RecordPlace,
     scoring: Scoring,
@@ -39,14 +52,16 @@ def write_predictions(
 ) -> int:
     """Write the predictions of finished runs to `out`, a folder for each run; those that keep none are scored first.
 
-    `runs` are ids of runs, or their beginnings; none: all of the suite. `temperature` and `far` are as in `Further`;
-    what a run lacks of them is made from its kept learner and joins the record. With `confusions`, a confusion matrix
-    is drawn beside each file. Returns the exit code: 2 if a run cannot be scored again, which is printed.
+    `temperature` and `far` are as in `Further`; what a run lacks of them is made from its kept learner and joins the
+    record. With `confusions`, a confusion matrix is drawn beside each file. Returns the exit code: 2 if a run cannot be
+    scored again, which is printed.
     """
     suite = load_suite(scoring.suite)
+    check_protocols(choice.protocols)
+    for dataset in choice.datasets:
+        suite.card(dataset)
     record = Record.open_existing(place)
-    stored = record.results(suite.name)
-    chosen = _chosen(runs, stored, suite.name)
+    chosen = _chosen(choice, record.results(suite.name), suite.name)
     lacking = [result for result in chosen if result.scores and not result.predictions]
     scored = [result for result in chosen if result.scores] if temperature or far else lacking
     failed = _scored_again(scored, place, scoring, temperature=temperature, far=far) if scored else []
@@ -81,15 +96,26 @@ def draw_confusions(result: StoredResult, found: Predictions, beside: Path) -> b
     return True
 
 
-def _chosen(runs: Sequence[str], stored: Sequence[StoredResult], suite: str) -> list[StoredResult]:
+def _chosen(choice: Choice, stored: Sequence[StoredResult], suite: str) -> list[StoredResult]:
     if not stored:
         raise UserError(
             f"nothing is recorded for suite {suite}; name its suite with --suite, or run: promptarena compare"
         )
-    for name in runs:
+    for name in choice.runs:
         if not any(result.run_id.startswith(name) for result in stored):
             raise unknown(f"finished run of suite {suite}", name, [result.run_id for result in stored])
-    return [result for result in stored if not runs or any(result.run_id.startswith(name) for name in runs)]
+    chosen = [
+        result
+        for result in (of_methods(choice.methods, stored) if choice.methods else stored)
+        if (not choice.runs or result.run_id.startswith(tuple(choice.runs)))
+        and (not choice.protocols or result.protocol in choice.protocols)
+        and (not choice.datasets or result.dataset in choice.datasets)
+    ]
+    if not chosen:
+        raise UserError(
+            "no finished run has all of this at once; leave out some of the runs, protocols, methods or datasets"
+        )
+    return chosen
 
 
 def _scored_again(

@@ -49,16 +49,16 @@ def render(card_options: Mapping[str, Any], name: str, split: Split) -> tuple[Pi
 
 
 def _sprites(
-    options: Options, name: str, split: Split, wanted: Labels, instances: Labels, rng: np.random.Generator
+    options: Options, name: str, split: Split, labels: Labels, instances: Labels, rng: np.random.Generator
 ) -> torch.Tensor:
     styles = [load_pack().style(style) for style in options.styles]
-    chosen = [_drawn_by(styles, options.concepts[label], name) for label in wanted]
+    chosen = [_drawn_by(styles, options.concepts[label], name) for label in labels]
     picked = [drawn[instance % len(drawn)] for drawn, instance in zip(chosen, instances, strict=True)]
     pixels = np.stack(
-        [style.pixels[style.rows[options.concepts[label]][0]] for style, label in zip(picked, wanted, strict=True)]
+        [style.pixels[style.rows[options.concepts[label]][0]] for style, label in zip(picked, labels, strict=True)]
     )
     one_colour = np.array([style.one_colour for style in picked])
-    scenes = compose.draw_scenes(rng, len(wanted), options.knobs)
+    scenes = compose.draw_scenes(rng, len(labels), options.knobs)
     return compose.compose(pixels, one_colour, scenes, rng, options.knobs)
 
 
@@ -73,11 +73,11 @@ def _drawn_by(styles: list[Style], concept: str, name: str) -> list[Style]:
 
 
 def _textures(
-    options: Options, name: str, split: Split, wanted: Labels, instances: Labels, rng: np.random.Generator
+    options: Options, name: str, split: Split, labels: Labels, instances: Labels, rng: np.random.Generator
 ) -> torch.Tensor:
-    kinds = np.array([_index(textures.NAMES, "texture", concept) for concept in options.concepts])[wanted]
+    kinds = np.array([_index(textures.NAMES, "texture", concept) for concept in options.concepts])[labels]
     mask = textures.paint(kinds, rng, options.knobs.frequency, options.knobs.rotation)[:, None]
-    pair = rng.random((2, len(wanted), 3), np.float32)
+    pair = rng.random((2, len(labels), 3), np.float32)
     close = np.abs(pair[0] - pair[1]).sum(axis=1) < 0.6
     pair[1][close] = (pair[0][close] + 0.5) % 1
     canvas = pair[0][:, :, None, None] + mask * (pair[1] - pair[0])[:, :, None, None]
@@ -85,9 +85,9 @@ def _textures(
 
 
 def _digits(
-    options: Options, name: str, split: Split, wanted: Labels, instances: Labels, rng: np.random.Generator
+    options: Options, name: str, split: Split, labels: Labels, instances: Labels, rng: np.random.Generator
 ) -> torch.Tensor:
-    values = np.array([_index(digits.NAMES, "digit", concept) for concept in options.concepts])[wanted]
+    values = np.array([_index(digits.NAMES, "digit", concept) for concept in options.concepts])[labels]
     places = _SPECIMENS[split]
     if per_class(options, name, split) > len(places):
         raise UserError(
@@ -96,8 +96,8 @@ def _digits(
     specimens = [
         digits.handwritten(int(value), places[number]) for value, number in zip(values, instances, strict=True)
     ]
-    scenes = compose.draw_scenes(rng, len(wanted), options.knobs)
-    return compose.compose(np.stack(specimens), np.ones(len(wanted), bool), scenes, rng, options.knobs)
+    scenes = compose.draw_scenes(rng, len(labels), options.knobs)
+    return compose.compose(np.stack(specimens), np.ones(len(labels), bool), scenes, rng, options.knobs)
 
 
 def _index(names: tuple[str, ...], what: str, name: str) -> int:

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from promptarena.benchmark.core.errors import first_line
-from promptarena.benchmark.data.prepare.disk_space import told_when_full
+from promptarena.benchmark.data.prepare.disk_space import full_disk_reported
 from promptarena.benchmark.data.prepare.progress import Progress, Step
 from promptarena.benchmark.data.sources import TOP_FOLDER, stays_inside
 
@@ -74,7 +74,7 @@ class Unpacker:
         """Write one file; `name` has `/` between its parts. Raises UnsafeArchiveError."""
         path = self._path(name)
         self._make(path.parent)
-        with told_when_full(self._folder), _named(name), path.open("wb") as stream:
+        with full_disk_reported(self._folder), _named(name), path.open("wb") as stream:
             while chunk := content.read(_CHUNK):
                 self._spend(len(chunk))
                 stream.write(chunk)
@@ -111,7 +111,7 @@ class Unpacker:
 
     def _make(self, folder: Path) -> None:
         if folder not in self._made:
-            with told_when_full(self._folder), _named(folder.name):
+            with full_disk_reported(self._folder), _named(folder.name):
                 folder.mkdir(parents=True, exist_ok=True)
             self._made.add(folder)
 
@@ -147,14 +147,14 @@ def unpack_whole(archive: Path, folder: Path, progress: Progress) -> None:
     """Unpack a whole archive into `folder`, which must exist. Raises the errors of `unpack`."""
     size = archive.stat().st_size
     unpacker = Unpacker(folder, size)
-    with damage_told():
+    with damage_reported():
         members = _unpack_zip if archive.name.endswith(".zip") else _unpack_tar
         for done in members(archive, unpacker):
             progress(Step("unpack", archive.name, min(done, size), size))
 
 
 @contextmanager
-def damage_told() -> Iterator[None]:
+def damage_reported() -> Iterator[None]:
     """Turn the exceptions that `tarfile` and `zipfile` raise for damaged archives into a DamagedArchiveError."""
     try:
         yield

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.data.cards import SPLITS, Card
 from promptarena.benchmark.data.prepare.archives import DamagedArchiveError, UnpackError, unpack
-from promptarena.benchmark.data.prepare.disk_space import DiskFullError, require_space, told_when_full
+from promptarena.benchmark.data.prepare.disk_space import DiskFullError, full_disk_reported, require_space
 from promptarena.benchmark.data.prepare.downloads import Downloads, FetchError
 from promptarena.benchmark.data.prepare.imagenet import build_imagenet
 from promptarena.benchmark.data.prepare.progress import Progress, Step, unheard
@@ -83,7 +83,7 @@ def prepare(
         raise UserError(f"{card.path}: only datasets that come with the package are prepared; put your images there")
     work = _Preparation(card, root.expanduser().absolute(), folder, own_split, progress, retries or RetryPolicy())
     try:
-        with told_when_full(root):
+        with full_disk_reported(root):
             return work.run()
     except DiskFullError as error:
         return Prepared(
@@ -207,9 +207,9 @@ class _Preparation:
                 self._write_split(self._staging / self._folder)
             return self._check(self._staging)
         except UserError as error:
-            told = str(error).replace(f"{self._staging}{os.sep}", "")
+            reason = str(error).replace(f"{self._staging}{os.sep}", "")
             names = ", ".join(path.name for path in paths)
-            raise _SourceError(f"unpacked, but {told}; {names} is kept, delete it to fetch it anew") from error
+            raise _SourceError(f"unpacked, but {reason}; {names} is kept, delete it to fetch it anew") from error
 
     def _put_in_place(self, source: Source, own_split: bool) -> None:
         staged = self._staging / self._folder
@@ -254,19 +254,19 @@ class _Preparation:
             line = f"{name}: {self._card.path} knows no source; put the files into {self._place} by hand"
             return Prepared(name, "incomplete", (line,))
         lines = [f"{name}: not prepared", *(f"  {source.title}: {reason}" for source, reason in failures.items())]
-        told: dict[Path, Missing] = {}
+        listed: dict[Path, Missing] = {}
         for source in self._card.sources:
             if entries := self._absent(source):
-                lines.append(f"  {'or' if told else 'by hand'}, for {source.title}:")
+                lines.append(f"  {'or' if listed else 'by hand'}, for {source.title}:")
             for entry in entries:
-                lines.append(f"    {entry.file.name}, as above" if entry.place in told else f"    {_errand(entry)}")
-                told.setdefault(entry.place, entry)
-        if told:
+                lines.append(f"    {entry.file.name}, as above" if entry.place in listed else f"    {_errand(entry)}")
+                listed.setdefault(entry.place, entry)
+        if listed:
             lines.append("  then run the same command again")
-        if not self._own_split and any(entry.file.split for entry in told.values()):
+        if not self._own_split and any(entry.file.split for entry in listed.values()):
             lines.append(f"  {_OWN_SPLIT_HINT}")
         self._downloads.folder.mkdir(parents=True, exist_ok=True)
-        return Prepared(name, "incomplete", tuple(lines), tuple(told.values()))
+        return Prepared(name, "incomplete", tuple(lines), tuple(listed.values()))
 
     def _absent(self, source: Source) -> list[Missing]:
         places = ((file, self._downloads.path(file)) for file in source.files)
@@ -336,9 +336,9 @@ def _label(own: bool) -> str:
 def _errand(missing: Missing) -> str:
     file = missing.file
     where = " or ".join(map(browser_address, file.urls))
-    told = "; ".join(filter(None, (where and f"from {where}", " ".join((file.by_hand or "").split()))))
+    ways = "; ".join(filter(None, (where and f"from {where}", " ".join((file.by_hand or "").split()))))
     checksum = f" ({file.checksum})" if file.checksum else ""
-    return f"{file.name}{checksum} -> {missing.place}: {told}"
+    return f"{file.name}{checksum} -> {missing.place}: {ways}"
 
 
 def _origin(source: Source) -> str:

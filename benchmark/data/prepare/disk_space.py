@@ -25,7 +25,7 @@ def require_space(folder: Path, needed: int) -> None:
 
 
 @contextmanager
-def told_when_full(folder: Path, needed: int | None = None) -> Iterator[None]:
+def full_disk_reported(folder: Path, needed: int | None = None) -> Iterator[None]:
     """Turn the system's "no space left" or "quota exceeded" into a DiskFullError; `needed`: bytes left to write."""
     try:
         yield

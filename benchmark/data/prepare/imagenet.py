@@ -11,7 +11,7 @@ from promptarena.benchmark.data.prepare.archives import (
     DamagedArchiveError,
     Unpacker,
     UnpackError,
-    damage_told,
+    damage_reported,
     is_dropping,
 )
 from promptarena.benchmark.data.prepare.progress import Progress, Step
@@ -43,7 +43,7 @@ def build_imagenet(files: Mapping[str, Path], folder: Path, progress: Progress) 
         DiskFullError: The disk is full.
         OSError: A file cannot be read or written.
     """
-    with _told(DEVKIT):
+    with _naming(DEVKIT):
         wnids, truth = _read_devkit(files[DEVKIT])
     unpacker = Unpacker(folder, files[TRAIN].stat().st_size + files[VAL].stat().st_size)
     parts = {
@@ -51,7 +51,7 @@ def build_imagenet(files: Mapping[str, Path], folder: Path, progress: Progress) 
         VAL: _add_val(files[VAL], [wnids[number] for number in truth], unpacker),
     }
     for name, part in parts.items():
-        with _told(name):
+        with _naming(name):
             for done in part:
                 progress(Step("build", name, done, files[name].stat().st_size))
 
@@ -129,10 +129,10 @@ def _leaf_classes(meta: bytes) -> dict[int, str]:
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
+def _naming(name: str) -> Iterator[None]:
     """Add the archive's name to the message of an UnpackError."""
     try:
-        with damage_told():
+        with damage_reported():
             yield
     except UnpackError as error:
         raise type(error)(f"{name}: {error}") from error

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promptarena.benchmark.core.errors import first_line
-from promptarena.benchmark.data.prepare.disk_space import require_space, told_when_full
+from promptarena.benchmark.data.prepare.disk_space import full_disk_reported, require_space
 from promptarena.benchmark.data.sources import HubFile, drive_file, hub_file
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ class _WebTransfer:
 
         if size is not None:
             require_space(self._partial_dir.parent, size - have)
-        with told_when_full(self._partial_dir.parent, None if size is None else size - have):
+        with full_disk_reported(self._partial_dir.parent, None if size is None else size - have):
             if not have:
                 self._part.write_bytes(b"")
                 _write_manifest(self._partial_dir, _Manifest(url=self._name, size=size, **_identity(response)))
@@ -253,7 +253,7 @@ def _from_drive(file: str, partial_dir: Path, retries: RetryPolicy, report: Repo
     begun = sorted(partial_dir.glob(f"{target.name}????????.part"))
     announced: list[int] = []
 
-    def told(have: int, size: int | None) -> None:
+    def watch(have: int, size: int | None) -> None:
         if size is not None and not announced:
             require_space(partial_dir.parent, size - have)
             announced.append(size)
@@ -262,14 +262,14 @@ def _from_drive(file: str, partial_dir: Path, retries: RetryPolicy, report: Repo
     if target.exists():
         return Received(target, continued=True)
     try:
-        with told_when_full(partial_dir.parent):
+        with full_disk_reported(partial_dir.parent):
             gdown.download(
                 id=file,
                 output=str(target),
                 quiet=True,
                 use_cookies=False,
                 resume=True,
-                progress=told,
+                progress=watch,
                 timeout=retries.timeout,
                 retries=retries.attempts,
             )

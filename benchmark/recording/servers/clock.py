@@ -26,7 +26,7 @@ class StoreClock:
     """
 
     ask: Callable[[], float]
-    _told: tuple[float, float] | None = field(default=None, init=False)
+    _read: tuple[float, float] | None = field(default=None, init=False)
 
     def now(self) -> float:
         """The time there, in seconds since the epoch.
@@ -34,11 +34,11 @@ class StoreClock:
         Raises:
             OSError: The store does not answer. A database's errors are those of SQLAlchemy.
         """
-        if self._told is None or time.monotonic() - self._told[1] > ASKED_AGAIN_SECONDS:
+        if self._read is None or time.monotonic() - self._read[1] > ASKED_AGAIN_SECONDS:
             answer = self.ask()
-            self._told = answer, time.monotonic()
-        told, then = self._told
-        return told + time.monotonic() - then
+            self._read = answer, time.monotonic()
+        read, then = self._read
+        return read + time.monotonic() - then
 
 
 def clock_of(address: StoreAddress) -> StoreClock:

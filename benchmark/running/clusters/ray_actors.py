@@ -20,7 +20,7 @@ from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.core.runs import PlannedRun
 from promptarena.benchmark.running.clusters.parcel import Parcel, training_files
 from promptarena.benchmark.running.clusters.ray_address import connect, reach
-from promptarena.benchmark.running.clusters.ray_worker import GONE, RayWorker, Told
+from promptarena.benchmark.running.clusters.ray_worker import GONE, Message, RayWorker
 from promptarena.benchmark.running.execution import ExecutionConfig
 from promptarena.benchmark.running.launcher import Done, EpochDone, Event, Quiet, RunFailedError, Started
 from promptarena.benchmark.running.launchers.ray import RayOptions
@@ -264,8 +264,8 @@ class _Running:
                 raise UserError(found)
             slot.ready, slot.waiting = True, None
             return
-        for told in found:
-            yield from self._told(slot, told)
+        for message in found:
+            yield from self._events_of(slot, message)
         if slot.gone:
             self._put_back(slot)
             self._ray.kill(slot.actor, no_restart=False)
@@ -273,8 +273,8 @@ class _Running:
         else:
             slot.waiting = slot.actor.hear.remote(HEAR_SECONDS) if slot.left else None
 
-    def _told(self, slot: _Slot, told: Told) -> Iterator[Event]:
-        group, (number, what), checkpoint = told
+    def _events_of(self, slot: _Slot, message: Message) -> Iterator[Event]:
+        group, (number, what), checkpoint = message
         if group != slot.group:
             return
         if number == TOGETHER:

@@ -19,7 +19,7 @@ from promptarena.benchmark.running.serving import Report, Served
 GONE = -3
 """The number in a report: the worker runs nothing more, as a method has changed its process."""
 
-Told = tuple[int, Report, bytes | None]
+Message = tuple[int, Report, bytes | None]
 """The number of a group, a report on it, and the checkpoint that belongs to an epoch."""
 
 
@@ -33,7 +33,7 @@ class RayWorker:
     def __init__(self, parcel: Parcel) -> None:
         self._parcel = parcel
         self._given: queue.Queue[tuple[int, Sequence[PlannedRun], Mapping[str, Mapping[str, bytes]]]] = queue.Queue()
-        self._told: queue.Queue[Told] = queue.Queue()
+        self._messages: queue.Queue[Message] = queue.Queue()
         self._folder = Path(tempfile.mkdtemp(prefix="promptarena-"))
         self._scratch = Scratch(self._folder)
         self._group = 0
@@ -75,18 +75,18 @@ class RayWorker:
         """
         self._given.put((group, runs, files))
 
-    def hear(self, seconds: float) -> list[Told]:
+    def hear(self, seconds: float) -> list[Message]:
         """What happened since it was heard last.
 
         Args:
             seconds: How long to wait for something to happen.
         """
-        told: list[Told] = []
+        messages: list[Message] = []
         with suppress(queue.Empty):
-            told.append(self._told.get(timeout=seconds))
+            messages.append(self._messages.get(timeout=seconds))
             while True:
-                told.append(self._told.get_nowait())
-        return told
+                messages.append(self._messages.get_nowait())
+        return messages
 
     def clean(self) -> None:
         """Remove what it wrote on its machine."""
@@ -101,10 +101,10 @@ class RayWorker:
             try:
                 served.run(self._runs)
             except SharedStateChangedError:
-                self._told.put((self._group, (GONE, None), None))
+                self._messages.put((self._group, (GONE, None), None))
                 return
 
     def _report(self, report: Report) -> None:
         number, what = report
         checkpoint = self._scratch.changed(self._runs[number]) if isinstance(what, dict) else None
-        self._told.put((self._group, report, checkpoint))
+        self._messages.put((self._group, report, checkpoint))

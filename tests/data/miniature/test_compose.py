@@ -15,8 +15,8 @@ def test_styles_are_taken_in_turn_within_a_class():
     pixels, labels = reader.render(options, "things", "test")
     assert labels.tolist() == [0] * 4 + [1] * 4
     centres = pixels[:4, 12:36, 12:36].astype(float)
-    alike = np.abs(centres[0] - centres[3]).mean()
-    assert alike < np.abs(centres[0] - centres[1]).mean()
+    same_style = np.abs(centres[0] - centres[3]).mean()
+    assert same_style < np.abs(centres[0] - centres[1]).mean()
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_styles_are_taken_in_turn_within_a_class():
         ({"surplus": 1}, "surplus"),
     ],
 )
-def test_bad_options_are_told_in_one_line(changes, message):
+def test_bad_options_are_reported_in_one_line(changes, message):
     with pytest.raises(UserError, match=message) as caught:
         reader.render(options_of("plants", **changes), "plants", "test")
     assert "\n" not in str(caught.value)

@@ -62,7 +62,7 @@ def test_a_missing_atlas_is_named(tmp_path):
         Pack(copy_of_pack(tmp_path)).style("noto")
 
 
-def test_a_missing_index_is_told_in_one_line(tmp_path):
+def test_a_missing_index_is_reported_in_one_line(tmp_path):
     with pytest.raises(UserError, match=r"no readable index .*pack\.json; reinstall") as caught:
         Pack(tmp_path)
     assert "\n" not in str(caught.value)

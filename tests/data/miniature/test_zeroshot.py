@@ -24,7 +24,7 @@ def test_good_rows_have_no_shortfall():
         ("things-v2", Row("things-v2", 100, 71.0, 70.0, 70.0), "things-v2: 71.0 is not within 50"),
     ],
 )
-def test_each_shortfall_is_told(name, row, message):
+def test_each_shortfall_is_reported(name, row, message):
     assert any(message in line for line in shortfalls(perfect() | {name: row}))
 
 

@@ -54,7 +54,7 @@ class TestLayouts:
         assert [row[:3] for row in rows] == train + test
         assert [row.part for row in rows] == ["train"] * 2 + ["test"] * tests
 
-    def test_cars_without_test_labels_are_told(self, tmp_path: Path) -> None:
+    def test_cars_without_test_labels_are_reported(self, tmp_path: Path) -> None:
         write_cars(tmp_path, [("cars_train/00001.jpg", 0, "2012 Audi TTS Coupe")], [])
         unlabelled = np.empty((1, 2), dtype=[("bbox_x1", object), ("fname", object)])
         unlabelled[0, :] = [(1, "00001.jpg"), (1, "00002.jpg")]

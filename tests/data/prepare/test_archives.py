@@ -46,7 +46,7 @@ class TestHonestArchives:
         with pytest.raises(UnpackError, match=f"one folder is expected at its top, but {shown}"):
             run(pack(tmp_path / "a.zip", files), tmp_path / "out", "*")
 
-    def test_a_missing_folder_is_told_with_what_is_there(self, tmp_path: Path) -> None:
+    def test_a_missing_folder_is_reported_with_what_is_there(self, tmp_path: Path) -> None:
         with pytest.raises(UnpackError, match="it has no folder 'images', but top"):
             run(pack(tmp_path / "a.tar", FILES), tmp_path / "out", "images")
 
@@ -73,7 +73,7 @@ class TestHonestArchives:
         out = run(outer, tmp_path / "out", "caltech", ["sub/inner.tar.gz"])
         assert out == {"sub/101/x/1.jpg": b"1", "show.m": b"2"}
 
-    def test_a_missing_archive_inside_is_told(self, tmp_path: Path) -> None:
+    def test_a_missing_archive_inside_is_reported(self, tmp_path: Path) -> None:
         with pytest.raises(UnpackError, match=r"it lacks 'inner\.tar'"):
             run(pack(tmp_path / "a.zip", FILES), tmp_path / "out", "top", ["inner.tar"])
 

@@ -146,14 +146,14 @@ class TestLimits:
 class TestDamage:
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"PK", random.Random(4).randbytes(2000)])
-    def test_what_is_no_archive_is_told(self, tmp_path: Path, kind: str, content: bytes) -> None:
+    def test_what_is_no_archive_is_reported(self, tmp_path: Path, kind: str, content: bytes) -> None:
         (tmp_path / f"a.{kind}").write_bytes(content)
         with pytest.raises(DamagedArchiveError, match="it is damaged or cut off") as error:
             run(tmp_path / f"a.{kind}", tmp_path / "out")
         assert "\n" not in str(error.value)
 
     @pytest.mark.parametrize("kind", KINDS)
-    def test_an_archive_that_is_cut_off_is_told_wherever_it_ends(self, tmp_path: Path, kind: str) -> None:
+    def test_an_archive_that_is_cut_off_is_reported_wherever_it_ends(self, tmp_path: Path, kind: str) -> None:
         whole = pack(tmp_path / f"a.{kind}", FILES).read_bytes()
         end = len(whole) if kind != "tar" else whole.rindex(b"a\nb\n")
         for kept in range(0, end, end // 25):
@@ -162,7 +162,7 @@ class TestDamage:
                 run(tmp_path / f"a.{kind}", tmp_path / f"out{kept}")
 
     @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
-    def test_a_changed_byte_is_told_or_changes_nothing(self, tmp_path: Path, kind: str) -> None:
+    def test_a_changed_byte_is_reported_or_changes_nothing(self, tmp_path: Path, kind: str) -> None:
         whole = pack(tmp_path / f"a.{kind}", FILES).read_bytes()
         draw = random.Random(5)
         refused = 0
@@ -176,7 +176,7 @@ class TestDamage:
                 refused += 1
         assert refused > 30
 
-    def test_an_encrypted_zip_is_told(self, tmp_path: Path) -> None:
+    def test_an_encrypted_zip_is_reported(self, tmp_path: Path) -> None:
         content = bytearray(pack(tmp_path / "a.zip", {"a": b"1"}).read_bytes())
         for header, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
             content[content.index(header) + offset] |= 1
@@ -186,7 +186,7 @@ class TestDamage:
 
     @pytest.mark.parametrize("kind", ["zip", "tar"])
     @pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a"), ("x" * 300,), ("a" + "/b" * 3000,)])
-    def test_names_that_no_disk_can_hold_are_told(self, tmp_path: Path, kind: str, names: tuple[str, ...]) -> None:
+    def test_names_that_no_disk_can_hold_are_reported(self, tmp_path: Path, kind: str, names: tuple[str, ...]) -> None:
         archive = pack(tmp_path / f"a.{kind}", dict.fromkeys(names, b"1"))
         with pytest.raises(DamagedArchiveError, match="cannot be written") as error:
             run(archive, tmp_path / "out")

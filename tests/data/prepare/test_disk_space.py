@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from promptarena.benchmark.data.prepare.disk_space import DiskFullError, require_space, told_when_full
+from promptarena.benchmark.data.prepare.disk_space import DiskFullError, full_disk_reported, require_space
 
 
 def test_too_little_space_is_known_before() -> None:
@@ -18,13 +18,13 @@ def test_too_little_space_is_known_before() -> None:
 def test_a_disk_that_fills_up_is_named(number: int, tmp_path: Path) -> None:
     with (
         pytest.raises(DiskFullError, match=r"2\.0 kB were still to be written"),
-        told_when_full(tmp_path, 2000),
+        full_disk_reported(tmp_path, 2000),
     ):
         raise OSError(number, "no")
-    with pytest.raises(DiskFullError, match=r"is full$"), told_when_full(tmp_path):
+    with pytest.raises(DiskFullError, match=r"is full$"), full_disk_reported(tmp_path):
         raise OSError(number, "no")
 
 
 def test_another_error_passes(tmp_path: Path) -> None:
-    with pytest.raises(PermissionError), told_when_full(tmp_path):
+    with pytest.raises(PermissionError), full_disk_reported(tmp_path):
         raise PermissionError(errno.EACCES, "no")

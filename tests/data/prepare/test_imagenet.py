@@ -76,14 +76,14 @@ def test_progress_goes_through_both_archives_to_their_ends(tmp_path: Path) -> No
         ),
     ],
 )
-def test_what_does_not_fit_is_told_with_its_archive(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_what_does_not_fit_is_reported_with_its_archive(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(DamagedArchiveError) as error:
         build_imagenet(archives(tmp_path, **changes), tmp_path / "imagenet", unheard)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_another_table_than_the_kits_is_told(tmp_path: Path) -> None:
+def test_another_table_than_the_kits_is_reported(tmp_path: Path) -> None:
     other = io.BytesIO()
     savemat(other, {"labels": np.zeros(3)})
     kit = {"data/ILSVRC2012_validation_ground_truth.txt": b"1", "data/meta.mat": other.getvalue()}
@@ -92,7 +92,7 @@ def test_another_table_than_the_kits_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [TRAIN, VAL, DEVKIT])
-def test_an_archive_that_is_cut_off_is_told(tmp_path: Path, name: str) -> None:
+def test_an_archive_that_is_cut_off_is_reported(tmp_path: Path, name: str) -> None:
     files = archives(tmp_path)
     content = files[name].read_bytes()
     files[name].write_bytes(content[: len(content) // 3])

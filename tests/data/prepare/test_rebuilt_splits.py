@@ -110,7 +110,7 @@ class TestWriting:
             write_own_split(card, tmp_path / "small", out)
         assert out.read_bytes() == b"older"
 
-    def test_a_folder_that_cannot_be_written_is_told(self, tmp_path: Path) -> None:
+    def test_a_folder_that_cannot_be_written_is_reported(self, tmp_path: Path) -> None:
         card = self.make(tmp_path / "small")
         (tmp_path / "own_splits").write_bytes(b"a file in the way")
         with pytest.raises(UserError, match=r"cannot write .*split_own_small\.json"):

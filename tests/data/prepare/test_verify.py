@@ -75,14 +75,14 @@ def test_the_first_damaged_image_is_named(card: Card, tmp_path: Path) -> None:
     assert report.splits[0].digest is not None
 
 
-def test_wrong_folders_are_told_not_raised(card: Card, tmp_path: Path) -> None:
+def test_wrong_folders_are_reported_not_raised(card: Card, tmp_path: Path) -> None:
     (tmp_path / "pictures" / "train" / "crow").mkdir()
     report = verify(card)
     assert (report.present, report.whole) == (True, False)
     assert "lacks the class folder 'crow'" in report.problems[0]
 
 
-def test_without_counts_val_may_be_absent_but_train_and_test_are_told(card: Card, tmp_path: Path) -> None:
+def test_without_counts_val_may_be_absent_but_train_and_test_are_reported(card: Card, tmp_path: Path) -> None:
     open_card = write(tmp_path, CARD.replace("[counts]\ntrain = 4\ntest = 2\n", ""))
     report = verify(open_card)
     assert report.whole

@@ -45,6 +45,6 @@ class TestClassFolders:
             ("a\tjay\na\theron\n", "name a folder twice"),
         ],
     )
-    def test_a_wrong_list_is_told_by_its_line(self, tmp_path: Path, content: str, message: str) -> None:
+    def test_a_wrong_list_is_reported_by_its_line(self, tmp_path: Path, content: str, message: str) -> None:
         with pytest.raises(UserError, match=message):
             self.card(tmp_path, content)

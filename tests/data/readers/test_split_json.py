@@ -59,7 +59,9 @@ class TestSplitJson:
             ([["a.jpg", 0]], "field 'train.0.2' is missing"),
         ],
     )
-    def test_a_wrong_row_is_told_with_the_file(self, tmp_path: Path, train: list[list[object]], message: str) -> None:
+    def test_a_wrong_row_is_reported_with_the_file(
+        self, tmp_path: Path, train: list[list[object]], message: str
+    ) -> None:
         path = write_split(tmp_path, train=train)
         with pytest.raises(UserError) as error:
             self.read(tmp_path)

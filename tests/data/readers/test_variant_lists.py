@@ -39,6 +39,6 @@ class TestVariantLists:
             ("0000001 707-320", "1 of 1 images are not in .*images, '0000001.jpg' first"),
         ],
     )
-    def test_a_wrong_line_is_told(self, tmp_path: Path, line: str, message: str) -> None:
+    def test_a_wrong_line_is_reported(self, tmp_path: Path, line: str, message: str) -> None:
         with pytest.raises(UserError, match=message):
             list_split(self.write(tmp_path, f"{line}\n"), "test", None)

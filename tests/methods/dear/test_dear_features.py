@@ -27,7 +27,7 @@ from promptarena.methods.dear import role_mask
 
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("roles", [ROLES, MIXED, CLOSED, *map(random_roles, range(4))])
-def test_image_features_are_those_of_tokens_behind_the_class_token_masked_pair_by_pair(
+def test_image_features_are_those_of_tokens_after_the_class_token_masked_pair_by_pair(
     dear: Make, roles: Roles, beta: float
 ) -> None:
     for first_layer in (1, 2):
@@ -103,8 +103,8 @@ def test_an_attribute_head_lets_its_own_token_into_the_image_and_no_other(dear: 
 
 def test_an_attribute_head_shows_the_image_to_its_own_token_only(dear: Make) -> None:
     f_k = dear((("texture",) * 3,) * 3).both_image_features(IMAGES)[1]
-    alike = [close(f, f[:1].expand_as(f), 1e-4) for f in f_k.unbind(1)]
-    assert alike == [name != "texture" for name in ATTRIBUTES]
+    equal = [close(f, f[:1].expand_as(f), 1e-4) for f in f_k.unbind(1)]
+    assert equal == [name != "texture" for name in ATTRIBUTES]
 
 
 def test_permuting_tokens_with_the_roles_permutes_the_attribute_features(dear: Make) -> None:
@@ -149,7 +149,7 @@ def test_no_role_table_gives_a_value_that_is_not_finite(dear: Make, precision: A
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.0])
-def test_text_tokens_enter_behind_the_start_and_move_the_end_of_text_back(dear: Make, beta: float) -> None:
+def test_text_tokens_enter_after_the_start_and_move_the_end_of_text_back(dear: Make, beta: float) -> None:
     learner = dear(first_layer=2, beta=beta)
     found = learner.text_features(learner.prompts(CLASSES)).detach()
     for name, feature in zip(CLASSES.names, found, strict=True):

@@ -92,7 +92,7 @@ def test_settings_that_need_no_roles_read_none() -> None:
         DeAR.reads(DeARConfig(mask="generalization_only"), BACKBONE.digest)
 
 
-def test_a_role_table_that_is_missing_or_does_not_fit_is_told_before_training(tmp_path: Path) -> None:
+def test_a_role_table_that_is_missing_or_does_not_fit_is_reported_before_training(tmp_path: Path) -> None:
     path = tmp_path / "roles.json"
     named = DeARConfig(roles=str(path), first_layer=2)
     with pytest.raises(UserError, match=r"no role table is shipped .* promptarena heads diagnose SUITE --out FILE"):

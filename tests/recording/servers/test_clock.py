@@ -45,11 +45,11 @@ def test_a_file_has_the_time_of_this_machine() -> None:
 
 
 def test_it_goes_on_by_itself_and_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    passed, told = 0.0, 5000.0
+    passed, answer = 0.0, 5000.0
     monkeypatch.setattr(clock.time, "monotonic", lambda: passed)
-    asked = StoreClock(lambda: told)
+    asked = StoreClock(lambda: answer)
     assert asked.now() == 5000
-    passed, told = 10.0, 9000.0
+    passed, answer = 10.0, 9000.0
     assert asked.now() == 5010
     passed += ASKED_AGAIN_SECONDS
     assert asked.now() == 9000

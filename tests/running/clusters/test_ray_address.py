@@ -16,7 +16,7 @@ from promptarena.benchmark.running.clusters.ray_address import listens_there_onl
         (socket.AF_INET, "127.0.0.2", False),  # stands for an address of the network
     ],
 )
-def test_a_port_of_the_loopback_is_told_from_one_of_the_network(
+def test_a_port_of_the_loopback_is_distinguished_from_one_of_the_network(
     family: socket.AddressFamily, host: str, only: bool
 ) -> None:
     with socket.socket(family) as listening:

@@ -29,11 +29,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ExecutionConfig:
 def heard(worker: RayWorker, runs: tuple[PlannedRun, ...], files: dict[str, dict[str, bytes]]) -> list[Any]:
     """Everything that it says of the runs as their group 1."""
     worker.begin(1, runs, files)
-    told: list[Any] = []
-    while sum(isinstance(what, RunResult) for _, (_, what), _ in told) < len(runs):
-        told += worker.hear(60)
-    assert {group for group, _, _ in told} == {1}
-    return told
+    messages: list[Any] = []
+    while sum(isinstance(what, RunResult) for _, (_, what), _ in messages) < len(runs):
+        messages += worker.hear(60)
+    assert {group for group, _, _ in messages} == {1}
+    return messages
 
 
 def test_a_run_goes_on_elsewhere_from_the_checkpoint_that_came_with_an_epoch(place: ExecutionConfig) -> None:
@@ -42,13 +42,13 @@ def test_a_run_goes_on_elsewhere_from_the_checkpoint_that_came_with_an_epoch(pla
     sent = pickle.dumps(Parcel.pack(place, runs))
     first, second = RayWorker(pickle.loads(sent)), RayWorker(pickle.loads(sent))
     assert first.check(runs) == ""
-    told = heard(first, runs, {})
-    epochs = [(what["epoch"], checkpoint) for _, (_, what), checkpoint in told if isinstance(what, dict)]
+    messages = heard(first, runs, {})
+    epochs = [(what["epoch"], checkpoint) for _, (_, what), checkpoint in messages if isinstance(what, dict)]
     assert [epoch for epoch, _ in epochs] == [1, 2, 3]
     last = [checkpoint for _, checkpoint in epochs if checkpoint is not None][-1]
     assert second.check(runs) == ""
     again = heard(second, runs, {runs[0].train_key: {CHECKPOINT: last}})
-    (one,), (other,) = ([what for _, (_, what), _ in each if isinstance(what, RunResult)] for each in (told, again))
+    (one,), (other,) = ([what for _, (_, what), _ in each if isinstance(what, RunResult)] for each in (messages, again))
     assert (one.scores, one.files) == (other.scores, other.files)
     assert one.cost.train_seconds == other.cost.train_seconds, "it was not trained again"
     first.clean()
@@ -58,8 +58,8 @@ def test_a_kept_learner_is_scored_there_without_training(place: ExecutionConfig)
     run, finished = handed_over(place)
     worker = RayWorker(pickle.loads(pickle.dumps(Parcel.pack(place, [run]))))
     assert worker.check([run]) == ""
-    told = heard(worker, (run,), {run.train_key: training_files(place.results, run)})
-    (result,) = (what for _, (_, what), _ in told if isinstance(what, RunResult))
+    messages = heard(worker, (run,), {run.train_key: training_files(place.results, run)})
+    (result,) = (what for _, (_, what), _ in messages if isinstance(what, RunResult))
     assert (result.environment["training_steps"], result.environment["learner_of"]) == ("0", finished)
     assert result.predictions
     worker.clean()

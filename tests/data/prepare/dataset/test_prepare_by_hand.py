@@ -67,8 +67,8 @@ class TestByHand:
     def test_a_wrong_file_is_named_kept_and_still_missing(self, world: World) -> None:
         write(world.downloads, {"birds.zip": b"wrong"})
         prepared = world.prepare(world.card(world.official()))
-        told = one_line_each(prepared)
-        assert f"{world.downloads}/birds.zip has the wrong checksum ({md5(b'wrong')}, expected {md5(ARCHIVE)})" in told
+        lines = one_line_each(prepared)
+        assert f"{world.downloads}/birds.zip has the wrong checksum ({md5(b'wrong')}, expected {md5(ARCHIVE)})" in lines
         assert [entry.file.name for entry in prepared.missing] == ["birds.zip"]
         assert (world.downloads / "birds.zip").read_bytes() == b"wrong"
 
@@ -106,13 +106,13 @@ class TestByHand:
         monkeypatch.setattr("promptarena.benchmark.data.prepare.downloads.transfer", offline)
         for card in filter(lambda card: card.sources, map(load_card, list_cards())):
             prepared = prepare(card, tmp_path)
-            told = one_line_each(prepared)
+            lines = one_line_each(prepared)
             assert prepared.state == "incomplete"
             assert prepared.lines[0] == f"{card.name}: not prepared"
             for file in {file.name: file for entry in card.sources for file in entry.files}.values():
-                assert f"{tmp_path}/downloads/{file.name}: " in told
-                assert all(browser_address(url) in told for url in file.urls)
-                assert " ".join((file.by_hand or "").split()) in told
+                assert f"{tmp_path}/downloads/{file.name}: " in lines
+                assert all(browser_address(url) in lines for url in file.urls)
+                assert " ".join((file.by_hand or "").split()) in lines
         assert not tree(tmp_path / "downloads")
 
 
@@ -149,25 +149,25 @@ class TestAFolderThatIsThere:
         assert self.run(world, card).state == "already there"
         assert tree(world.downloads) == {"birds.zip": ARCHIVE}
 
-    def test_a_missing_split_is_told_with_its_addresses_and_place(self, world: World, card: Card) -> None:
+    def test_a_missing_split_is_reported_with_its_addresses_and_place(self, world: World, card: Card) -> None:
         (world.place / "split_birds.json").unlink()
         prepared = self.run(world, card)
-        told = one_line_each(prepared)
+        lines = one_line_each(prepared)
         assert prepared.state == "incomplete"
         assert (
             f"birds: {world.place} is used as it is, nothing is written into it; but dataset 'birds': split file"
-            in told
+            in lines
         )
-        assert f"  split.json -> {world.place}/split_birds.json: from {world.server.url}/split.json" in told
+        assert f"  split.json -> {world.place}/split_birds.json: from {world.server.url}/split.json" in lines
         assert [entry.place for entry in prepared.missing] == [world.place / "split_birds.json"]
 
-    def test_missing_pictures_are_told(self, world: World, card: Card) -> None:
+    def test_missing_pictures_are_reported(self, world: World, card: Card) -> None:
         (world.place / "images" / "jay" / "1.jpg").unlink()
-        told = one_line_each(self.run(world, card))
-        assert "1 of 2 images are not in" in told
-        assert "complete it by hand, or move it away and run the same command again to fetch it anew" in told
+        lines = one_line_each(self.run(world, card))
+        assert "1 of 2 images are not in" in lines
+        assert "complete it by hand, or move it away and run the same command again to fetch it anew" in lines
 
-    def test_another_split_than_the_cards_is_told(self, world: World, card: Card) -> None:
+    def test_another_split_than_the_cards_is_reported(self, world: World, card: Card) -> None:
         write(world.place, {"split_birds.json": json.dumps(ROWS | {"val": []}).encode()})
         assert "found 0 val images" in one_line_each(self.run(world, card))
 

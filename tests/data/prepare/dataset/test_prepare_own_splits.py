@@ -58,9 +58,9 @@ class TestOwnSplits:
 
         monkeypatch.setattr(sys.modules["promptarena.benchmark.data.prepare.rebuilt_splits"], "write_own_split", fail)
         dead = world.mirror(url=f"{world.server.url}/gone-too")
-        told = one_line_each(
+        lines = one_line_each(
             world.prepare(world.card(world.official(split=f"{world.server.url}/gone"), dead), own_split=True)
         )
-        assert "the authors: unpacked, but no annotations" in told
-        assert "a mirror: birds-mirror.zip: 127.0.0.1: HTTP 404 Not Found" in told
+        assert "the authors: unpacked, but no annotations" in lines
+        assert "a mirror: birds-mirror.zip: 127.0.0.1: HTTP 404 Not Found" in lines
         assert not world.place.exists()

@@ -36,9 +36,9 @@ class TestFromSources:
 
     def test_the_folder_says_where_it_came_from(self, world: World) -> None:
         world.prepare(world.card(world.official()))
-        told = (world.place / ORIGIN_FILE).read_text()
-        assert told.startswith("prepared by promptarena from: the authors\n")
-        assert f"birds.zip\t{md5(ARCHIVE)}\t{world.server.url}/birds.zip\n" in told
+        origin = (world.place / ORIGIN_FILE).read_text()
+        assert origin.startswith("prepared by promptarena from: the authors\n")
+        assert f"birds.zip\t{md5(ARCHIVE)}\t{world.server.url}/birds.zip\n" in origin
 
     def test_the_second_time_nothing_is_asked_and_nothing_changes(self, world: World) -> None:
         card = world.card(world.official())
@@ -79,10 +79,10 @@ class TestFromSources:
         missing = "1 of 2 images are not in bird-set/images, 'heron/0.jpg' first"
         for content, reason in ((few, missing), (miscounted, "found 0 val images")):
             card = world.card(world.mirror(content))
-            told = one_line_each(world.prepare(card))
-            assert f"a mirror: unpacked, but dataset 'birds': {reason}" in told
-            assert "birds-mirror.zip is kept, delete it to fetch it anew" in told
-            assert str(world.root / ".staging") not in told
+            lines = one_line_each(world.prepare(card))
+            assert f"a mirror: unpacked, but dataset 'birds': {reason}" in lines
+            assert "birds-mirror.zip is kept, delete it to fetch it anew" in lines
+            assert str(world.root / ".staging") not in lines
             assert not world.place.exists()
             (world.downloads / "birds-mirror.zip").unlink()
         world.mirror()
@@ -91,17 +91,17 @@ class TestFromSources:
 
     def test_a_damaged_archive_without_a_checksum_is_deleted_and_fetched_anew(self, world: World) -> None:
         card = world.card(world.mirror(MIRROR[:2000]))
-        told = one_line_each(world.prepare(card))
-        assert "birds-mirror.zip: it is damaged or cut off" in told
-        assert "the download is deleted, the same command fetches it anew" in told
+        lines = one_line_each(world.prepare(card))
+        assert "birds-mirror.zip: it is damaged or cut off" in lines
+        assert "the download is deleted, the same command fetches it anew" in lines
         world.mirror()
         assert world.prepare(card).state == "prepared"
 
     def test_a_damaged_archive_put_there_by_hand_is_kept(self, world: World) -> None:
         write(world.downloads, {"birds-mirror.zip": MIRROR[:2000]})
-        told = one_line_each(world.prepare(world.card(world.mirror())))
-        assert "birds-mirror.zip: it is damaged or cut off" in told
-        assert "deleted" not in told
+        lines = one_line_each(world.prepare(world.card(world.mirror())))
+        assert "birds-mirror.zip: it is damaged or cut off" in lines
+        assert "deleted" not in lines
         assert tree(world.downloads) == {"birds-mirror.zip": MIRROR[:2000]}
 
     def test_an_archive_that_reaches_out_writes_nothing(self, world: World, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ class TestWhatIsNotPrepared:
             f"birds: {world.cards / 'birds.toml'} knows no source; put the files into {world.place} by hand",
         )
 
-    def test_a_root_that_cannot_be_written_is_told_in_one_line(self, world: World) -> None:
+    def test_a_root_that_cannot_be_written_is_reported_in_one_line(self, world: World) -> None:
         world.root.write_bytes(b"a file")
         prepared = world.prepare(world.card(world.official()))
         assert prepared.state == "incomplete"

@@ -15,7 +15,9 @@ from promptarena.benchmark.data.prepare.progress import Step
 
 
 class TestFullDisk:
-    def test_it_is_told_in_one_line_and_downloads_are_kept(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_it_is_reported_in_one_line_and_downloads_are_kept(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         card = world.card(world.official())
         with monkeypatch.context() as patched:
             patched.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=10))
@@ -97,12 +99,12 @@ class TestStops:
         world.server.pages["/birds.zip"].seconds = 0.3
         waited = world.root.parent / "waited"
 
-        def told(step: Step) -> None:
+        def report(step: Step) -> None:
             if step.kind == "wait":
                 waited.touch()
 
         children = [
-            start_child(lambda: code_of(prepare(card, world.root, retries=QUICK, progress=told))) for _ in range(3)
+            start_child(lambda: code_of(prepare(card, world.root, retries=QUICK, progress=report))) for _ in range(3)
         ]
         assert sorted(map(end_child, children)) == [10, 20, 20]
         assert len(world.server.seen("/birds.zip")) == 1

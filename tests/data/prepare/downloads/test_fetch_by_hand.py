@@ -13,10 +13,10 @@ class TestByHand:
     ) -> None:
         downloads.folder.mkdir()
         (downloads.folder / "a.zip").write_bytes(CONTENT)
-        wanted = file(server.add("/a.zip", OTHER))
-        assert downloads.fetch(wanted).read_bytes() == CONTENT
+        needed = file(server.add("/a.zip", OTHER))
+        assert downloads.fetch(needed).read_bytes() == CONTENT
         assert server.requests == []
-        assert not downloads.discard(wanted)
+        assert not downloads.discard(needed)
         assert (downloads.folder / "a.zip").read_bytes() == CONTENT
 
     def test_a_wrong_file_is_named_kept_and_not_used(self, server: FaultyServer, downloads: Downloads) -> None:
@@ -33,10 +33,10 @@ class TestByHand:
             downloads.fetch(file())
 
     def test_a_file_that_replaced_a_fetched_one_is_the_users(self, server: FaultyServer, downloads: Downloads) -> None:
-        wanted = file(server.add("/a.zip", CONTENT), content=None)
-        downloads.fetch(wanted)
+        needed = file(server.add("/a.zip", CONTENT), content=None)
+        downloads.fetch(needed)
         (downloads.folder / "a.zip").write_bytes(OTHER)
-        assert not downloads.discard(wanted)
+        assert not downloads.discard(needed)
         assert (downloads.folder / "a.zip").read_bytes() == OTHER
 
     def test_a_fetched_file_is_deleted_when_asked_and_fetched_anew_when_the_checksum_is_another(
@@ -45,9 +45,9 @@ class TestByHand:
         url = server.add("/a.zip", CONTENT)
         downloads.fetch(file(url))
         server.pages["/a.zip"].content = OTHER
-        wanted = file(url, content=OTHER)
-        assert downloads.fetch(wanted).read_bytes() == OTHER
-        assert downloads.discard(wanted)
+        needed = file(url, content=OTHER)
+        assert downloads.fetch(needed).read_bytes() == OTHER
+        assert downloads.discard(needed)
         assert list(downloads.folder.iterdir()) == []
 
     def test_a_file_without_an_address_has_to_be_put_there(self, downloads: Downloads) -> None:

@@ -53,7 +53,7 @@ class TestDrive:
         self.serve(server, OTHER, ranges="refused")
         assert downloads.fetch(file(self.URL, content=OTHER)).read_bytes() == OTHER
 
-    def test_a_refusal_is_told_in_a_few_words(self, server: FaultyServer, downloads: Downloads) -> None:
+    def test_a_refusal_is_reported_in_a_few_words(self, server: FaultyServer, downloads: Downloads) -> None:
         page = b'<html><p class="uc-error-subcaption">Too many users have viewed this file.</p></html>'
         server.add("/uc", page, headers={"Content-Type": "text/html; charset=utf-8"})
         with pytest.raises(FetchError) as error:

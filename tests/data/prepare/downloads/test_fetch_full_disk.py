@@ -16,7 +16,7 @@ from promptarena.benchmark.data.prepare.downloads import Downloads
 
 
 class TestFullDisk:
-    def test_too_little_room_is_told_before_anything_is_fetched(
+    def test_too_little_room_is_reported_before_anything_is_fetched(
         self, server: FaultyServer, downloads: Downloads, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         url = server.add("/a.zip", CONTENT)
@@ -28,9 +28,9 @@ class TestFullDisk:
     def test_a_download_that_needs_only_its_rest_asks_for_that_much(
         self, server: FaultyServer, downloads: Downloads, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        wanted = begin(downloads, server, 2_000_000)
+        needed = begin(downloads, server, 2_000_000)
         monkeypatch.setattr("shutil.disk_usage", lambda path: Usage(free=2_000_000))
-        assert downloads.fetch(wanted).read_bytes() == CONTENT
+        assert downloads.fetch(needed).read_bytes() == CONTENT
 
     @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
     def test_a_disk_that_fills_up_stops_at_once_and_keeps_the_part(
@@ -42,13 +42,13 @@ class TestFullDisk:
             stream = opened(path, *arguments, **options)
             return _FullAfter(stream, 1 << 20, number) if arguments[:1] == ("ab",) else stream
 
-        wanted = file(server.add("/a.zip", CONTENT), server.add("/other", CONTENT))
+        needed = file(server.add("/a.zip", CONTENT), server.add("/other", CONTENT))
         with monkeypatch.context() as patched:
             patched.setattr(Path, "open", open_full)
             with pytest.raises(DiskFullError, match=r"is full: 3\.1 MB were still to be written"):
-                downloads.fetch(wanted)
+                downloads.fetch(needed)
         assert [request.path for request in server.requests] == ["/a.zip"]
-        assert downloads.fetch(wanted).read_bytes() == CONTENT
+        assert downloads.fetch(needed).read_bytes() == CONTENT
         assert server.requests[-1].range == f"bytes={1 << 20}-"
 
     def test_on_a_really_full_disk(self, server: FaultyServer, tmp_path: Path) -> None:

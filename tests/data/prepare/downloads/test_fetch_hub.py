@@ -31,8 +31,8 @@ class TestHub:
         monkeypatch.setenv("HF_TOKEN", "hf_secret")
         self.serve(server, CONTENT)
 
-    def serve(self, server: FaultyServer, content: bytes, told: bytes | None = None, **faults: Any) -> None:
-        sha256 = hashlib.sha256(content if told is None else told).hexdigest()
+    def serve(self, server: FaultyServer, content: bytes, announced: bytes | None = None, **faults: Any) -> None:
+        sha256 = hashlib.sha256(content if announced is None else announced).hexdigest()
         location = server.add("/cdn/blob", content, **faults)
         headers = {"Location": location, "X-Linked-Etag": f'"{sha256}"', "X-Linked-Size": str(len(content))}
         server.add(self.PATH, status=302, headers=headers)
@@ -46,7 +46,7 @@ class TestHub:
     def test_the_hubs_own_sha256_decides_where_the_card_has_no_checksum(
         self, server: FaultyServer, downloads: Downloads
     ) -> None:
-        self.serve(server, OTHER, told=CONTENT)
+        self.serve(server, OTHER, announced=CONTENT)
         with pytest.raises(FetchError, match="wrong checksum"):
             downloads.fetch(file(self.URL, content=None))
         self.serve(server, CONTENT)
@@ -77,9 +77,9 @@ class TestHub:
         cached = tmp_path / "hub" / "datasets--owner--repo" / "snapshots" / "0123abc" / "data" / "a.zip"
         cached.parent.mkdir(parents=True)
         cached.write_bytes(CONTENT)
-        wanted = file(self.URL)
-        assert downloads.fetch(wanted).read_bytes() == CONTENT
-        assert not downloads.discard(wanted)
+        needed = file(self.URL)
+        assert downloads.fetch(needed).read_bytes() == CONTENT
+        assert not downloads.discard(needed)
         assert cached.exists()
         assert server.requests == []
 

@@ -16,8 +16,8 @@ from promptarena.benchmark.data.prepare.downloads import Downloads
 
 class TestResuming:
     def test_a_later_process_asks_for_the_rest_only(self, server: FaultyServer, downloads: Downloads) -> None:
-        wanted = begin(downloads, server, 1_000_000)
-        assert downloads.fetch(wanted).read_bytes() == CONTENT
+        needed = begin(downloads, server, 1_000_000)
+        assert downloads.fetch(needed).read_bytes() == CONTENT
         assert [request.range for request in server.requests] == ["bytes=1000000-"]
         assert server.requests[0].headers["if-range"] == server.pages["/a.zip"].etag
         assert server.sent["/a.zip"] == len(CONTENT) - 1_000_000
@@ -39,8 +39,8 @@ class TestResuming:
     def test_a_server_without_ranges_gives_it_anew(
         self, server: FaultyServer, downloads: Downloads, ranges: str
     ) -> None:
-        wanted = begin(downloads, server, 1_000_000, ranges=ranges)
-        assert downloads.fetch(wanted).read_bytes() == CONTENT
+        needed = begin(downloads, server, 1_000_000, ranges=ranges)
+        assert downloads.fetch(needed).read_bytes() == CONTENT
         assert server.sent["/a.zip"] >= len(CONTENT)
 
     def test_a_server_that_ignores_the_condition_cannot_mix_two_files(
@@ -53,10 +53,10 @@ class TestResuming:
     def test_without_validators_pieces_are_joined_only_under_a_checksum(
         self, server: FaultyServer, downloads: Downloads
     ) -> None:
-        wanted = begin(downloads, server, 1_000_000, validators=False)
-        assert downloads.fetch(wanted).read_bytes() == CONTENT
+        needed = begin(downloads, server, 1_000_000, validators=False)
+        assert downloads.fetch(needed).read_bytes() == CONTENT
         assert [request.range for request in server.requests] == ["bytes=1000000-"]
-        downloads.discard(wanted)
+        downloads.discard(needed)
         begin(downloads, server, 1_000_000, validators=False)
         server.pages["/a.zip"].content = OTHER
         assert downloads.fetch(file(f"{server.url}/a.zip", content=None)).read_bytes() == OTHER
@@ -71,15 +71,15 @@ class TestResuming:
         assert [request.range for request in server.requests] == ["bytes=1000000-", None]
 
     def test_a_weak_etag_is_not_relied_upon(self, server: FaultyServer, downloads: Downloads) -> None:
-        wanted = begin(downloads, server, 1_000_000, weak=True)
-        assert downloads.fetch(wanted).read_bytes() == CONTENT
+        needed = begin(downloads, server, 1_000_000, weak=True)
+        assert downloads.fetch(needed).read_bytes() == CONTENT
         assert server.requests[0].headers["if-range"] == "Mon, 01 Jan 2024 00:00:00 GMT"
 
     def test_a_server_that_gives_less_than_asked_for_is_asked_again(
         self, server: FaultyServer, downloads: Downloads
     ) -> None:
-        wanted = begin(downloads, server, 1_000_000, ranges="short")
-        assert downloads.fetch(wanted).read_bytes() == CONTENT
+        needed = begin(downloads, server, 1_000_000, ranges="short")
+        assert downloads.fetch(needed).read_bytes() == CONTENT
         assert [request.range for request in server.requests] == ["bytes=1000000-", "bytes=2100000-"]
 
     def test_the_address_that_was_begun_is_gone_on_with(self, server: FaultyServer, downloads: Downloads) -> None:
@@ -95,10 +95,10 @@ class TestResuming:
 
     @pytest.mark.parametrize("note", ["", "{", '{"url": 1}'])
     def test_bytes_of_unknown_origin_are_not_used(self, server: FaultyServer, downloads: Downloads, note: str) -> None:
-        wanted = begin(downloads, server, 1_000_000)
+        needed = begin(downloads, server, 1_000_000)
         for path in (downloads.folder / ".a.zip").glob("*.json"):
             path.write_text(note)
-        assert downloads.fetch(wanted).read_bytes() == CONTENT
+        assert downloads.fetch(needed).read_bytes() == CONTENT
         assert [request.range for request in server.requests] == [None]
 
     def test_killed_at_any_moment_it_goes_on(self, server: FaultyServer, downloads: Downloads) -> None:

@@ -19,10 +19,10 @@ class TestAnHonestServer:
     def test_the_file_comes_whole_and_the_next_time_without_asking(
         self, server: FaultyServer, downloads: Downloads
     ) -> None:
-        wanted = file(server.add("/a.zip", CONTENT))
-        assert downloads.fetch(wanted) == downloads.folder / "a.zip"
+        needed = file(server.add("/a.zip", CONTENT))
+        assert downloads.fetch(needed) == downloads.folder / "a.zip"
         assert (downloads.folder / "a.zip").read_bytes() == CONTENT
-        assert downloads.fetch(wanted).read_bytes() == CONTENT
+        assert downloads.fetch(needed).read_bytes() == CONTENT
         assert len(server.requests) == 1
 
     def test_sha256_and_no_checksum_at_all(self, server: FaultyServer, downloads: Downloads) -> None:
@@ -55,9 +55,9 @@ class TestAnHonestServer:
         steps: list[Step] = []
         Downloads(tmp_path / "downloads", QUICK, steps.append).fetch(file(server.add("/a.zip", CONTENT)))
         for kind in ("download", "check"):
-            told = [step for step in steps if step.kind == kind]
-            assert {(step.name, step.total) for step in told} == {("a.zip", len(CONTENT))}
-            done = [step.done for step in told]
+            reported = [step for step in steps if step.kind == kind]
+            assert {(step.name, step.total) for step in reported} == {("a.zip", len(CONTENT))}
+            done = [step.done for step in reported]
             assert done == sorted(done)
             assert done[-1] == len(CONTENT)
 
@@ -81,7 +81,7 @@ class TestFaults:
             downloads.fetch(file(url))
         assert len(server.requests) == 1 + QUICK.attempts
 
-    def test_all_reasons_are_told(self, server: FaultyServer, downloads: Downloads) -> None:
+    def test_all_reasons_are_reported(self, server: FaultyServer, downloads: Downloads) -> None:
         wrong = server.add("/wrong", OTHER)
         dead = "http://127.0.0.1:9/a.zip"
         with pytest.raises(FetchError) as error:
