@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import hypothesis
 import pytest
+from forked_workers import fork_workers
 from new_records import copy_new_records
 
 hypothesis.settings.register_profile("no clock", deadline=None)  # a busy machine is not a fault
@@ -14,6 +15,11 @@ hypothesis.settings.load_profile("no clock")
 @pytest.fixture(autouse=True, scope="session")
 def _copied_records(tmp_path_factory: pytest.TempPathFactory) -> None:
     copy_new_records(tmp_path_factory.mktemp("first-record"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _forked_workers() -> None:
+    fork_workers()
 
 
 @pytest.fixture

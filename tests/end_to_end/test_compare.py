@@ -208,7 +208,7 @@ def test_the_record_goes_where_the_user_says(arena: Arena, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_every_method_there_is_runs_under_every_protocol(tmp_path: Path) -> None:
-    suite = make_world(tmp_path / "world")
+    suite = make_world(tmp_path / "world", epochs=1)
     ended = succeed("compare", suite, "--methods", "all", "--ablate", "all", "--workers", 2, cwd=tmp_path)
     assert ended.err == ""
     runs = e2e_record.runs(tmp_path / "results")

@@ -25,7 +25,7 @@ from promptarena.benchmark.data.cards import SPLITS, load_card
 from promptarena.benchmark.data.splits import load_split
 
 ALL = (*ELEVEN, *VARIANTS)
-METHODS = ("zeroshot", "coop", "maple", "promptsrc", "rada")
+METHODS = ("zeroshot", "coop")
 PROTOCOLS = ("base-to-novel", "cross-dataset", "domain-generalization", "few-shot")
 
 

@@ -207,7 +207,7 @@ def _write_suite(root: Path) -> Path:
     text = _changed(
         DATASETS / "suites" / "clip-15.toml",
         name=SUITE,
-        methods=["zeroshot", "coop", "maple", "promptsrc", "rada"],
+        methods=["zeroshot", "coop"],
         shots=2,
         few_shot_shots=[2],
         seeds=[1, 2],

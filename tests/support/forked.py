@@ -2,6 +2,7 @@
 
 `python forked.py` is that parent. It reads a line of JSON for each command and answers with the command's process id.
 The workers of a command are forked, too: from multiprocessing's server, which is forked before the command has threads.
+Plots that `compare` keeps are blank: drawing them takes a second, and tests of the room `report` look at them.
 """
 
 import gc
@@ -43,6 +44,8 @@ IMPORTED_LATE = (
     "sklearn.datasets",
 )
 """What takes seconds to import; commands and workers import it where they need it."""
+BLANK = b"blank"
+"""A plot that `compare` keeps."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,7 @@ def _watch(asked: dict[str, Any]) -> None:
 
 def _run(asked: dict[str, Any]) -> None:
     from promptarena.benchmark.cli.main import main
+    from promptarena.benchmark.report import sections
 
     os.environ.clear()
     os.environ.update(asked["environment"])
@@ -202,6 +206,8 @@ def _run(asked: dict[str, Any]) -> None:
     if asked["limit"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (asked["limit"], asked["limit"]))
     sys.argv = ["promptarena", *asked["words"]]
+    if sys.argv[1:2] == ["compare"]:
+        sections.rendered = lambda figure, format: BLANK
     _fork_workers()
     code = 1
     try:
