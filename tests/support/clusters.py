@@ -162,7 +162,7 @@ class TrackingServer:
         self._port, self._log = free_port(), folder / "server.log"
         self._command = [
             *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self._port)),
-            *("--workers", "2", "--backend-store-uri", database),
+            *("--workers", "1", "--backend-store-uri", database),
             *("--serve-artifacts", "--artifacts-destination", str(folder / "artifacts")),
         ]
         self.uri = f"http://127.0.0.1:{self._port}"

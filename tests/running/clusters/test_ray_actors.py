@@ -11,8 +11,9 @@ import e2e_record
 import psutil
 import pytest
 from clusters import free_port
-from e2e_command import end, run, start, succeed, wait_until
+from e2e_command import end, run, start, start_forked, succeed, wait_until
 from e2e_world import make_world
+from forked import Command
 
 pytestmark = pytest.mark.cluster
 
@@ -122,22 +123,22 @@ def compare(command: Any, suite: Path, plugin: Path, cluster: Machines, folder: 
     return command("compare", suite, *RUNS, "mine", *options, cwd=folder)
 
 
-def wait_for_checkpoints(process: Any, folder: Path, count: int) -> None:
+def wait_for_checkpoints(command: Command, folder: Path, count: int) -> None:
     """Wait until so many runs have finished an epoch and none has ended."""
     found = folder / "results" / "checkpoints"
-    wait_until(lambda: process.poll() is not None or len(list(found.glob("*/*.safetensors"))) >= count)
-    assert process.poll() is None, process.communicate()
+    wait_until(lambda: not command.alive() or len(list(found.glob("*/*.safetensors"))) >= count)
+    assert command.alive(), command.wait()
 
 
 def test_a_machine_is_killed_and_another_joins(
     cluster: Machines, suite: Path, plugin: Path, undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:
     lost = cluster.add()
-    process = compare(start, suite, plugin, cluster, tmp_path)
-    wait_for_checkpoints(process, tmp_path, 2)
+    command = compare(start_forked, suite, plugin, cluster, tmp_path)
+    wait_for_checkpoints(command, tmp_path, 2)
     kill(lost)
     cluster.add()
-    ended = end(process)
+    ended = command.wait()
     assert ended.code == 0, ended.out + ended.err
     assert ended.err == ""
     assert e2e_record.figures(tmp_path / "results") == undisturbed
@@ -150,10 +151,10 @@ def test_the_cluster_is_lost_and_the_command_goes_on_with_another(
     with machines() as other:
         held(plugin).touch()  # Ray takes half a minute to see that a cluster is gone: the command must not end before
         try:
-            command = compare(start, suite, plugin, other, tmp_path)
+            command = compare(start_forked, suite, plugin, other, tmp_path)
             wait_for_checkpoints(command, tmp_path, 1)
             kill(other.head, "gcs_server")
-            ended = end(command)
+            ended = command.wait()
         finally:
             held(plugin).unlink()
     assert ended.code == 2, ended.out + ended.err

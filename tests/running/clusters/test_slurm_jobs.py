@@ -1,8 +1,8 @@
 """A comparison on a real SLURM: jobs killed, preempted and lost, the command ended; the same bytes come out."""
 
+import os
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import Any
 import e2e_record
 import pytest
 from clusters import Slurm, slurm
-from e2e_command import end, run, start, succeed, wait_until
+from e2e_command import run, start_forked, succeed, wait_until
 from e2e_world import make_world
+from forked import Command
 
 from promptarena.benchmark.running.clusters.slurm_jobs import _listed
 
@@ -54,8 +55,8 @@ def checkpoints(folder: Path) -> dict[str, int]:
 class Watched:
     """A command and its jobs."""
 
-    def __init__(self, cluster: Slurm, folder: Path, process: subprocess.Popen[str]) -> None:
-        self.cluster, self.folder, self.process = cluster, folder, process
+    def __init__(self, cluster: Slurm, folder: Path, command: Command) -> None:
+        self.cluster, self.folder, self.command = cluster, folder, command
 
     def trains(self) -> str:
         """Wait until a job goes on with its training; its number, or nothing when the command has ended."""
@@ -63,18 +64,24 @@ class Watched:
 
         def moved() -> bool:
             now = checkpoints(self.folder)
-            return self.process.poll() is not None or any(before.get(key) != moment for key, moment in now.items())
+            return not self.command.alive() or any(before.get(key) != moment for key, moment in now.items())
 
         wait_until(moved, seconds=300)
         running = [number for number, state in self.cluster.jobs() if state == "RUNNING"]
         return running[0] if running else ""
 
 
+def watched(cluster: Slurm, suite: Path, folder: Path) -> Watched:
+    """The comparison of all tests, begun."""
+    command = start_forked("compare", suite, *RUNS, *SLURM, cwd=folder, **cluster.variables)
+    return Watched(cluster, folder, command)
+
+
 @pytest.mark.cluster
 def test_whatever_happens_to_jobs_and_command_the_bytes_are_the_same(
     cluster: Slurm, suite: Path, undisturbed: dict[str, Any], tmp_path: Path
 ) -> None:
-    began = Watched(cluster, tmp_path, start("compare", suite, *RUNS, *SLURM, cwd=tmp_path, **cluster.variables))
+    began = watched(cluster, suite, tmp_path)
     done = []
     if job := began.trains():  # killed without notice: the command submits its runs again
         cluster.call("scancel", "--signal=KILL", "--full", job)
@@ -83,18 +90,24 @@ def test_whatever_happens_to_jobs_and_command_the_bytes_are_the_same(
         cluster.call("sbatch", "-p", "urgent", "--array=0-1", "-o", "/dev/null", "--wrap", "sleep 3")
         done.append("preempted")
     if began.trains():
-        began.process.send_signal(signal.SIGINT)
-        ended = end(began.process)
+        os.kill(began.command.pid, signal.SIGINT)
+        ended = began.command.wait()
         assert (ended.code, ended.err) == (130, "promptarena: stopped; the same command goes on from here\n")
         assert cluster.jobs(), "Ctrl-C leaves the jobs"
         done.append("ended")
-    again = Watched(cluster, tmp_path, start("compare", suite, *RUNS, *SLURM, cwd=tmp_path, **cluster.variables))
+    again = watched(cluster, suite, tmp_path)
     if again.trains():
         cluster.kill_node("n2")
         time.sleep(1)
         cluster.node("n2")
         done.append("node lost")
-    ended = end(again.process)
+    while again.command.alive():
+        for number in (number for number, state in cluster.jobs() if state == "PENDING"):
+            cluster.call(
+                "scontrol", "update", f"JobId={number}", "StartTime=now"
+            )  # not two minutes after it was requeued
+        time.sleep(1)
+    ended = again.command.wait()
     assert ended.code == 0, ended.out + ended.err
     assert e2e_record.figures(tmp_path / "results") == undisturbed
     assert done == ["killed", "preempted", "ended", "node lost"], "the runs were too short for all of it"
@@ -106,6 +119,8 @@ def test_whatever_happens_to_jobs_and_command_the_bytes_are_the_same(
 def test_the_plan_says_what_would_be_submitted(cluster: Slurm, suite: Path, tmp_path: Path) -> None:
     (tmp_path / "slurm.toml").write_text('partition = "main"\ntime = "2:00:00"\njobs = 2\n')
     options = ("--launcher", "slurm", "--launcher-file", "slurm.toml", "--plan")
+    cluster.call("scancel", "--me")  # what an earlier test may have left
+    wait_until(lambda: not cluster.jobs(), seconds=60)
     planned = succeed("compare", suite, *RUNS, *options, cwd=tmp_path, **cluster.variables).out
     assert "Would submit an array of 2 jobs (partition main, time limit 2:00:00, at most 2 at the same" in planned
     assert cluster.jobs() == []
