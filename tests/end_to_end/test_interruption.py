@@ -1,6 +1,5 @@
 """Killed, stopped or interrupted at any moment, the same command ends with the figures of an undisturbed one."""
 
-import random
 import signal
 import subprocess
 import time
@@ -9,10 +8,11 @@ from typing import Any
 
 import e2e_record
 import pytest
-from e2e_command import assert_gone, end, kill, run, start, succeed, wait_until, workers_of
+from e2e_command import assert_gone, end, kill, run, start, start_forked, succeed, wait_until, workers_of
 from e2e_world import make_world
+from forked import Command
 
-EPOCHS = 15
+EPOCHS = 10
 ARGUMENTS = ("--methods", "coop", "maple", "--seeds", "1", "--workers", "2")
 
 
@@ -28,18 +28,26 @@ def undisturbed(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return e2e_record.figures(folder / "results")
 
 
+def at_work(folder: Path, began: float) -> bool:
+    """Whether a worker of a command that began then trains: a checkpoint is newer than the command."""
+    checkpoints = (folder / "results" / "checkpoints").glob("*/checkpoint.safetensors")
+    return any(path.stat().st_mtime > began for path in checkpoints)
+
+
 def begin(suite: Path, folder: Path) -> subprocess.Popen[str]:
-    """The command, with its workers at work: a checkpoint is newer than the command."""
+    """The command as a user starts it, with its workers at work."""
     began = time.time()
     process = start("compare", suite, *ARGUMENTS, cwd=folder)
-    checkpoints = folder / "results" / "checkpoints"
-
-    def trains() -> bool:
-        written = [path.stat().st_mtime for path in checkpoints.glob("*/checkpoint.safetensors")]
-        return process.poll() is not None or any(moment > began for moment in written)
-
-    wait_until(trains)
+    wait_until(lambda: process.poll() is not None or at_work(folder, began))
     return process
+
+
+def begin_forked(suite: Path, folder: Path) -> Command:
+    """The command, begun in no time, with its workers at work."""
+    began = time.time()
+    command = start_forked("compare", suite, *ARGUMENTS, cwd=folder)
+    wait_until(lambda: not command.alive() or at_work(folder, began))
+    return command
 
 
 def assert_same_figures(suite: Path, folder: Path, undisturbed: dict[str, Any]) -> None:
@@ -51,17 +59,9 @@ def assert_same_figures(suite: Path, folder: Path, undisturbed: dict[str, Any]) 
     assert len(e2e_record.runs(folder / "results")) == len(undisturbed)
 
 
-def test_killed_at_random_moments(suite: Path, undisturbed: dict[str, Any], tmp_path: Path) -> None:
+def test_killed_and_stopped_by_signals(suite: Path, undisturbed: dict[str, Any], tmp_path: Path) -> None:
     """With processes as a user starts them; tests/campaign/test_kills.py kills many more that are quicker to start."""
-    moments = random.Random(5)
-    for _ in range(2):
-        process = begin(suite, tmp_path)
-        time.sleep(moments.uniform(0.0, 0.8))
-        kill(process)
-    assert_same_figures(suite, tmp_path, undisturbed)
-
-
-def test_stopped_by_signals(suite: Path, undisturbed: dict[str, Any], tmp_path: Path) -> None:
+    kill(begin(suite, tmp_path))
     for number in (signal.SIGINT, signal.SIGTERM):
         process = begin(suite, tmp_path)
         below = workers_of(process)
@@ -75,10 +75,10 @@ def test_stopped_by_signals(suite: Path, undisturbed: dict[str, Any], tmp_path: 
 
 
 def test_a_killed_worker_takes_down_its_own_run_only(suite: Path, undisturbed: dict[str, Any], tmp_path: Path) -> None:
-    process = begin(suite, tmp_path)
-    busy = [child for child in workers_of(process) if "spawn_main" in " ".join(child.cmdline())]
+    command = begin_forked(suite, tmp_path)
+    busy = [child for child in workers_of(command) if child.ppid() != command.pid]  # their server's children
     busy[0].kill()
-    ended = end(process)
+    ended = command.wait()
     assert ended.code == 1
     assert "the worker process died: killed by SIGKILL" in ended.err
     assert "Traceback" not in ended.err
@@ -89,7 +89,7 @@ def test_a_killed_worker_takes_down_its_own_run_only(suite: Path, undisturbed: d
 
 
 def test_a_truncated_checkpoint_is_named(suite: Path, tmp_path: Path) -> None:
-    kill(begin(suite, tmp_path))
+    begin_forked(suite, tmp_path).kill()
     path = max(
         (tmp_path / "results" / "checkpoints").glob("*/checkpoint.safetensors"), key=lambda path: path.stat().st_mtime
     )

@@ -70,7 +70,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
         time.sleep(0.01)
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+def workers_of(process: subprocess.Popen[str] | Command) -> list[psutil.Process]:
     """The processes below a command, deepest included."""
     try:
         return psutil.Process(process.pid).children(recursive=True)
