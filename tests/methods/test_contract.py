@@ -17,8 +17,8 @@ KNOWN = {"dept-maple": {"learning"}}
 """What the miniature's learning rates break: they suit its small logit scale, and DePT's head has none (its page says
 so).
 """
-LONG = ("coprompt", "rada-ttt")
-"""Their presets encode eighty templates, and 64 views of each image; fewer are tried."""
+LONG = ("coprompt", "promptsrc", "rada-promptsrc", "rada-ttt")
+"""Their presets encode up to eighty templates, or 64 views of each image; fewer are tried."""
 WITHOUT_LEARNING = [rule for rule in RULES if rule.name != "learning"]
 """Drawn weights hold nothing to learn from, and a penalty may outweigh the labels there; the miniature shows it."""
 WITHOUT_A_TABLE = {"dear": DeARConfig(mask="none")}
