@@ -6,20 +6,26 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from e2e_command import start_forked, wait_until
+from forked import Command
 from tape import Tape
 
+from promptarena.benchmark.backbone.compiling import COMPILER
 from tools.gpu import __main__ as check
-from tools.gpu import steps, surroundings
+from tools.gpu import golden, steps, surroundings
 from tools.gpu.stage import NOT_MEASURED, Setting, Stage, TimeIsUp, carried_out, cut_off
 from tools.speed.world import World
 
 ROOT = Path(__file__).parents[3]
+START = [sys.executable, "-m", "promptarena.benchmark.cli.main"]
 TINY = {
     "embed_dim": 32,
     "quick_gelu": True,
@@ -75,10 +81,21 @@ def test_the_script_skips_every_stage_without_a_device(model: Path, tmp_path: Pa
 def test_a_stage_is_measured_on_a_stand_in(
     name: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert COMPILER in torch.compiler.list_backends()
+    monkeypatch.setattr(steps, "COMPILER", "aot_eager")  # without half a minute of a C++ compiler
+    monkeypatch.setattr(golden, "FARTHEST", {"fp32": golden.FARTHEST["fp32"]})
     code, found = checked(tmp_path, model, monkeypatch, "--device", "cpu", "--quick", "--only", name)
     (kind,) = (stage for stage in check.stages() if stage.name == name)
     assert code == 0, found
     assert None not in cells(found[name], kind)
+
+
+def test_a_golden_case_is_measured_in_every_precision(model: Path, tmp_path: Path) -> None:
+    (kind,) = (stage for stage in check.stages() if stage.name == "golden")
+    setting = Setting(torch.device("cpu"), World(model), float("inf"), True, tmp_path)
+    outcome = carried_out(replace(kind, rows=kind.rows[:1]), setting, lambda _: None)
+    assert not outcome.failed
+    assert len([float(cell) for cell in outcome.cells[0]]) == len(golden.FARTHEST)
 
 
 def test_nothing_is_measured_after_the_time(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,10 +107,41 @@ def test_nothing_is_measured_after_the_time(model: Path, tmp_path: Path, monkeyp
 
 @pytest.mark.slow
 def test_a_comparison_is_killed_and_resumed(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(surroundings, "KILLED_AFTER", 6.0)
+    """Its processes are forked, where nothing is imported again, and the first is killed when it has begun a run."""
+    asked: list[float] = []
+
+    def begin(command: Sequence[str], folder: Path) -> Command:
+        assert command[: len(START)] == START
+        return start_forked(*command[len(START) :], cwd=folder, PROMPTARENA_CACHE=str(folder / "cache"))
+
+    def run_forked(command: Sequence[str], folder: Path, longest: float) -> int | None:
+        asked.append(longest)
+        begun = begin(command, folder)
+        if longest == surroundings.KILLED_AFTER:
+            wait_until(lambda: bool(list(folder.rglob("*.npy"))))
+            return None if begun.kill() else 0
+        return begun.wait().code
+
+    def plan_forked(command: Sequence[str], cwd: Path, **_: object) -> SimpleNamespace:
+        return SimpleNamespace(stdout=begin(command, cwd).wait().out)
+
+    monkeypatch.setattr(surroundings, "_run", run_forked)
+    monkeypatch.setattr(subprocess, "run", plan_forked)
     code, found = checked(tmp_path, model, monkeypatch, "--device", "cpu", "--quick", "--only", "comparison")
     assert code == 0, found
-    assert found["comparison"]["rows"][-1]["done"] == "2 of 2 runs"
+    assert asked == [surroundings.KILLED_AFTER, surroundings.LONGEST]
+    killed, resumed = (row["done"] for row in found["comparison"]["rows"])
+    assert killed in ("0 of 2 runs", "1 of 2 runs")
+    assert resumed == "2 of 2 runs"
+
+
+def test_the_comparisons_command_is_one_and_is_killed_when_it_takes_too_long(tmp_path: Path) -> None:
+    world: Any = None
+    setting = Setting(torch.device("cpu"), world, float("inf"), True, tmp_path)
+    assert surroundings.compare_command(setting)[: len(START)] == START
+    assert surroundings._run([*START, "--version"], tmp_path, 60) == 0
+    assert surroundings._run([*START, "no-such-command"], tmp_path, 60) == 2
+    assert surroundings._run(["sleep", "30"], tmp_path, 0.1) is None
 
 
 def test_a_row_that_raises_fails_and_the_others_are_measured(tmp_path: Path) -> None:
