@@ -118,15 +118,15 @@ def test_a_comparison_is_killed_and_resumed(model: Path, tmp_path: Path, monkeyp
         asked.append(longest)
         begun = begin(command, folder)
         if longest == surroundings.KILLED_AFTER:
-            wait_until(lambda: bool(list(folder.rglob("*.npy"))))
-            return None if begun.kill() else 0
+            wait_until(lambda: bool(list(folder.rglob("*.npy"))) or not begun.alive())
+            return None if begun.kill() else begun.wait().code
         return begun.wait().code
 
     def plan_forked(command: Sequence[str], cwd: Path, **_: object) -> SimpleNamespace:
         return SimpleNamespace(stdout=begin(command, cwd).wait().out)
 
     monkeypatch.setattr(surroundings, "_run", run_forked)
-    monkeypatch.setattr(subprocess, "run", plan_forked)
+    monkeypatch.setattr(surroundings, "subprocess", SimpleNamespace(run=plan_forked))
     code, found = checked(tmp_path, model, monkeypatch, "--device", "cpu", "--quick", "--only", "comparison")
     assert code == 0, found
     assert asked == [surroundings.KILLED_AFTER, surroundings.LONGEST]
