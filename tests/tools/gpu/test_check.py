@@ -18,7 +18,6 @@ from e2e_command import start_forked, wait_until
 from forked import Command
 from tape import Tape
 
-from promptarena.benchmark.backbone.compiling import COMPILER
 from tools.gpu import __main__ as check
 from tools.gpu import golden, steps, surroundings
 from tools.gpu.stage import NOT_MEASURED, Setting, Stage, TimeIsUp, carried_out, cut_off
@@ -81,8 +80,6 @@ def test_the_script_skips_every_stage_without_a_device(model: Path, tmp_path: Pa
 def test_a_stage_is_measured_on_a_stand_in(
     name: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert COMPILER in torch.compiler.list_backends()
-    monkeypatch.setattr(steps, "COMPILER", "aot_eager")  # without half a minute of a C++ compiler
     monkeypatch.setattr(golden, "FARTHEST", {"fp32": golden.FARTHEST["fp32"]})
     code, found = checked(tmp_path, model, monkeypatch, "--device", "cpu", "--quick", "--only", name)
     (kind,) = (stage for stage in check.stages() if stage.name == name)
