@@ -173,11 +173,3 @@ def test_a_new_method_is_checked_tested_and_compared_by_the_commands_it_prints(t
     assert (tested.returncode, "1 passed" in tested.stdout) == (0, True), tested.stdout
     compared = succeed(*commands[2].split()[1:], cwd=tmp_path)
     assert "my-tilt base-to-novel digits, seed 1: base " in compared.out
-
-
-def test_help_comes_without_loading_torch(here: Path) -> None:
-    code = "import sys; from promptarena.benchmark.cli.main import app; app(['--help'], standalone_mode=False); "
-    ended = subprocess.run(
-        [sys.executable, "-c", code + "sys.exit('torch' in sys.modules)"], capture_output=True, env=environment()
-    )
-    assert ended.returncode == 0

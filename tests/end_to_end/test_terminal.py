@@ -33,20 +33,6 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return suite.parent
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], ["compare", "--help"], ["methods", "--help"]])
-def test_help_imports_nothing_heavy(words: list[str]) -> None:
-    code = (
-        "import sys\nfrom promptarena.benchmark.cli.main import main\n"
-        f"sys.argv = ['promptarena', *{words!r}]\n"
-        "try:\n    main()\nexcept SystemExit as stop:\n    print(stop.code, *sorted(sys.modules))\n"
-    )
-    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    code, *modules = out.splitlines()[-1].split()
-    assert code in ("0", "None")
-    assert not HEAVY & set(modules)
-    assert "Usage: promptarena" in out
-
-
 def at_terminal(*arguments: str | Path, cwd: Path, columns: int) -> str:
     """All that the command writes to a terminal of this width."""
     ours, theirs = pty.openpty()
