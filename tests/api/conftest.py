@@ -13,5 +13,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def results(folder: Path) -> pa.Results:
-    learner = run_cell(CELL, "<cell 1>")["MyLearner"]
-    return pa.compare(methods=["zeroshot", learner], results=folder / "results", **SMALL)  # type: ignore[list-item]
+    """One comparison for all tests: two methods of the package, a class of a cell, and one that is derived from it."""
+    more = '\n\nclass Twice_As(MyLearner):\n    """Twice the offset."""\n\n    about = MyLearner.about\n'
+    cell = run_cell(CELL + more, "<cell 1>")
+    return pa.compare(
+        methods=["zeroshot", "coop", cell["MyLearner"], cell["Twice_As"]],  # type: ignore[list-item]
+        settings={"coop.recipe.epochs": 2},
+        results=folder / "results",
+        **SMALL,
+    )

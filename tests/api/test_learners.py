@@ -3,15 +3,14 @@
 from pathlib import Path
 
 import pytest
-from notebook_cells import SMALL
 from PIL import Image
 
 import promptarena as pa
 
 
-def test_a_trained_learner_classifies_images(folder: Path) -> None:
-    found = pa.compare(methods=["coop"], settings={"coop.recipe.epochs": 2}, results=folder / "results", **SMALL)
-    learner = pa.load_learner(found.frame["run_id"].iloc[0], results=folder / "results", device="cpu")
+def test_a_trained_learner_classifies_images(results: pa.Results, folder: Path) -> None:
+    (run,) = results.frame.query("method == 'coop'")["run_id"].unique()
+    learner = pa.load_learner(run, results=folder / "results", device="cpu")
     assert learner.method == "coop"
     Image.new("RGB", (50, 40), "red").save(folder / "a.png")
     Image.new("L", (40, 50), 9).save(folder / "b.png")

@@ -12,9 +12,7 @@ from PIL import Image
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 
 
-def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def test_the_page_runs(compared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("RGB", (60, 40), "green").save("photo.png")
     module = types.ModuleType("docs_python_page")
     monkeypatch.setitem(sys.modules, module.__name__, module)

@@ -84,11 +84,7 @@ def test_a_file_of_predictions_is_read_as_the_page_says(tmp_path: Path, monkeypa
 
 
 @pytest.mark.slow
-def test_the_first_python_of_a_newcomer_runs_and_what_other_pages_do_with_its_record(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def test_the_first_python_of_a_newcomer_runs_and_what_other_pages_do_with_its_record(compared: Path) -> None:
     (first,) = python_of("docs/start.md")
     assert len(run("start.md", first)["results"]) == 2
     for page in ("docs/predictions.md", "docs/results.md", "docs/statistics.md"):

@@ -70,16 +70,28 @@ def test_a_suites_limit_leaves_an_epoch_after_the_warm_up(suite: Path) -> None:
     assert call("compare", suite, "--plan", "--protocols", "base-to-novel", "--methods", "coop").code == 0
 
 
-@pytest.mark.parametrize("fewest", [1, 2, 3, 4])
-def test_the_plan_and_the_tables_say_how_many_images_there_were(suite: Path, fewest: int) -> None:
+def with_images(suite: Path, fewest: int) -> tuple[str, ...]:
+    """A comparison with four shots, of which a class has only so many."""
     for number in range(fewest, 4):
         (suite.parent / "pictures" / "noisy" / "train" / "blue" / f"{number}.png").unlink()
-    words = ("compare", suite, "--protocols", "base-to-novel", "--methods", "zeroshot", "--workers", "1", "--shots", 4)
-    ended = succeed(*words, cwd=suite.parent)
-    text = " ".join((ended.out + succeed("leaderboard", suite, cwd=suite.parent).out).split())
-    plan, note = "noisy: 4 shots are requested, but its smallest class has only", "the smallest has"
-    assert (f"{plan} {fewest} training image" in text) == (fewest < 4)
-    assert (f"{note} {fewest}" in text) == (fewest < 4)
+    return ("compare", str(suite), "--protocols", "base-to-novel", "--methods", "zeroshot", "--shots", "4")
+
+
+@pytest.mark.parametrize("fewest", [1, 2, 3, 4])
+def test_the_plan_says_how_many_images_there_are(suite: Path, fewest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(suite.parent)
+    text = " ".join(call(*with_images(suite, fewest), "--plan").out.split())
+    assert "1 run" in text
+    said = f"noisy: 4 shots are requested, but its smallest class has only {fewest} training image"
+    assert (said in text) == (fewest < 4)
+
+
+@pytest.mark.parametrize("fewest", [1, 4])
+def test_the_comparison_and_the_tables_say_how_many_images_there_were(suite: Path, fewest: int) -> None:
+    compared = succeed(*with_images(suite, fewest), "--workers", "1", cwd=suite.parent)
+    plan, table = (" ".join(ended.out.split()) for ended in (compared, succeed("leaderboard", suite, cwd=suite.parent)))
+    assert ("noisy: 4 shots are requested, but its smallest class has only 1 training image" in plan) == (fewest < 4)
+    assert ("the smallest has 1" in table) == (fewest < 4)
 
 
 def test_a_few_shot_split_is_trained_once(suite: Path) -> None:

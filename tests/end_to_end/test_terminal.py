@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from e2e_command import COMMAND, assert_gone, end, environment, start, succeed, workers_of
+from e2e_command import COMMAND, assert_gone, end, environment, start, workers_of
 from e2e_inside import call
 from e2e_world import make_world
 
@@ -23,14 +23,6 @@ from promptarena.benchmark.core.paths import DATASETS
 
 HEAVY = {"torch", "mlflow", "pandas", "open_clip", "sklearn", "sentence_transformers"}
 BASE_TO_NOVEL = ("--methods", "coop", "zeroshot", "--protocols", "base-to-novel", "--workers", "1")
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a suite and a small record."""
-    suite = make_world(tmp_path_factory.mktemp("world"))
-    succeed("compare", suite, *BASE_TO_NOVEL, cwd=suite.parent)
-    return suite.parent
 
 
 def at_terminal(*arguments: str | Path, cwd: Path, columns: int) -> str:
@@ -87,8 +79,21 @@ Progress.start = start
     assert ended.stdout.splitlines() == ["planning"]
 
 
-def test_a_terminal_shows_bars_and_the_time_left(recorded: Path) -> None:
-    seen = at_terminal("compare", "small.toml", *BASE_TO_NOVEL, "--seeds", "5", "6", cwd=recorded, columns=120)
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with a suite and a small record, and what a terminal showed of its comparison."""
+    suite = make_world(tmp_path_factory.mktemp("world"))
+    words = ("compare", suite.name, *BASE_TO_NOVEL, "--seeds", "5", "6")
+    return suite.parent, at_terminal(*words, cwd=suite.parent, columns=120)
+
+
+@pytest.fixture(scope="module")
+def recorded(shown: tuple[Path, str]) -> Path:
+    return shown[0]
+
+
+def test_a_terminal_shows_bars_and_the_time_left(shown: tuple[Path, str]) -> None:
+    _, seen = shown
     assert "\x1b[" in seen
     assert "━" in seen
     for words in ("planning", "starting 1 worker", "coop: reading images of noisy", "is best with"):
