@@ -7,10 +7,12 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from new_records import MADE
 from record_runs import begin, plan, result
+from sqlalchemy import create_engine, text
 
 from promptarena.benchmark.core.errors import UserError
 from promptarena.benchmark.recording import database
@@ -146,6 +148,28 @@ def test_a_database_has_its_name_only_once_it_is_whole(tmp_path: Path, monkeypat
     with pytest.raises(UserError, match="free some space"):
         Record.open(RecordPlace(tmp_path))
     assert os.listdir(tmp_path) == ["record.lock"]
+
+
+def test_only_a_new_database_is_written_without_waiting_for_the_disk_until_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: dict[str, int] = {}
+    happened: list[str] = []
+
+    def store(uri: str, _: str) -> SimpleNamespace:
+        engines = {"other": create_engine(f"sqlite:///{tmp_path / 'other.db'}"), "new": create_engine(uri)}
+        for name, engine in engines.items():
+            with engine.connect() as connection:
+                waits[name] = connection.execute(text("PRAGMA synchronous")).scalar_one()
+        return SimpleNamespace(engine=engines["new"])
+
+    monkeypatch.setattr("mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore", store)
+    monkeypatch.setattr(os, "fsync", lambda _: happened.append("written to the disk"))
+    monkeypatch.setattr(os, "replace", lambda old, new: happened.append(Path(new).name))
+    (tmp_path / "link").symlink_to(tmp_path)  # sqlite names the file that it leads to
+    database.create(tmp_path / "link" / "mlflow.db", tmp_path / "artifacts")
+    assert waits == {"new": 0, "other": 2}
+    assert happened == ["written to the disk", "mlflow.db"]
 
 
 def test_a_record_with_runs_is_never_made_again(made: Path, tmp_path: Path) -> None:
